@@ -1,0 +1,91 @@
+"""Modules built from an estimator's parameters, and put where training begins."""
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from scipy.special import logit
+from torch import nn
+
+from ._environment import seeded_default_generator
+from ._losses import TARGET_ACTIVITY
+from ._pca import PrincipalAxes
+from .modules import Autoencoder, Bypass, MLPArchitecture, make_autoencoder, set_weight
+
+
+def build_autoencoder(blueprint: dict[str, Any], seed: int) -> Autoencoder:
+    """Return the autoencoder of a blueprint.
+
+    Parameters
+    ----------
+    blueprint : dict
+        The arguments of `skae.modules.make_autoencoder`; `architecture` is "mlp" or a
+        callable, and "mlp" takes `hidden_layer_sizes`, `activation` and `dropout`.
+    seed : int
+        What random weights are drawn from.
+    """
+    parts = dict(blueprint)
+    sizes, activation, dropout = (
+        parts.pop(name) for name in ("hidden_layer_sizes", "activation", "dropout")
+    )
+    generator = torch.Generator().manual_seed(seed)
+    if parts["architecture"] == "mlp":
+        parts["architecture"] = MLPArchitecture(sizes, activation, dropout, generator)
+        return make_autoencoder(**parts, generator=generator)
+    with seeded_default_generator(seed):  # the only one that a user's modules know
+        return make_autoencoder(**parts, generator=generator)
+
+
+def start_at_pca(module: Autoencoder, axes: PrincipalAxes) -> None:
+    """Make the linear paths the PCA solution; with the gates closed the module is PCA."""
+    encoder, decoder = _linear_layers(module)
+    components = torch.from_numpy(axes.components).float()
+    mean = torch.from_numpy(axes.mean).float()
+    with torch.no_grad():
+        set_weight(encoder, components)
+        encoder.bias.copy_(-components @ mean)
+        if encoder.weight is not decoder.weight:
+            set_weight(decoder, components.T)
+        decoder.bias.copy_(mean)
+
+
+def start_at_rare_codes(
+    module: Autoencoder, axes: PrincipalAxes, X: np.ndarray, weight: np.ndarray | None
+) -> None:
+    """Start logistic codes at the target activity, with the best linear decoder for them.
+
+    The units see the whitened principal components, offset so that a unit's activity is
+    the target; what the decoder makes of them is least squares.
+    """
+    encoder, decoder = _linear_layers(module)
+    scores = (X - axes.mean) @ axes.components.T
+    spread = np.sqrt(np.average(np.square(scores), axis=0, weights=weight))
+    spread[spread < 1e-6] = 1.0
+    whitening = torch.from_numpy(axes.components / spread[:, None]).float()
+    with torch.no_grad():
+        set_weight(encoder, whitening)
+        encoder.bias.copy_(
+            float(logit(TARGET_ACTIVITY)) - whitening @ torch.from_numpy(axes.mean).float()
+        )
+        if encoder.weight is decoder.weight:
+            return
+        codes = module.encode(torch.from_numpy(X)).double().numpy()
+        slope, offset = _least_squares(codes, X, weight)
+        set_weight(decoder, torch.from_numpy(slope.T).float())
+        decoder.bias.copy_(torch.from_numpy(offset))
+
+
+def _linear_layers(module: Autoencoder) -> tuple[nn.Linear, nn.Linear]:
+    encoder = cast(Bypass, module.encoder).linear
+    decoder = cast(Bypass, module.decoder).linear
+    return encoder.layers[0], decoder.layers[0]
+
+
+def _least_squares(
+    codes: np.ndarray, X: np.ndarray, weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    centre_in = np.average(codes, axis=0, weights=weight)
+    centre_out = np.average(X, axis=0, weights=weight)
+    root = 1.0 if weight is None else np.sqrt(weight)[:, None]
+    slope = np.linalg.lstsq(root * (codes - centre_in), root * (X - centre_out), rcond=1e-6)[0]
+    return slope, centre_out - centre_in @ slope

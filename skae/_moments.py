@@ -1,0 +1,119 @@
+"""What the codes and errors of training rows say about the model that scores rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ._density import SMALLEST_VARIANCE, block_length, decoder_jacobian, prior_factor
+from ._losses import squared_error, trimmed_weight
+from ._training import Rows, TrainedModule
+
+# Rows whose Jacobians are averaged: a mean needs no more.
+_JACOBIAN_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class CodeMoments:
+    """Weighted moments of rows' codes and errors, which blocks of rows can add to.
+
+    Attributes
+    ----------
+    total : float
+        Weight of the rows.
+    mean : ndarray of shape (n_components,)
+        Mean of their codes.
+    covariance : ndarray of shape (n_components, n_components)
+        Covariance of their codes.
+    error : float
+        Mean squared error of their reconstruction, summed over columns.
+    gain : ndarray of shape (n_components, n_components)
+        Mean of `J'J`, `J` the decoder's Jacobian.
+    n_features : int
+        Number of columns.
+    """
+
+    total: float
+    mean: np.ndarray
+    covariance: np.ndarray
+    error: float
+    gain: np.ndarray
+    n_features: int
+
+    @classmethod
+    def of(cls, rows: Rows, trained: TrainedModule, trim_fraction: float) -> "CodeMoments":
+        """Return the moments of rows under a trained module."""
+        X = rows.X.cpu().numpy()
+        codes = trained.apply(lambda module, part: module.encode(part), X).astype(np.float64)
+        errors = trained.apply(
+            lambda module, part: squared_error(module(part).double(), part.double()), X
+        )
+        weight = np.ones(len(X)) if rows.weight is None else rows.weight.cpu().double().numpy()
+        if trim_fraction > 0:
+            weight = trimmed_weight(
+                torch.from_numpy(errors), torch.from_numpy(weight), trim_fraction
+            ).numpy()
+        mean = np.average(codes, axis=0, weights=weight)
+        centred = codes - mean
+        return cls(
+            float(weight.sum()),
+            mean,
+            centred.T @ (centred * weight[:, None]) / weight.sum(),
+            float(np.average(errors, weights=weight)),
+            _mean_gain(X, weight, trained),
+            X.shape[1],
+        )
+
+    def merged(self, other: "CodeMoments") -> "CodeMoments":
+        """Return the moments of the rows of both (Chan et al. 1983)."""
+        total = self.total + other.total
+        share = other.total / total
+        step = other.mean - self.mean
+
+        def mix(a: np.ndarray | float, b: np.ndarray | float) -> np.ndarray | float:
+            return a + share * (b - a)
+
+        return CodeMoments(
+            total,
+            mix(self.mean, other.mean),
+            mix(self.covariance, other.covariance) + share * (1 - share) * np.outer(step, step),
+            mix(self.error, other.error),
+            mix(self.gain, other.gain),
+            self.n_features,
+        )
+
+    def code_model(self, held_out: float | None) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return the code's mean and covariance factor, and a cell's noise variance.
+
+        A network fits its training rows better than others; where rows were held out,
+        their mean error, if it is larger, is what the noise is taken from.
+
+        Parameters
+        ----------
+        held_out : float or None
+            Mean squared error of held-out rows, averaged over columns.
+        """
+        n_components = len(self.mean)
+        error = self.error if held_out is None else max(self.error, held_out * self.n_features)
+        freedom = self.n_features - n_components  # that the code leaves (Tipping 1999, eq. 8)
+        variance = error / (freedom if freedom > 0 else self.n_features)
+        variance = max(variance, SMALLEST_VARIANCE)
+        factor = prior_factor(
+            torch.from_numpy(self.covariance), variance, torch.from_numpy(self.gain)
+        )
+        return self.mean, factor.numpy(), variance
+
+
+def _mean_gain(X: np.ndarray, weight: np.ndarray, trained: TrainedModule) -> np.ndarray:
+    some = np.linspace(0, len(X) - 1, min(len(X), _JACOBIAN_ROWS)).astype(int)
+
+    def gains(module: torch.nn.Module, part: torch.Tensor) -> torch.Tensor:
+        jacobian = decoder_jacobian(module.decode, module.encode(part), X.shape[1])
+        return jacobian.mT @ jacobian
+
+    n_components = trained.module.encode(torch.from_numpy(X[:1]).to(trained.device)).shape[1]
+    block = block_length(X.shape[1], n_components)
+    each = trained.apply(gains, X[some].astype(np.float64), block=block)
+    if not weight[some].any():
+        return each.mean(axis=0)
+    return np.average(each, axis=0, weights=weight[some])

@@ -1,0 +1,67 @@
+"""Parameters that the estimators share: their bounds and what they resolve to.
+
+The one place that imports scikit-learn's private parameter validation.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from .modules import ACTIVATIONS
+
+#: Validates an estimator's parameters before the method it decorates runs.
+validates_parameters: Callable[[Callable], Callable] = _fit_context(
+    prefer_skip_nested_validation=True
+)
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": partial(torch.optim.Adam, fused=True),
+    "adamw": partial(torch.optim.AdamW, fused=True),
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True, fused=True),
+}
+
+SHARED_CONSTRAINTS: dict[str, list[Any]] = {
+    "n_components": [Interval(Integral, 1, None, closed="left")],
+    "hidden_layer_sizes": ["array-like"],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "architecture": [StrOptions({"mlp"}), callable],
+    "init": [StrOptions({"pca", "random"})],
+    "standardize": ["boolean"],
+    "penalty": [StrOptions({"l1", "kl", "contractive"}), None],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "tied_weights": ["boolean"],
+    "pretrain": [StrOptions({"layerwise"}), None],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "lr": [Interval(Real, 0, None, closed="neither")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+    "device": [str],
+    "callbacks": [list, tuple, None],
+    "compile": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, 1, closed="left")],
+    "trim_fraction": [Interval(Real, 0, 0.5, closed="left")],
+    "warm_start": ["boolean"],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+
+def check_layer_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
+    """Return `hidden_layer_sizes` as a tuple of positive integers."""
+    sizes = tuple(hidden_layer_sizes)
+    if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes={hidden_layer_sizes!r} was got, expected positive integers, "
+            "such as (128, 128), or () for a linear autoencoder"
+        )
+    return tuple(int(size) for size in sizes)

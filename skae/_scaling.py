@@ -1,0 +1,56 @@
+"""Columns centred and scaled for the network, and what comes out put back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """`(x - mean) / scale`, its inverse and its log-determinant.
+
+    Attributes
+    ----------
+    mean, scale : ndarray of shape (n_features,)
+        float64. `scale` is positive; without standardising it is the same for all
+        columns, which leaves the proportions between them as they are.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, X: np.ndarray, weight: np.ndarray | None, standardize: bool) -> "Scaling":
+        """Return the scaling of a table's rows."""
+        fitted = StandardScaler().fit(X, sample_weight=weight)
+        if standardize:
+            return cls(fitted.mean_, fitted.scale_)
+        common = np.sqrt(fitted.var_[fitted.var_ > 0].mean()) if (fitted.var_ > 0).any() else 1.0
+        return cls(fitted.mean_, np.full(X.shape[1], common))
+
+    @property
+    def log_determinant(self) -> float:
+        """Log of the factor by which the scaling shrinks volumes."""
+        return float(np.log(self.scale).sum())
+
+    def forward(self, X: np.ndarray, dtype: np.dtype | type) -> np.ndarray:
+        """Return rows as the network sees them.
+
+        Values beyond the cube root of what `dtype` can hold are cut, so that neither a
+        product nor a square of them overflows.
+        """
+        limit = float(np.finfo(dtype).max) ** (1 / 3)
+        out = np.empty(X.shape, dtype=dtype)
+        for first in range(0, len(X), 65536):
+            block = X[first : first + 65536].astype(np.float64)
+            np.subtract(block, self.mean, out=block)
+            np.divide(block, self.scale, out=block)
+            out[first : first + 65536] = np.clip(block, -limit, limit, out=block)
+        return out
+
+    def inverse(self, scaled: np.ndarray) -> np.ndarray:
+        """Return what the network gave, in the units of the table."""
+        largest = np.finfo(scaled.dtype).max
+        rows = scaled * self.scale + self.mean
+        return np.clip(rows, -largest, largest).astype(scaled.dtype)

@@ -1,0 +1,57 @@
+"""Tables as users pass them, made into rows and weights."""
+
+from typing import Any
+
+import numpy as np
+
+# Sorting is what finds repeated rows; beyond this many it would cost more than it gives.
+_MERGE_UP_TO = 10_000
+
+
+def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray | None:
+    """Return weights as float64 with mean one, or None where all rows count the same."""
+    if sample_weight is None:
+        return None
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.ndim == 0:
+        weight = np.full(n_rows, float(weight))
+    if weight.shape != (n_rows,):
+        raise ValueError(
+            f"sample_weight.shape == {weight.shape} was got, expected ({n_rows},), one for each row"
+        )
+    if not np.isfinite(weight).all() or (weight < 0).any():
+        raise ValueError(
+            f"sample_weight has values from {weight.min()} to {weight.max()}, expected finite "
+            "values of 0 or more"
+        )
+    if not (weight > 0).any():
+        raise ValueError("sample_weight is zero for all rows, expected a positive one at least")
+    weight = weight / weight.max()  # first, for the mean of huge weights would overflow
+    return weight / weight.mean()
+
+
+def distinct_rows(
+    X: np.ndarray, weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return each row of a table once, with the weight of all its copies.
+
+    It makes a row of weight two and a row that is there twice the same thing to the last
+    bit, and keeps copies of a row from lying on both sides of a split. Rows of weight
+    zero are dropped. Tables of more than 10,000 rows keep their copies.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        The rows.
+    weight : ndarray of shape (n_rows,) or None
+        How often each row counts.
+    """
+    if weight is not None and (weight == 0).any():
+        X, weight = X[weight > 0], weight[weight > 0]
+    if len(X) > _MERGE_UP_TO:
+        return X, weight
+    rows, inverse = np.unique(X, axis=0, return_inverse=True)
+    total = np.bincount(inverse.ravel(), weights=weight, minlength=len(rows)).astype(np.float64)
+    if (total == total[0]).all():
+        return rows, None
+    return rows, total / total.mean()

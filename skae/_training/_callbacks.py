@@ -1,0 +1,189 @@
+"""skorch callbacks: the learning rate's course, the surest epoch, a finite loss."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from torch import Tensor, nn
+
+from ._judgement import mean_loss, sure_gain
+from ._rows import Rows
+
+
+def stop_training(net: NeuralNet, reason: str) -> None:
+    """End skorch's loop the way that skorch's own callbacks do, and say why."""
+    net.stop_reason_ = reason
+    raise KeyboardInterrupt
+
+
+def weights_of(module: nn.Module) -> dict[str, Tensor]:
+    """Return copies of a module's parameters and buffers."""
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+class CosineSchedule(Callback):
+    """Warm the learning rate up over a tenth of the steps, then let it fall to nothing.
+
+    The course of Loshchilov and Hutter (2017), without restarts, over a horizon fixed
+    beforehand, so that a fit stopped early passed through the same rates as a whole one.
+
+    Parameters
+    ----------
+    n_epochs : int
+        The horizon.
+    """
+
+    def __init__(self, n_epochs: int) -> None:
+        self.n_epochs = n_epochs
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Start at step 0."""
+        self.step_ = 0
+
+    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any, **kwargs: Any) -> None:
+        """Count the steps of an epoch."""
+        self.n_steps_ = self.n_epochs * math.ceil(len(dataset_train) / net.batch_size)
+
+    def on_batch_begin(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
+        """Set the rate of the step to come."""
+        if training:
+            set_learning_rate(net, self._share())
+            self.step_ += 1
+
+    def _share(self) -> float:
+        done = (self.step_ + 0.5) / self.n_steps_
+        if done < 0.1:
+            return done / 0.1
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - 0.1) / 0.9)))
+
+
+class InverseRootSchedule(Callback):
+    """A learning rate for streams, whose end nobody knows (Vaswani et al. 2017).
+
+    It rises over the first hundred steps, then falls with the root of their number.
+    """
+
+    n_warmup = 100
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Go on from the step reached by the last block."""
+        self.step_ = getattr(self, "step_", 0)
+
+    def on_batch_begin(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
+        """Set the rate of the step to come."""
+        if training:
+            self.step_ += 1
+            share = self.step_ / self.n_warmup
+            set_learning_rate(net, min(share, 1 / math.sqrt(share)))
+
+
+def set_learning_rate(net: NeuralNet, share: float) -> None:
+    """Give the optimizer that share of the net's learning rate."""
+    for group in net.optimizer_.param_groups:
+        group["lr"] = net.lr * share
+
+
+class FiniteLoss(Callback):
+    """End training at the first loss that is no number, with the last finite weights.
+
+    Without it NaN spreads through the weights in silence. What is kept is the state at
+    the end of the last epoch that stayed finite; where rows are held out,
+    `HeldOutLosses` decides.
+    """
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Keep the weights before the first epoch."""
+        self.weights_ = weights_of(net.module_)
+        net.stop_reason_, net.n_finite_epochs_, net.was_finite_ = None, 0, False
+
+    def on_batch_end(self, net: NeuralNet, loss: Tensor, **kwargs: Any) -> None:
+        """Look at the loss of a step."""
+        if not torch.isfinite(loss.detach()):
+            stop_training(net, "diverged")
+        net.was_finite_ = True
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Keep the weights of an epoch that stayed finite."""
+        weights = weights_of(net.module_)
+        if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
+            stop_training(net, "diverged")
+        self.weights_ = weights
+        net.n_finite_epochs_ += 1
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Go back to them, also when an epoch was cut short."""
+        net.module_.load_state_dict(self.weights_)
+
+
+class HeldOutLosses(Callback):
+    """Judge each epoch, the start included, by its losses on held-out rows.
+
+    Parameters
+    ----------
+    trim_fraction : float
+        Share of rows, those of largest loss, that doesn't count.
+    patience : int
+        Epochs without a lower mean loss after which training ends.
+    tol : float
+        A loss is lower if it is lower by this share of the lowest so far.
+    keep_best : bool
+        Go back to the weights of the surest epoch at the end of training.
+    """
+
+    def __init__(self, trim_fraction: float, patience: int, tol: float, keep_best: bool) -> None:
+        self.trim_fraction = trim_fraction
+        self.patience = patience
+        self.tol = tol
+        self.keep_best = keep_best
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Forget an earlier training."""
+        self.losses_: list[np.ndarray] = []
+        self.means_: list[float] = []
+        self.best_epoch_, self.best_gain_ = 0, 0.0
+        self.best_weights_ = weights_of(net.module_)
+        self.lowest_, self.since_lowest_ = math.inf, 0
+
+    def on_epoch_begin(self, net: NeuralNet, dataset_valid: Rows, **kwargs: Any) -> None:
+        """Take the losses of the start, as those of an epoch 0."""
+        if not self.losses_:
+            blocks = net.get_iterator(dataset_valid, training=False)
+            self.block_ = [net.validation_step(block)["y_pred"] for block in blocks]
+            self._judge(net, dataset_valid)
+            if not math.isfinite(self.means_[0]):
+                stop_training(net, "diverged")
+            net.module_.train()
+        self.block_ = []
+
+    def on_batch_end(self, net: NeuralNet, training: bool, y_pred: Tensor, **kwargs: Any) -> None:
+        """Take the losses that skorch's validation pass computed."""
+        if not training:
+            self.block_.append(y_pred)
+
+    def on_epoch_end(self, net: NeuralNet, dataset_valid: Rows, **kwargs: Any) -> None:
+        """Judge the epoch; end training when none was better for long."""
+        self._judge(net, dataset_valid)
+        if self.since_lowest_ >= self.patience:
+            stop_training(net, "no improvement")
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Go back to the weights of the surest epoch."""
+        if self.keep_best:
+            net.module_.load_state_dict(self.best_weights_)
+
+    def _judge(self, net: NeuralNet, rows: Rows) -> None:
+        losses = torch.cat(self.block_).double().cpu().numpy()
+        weight = None if rows.weight is None else rows.weight.double().cpu().numpy()
+        self.losses_.append(losses)
+        mean = mean_loss(losses, weight, self.trim_fraction)
+        self.means_.append(mean)
+        gain = sure_gain(self.losses_[0], losses, weight, self.trim_fraction)
+        if gain > self.best_gain_:
+            self.best_weights_ = weights_of(net.module_)
+            self.best_epoch_, self.best_gain_ = len(self.losses_) - 1, gain
+        self.since_lowest_ += 1
+        if mean < self.lowest_ * (1 - self.tol):
+            self.lowest_, self.since_lowest_ = mean, 0

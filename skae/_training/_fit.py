@@ -1,0 +1,142 @@
+"""Training from a start to the surest epoch: on held-out rows, by folds, or to the end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import nn
+
+from .._environment import RandomStreams
+from ._callbacks import HeldOutLosses
+from ._judgement import surest_epoch
+from ._loop import Training, loss_curve, make_net, run
+from ._net import AutoencoderNet
+from ._rows import Rows
+
+# With fewer rows every row is held out once, by folds, and the network then trained on
+# all of them; with fewer than _TOO_FEW no epoch can be told from another.
+_HOLD_OUT_FROM = 500
+_TOO_FEW = 10
+_N_FOLDS = 5
+
+#: Builds a module at its starting point from the rows that it will be trained on.
+Start = Callable[[Rows], nn.Module]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training led to.
+
+    Attributes
+    ----------
+    net : AutoencoderNet
+        The skorch net; `net.module_` is the trained module.
+    n_epochs : int
+        Epochs that its weights have seen; 0 if it is the start.
+    loss_curve : list of float
+        Training loss of each epoch.
+    validation_scores : list of float or None
+        Mean loss on held-out rows at the start and after each epoch.
+    held_out : float or None
+        That of the weights kept.
+    """
+
+    net: AutoencoderNet
+    n_epochs: int
+    loss_curve: list[float]
+    validation_scores: list[float] | None = None
+    held_out: float | None = None
+
+
+def train(
+    training: Training, start: Start, rows: Rows, streams: RandomStreams, starts_at_pca: bool
+) -> Trained:
+    """Train from `start`, to the epoch that is surely better than it if rows can tell.
+
+    Parameters
+    ----------
+    training : Training
+        How to train.
+    start : callable
+        `start(rows)` returns a module to train on those rows.
+    rows : Rows
+        All rows.
+    streams : RandomStreams
+        Where shuffles and splits are drawn.
+    starts_at_pca : bool
+        Whether the start is worth keeping as it is, where no epoch is surely better.
+    """
+    if not training.early_stopping:
+        return _train_to_the_end(training, start, rows, streams)
+    if len(rows) < _TOO_FEW:
+        if not starts_at_pca:
+            return _train_to_the_end(training, start, rows, streams)
+        return untrained(training, start(rows), rows)
+    if len(rows) < _HOLD_OUT_FROM:
+        return _train_by_folds(training, start, rows, streams)
+    return _train_with_held_out_rows(training, start, rows, streams)
+
+
+def untrained(training: Training, module: nn.Module, rows: Rows) -> Trained:
+    """Return a module as it is, in a net that is ready to train it."""
+    net = make_net(training, module, training.n_epochs(len(rows)), len(rows), None, [])
+    net.initialize()
+    return Trained(net, 0, [])
+
+
+def _train_to_the_end(
+    training: Training, start: Start, rows: Rows, streams: RandomStreams
+) -> Trained:
+    net = run(training, start(rows), rows, None, streams, "training")
+    return Trained(net, net.n_finite_epochs_, loss_curve(net))
+
+
+def _train_with_held_out_rows(
+    training: Training, start: Start, rows: Rows, streams: RandomStreams
+) -> Trained:
+    order = streams.numpy_generator().permutation(len(rows))
+    n_valid = min(max(1, round(training.validation_fraction * len(rows))), len(rows) - 1)
+    valid, part = rows.take(order[:n_valid]), rows.take(order[n_valid:])
+    judge = _judge(training, keep_best=True)
+    net = run(training, start(part), part, valid, streams, "training", judge)
+    if judge.best_epoch_ == 0:
+        net = untrained(training, start(rows), rows).net  # from all rows, not from a part
+    return Trained(
+        net,
+        judge.best_epoch_,
+        loss_curve(net),
+        judge.means_,
+        judge.means_[judge.best_epoch_],
+    )
+
+
+def _train_by_folds(
+    training: Training, start: Start, rows: Rows, streams: RandomStreams
+) -> Trained:
+    folds = np.array_split(streams.numpy_generator().permutation(len(rows)), _N_FOLDS)
+    plain = replace(training, callbacks=[])
+    curves, weights = [], []
+    for number, fold in enumerate(folds, 1):
+        others = np.setdiff1d(np.arange(len(rows)), fold)
+        part, valid = rows.take(others), rows.take(np.sort(fold))
+        judge = _judge(plain, keep_best=False)
+        name = f"fold {number}/{_N_FOLDS}"
+        net = run(plain, start(part), part, valid, streams, name, judge, quiet=True)
+        if net.stop_reason_ == "interrupted":
+            return untrained(training, start(rows), rows)
+        curves.append(judge.losses_)
+        weights.append(None if valid.weight is None else valid.weight.double().cpu().numpy())
+    n_epochs, means = surest_epoch(curves, weights, training.objective.trim_fraction)
+    if n_epochs == 0:
+        return replace(
+            untrained(training, start(rows), rows), validation_scores=means, held_out=means[0]
+        )
+    net = run(training, start(rows), rows, None, streams, "all rows", stop_after=n_epochs)
+    n_finite = net.n_finite_epochs_
+    return Trained(net, n_finite, loss_curve(net), means, means[n_finite])
+
+
+def _judge(training: Training, keep_best: bool) -> HeldOutLosses:
+    return HeldOutLosses(
+        training.objective.trim_fraction, training.n_iter_no_change, training.tol, keep_best
+    )

@@ -1,0 +1,75 @@
+"""A trained module applied to arrays, in blocks and in the arrays' own precision."""
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._environment import limited_threads, n_threads_for
+
+_BLOCK_ROWS = 8192
+
+
+class TrainedModule:
+    """A module that won't change any more, and its twin in double precision.
+
+    Networks train in float32. Rows of float64 pass through a float64 copy of the weights,
+    so that the result of a row does not depend, within 1e-7, on the rows beside it.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module, in float32.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module.eval()
+        self._twin: nn.Module | None = None
+
+    def in_precision(self, dtype: torch.dtype) -> nn.Module:
+        """Return the module, or its float64 twin, which is made when first asked for."""
+        if dtype != torch.float64:
+            return self.module
+        if self._twin is None:
+            twin = copy.deepcopy(self.module)
+            if next(twin.parameters()).device.type == "mps":  # which has no float64
+                twin = twin.cpu()
+            self._twin = twin.double()
+        return self._twin
+
+    @property
+    def device(self) -> torch.device:
+        """Where the module is."""
+        return next(self.module.parameters()).device
+
+    def apply(
+        self,
+        function: Callable[[nn.Module, Tensor], Tensor],
+        X: np.ndarray,
+        prepare: Callable[[np.ndarray], np.ndarray] = np.ascontiguousarray,
+        block: int = _BLOCK_ROWS,
+    ) -> np.ndarray:
+        """Return `function(module, prepare(X))`, computed in blocks of rows.
+
+        Parameters
+        ----------
+        function : callable
+            Maps the module and a tensor of `n` rows to a tensor of `n` rows.
+        X : ndarray of shape (n_rows, n_columns)
+            The rows.
+        prepare : callable
+            Maps rows of `X` to rows of float32 or float64, which sets the precision.
+        block : int, default=8192
+            Rows at a time.
+        """
+        module = self.in_precision(torch.from_numpy(prepare(X[:0])).dtype)
+        device = next(module.parameters()).device
+        n_weights = sum(parameter.numel() for parameter in module.parameters())
+        parts = []
+        with limited_threads(n_threads_for(2.0 * min(block, len(X)) * n_weights)), torch.no_grad():
+            for first in range(0, len(X), block):
+                rows = torch.from_numpy(prepare(X[first : first + block])).to(device)
+                parts.append(function(module, rows).cpu().numpy())
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)

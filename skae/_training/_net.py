@@ -1,0 +1,96 @@
+"""The skorch net: its loop, fed with slices of tensors."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import EpochTimer, PassthroughScoring
+from torch import Tensor, nn
+
+from ..modules import Bypass
+from ._rows import Batch
+
+OptimizerFactory = Callable[..., torch.optim.Optimizer]
+
+
+class AutoencoderNet(NeuralNet):
+    """A `skorch.NeuralNet` whose batches are slices and whose target is its input.
+
+    The parameters are those of `skorch.NeuralNet`; `criterion` is an `Objective`. Of
+    skorch's hooks it overrides the ones that are meant for it, and no loop.
+    """
+
+    # Set by the callbacks: why training ended before its last epoch, epochs that ended
+    # with finite weights, and whether any loss was finite.
+    stop_reason_: str | None = None
+    n_finite_epochs_: int = 0
+    was_finite_: bool = False
+
+    def get_default_callbacks(self) -> list[tuple[str, Any]]:
+        """Return skorch's own, less the one that prints."""
+        return [
+            ("epoch_timer", EpochTimer()),
+            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
+            ("valid_loss", PassthroughScoring(name="valid_loss")),
+        ]
+
+    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> "AutoencoderNet":
+        """Create the optimizer; only the nonlinear paths' weight matrices decay.
+
+        To decay the linear path would be to shrink PCA; without it, what decay draws a
+        network towards is its linear path alone.
+        """
+        decayed, free = split_by_decay(self.module_)
+        groups = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
+        extra = self.get_params_for("optimizer")
+        self.optimizer_ = self.optimizer([g for g in groups if g["params"]], lr=self.lr, **extra)
+        return self
+
+    def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
+        """Compile in place, which leaves the names of the weights as they are."""
+        if self.compile and name == "module":
+            module.compile()
+        return module
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Set training mode once an epoch; skorch does it at every step."""
+        super().on_epoch_begin(net, **kwargs)
+        self._set_training(True)
+
+    def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
+        """Compute the loss of a batch and its gradients."""
+        X, weight = batch
+        losses = self.criterion_.row_losses(self.module_, X, weight)
+        loss = self.criterion_.reduce(losses, weight)
+        loss.backward()
+        return {"loss": loss, "y_pred": losses}
+
+    def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
+        """Compute the loss of a block of validation rows; `y_pred` has each row's."""
+        X, weight = batch
+        self._set_training(False)
+        with torch.no_grad():
+            losses = self.criterion_.row_losses(self.module_, X, weight)
+            loss = self.criterion_.reduce(losses, weight)
+        return {"loss": loss, "y_pred": losses}
+
+
+def split_by_decay(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the parameters that weight decay is for, and the others."""
+    straight: set[nn.Parameter] = set()
+    for part in module.modules():
+        if isinstance(part, Bypass):
+            straight.update(part.linear.parameters())
+    return _partition(module.parameters(), straight)
+
+
+def _partition(
+    parameters: Iterable[nn.Parameter], straight: set[nn.Parameter]
+) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
+    for parameter in parameters:
+        bare = parameter.ndim < 2 or parameter in straight
+        (free if bare else decayed).append(parameter)
+    return decayed, free

@@ -1,0 +1,85 @@
+"""What training minimises."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from .._losses import (
+    contractive_penalty,
+    kl_penalty,
+    l1_penalty,
+    squared_error,
+    trimmed_weight,
+    weighted_mean,
+)
+from ..modules import Autoencoder
+
+
+class Objective(nn.Module, ABC):
+    """Abstract: a loss for each row, and the mean of those that are not trimmed.
+
+    A module without weights, which is what skorch takes for a criterion.
+
+    Parameters
+    ----------
+    trim_fraction : float
+        Share of rows, those of largest loss, that is ignored.
+    """
+
+    def __init__(self, trim_fraction: float = 0.0) -> None:
+        super().__init__()
+        self.trim_fraction = trim_fraction
+
+    @abstractmethod
+    def row_losses(self, module: nn.Module, input: Tensor, weight: Tensor | None) -> Tensor:
+        """Return the loss of each row."""
+
+    def reduce(self, losses: Tensor, weight: Tensor | None) -> Tensor:
+        """Return the weighted mean over the rows that are not trimmed."""
+        if self.trim_fraction > 0:
+            weight = trimmed_weight(losses, weight, self.trim_fraction)
+        return weighted_mean(losses, weight)
+
+
+class ReconstructionObjective(Objective):
+    """Squared error plus a penalty on the code, both divided by the number of columns.
+
+    So that, for standardised columns, the loss without its penalty is the share of
+    variance that is left unexplained.
+
+    Parameters
+    ----------
+    penalty : {"l1", "kl", "contractive"} or None, default=None
+        The penalty on the code.
+    alpha : float, default=0.0
+        The penalty's factor.
+    trim_fraction : float, default=0.0
+        Share of rows, those of largest loss, that is ignored.
+    """
+
+    def __init__(
+        self, penalty: str | None = None, alpha: float = 0.0, trim_fraction: float = 0.0
+    ) -> None:
+        super().__init__(trim_fraction)
+        self.penalty = penalty
+        self.alpha = alpha
+
+    def row_losses(self, module: nn.Module, input: Tensor, weight: Tensor | None) -> Tensor:
+        """Return `(|x - g(f(x))|^2 + alpha * penalty) / n_features` for each row."""
+        if self.penalty is None:
+            return squared_error(module(input), input) / input.shape[1]
+        # The contractive penalty is a derivative, which validation has to compute as well.
+        with torch.set_grad_enabled(torch.is_grad_enabled() or self.penalty == "contractive"):
+            leaf = input.detach().requires_grad_(self.penalty == "contractive")
+            code = module.encode(leaf)
+            penalty = self._penalty(code, leaf, weight)
+        errors = squared_error(module.decode(code), input)
+        return (errors + self.alpha * penalty) / input.shape[1]
+
+    def _penalty(self, code: Tensor, input: Tensor, weight: Tensor | None) -> Tensor:
+        if self.penalty == "l1":
+            return l1_penalty(code)
+        if self.penalty == "kl":
+            return kl_penalty(code, weight)
+        return contractive_penalty(code, input)

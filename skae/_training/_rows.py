@@ -1,0 +1,109 @@
+"""Tables as tensors, and the batches that training slices from them."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+Batch = tuple[Tensor, Tensor | None]
+
+# Batches gathered at a time: enough to make the gather cheap, few enough to copy a block
+# of the table and never the whole of it.
+_BATCHES_AT_A_TIME = 64
+
+
+@dataclass(frozen=True)
+class Rows(Dataset):
+    """Rows of a table, on the device that trains, with their weights.
+
+    Attributes
+    ----------
+    X : Tensor of shape (n_rows, n_features)
+        The values.
+    weight : Tensor of shape (n_rows,) or None
+        How often each row counts; None counts each once.
+    """
+
+    X: Tensor
+    weight: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, index: Tensor) -> Batch:
+        return self.X[index], None if self.weight is None else self.weight[index]
+
+    def take(self, index: np.ndarray) -> "Rows":
+        """Return the rows of these numbers."""
+        return Rows(*self[torch.from_numpy(index).to(self.X.device)])
+
+
+def batch_length(n_rows: int, batch_size: int | str) -> int:
+    """Return how many rows a batch has; "auto" gives large tables larger batches."""
+    if batch_size == "auto":
+        batch_size = min(max(256, n_rows // 64), 1024)
+    return min(int(batch_size), n_rows)
+
+
+class ShuffledBatches:
+    """Batches of equal length in a new order at each pass.
+
+    Parameters
+    ----------
+    rows : Rows
+        What is cut into batches.
+    batch_size : int
+        Rows of the largest batch.
+    generator : torch.Generator
+        Where the order is drawn, on the rows' device.
+    """
+
+    def __init__(self, rows: Rows, batch_size: int, generator: torch.Generator) -> None:
+        self.rows = rows
+        self.generator = generator
+        self.n_batches = math.ceil(len(rows) / batch_size)
+        self.length = math.ceil(len(rows) / self.n_batches)
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        if self.n_batches == 1:  # an order would change nothing but the rounding
+            yield self.rows.X, self.rows.weight
+            return
+        order = torch.randperm(
+            len(self.rows), generator=self.generator, device=self.generator.device
+        )
+        for chunk in order.split(_BATCHES_AT_A_TIME * self.length):
+            X, weight = self.rows[chunk]
+            if weight is None:
+                for part in X.split(self.length):
+                    yield part, None
+            else:
+                yield from zip(X.split(self.length), weight.split(self.length), strict=True)
+
+
+class Blocks:
+    """Rows in their order, in blocks as large as memory likes.
+
+    Parameters
+    ----------
+    rows : Rows
+        What is cut into blocks.
+    batch_size : int
+        Rows of a block.
+    """
+
+    def __init__(self, rows: Rows, batch_size: int) -> None:
+        self.rows = rows
+        self.batch_size = batch_size
+
+    def __iter__(self) -> Iterator[Batch]:
+        for first in range(0, len(self.rows), self.batch_size):
+            block = slice(first, first + self.batch_size)
+            weight = self.rows.weight
+            yield self.rows.X[block], None if weight is None else weight[block]

@@ -1,0 +1,22 @@
+"""Networks in plain torch: use them with skorch, or with a loop of your own."""
+
+from ._architecture import Architecture, MLPArchitecture
+from ._autoencoder import Autoencoder, make_autoencoder, mlp_autoencoder, own_dropout
+from ._bypass import Bypass
+from ._layers import ACTIVATIONS, Dropout, set_weight
+from ._mlp import MLP, TransposedMLP
+
+__all__ = [
+    "ACTIVATIONS",
+    "MLP",
+    "Architecture",
+    "Autoencoder",
+    "Bypass",
+    "Dropout",
+    "MLPArchitecture",
+    "TransposedMLP",
+    "make_autoencoder",
+    "mlp_autoencoder",
+    "own_dropout",
+    "set_weight",
+]

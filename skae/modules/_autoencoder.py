@@ -1,0 +1,204 @@
+"""The autoencoder module: an encoder and a decoder, each with a linear path if asked."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ._architecture import Architecture, MLPArchitecture, check_shape
+from ._bypass import Bypass
+from ._layers import ACTIVATIONS, Dropout, fix_column_norms
+from ._mlp import MLP, TransposedMLP
+
+
+class Autoencoder(nn.Module):
+    """An encoder and a decoder, called one after the other.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+        Maps `(n_rows, n_features)` to `(n_rows, n_components)`.
+    decoder : torch.nn.Module
+        Maps `(n_rows, n_components)` to `(n_rows, n_features)`.
+    code_activation : str, default="identity"
+        A key of `skae.modules.ACTIVATIONS`, applied to the encoder's output.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, code_activation: str = "identity"
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.code_activation = ACTIVATIONS[code_activation]()
+
+    def encode(self, input: Tensor) -> Tensor:
+        """Return the codes of rows."""
+        return self.code_activation(self.encoder(input))
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Return the rows that codes stand for."""
+        return self.decoder(code)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the reconstruction of rows."""
+        return self.decode(self.encode(input))
+
+    @property
+    def has_linear_path(self) -> bool:
+        """Whether both halves have a linear path beside the nonlinear one."""
+        return isinstance(self.encoder, Bypass) and isinstance(self.decoder, Bypass)
+
+    @property
+    def nonlinear_paths(self) -> tuple[nn.Module, nn.Module]:
+        """The encoder's and the decoder's nonlinear path."""
+        if isinstance(self.encoder, Bypass) and isinstance(self.decoder, Bypass):
+            return self.encoder.nonlinear, self.decoder.nonlinear
+        return self.encoder, self.decoder
+
+
+def make_autoencoder(
+    n_features: int,
+    n_components: int,
+    architecture: Architecture,
+    *,
+    linear_path: bool = True,
+    tied_weights: bool = False,
+    code_activation: str = "identity",
+    fixed_code_scale: bool = False,
+    generator: torch.Generator | None = None,
+) -> Autoencoder:
+    """Assemble an autoencoder from what `architecture` builds.
+
+    Parameters
+    ----------
+    n_features, n_components : int
+        Width of the rows and of the code.
+    architecture : callable
+        `architecture(role, n_inputs, n_outputs)` returns the module that plays the role
+        "encoder" or "decoder".
+    linear_path : bool, default=True
+        Put a linear path beside each of them.
+    tied_weights : bool, default=False
+        Make the decoder the transpose of the encoder; for multilayer perceptrons.
+    code_activation : str, default="identity"
+        A key of `skae.modules.ACTIVATIONS`, applied to the encoder's output.
+    fixed_code_scale : bool, default=False
+        Hold the length of the linear decoder's columns, for penalties on the code.
+    generator : torch.Generator, default=None
+        Where the linear path's weights are drawn; None is torch's global generator.
+
+    Returns
+    -------
+    autoencoder : Autoencoder
+        On the CPU, in float32.
+    """
+    encoder = check_shape(
+        architecture("encoder", n_features, n_components), "encoder", n_features, n_components
+    )
+    if tied_weights:
+        decoder: nn.Module = TransposedMLP(_as_mlp(encoder))
+    else:
+        decoder = check_shape(
+            architecture("decoder", n_components, n_features), "decoder", n_components, n_features
+        )
+    if linear_path:
+        straight = MLP(n_features, n_components, generator=generator)
+        back: nn.Module = (
+            TransposedMLP(straight)
+            if tied_weights
+            else MLP(n_components, n_features, generator=generator)
+        )
+        encoder = Bypass(straight, _unless_affine(encoder), n_components)
+        decoder = Bypass(back, _unless_affine(decoder), n_features)
+    if fixed_code_scale and not tied_weights:
+        _fix_code_scale(decoder)
+    return Autoencoder(encoder, decoder, code_activation)
+
+
+def mlp_autoencoder(
+    n_features: int,
+    n_components: int,
+    hidden_layer_sizes: Sequence[int] = (256, 128),
+    activation: str = "silu",
+    dropout: float = 0.0,
+    linear_path: bool = True,
+    tied_weights: bool = False,
+    generator: torch.Generator | None = None,
+) -> Autoencoder:
+    """Return an autoencoder of multilayer perceptrons, for use with plain skorch or torch.
+
+    Parameters
+    ----------
+    n_features, n_components : int
+        Width of the rows and of the code.
+    hidden_layer_sizes : sequence of int, default=(256, 128)
+        The encoder's hidden layers; the decoder has them in reverse.
+    activation : str, default="silu"
+        A key of `skae.modules.ACTIVATIONS`.
+    dropout : float, default=0.0
+        Share of the hidden units that is zeroed while training.
+    linear_path : bool, default=True
+        Put a linear path beside the nonlinear one.
+    tied_weights : bool, default=False
+        Make the decoder's weights the encoder's, transposed.
+    generator : torch.Generator, default=None
+        Where weights and masks are drawn; None is torch's global generator.
+
+    Returns
+    -------
+    autoencoder : Autoencoder
+        Its `forward` returns the reconstruction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skorch import NeuralNetRegressor
+    >>> from skae.modules import mlp_autoencoder
+    >>> X = np.random.default_rng(0).normal(size=(50, 6)).astype("float32")
+    >>> net = NeuralNetRegressor(
+    ...     mlp_autoencoder, module__n_features=6, module__n_components=2,
+    ...     max_epochs=2, verbose=0,
+    ... )
+    >>> net.fit(X, X).predict(X).shape
+    (50, 6)
+    """
+    return make_autoencoder(
+        n_features,
+        n_components,
+        MLPArchitecture(hidden_layer_sizes, activation, dropout, generator),
+        linear_path=linear_path,
+        tied_weights=tied_weights,
+        generator=generator,
+    )
+
+
+def own_dropout(module: nn.Module, generator: torch.Generator) -> None:
+    """Make every dropout in `module` draw from `generator` instead of the global one."""
+    for parent in module.modules():
+        for name, child in parent.named_children():
+            if isinstance(child, Dropout):
+                child.generator = generator
+            elif type(child) is nn.Dropout:
+                setattr(parent, name, Dropout(child.p, generator))
+
+
+def _as_mlp(encoder: nn.Module) -> MLP:
+    if not isinstance(encoder, MLP):
+        raise ValueError(
+            f"tied_weights=True needs an encoder of type MLP, got {type(encoder).__name__}"
+        )
+    return encoder
+
+
+def _unless_affine(path: nn.Module) -> nn.Module | None:
+    """Return None for an affine path: beside the linear one it would add nothing."""
+    mlp = path.mirrored if isinstance(path, TransposedMLP) else path
+    return None if isinstance(mlp, MLP) and len(mlp.layers) == 1 else path
+
+
+def _fix_code_scale(decoder: nn.Module) -> None:
+    paths = [decoder.linear, decoder.nonlinear] if isinstance(decoder, Bypass) else [decoder]
+    for path in paths:
+        if isinstance(path, MLP):
+            fix_column_norms(path.layers[0])

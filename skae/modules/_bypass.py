@@ -1,0 +1,34 @@
+"""A linear path beside a nonlinear one."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Bypass(nn.Module):
+    """`linear(x) + gate * nonlinear(x)`, with a gate that starts closed.
+
+    With the gate at zero the network is its linear path, which is how a fit can start at
+    PCA whatever the nonlinear path is; the gate's gradient is not zero, so training opens
+    it at once (ReZero, Bachlechner et al. 2021, with a gate for each output).
+
+    Parameters
+    ----------
+    linear : torch.nn.Module
+        An affine map.
+    nonlinear : torch.nn.Module or None
+        A network of the same inputs and outputs; None leaves the linear path alone.
+    n_outputs : int
+        Columns out, for the gate.
+    """
+
+    def __init__(self, linear: nn.Module, nonlinear: nn.Module | None, n_outputs: int) -> None:
+        super().__init__()
+        self.linear = linear
+        self.nonlinear = nonlinear
+        self.gate = None if nonlinear is None else nn.Parameter(torch.zeros(n_outputs))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map `(n_rows, n_inputs)` to `(n_rows, n_outputs)`."""
+        if self.nonlinear is None:
+            return self.linear(input)
+        return torch.addcmul(self.linear(input), self.gate, self.nonlinear(input))

@@ -1,0 +1,98 @@
+"""The small parts that the networks are made of."""
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "identity": nn.Identity,
+    "logistic": nn.Sigmoid,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+
+
+def make_linear(n_inputs: int, n_outputs: int, generator: torch.Generator | None = None) -> nn.Linear:
+    """Return a `torch.nn.Linear` with torch's default weights, drawn from `generator`.
+
+    `torch.nn.Linear()` itself draws from the global generator, which would make the
+    result depend on what other threads draw, and change the caller's random state.
+    """
+    layer = nn.utils.skip_init(nn.Linear, n_inputs, n_outputs)
+    bound = 1 / math.sqrt(max(n_inputs, 1))
+    nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    return layer
+
+
+class Dropout(nn.Module):
+    """Dropout (Srivastava et al. 2014) that draws from a generator of its own.
+
+    Parameters
+    ----------
+    p : float
+        Probability that an element is zeroed while training.
+    generator : torch.Generator, default=None
+        Where the masks are drawn; None is torch's global generator.
+    """
+
+    # A generator can be neither pickled nor deep-copied; a copy of the module draws its
+    # masks from torch's global generator until it is given one of its own.
+    _not_copied: ClassVar[tuple[str, ...]] = ("generator",)
+
+    def __init__(self, p: float, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.p = p
+        self.generator = generator
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, **dict.fromkeys(self._not_copied)}
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Zero each element with probability `p` and scale the others up."""
+        if not self.training or self.p == 0.0:
+            return input
+        keep = torch.empty_like(input).bernoulli_(1 - self.p, generator=self.generator)
+        return input * keep / (1 - self.p)
+
+    def extra_repr(self) -> str:
+        """Return what `repr` shows between the brackets."""
+        return f"p={self.p}"
+
+
+class _FixedColumnNorm(nn.Module):
+    """A weight matrix whose columns keep the length that they had at first."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("length", weight.detach().norm(dim=0, keepdim=True))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        shortest = torch.finfo(weight.dtype).tiny
+        return weight * (self.length / weight.norm(dim=0, keepdim=True).clamp_min(shortest))
+
+
+def fix_column_norms(layer: nn.Linear) -> None:
+    """Let training turn, but not stretch, what `layer` makes of each of its inputs.
+
+    A penalty on the code can be paid for nothing by shrinking the code and stretching the
+    decoder; with columns of fixed length, as in dictionary learning (Olshausen and Field
+    1997), it can't.
+    """
+    parametrize.register_parametrization(layer, "weight", _FixedColumnNorm(layer.weight))
+
+
+def set_weight(layer: nn.Linear, weight: Tensor) -> None:
+    """Copy `weight` into a layer; where its column lengths are held, hold the new ones."""
+    if not parametrize.is_parametrized(layer, "weight"):
+        layer.weight.copy_(weight)
+        return
+    held = layer.parametrizations.weight
+    held.original.copy_(weight)
+    held[0].length.copy_(weight.norm(dim=0, keepdim=True))
