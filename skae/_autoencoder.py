@@ -61,7 +61,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         unit's mean activity from 0.05, for codes that a logistic function maps to (0, 1)
         [1]_; "contractive" the squared Frobenius norm of the encoder's Jacobian [2]_.
         So that it can't be paid by rescaling the code, the decoder's weights from each
-        code unit keep their initial length.
+        code unit keep their initial length; with `init="random"`, as in the papers, only
+        `weight_decay` or `tied_weights` stands against that.
     alpha : float, default=0.1
         Factor of the penalty beside the row's summed squared error.
     tied_weights : bool, default=False
@@ -265,7 +266,7 @@ class AutoencoderTransformer(BaseAutoencoder):
             "linear_path": self.init == "pca",
             "tied_weights": bool(self.tied_weights),
             "code_activation": "logistic" if self.penalty == "kl" else "identity",
-            "fixed_code_scale": self.penalty is not None,
+            "fixed_code_scale": self.penalty is not None and self.init == "pca",
         }
 
     @staticmethod

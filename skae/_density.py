@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.func import jacfwd, jacrev, vmap
 
 Decoder = Callable[[Tensor], Tensor]
 
@@ -43,13 +42,27 @@ def block_length(n_features: int, n_components: int) -> int:
 
 
 def decoder_jacobian(decode: Decoder, code: Tensor, n_features: int) -> Tensor:
-    """Return the Jacobians `(n_rows, n_features, n_components)` of `decode` at `code`."""
+    """Return the Jacobians `(n_rows, n_features, n_components)` of `decode` at `code`.
 
-    def decode_one(row: Tensor) -> Tensor:
-        return decode(row.unsqueeze(0)).squeeze(0)
+    One backward pass a component, for all rows together: `J'u` is linear in `u`, and its
+    gradient with respect to `u` has the columns of `J`. (`torch.func.jacfwd` gives the
+    same, but its first call takes seconds and warns of torch's own deprecations.) With
+    more components than features, one pass a feature is less.
+    """
+    with torch.enable_grad():
+        code = code.detach().requires_grad_()
+        rows = decode(code)
+        if code.shape[1] > n_features:
+            lines = [_gradient(column.sum(), code) for column in rows.unbind(1)]
+            return torch.stack(lines, dim=1)
+        direction = torch.zeros_like(rows, requires_grad=True)
+        (pulled,) = torch.autograd.grad(rows, code, direction, create_graph=True)
+        columns = [_gradient(part.sum(), direction) for part in pulled.unbind(1)]
+        return torch.stack(columns, dim=2)
 
-    differentiate = jacfwd if code.shape[1] <= n_features else jacrev
-    return vmap(differentiate(decode_one))(code)
+
+def _gradient(value: Tensor, of: Tensor) -> Tensor:
+    return torch.autograd.grad(value, of, retain_graph=True)[0].detach()
 
 
 def prior_factor(covariance: Tensor, variance: float, gain: Tensor) -> Tensor:

@@ -97,7 +97,7 @@ def _leading_axes(
             seed = int(generator.integers(2**31))
             _, _, axes = randomized_svd(scaled, n_leading, n_iter=7, random_state=seed)
     _, axes = svd_flip(None, axes[:n_leading], u_based_decision=False)
-    return mean, np.ascontiguousarray(axes)
+    return mean, axes.copy()  # torch takes no negative strides
 
 
 def _blocks(n_rows: int) -> list[slice]:

@@ -9,7 +9,7 @@ _MERGE_UP_TO = 10_000
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray | None:
-    """Return weights as float64 with mean one, or None where all rows count the same."""
+    """Return weights as float64, or None where none were given."""
     if sample_weight is None:
         return None
     weight = np.asarray(sample_weight, dtype=np.float64)
@@ -26,8 +26,7 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray | None:
         )
     if not (weight > 0).any():
         raise ValueError("sample_weight is zero for all rows, expected a positive one at least")
-    weight = weight / weight.max()  # first, for the mean of huge weights would overflow
-    return weight / weight.mean()
+    return weight
 
 
 def distinct_rows(
@@ -49,9 +48,14 @@ def distinct_rows(
     if weight is not None and (weight == 0).any():
         X, weight = X[weight > 0], weight[weight > 0]
     if len(X) > _MERGE_UP_TO:
-        return X, weight
+        return X, None if weight is None else _with_mean_one(weight)
     rows, inverse = np.unique(X, axis=0, return_inverse=True)
     total = np.bincount(inverse.ravel(), weights=weight, minlength=len(rows)).astype(np.float64)
     if (total == total[0]).all():
         return rows, None
-    return rows, total / total.mean()
+    return rows, _with_mean_one(total)
+
+
+def _with_mean_one(weight: np.ndarray) -> np.ndarray:
+    weight = weight / weight.max()  # first, for the mean of huge weights would overflow
+    return weight / weight.mean()

@@ -7,7 +7,7 @@ from .._losses import trimmed_weight
 
 # How many standard errors a gain must exceed to count, and the quantile of the start's
 # losses above which a row's loss is cut: both chosen on 26 tables, see docs/defaults.md.
-_STANDARD_ERRORS = 2.5
+_STANDARD_ERRORS = 3.0
 _QUANTILE = 0.95
 
 

@@ -61,10 +61,9 @@ class AutoencoderNet(NeuralNet):
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the loss of a batch and its gradients."""
         X, weight = batch
-        losses = self.criterion_.row_losses(self.module_, X, weight)
-        loss = self.criterion_.reduce(losses, weight)
+        loss = self.criterion_.loss(self.module_, X, weight)
         loss.backward()
-        return {"loss": loss, "y_pred": losses}
+        return {"loss": loss.detach(), "y_pred": None}
 
     def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the loss of a block of validation rows; `y_pred` has each row's."""

@@ -193,8 +193,8 @@ def _as_mlp(encoder: nn.Module) -> MLP:
 
 def _unless_affine(path: nn.Module) -> nn.Module | None:
     """Return None for an affine path: beside the linear one it would add nothing."""
-    mlp = path.mirrored if isinstance(path, TransposedMLP) else path
-    return None if isinstance(mlp, MLP) and len(mlp.layers) == 1 else path
+    affine = isinstance(path, MLP | TransposedMLP) and len(path.layers) == 1
+    return None if affine else path
 
 
 def _fix_code_scale(decoder: nn.Module) -> None:

@@ -1,0 +1,49 @@
+"""How much of a table a reconstruction keeps."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def explained_variance(
+    X: ArrayLike,
+    X_reconstructed: ArrayLike,
+    *,
+    mean: ArrayLike | None = None,
+    scale: ArrayLike | None = None,
+) -> float:
+    """Return the share of standardised columns' variance that a reconstruction explains.
+
+    One minus the summed squared error of all cells over their summed squared distance
+    from the mean. It is 1 for a perfect reconstruction, 0 for the mean in every row, and
+    negative for what is worse than that.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        The rows.
+    X_reconstructed : array-like of shape (n_samples, n_features)
+        What a model makes of them.
+    mean, scale : array-like of shape (n_features,), default=None
+        What columns are standardised by, such as the means and standard deviations of
+        the training rows; None takes those of `X`.
+
+    Returns
+    -------
+    share : float
+        NaN if the rows have no variance.
+
+    Examples
+    --------
+    >>> from skae.inspection import explained_variance
+    >>> explained_variance([[0, 0], [2, 20]], [[1, 0], [1, 20]])
+    0.5
+    """
+    rows = np.asarray(X, dtype=np.float64)
+    center = rows.mean(axis=0) if mean is None else np.asarray(mean, dtype=np.float64)
+    spread = rows.std(axis=0) if scale is None else np.asarray(scale, dtype=np.float64)
+    spread = np.where(spread > 0, spread, 1.0)  # a constant column counts by its errors
+    total = np.square((rows - center) / spread).sum()
+    if total == 0:
+        return float("nan")
+    error = np.square((rows - np.asarray(X_reconstructed, dtype=np.float64)) / spread).sum()
+    return float(1 - error / total)

@@ -1,0 +1,72 @@
+"""scikit-learn's own checks: every one passes, none is excused."""
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.utils import estimator_checks as checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skae import AutoencoderTransformer
+
+# Short trainings: the checks ask what an estimator does, not how well.
+SETTINGS = [
+    AutoencoderTransformer(),
+    AutoencoderTransformer(hidden_layer_sizes=()),
+    AutoencoderTransformer(hidden_layer_sizes=(8,), max_epochs=3, penalty="l1"),
+    AutoencoderTransformer(hidden_layer_sizes=(8,), max_epochs=3, penalty="kl"),
+    AutoencoderTransformer(hidden_layer_sizes=(8,), max_epochs=3, penalty="contractive"),
+    AutoencoderTransformer(hidden_layer_sizes=(8,), max_epochs=3, tied_weights=True),
+    AutoencoderTransformer(hidden_layer_sizes=(8,), max_epochs=3, init="random", dropout=0.2),
+    AutoencoderTransformer(hidden_layer_sizes=(8,), max_epochs=3, pretrain="layerwise"),
+    AutoencoderTransformer(
+        hidden_layer_sizes=(8,), max_epochs=3, trim_fraction=0.1, standardize=False
+    ),
+    AutoencoderTransformer(hidden_layer_sizes=(8,), max_epochs=3, early_stopping=False),
+]
+
+
+@parametrize_with_checks(SETTINGS)
+def test_estimator_checks(estimator, check):
+    check(estimator)
+
+
+# Checks that `check_estimator` leaves to the developer.
+FURTHER = [
+    checks.check_dataframe_column_names_consistency,
+    checks.check_transformer_get_feature_names_out,
+    checks.check_transformer_get_feature_names_out_pandas,
+    checks.check_param_validation,
+    checks.check_set_output_transform,
+    checks.check_set_output_transform_pandas,
+    checks.check_global_output_transform_pandas,
+    checks.check_set_output_transform_polars,
+    checks.check_global_set_output_transform_polars,
+    checks.check_inplace_ensure_writeable,
+    checks.check_get_feature_names_out_error,
+    checks.check_estimators_partial_fit_n_features,
+]
+
+
+# These checks pass arrays to an estimator fitted on frames on purpose; PCA warns as well.
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
+@pytest.mark.parametrize("check", FURTHER, ids=lambda check: check.__name__)
+def test_further_checks(check):
+    estimator = AutoencoderTransformer(hidden_layer_sizes=(8,), max_epochs=3)
+    check(type(estimator).__name__, estimator)
+
+
+def test_metadata_routing_asks_for_sample_weight():
+    with config_context(enable_metadata_routing=True):
+        request = AutoencoderTransformer().set_fit_request(sample_weight=True)
+        assert request.get_metadata_routing().fit.requests["sample_weight"] is True
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_output_has_the_precision_of_the_input(dtype, wine):
+    X = wine.astype(dtype)
+    estimator = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=3).fit(X)
+    assert estimator.transform(X).dtype == dtype
+    assert estimator.reconstruct(X).dtype == dtype
+    assert estimator.inverse_transform(estimator.transform(X)).dtype == dtype
+    assert estimator.reconstruction_error(X).dtype == dtype
+    assert estimator.score_samples(X).dtype == np.float64
