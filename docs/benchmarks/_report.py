@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import skae
 
@@ -55,6 +55,17 @@ def made_table(
     return surface + noise * generator.normal(size=surface.shape)
 
 
+def limit_threads(n_threads: int) -> None:
+    """Let NumPy, scikit-learn and torch use that many threads, until the process ends.
+
+    Small products gain little or nothing from a second thread, and lose up to a factor of
+    fifty on a machine that is busy with anything else: one thread makes figures that can
+    be repeated.
+    """
+    threadpool_limits(n_threads)
+    torch.set_num_threads(n_threads)
+
+
 def is_installed(package: str) -> bool:
     """Whether a package can be imported."""
     return importlib.util.find_spec(package) is not None
@@ -74,6 +85,7 @@ def surroundings(packages: Sequence[str] = ()) -> dict[str, Any]:
         "command": _command(),
         "machine": f"{platform.system()} {platform.machine()}",
         "cpu_count": os.cpu_count(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "torch_threads": torch.get_num_threads(),
         "blas_threads": max(
             (pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"),
@@ -103,8 +115,8 @@ def describe(surroundings: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in surroundings["versions"].items())
     return (
         f"{surroundings['date']}, {surroundings['machine']}, {surroundings['cpu_count']} CPUs, "
-        f"{surroundings['torch_threads']} torch threads, "
-        f"{surroundings['blas_threads']} BLAS threads; {versions}."
+        f"accelerator {surroundings['accelerator'] or 'none'}, torch threads "
+        f"{surroundings['torch_threads']}, BLAS threads {surroundings['blas_threads']}; {versions}."
     )
 
 

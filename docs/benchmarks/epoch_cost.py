@@ -2,7 +2,7 @@
 
 All three train the same module, `skae.modules.mlp_autoencoder` with a code of 8 and hidden
 layers (128, 64), on the same made table of 100,000 rows and 30 columns (see
-`_report.made_table`), standardised, in float32, with AdamW, in batches of 256, on one torch
+`_report.made_table`), standardised, in float32, with AdamW, in batches of 256, on one
 thread, all rows in every epoch:
 
 - `loop`: plain PyTorch; fused AdamW, the rows shuffled once an epoch by one gather and
@@ -32,6 +32,7 @@ import torch
 from _report import (
     RESULTS,
     announce,
+    limit_threads,
     made_table,
     markdown_table,
     provenance,
@@ -63,7 +64,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=RESULTS, help="where results are written")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    limit_threads(1)
     where = surroundings()
     announce(where)
     X = made_table(N_ROWS, N_COLUMNS, seed=SEED)

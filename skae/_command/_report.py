@@ -61,7 +61,7 @@ def _cells(measured: Measured) -> tuple[str, ...]:
         _number(measured.log_likelihood, 2),
         _number(measured.kmeans_agreement, 3),
         _number(measured.neighbour_accuracy, 3),
-        _number(measured.fit_seconds, 2),
+        _number(measured.fit_seconds, 3),
     )
 
 

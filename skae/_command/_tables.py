@@ -117,9 +117,9 @@ def _target_values(column: pd.Series) -> np.ndarray:
     numbers = _as_floats(column)
     if numbers is not None:
         return np.where(np.isfinite(numbers), numbers, np.nan)
-    missing = column.isna().to_numpy()
-    text = np.array([str(value) for value in column], dtype=object)
-    return np.where(missing, None, text)
+    missing = column.isna()
+    texts = [None if lost else str(value) for value, lost in zip(column, missing, strict=True)]
+    return np.array(texts, dtype=object)
 
 
 def _numeric_columns(frame: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, str]]:

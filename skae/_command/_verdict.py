@@ -45,11 +45,14 @@ def verdict_of(comparison: Comparison) -> Verdict:
     if ratio is None:
         return Verdict(size, None, text + "PCA leaves nothing unexplained; use PCA.")
     text += f"the autoencoder leaves {ratio:.2f} of what PCA leaves unexplained"
+    text += _shares_left(results[size])
     others = [other for other, sign in signs.items() if (sign > 0) != (signs[size] > 0)]
     text += _ending(signs[size], results[size], final=not others)
-    if others:
-        text += f" At {_components(*others)} "
-        text += "PCA is as good." if signs[size] > 0 else "the autoencoder explains more."
+    if others and signs[size] > 0:
+        as_good = "as good" if all(signs[other] == 0 for other in others) else "as good or better"
+        text += f" At {_components(*others)} PCA is {as_good}."
+    elif others:
+        text += f" At {_components(*others)} the autoencoder explains more."
     return Verdict(size, ratio, text)
 
 
@@ -77,6 +80,14 @@ def _size_to_speak_of(results: dict[int, dict[str, Measured]]) -> int:
     if best:
         return max(best, key=best.__getitem__)
     return sorted(results)[(len(results) - 1) // 2]
+
+
+def _shares_left(pair: dict[str, Measured]) -> str:
+    """Return both shares, for a small part of almost nothing is no great gain."""
+    left = [pair[name].explained_variance for name in (AUTOENCODER_NAME, PCA_NAME)]
+    if left[0] is None or left[1] is None:
+        return ""
+    return f" ({1 - left[0]:.2g} against {1 - left[1]:.2g} of the variance)"
 
 
 def _ending(sign: int, pair: dict[str, Measured], final: bool) -> str:

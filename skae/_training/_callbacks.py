@@ -9,6 +9,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
+from ..modules import Bypass
 from ._judgement import mean_loss, sure_gain
 from ._rows import Rows
 
@@ -84,6 +85,54 @@ def set_learning_rate(net: NeuralNet, share: float) -> None:
     """Give the optimizer that share of the net's learning rate."""
     for group in net.optimizer_.param_groups:
         group["lr"] = net.lr * share
+
+
+class WeightDecay(Callback):
+    """Decay the nonlinear paths' weight matrices, apart from the loss.
+
+    As AdamW does (Loshchilov and Hutter 2019), for whatever optimizer. Decay through the
+    gradient, as others have it, would shut a nonlinear path whose gate is still closed:
+    Adam takes the decay for the only signal there is. Linear paths don't decay, for that
+    would be to shrink PCA; so what decay draws a network towards is its linear path.
+
+    Parameters
+    ----------
+    decay : float
+        Rate of the decay, as a share of the learning rate.
+    """
+
+    every = 16  # steps between two decays: small enough to be as good as each step
+
+    def __init__(self, decay: float) -> None:
+        self.decay = decay
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Find the weights."""
+        straight = {
+            weight
+            for part in net.module_.modules()
+            if isinstance(part, Bypass)
+            for weight in part.linear.parameters()
+        }
+        self.weights_ = [
+            weight
+            for weight in net.module_.parameters()
+            if weight.ndim > 1 and weight not in straight
+        ]
+        self.rates_ = 0.0
+        self.step_ = 0
+
+    @torch.no_grad()
+    def on_batch_begin(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
+        """Decay for the steps since the last time."""
+        if not training or self.decay == 0:
+            return
+        self.step_ += 1
+        self.rates_ += net.optimizer_.param_groups[0]["lr"]
+        if self.step_ % self.every == 0:
+            for weight in self.weights_:
+                weight.mul_(math.exp(-self.decay * self.rates_))
+            self.rates_ = 0.0
 
 
 class FiniteLoss(Callback):

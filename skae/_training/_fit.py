@@ -99,12 +99,13 @@ def _train_with_held_out_rows(
     valid, part = rows.take(order[:n_valid]), rows.take(order[n_valid:])
     judge = _judge(training, keep_best=True)
     net = run(training, start(part), part, valid, streams, "training", judge)
+    losses = loss_curve(net)
     if judge.best_epoch_ == 0:
         net = untrained(training, start(rows), rows).net  # from all rows, not from a part
     return Trained(
         net,
         judge.best_epoch_,
-        loss_curve(net),
+        losses,
         judge.means_,
         judge.means_[judge.best_epoch_],
     )

@@ -12,7 +12,13 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from .._environment import RandomStreams
-from ._callbacks import CosineSchedule, FiniteLoss, HeldOutLosses, InverseRootSchedule
+from ._callbacks import (
+    CosineSchedule,
+    FiniteLoss,
+    HeldOutLosses,
+    InverseRootSchedule,
+    WeightDecay,
+)
 from ._net import AutoencoderNet, OptimizerFactory
 from ._objective import Objective
 from ._progress import EpochProgress
@@ -66,7 +72,6 @@ def make_net(
         module,
         criterion=training.objective,
         optimizer=training.optimizer,
-        optimizer__weight_decay=training.weight_decay,
         lr=training.lr,
         max_epochs=n_epochs,
         batch_size=training.batch_length(n_rows),
@@ -87,7 +92,12 @@ def make_stream_net(
 ) -> AutoencoderNet:
     """Return an initialized net that trains one epoch on each block it is given."""
     generator = streams.torch_generator(training.device)
-    callbacks = [InverseRootSchedule(), FiniteLoss(), *training.callbacks]
+    callbacks = [
+        InverseRootSchedule(),
+        WeightDecay(training.weight_decay),
+        FiniteLoss(),
+        *training.callbacks,
+    ]
     return make_net(training, module, 1, n_rows, generator, callbacks).initialize()
 
 
@@ -113,7 +123,11 @@ def run(
     """Train once, over the whole horizon or the first `stop_after` epochs of it."""
     horizon = training.n_epochs(len(rows))
     n_epochs = horizon if stop_after is None else min(stop_after, horizon)
-    callbacks: list[Any] = [CosineSchedule(horizon), FiniteLoss()]
+    callbacks: list[Any] = [
+        CosineSchedule(horizon),
+        WeightDecay(training.weight_decay),
+        FiniteLoss(),
+    ]
     if judge is not None:
         callbacks.append(judge)
     if training.verbose:

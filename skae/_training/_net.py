@@ -1,6 +1,6 @@
 """The skorch net: its loop, fed with slices of tensors."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,7 +8,6 @@ from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PassthroughScoring
 from torch import Tensor, nn
 
-from ..modules import Bypass
 from ._rows import Batch
 
 OptimizerFactory = Callable[..., torch.optim.Optimizer]
@@ -36,15 +35,9 @@ class AutoencoderNet(NeuralNet):
         ]
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> "AutoencoderNet":
-        """Create the optimizer; only the nonlinear paths' weight matrices decay.
-
-        To decay the linear path would be to shrink PCA; without it, what decay draws a
-        network towards is its linear path alone.
-        """
-        decayed, free = split_by_decay(self.module_)
-        groups = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
-        extra = self.get_params_for("optimizer")
-        self.optimizer_ = self.optimizer([g for g in groups if g["params"]], lr=self.lr, **extra)
+        """Create the optimizer, with one group and no decay: `WeightDecay` sees to that."""
+        group = {"params": list(self.module_.parameters()), "weight_decay": 0.0}
+        self.optimizer_ = self.optimizer([group], lr=self.lr)
         return self
 
     def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
@@ -73,23 +66,3 @@ class AutoencoderNet(NeuralNet):
             losses = self.criterion_.row_losses(self.module_, X, weight)
             loss = self.criterion_.reduce(losses, weight)
         return {"loss": loss, "y_pred": losses}
-
-
-def split_by_decay(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Return the parameters that weight decay is for, and the others."""
-    straight: set[nn.Parameter] = set()
-    for part in module.modules():
-        if isinstance(part, Bypass):
-            straight.update(part.linear.parameters())
-    return _partition(module.parameters(), straight)
-
-
-def _partition(
-    parameters: Iterable[nn.Parameter], straight: set[nn.Parameter]
-) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for parameter in parameters:
-        bare = parameter.ndim < 2 or parameter in straight
-        (free if bare else decayed).append(parameter)
-    return decayed, free

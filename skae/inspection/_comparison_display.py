@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Inches of a panel.
-_WIDTH, _HEIGHT = 4.4, 4.0
+_WIDTH, _HEIGHT = 4.4, 4.4
 
 # Labels that an axis has room for.
 _MOST_TICKS = 8
@@ -181,6 +181,8 @@ class ComparisonDisplay:
                 heights[there],
                 color=COLOURS[number % len(COLOURS)],
                 marker=MARKS[number % len(MARKS)],
+                markersize=6 if number == 0 else 9,
+                fillstyle="full" if number == 0 else "none",  # one may lie on another
                 linestyle=LINES[number % len(LINES)],
                 label=name,
             )

@@ -35,12 +35,13 @@ def draw_points(
             everyone = [Group("", np.full(len(points), True))]
             _draw_groups(ax, points, colouring if colouring is not None else everyone)
         ax.set(title=f"{name}, 2 components", xlabel="component 1", ylabel="component 2")
-        ax.margins(0.05)
+        _look_at_most(ax, points)
     drawn = list(axes.values())
     if isinstance(colouring, ColourScale):
         bar = figure.colorbar(drawn[-1].collections[-1], ax=drawn, extend="both", aspect=30)
         bar.set_label(label_name or "label")
-        bar.solids.set_alpha(1)
+        if bar.solids is not None:
+            bar.solids.set_alpha(1)
     elif colouring is not None:
         _draw_legend(drawn[-1], len(colouring), label_name)
 
@@ -48,18 +49,20 @@ def draw_points(
 def _draw_groups(ax: "Axes", points: np.ndarray, groups: list[Group]) -> None:
     n_drawn = 0
     for group in groups:
-        colour, mark = GREY, "."
+        colour, mark, is_hollow = GREY, "o", True
         if not group.is_rest:
             colour, mark = COLOURS[n_drawn % len(COLOURS)], MARKS[n_drawn % len(MARKS)]
+            is_hollow = n_drawn >= len(COLOURS)  # a colour that was there before
             n_drawn += 1
         ax.scatter(
             points[group.members, 0],
             points[group.members, 1],
             s=_area(len(points)),
-            color=colour,
+            facecolors="none" if is_hollow else colour,
+            edgecolors=colour,
             marker=mark,
             alpha=_ALPHA,
-            linewidths=0,
+            linewidths=1.0 if is_hollow else 0.0,
             label=group.name,
             rasterized=len(points) > _MOST_VECTORS,
         )
@@ -98,4 +101,18 @@ def _draw_legend(ax: "Axes", n_groups: int, label_name: str | None) -> None:
 
 def _area(n_points: int) -> float:
     """Return how large a point is drawn: the more, the smaller."""
-    return float(np.clip(8000 / max(1, n_points), 4, 22))
+    return float(np.clip(10_000 / max(1, n_points), 4, 26))
+
+
+def _look_at_most(ax: "Axes", points: np.ndarray) -> None:
+    """Leave rows that are far off out of view, and say how many, so the rest can be seen."""
+    low, high = np.percentile(points, [1, 99], axis=0)
+    slack = np.where(high > low, 0.25 * (high - low), 1.0)
+    lowest = np.maximum(low - slack, points.min(axis=0) - 0.2 * slack)
+    highest = np.minimum(high + slack, points.max(axis=0) + 0.2 * slack)
+    ax.set(xlim=(lowest[0], highest[0]), ylim=(lowest[1], highest[1]))
+    ax.locator_params(nbins=5)
+    n_outside = int(((points < lowest) | (points > highest)).any(axis=1).sum())
+    if n_outside:
+        rows = "row" if n_outside == 1 else "rows"
+        ax.set_xlabel(f"component 1 ({n_outside} {rows} outside of the view)")
