@@ -31,7 +31,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     An encoder maps each row to a code of `n_components` numbers and a decoder maps codes
     back; both are trained together for the least squared error of the reconstruction.
     Each has a linear path beside its nonlinear one. Training starts with the linear paths
-    at the PCA solution and the nonlinear ones closed, and ends at the epoch that is surely
+    at the PCA solution and the nonlinear ones closed, and ends at an epoch that is surely
     better than that start on rows it did not see; where there is none, the result is PCA.
     With `hidden_layer_sizes=()` it is PCA, computed in closed form.
 

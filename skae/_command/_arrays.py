@@ -12,19 +12,19 @@ from ._errors import CommandError
 def read_npy(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the array of an .npy file; nothing is beside it."""
     # Pickles can run code, so arrays of objects are refused.
-    array = np.load(path, allow_pickle=False)
-    if isinstance(array, NpzFile):
-        array.close()
-        raise CommandError(f"{path} holds several arrays, expected one, or the suffix .npz")
-    return _check_table(path, "the array", array), {}
+    with path.open("rb") as stream:
+        array = np.load(stream, allow_pickle=False)
+        if isinstance(array, NpzFile):
+            raise CommandError(f"{path} holds several arrays, expected one, or the suffix .npz")
+        return _check_table(path, "the array", array), {}
 
 
 def read_npz(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the table of an .npz file, and its arrays of one value a row."""
-    file = np.load(path, allow_pickle=False)
-    if not isinstance(file, NpzFile):
-        raise CommandError(f"{path} holds a single array, expected the suffix .npy")
-    with file:
+    with path.open("rb") as stream:
+        file = np.load(stream, allow_pickle=False)
+        if not isinstance(file, NpzFile):
+            raise CommandError(f"{path} holds a single array, expected the suffix .npy")
         arrays = _plain_arrays(file)
     tables = [name for name, array in arrays.items() if array.ndim == 2]
     if "X" not in arrays and len(tables) != 1:

@@ -1,4 +1,4 @@
-"""skorch callbacks: the learning rate's course, the surest epoch, a finite loss."""
+"""skorch callbacks: the learning rate's course, the best epoch, a finite loss."""
 
 import math
 from typing import Any
@@ -179,7 +179,7 @@ class HeldOutLosses(Callback):
     tol : float
         A loss is lower if it is lower by this share of the lowest so far.
     keep_best : bool
-        Go back to the weights of the surest epoch at the end of training.
+        Go back to the weights of the best epoch at the end of training.
     """
 
     def __init__(self, trim_fraction: float, patience: int, tol: float, keep_best: bool) -> None:
@@ -219,7 +219,7 @@ class HeldOutLosses(Callback):
             stop_training(net, "no improvement")
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Go back to the weights of the surest epoch."""
+        """Go back to the weights of the best epoch."""
         if self.keep_best:
             net.module_.load_state_dict(self.best_weights_)
 

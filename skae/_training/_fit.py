@@ -1,4 +1,4 @@
-"""Training from a start to the surest epoch: on held-out rows, by folds, or to the end."""
+"""Training from a start to its best epoch: on held-out rows, by folds, or to the end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,8 +8,8 @@ from torch import nn
 
 from .._environment import RandomStreams
 from ._callbacks import HeldOutLosses
-from ._judgement import surest_epoch
-from ._loop import Training, loss_curve, make_net, run
+from ._judgement import best_epoch
+from ._loop import Training, loss_curve, make_net, run, warn_of_early_end
 from ._net import AutoencoderNet
 from ._rows import Rows
 
@@ -73,8 +73,8 @@ def train(
             return _train_to_the_end(training, start, rows, streams)
         return untrained(training, start(rows), rows)
     if len(rows) < _HOLD_OUT_FROM:
-        return _train_by_folds(training, start, rows, streams)
-    return _train_with_held_out_rows(training, start, rows, streams)
+        return _train_by_folds(training, start, rows, streams, starts_at_pca)
+    return _train_with_held_out_rows(training, start, rows, streams, starts_at_pca)
 
 
 def untrained(training: Training, module: nn.Module, rows: Rows) -> Trained:
@@ -92,7 +92,7 @@ def _train_to_the_end(
 
 
 def _train_with_held_out_rows(
-    training: Training, start: Start, rows: Rows, streams: RandomStreams
+    training: Training, start: Start, rows: Rows, streams: RandomStreams, starts_at_pca: bool
 ) -> Trained:
     order = streams.numpy_generator().permutation(len(rows))
     n_valid = min(max(1, round(training.validation_fraction * len(rows))), len(rows) - 1)
@@ -100,8 +100,8 @@ def _train_with_held_out_rows(
     judge = _judge(training, keep_best=True)
     net = run(training, start(part), part, valid, streams, "training", judge)
     losses = loss_curve(net)
-    if judge.best_epoch_ == 0:
-        net = untrained(training, start(rows), rows).net  # from all rows, not from a part
+    if judge.best_epoch_ == 0 and starts_at_pca:  # of all rows then, not of a part
+        net = untrained(training, start(rows), rows).net
     return Trained(
         net,
         judge.best_epoch_,
@@ -112,7 +112,7 @@ def _train_with_held_out_rows(
 
 
 def _train_by_folds(
-    training: Training, start: Start, rows: Rows, streams: RandomStreams
+    training: Training, start: Start, rows: Rows, streams: RandomStreams, starts_at_pca: bool
 ) -> Trained:
     folds = np.array_split(streams.numpy_generator().permutation(len(rows)), _N_FOLDS)
     plain = replace(training, callbacks=[])
@@ -124,10 +124,13 @@ def _train_by_folds(
         name = f"fold {number}/{_N_FOLDS}"
         net = run(plain, start(part), part, valid, streams, name, judge, quiet=True)
         if net.stop_reason_ == "interrupted":
+            warn_of_early_end(net, plain.n_epochs(len(part)), where=name)
             return untrained(training, start(rows), rows)
         curves.append(judge.losses_)
         weights.append(None if valid.weight is None else valid.weight.double().cpu().numpy())
-    n_epochs, means = surest_epoch(curves, weights, training.objective.trim_fraction)
+    n_epochs, means = best_epoch(curves, weights, training.objective.trim_fraction)
+    if n_epochs == 0 and not starts_at_pca:
+        n_epochs = int(np.argmin(means)) or 1
     if n_epochs == 0:
         return replace(
             untrained(training, start(rows), rows), validation_scores=means, held_out=means[0]

@@ -19,12 +19,12 @@ def mean_loss(losses: np.ndarray, weight: np.ndarray | None, trim_fraction: floa
 def sure_gain(
     start: np.ndarray, losses: np.ndarray, weight: np.ndarray | None, trim_fraction: float
 ) -> float:
-    """Return a lower confidence bound of how much an epoch's loss is below the start's.
+    """Return how far an epoch's mean loss is below the start's, or 0 if that isn't sure.
 
     Each held-out row is compared with itself, which is a far sharper test than comparing
-    two means. Few rows can carry most of a table's variance; their losses are cut, or the
-    noise of one row would decide. Yet an epoch whose plain mean is no better than the
-    start's has no gain at all. The start's own gain is 0.
+    two means; the gain must exceed three standard errors. Few rows can carry most of a
+    table's variance; their losses are cut, or the noise of one row would decide. Yet an
+    epoch whose plain mean is no better than the start's has no gain at all.
 
     Parameters
     ----------
@@ -43,13 +43,14 @@ def sure_gain(
     mean = np.average(gains, weights=left)
     variance = np.average((gains - mean) ** 2, weights=left)
     n_effective = left.sum() ** 2 / np.square(left).sum()
-    return float(max(0.0, mean - _STANDARD_ERRORS * np.sqrt(variance / n_effective)))
+    is_sure = mean > _STANDARD_ERRORS * np.sqrt(variance / n_effective)
+    return float(mean) if is_sure else 0.0
 
 
-def surest_epoch(
+def best_epoch(
     curves: list[list[np.ndarray]], weights: list[np.ndarray | None], trim_fraction: float
 ) -> tuple[int, list[float]]:
-    """Return the epoch of the surest gain over several folds, and the mean losses.
+    """Return the epoch of the largest sure gain over several folds, and the mean losses.
 
     A fold that stopped early is taken to have stayed as it was at its end.
 

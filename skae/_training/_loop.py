@@ -105,7 +105,7 @@ def run_block(net: AutoencoderNet, rows: Rows) -> list[float]:
     """Train a stream's net on a block; return the loss."""
     net.partial_fit(rows, None)
     _note_interruption(net, 1)
-    _warn_of_early_end(net, 1)
+    warn_of_early_end(net, 1)
     return loss_curve(net)[-1:]
 
 
@@ -141,7 +141,7 @@ def run(
     net.set_params(train_split=None)  # let go of the rows
     _note_interruption(net, n_epochs)
     if not quiet:
-        _warn_of_early_end(net, n_epochs)
+        warn_of_early_end(net, n_epochs)
     return net
 
 
@@ -156,8 +156,11 @@ def _note_interruption(net: AutoencoderNet, n_epochs: int) -> None:
         net.stop_reason_ = "interrupted"
 
 
-def _warn_of_early_end(net: AutoencoderNet, n_epochs: int) -> None:
+def warn_of_early_end(net: AutoencoderNet, n_epochs: int, where: str = "") -> None:
+    """Warn of a training that diverged or was interrupted."""
     done = f"after {net.n_finite_epochs_} of {n_epochs} epochs"
+    if where:
+        done += f" of {where}, before the epoch was chosen: the start is what is left"
     if net.stop_reason_ == "diverged":
         warnings.warn(
             f"training diverged {done}: the loss was not finite. The best weights before "

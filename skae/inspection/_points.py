@@ -38,12 +38,11 @@ def draw_points(
         _look_at_most(ax, points)
     drawn = list(axes.values())
     if isinstance(colouring, ColourScale):
-        bar = figure.colorbar(drawn[-1].collections[-1], ax=drawn, extend="both", aspect=30)
+        coloured = drawn[-1].collections[-1]
+        bar = figure.colorbar(coloured, ax=drawn, extend="both", aspect=30, alpha=1)
         bar.set_label(label_name or "label")
-        if bar.solids is not None:
-            bar.solids.set_alpha(1)
     elif colouring is not None:
-        _draw_legend(drawn[-1], len(colouring), label_name)
+        _draw_legend(drawn[-1], label_name)
 
 
 def _draw_groups(ax: "Axes", points: np.ndarray, groups: list[Group]) -> None:
@@ -85,7 +84,7 @@ def _draw_scale(ax: "Axes", points: np.ndarray, scale: ColourScale) -> None:
     )
 
 
-def _draw_legend(ax: "Axes", n_groups: int, label_name: str | None) -> None:
+def _draw_legend(ax: "Axes", label_name: str | None) -> None:
     legend = ax.legend(
         title=label_name,
         loc="center left",

@@ -119,7 +119,7 @@ def make_autoencoder(
 def mlp_autoencoder(
     n_features: int,
     n_components: int,
-    hidden_layer_sizes: Sequence[int] = (256, 128),
+    hidden_layer_sizes: Sequence[int] = (128, 128),
     activation: str = "silu",
     dropout: float = 0.0,
     linear_path: bool = True,
@@ -132,7 +132,7 @@ def mlp_autoencoder(
     ----------
     n_features, n_components : int
         Width of the rows and of the code.
-    hidden_layer_sizes : sequence of int, default=(256, 128)
+    hidden_layer_sizes : sequence of int, default=(128, 128)
         The encoder's hidden layers; the decoder has them in reverse.
     activation : str, default="silu"
         A key of `skae.modules.ACTIVATIONS`.
