@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from ._training import (
     Training,
     pretrain_layerwise,
 )
-from .modules import Autoencoder, Bypass, own_dropout
+from .modules import MLP, Autoencoder, TransposedMLP
 
 
 class AutoencoderTransformer(BaseAutoencoder):
@@ -182,6 +182,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     """
 
     _parameter_constraints: ClassVar[dict] = SHARED_CONSTRAINTS
+    _moments: dict[str, Any]
 
     def __init__(
         self,
@@ -247,15 +248,14 @@ class AutoencoderTransformer(BaseAutoencoder):
         """Weights of the encoder's linear path."""
         if not self.module_.has_linear_path:
             raise AttributeError('components_ is the linear path\'s, and init="random" has none')
-        linear = cast(Bypass, self.module_.encoder).linear
-        return linear.layers[0].weight.detach().cpu().numpy()
+        return self.module_.linear_layers[0].weight.detach().cpu().numpy()
 
     def _blueprint(self, n_features: int) -> dict[str, Any]:
         if self.architecture != "mlp":
             for name, value in (("tied_weights", self.tied_weights), ("pretrain", self.pretrain)):
                 if value:
                     raise ValueError(
-                        f'{name}={value!r} with architecture={self.architecture!r} was got, '
+                        f"{name}={value!r} with architecture={self.architecture!r} was got, "
                         'expected architecture="mlp"'
                     )
         return {
@@ -300,10 +300,10 @@ class AutoencoderTransformer(BaseAutoencoder):
                 start_at_rare_codes(module, axes, X, weight)
             else:
                 start_at_pca(module, axes)
-        module = module.to(training.device)
-        own_dropout(module, streams.torch_generator(training.device))
-        if self.pretrain is not None and not self._is_solved_by_start():
-            pretrain_layerwise(*module.nonlinear_paths, rows, training, streams)
+        if self.pretrain is not None:
+            encoder, decoder = module.to(training.device).nonlinear_paths
+            if isinstance(encoder, MLP) and isinstance(decoder, MLP | TransposedMLP):
+                pretrain_layerwise(encoder, decoder, rows, training, streams)
         return module
 
     def _fit_density(

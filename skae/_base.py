@@ -5,15 +5,15 @@ from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
-from ._environment import RandomStreams, limited_threads, n_threads_for, resolve_device
+from ._environment import RandomStreams, resolve_device
 from ._parameters import OPTIMIZERS, validates_parameters
 from ._scaling import Scaling
+from ._storage import restore_module, stored_state
 from ._table import check_sample_weight, distinct_rows
 from ._training import (
     AutoencoderNet,
@@ -27,10 +27,9 @@ from ._training import (
     train,
     untrained,
 )
-from .modules import Autoencoder
+from .modules import Autoencoder, own_dropout
 
 _FLOATS = (np.float64, np.float32)
-_NOT_PICKLED = ("_net", "_trained", "module_")
 
 
 class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
@@ -39,6 +38,16 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     A subclass writes its own literal `__init__` with the shared parameters, and says what
     is its own by the abstract methods below.
     """
+
+    module_: Autoencoder
+    n_iter_: int
+    loss_curve_: list[float]
+    validation_scores_: list[float] | None
+    _scaling: Scaling
+    _trained: TrainedModule
+    _built_from: dict[str, Any]
+    _net: AutoencoderNet | None
+    _is_stream: bool  # whether `_net` is one that takes blocks
 
     # What a subclass says -------------------------------------------------------------
 
@@ -55,7 +64,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _start(
         self, blueprint: dict[str, Any], rows: Rows, training: Training, streams: RandomStreams
     ) -> Autoencoder:
-        """Return a module where training on `rows` begins."""
+        """Return the module where training on `rows` begins."""
 
     @abstractmethod
     def _objective(self) -> Objective:
@@ -74,6 +83,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     @abstractmethod
     def _log_density(self, module: Autoencoder, rows: Tensor) -> Tensor:
         """Return the log-density of scaled rows."""
+
+    @abstractmethod
+    def _rows_at_a_time(self) -> int:
+        """Return how many rows are scored at a time."""
 
     # Fitting --------------------------------------------------------------------------
 
@@ -103,30 +116,31 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             bounds; or if the loss is not finite from the first step on.
         """
         goes_on = self.warm_start and hasattr(self, "module_") and not self._is_solved_by_start()
-        X = validate_data(self, X, dtype=_FLOATS, reset=not goes_on)
-        weight = check_sample_weight(sample_weight, len(X))
+        table = self._validated(X, reset=not goes_on)
+        weight = check_sample_weight(sample_weight, len(table))
         training, streams = self._training(), RandomStreams(self.random_state)
-        blueprint = self._blueprint(X.shape[1])
-        X, weight = distinct_rows(X, weight)
+        blueprint = self._blueprint(table.shape[1])
+        table, weight = distinct_rows(table, weight)
         if goes_on:
             self._check_same_blueprint(blueprint)
-            scaling, found = self._scaling, self.module_
-
-            def start(rows: Rows) -> Autoencoder:
-                return copy.deepcopy(found).train()
+            scaling = self._scaling
         else:
-            scaling = Scaling.of(X, weight, self.standardize)
+            scaling = Scaling.of(table, weight, self.standardize)
 
-            def start(rows: Rows) -> Autoencoder:
-                return self._start(blueprint, rows, training, streams)
+        def start(rows: Rows) -> Autoencoder:
+            module = (
+                copy.deepcopy(self.module_)
+                if goes_on
+                else self._start(blueprint, rows, training, streams)
+            )
+            return _ready_to_train(module, training, streams)
 
-        rows = _on_device(X, weight, scaling, training.device)
-        with self._threads(training, blueprint, len(rows)):
-            if self._is_solved_by_start():
-                trained = untrained(training, start(rows), rows)
-            else:
-                trained = train(training, start, rows, streams, self.init == "pca")
-            self._keep(trained, scaling, blueprint, rows)
+        rows = Rows.of(scaling.forward(table, np.float32), weight, training.device)
+        if self._is_solved_by_start():
+            trained = untrained(training, start(rows), len(rows))
+        else:
+            trained = train(training, start, rows, streams, self.init == "pca")
+        self._keep(trained, scaling, blueprint, rows)
         return self
 
     @validates_parameters
@@ -154,32 +168,36 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             The fitted estimator.
         """
         is_first = not hasattr(self, "module_")
-        X = validate_data(self, X, dtype=_FLOATS, reset=is_first)
-        weight = check_sample_weight(sample_weight, len(X))
+        table = self._validated(X, reset=is_first)
+        weight = check_sample_weight(sample_weight, len(table))
         training, streams = self._training(), RandomStreams(self.random_state)
-        X, weight = distinct_rows(X, weight)
+        table, weight = distinct_rows(table, weight)
         if is_first:
-            self._begin_stream(X, weight, training, streams)
-        elif not self._streams:
-            self._net = make_stream_net(training, self.module_, len(X), streams)
-            self._streams = True
-        rows = _on_device(X, weight, self._scaling, training.device)
-        with self._threads(training, self._built_from, len(rows)):
-            self.loss_curve_ = [*self.loss_curve_, *run_block(self._net, rows)]
-            self.n_iter_ += 1
-            self._trained = TrainedModule(self.module_)
-            self._fit_density(rows, self._trained, None, go_on=not is_first)
+            self._begin_stream(table, weight, training, streams)
+        elif not self._is_stream:
+            module = _ready_to_train(self.module_, training, streams)
+            self._net = make_stream_net(training, module, len(table), streams)
+            self._is_stream = True
+        rows = Rows.of(self._scaling.forward(table, np.float32), weight, training.device)
+        self.loss_curve_ = [*self.loss_curve_, *run_block(self.net_, rows)]
+        self.n_iter_ += 1
+        self._trained = TrainedModule(self.module_)
+        self._fit_density(rows, self._trained, None, go_on=not is_first)
         return self
 
     def _begin_stream(
-        self, X: np.ndarray, weight: np.ndarray | None, training: Training, streams: RandomStreams
+        self,
+        table: np.ndarray,
+        weight: np.ndarray | None,
+        training: Training,
+        streams: RandomStreams,
     ) -> None:
-        blueprint = self._blueprint(X.shape[1])
-        scaling = Scaling.of(X, weight, self.standardize)
-        rows = _on_device(X, weight, scaling, training.device)
-        module = self._start(blueprint, rows, training, streams)
-        self._net = make_stream_net(training, module, len(X), streams)
-        self._streams = True
+        blueprint = self._blueprint(table.shape[1])
+        scaling = Scaling.of(table, weight, self.standardize)
+        rows = Rows.of(scaling.forward(table, np.float32), weight, training.device)
+        module = _ready_to_train(self._start(blueprint, rows, training, streams), training, streams)
+        self._net = make_stream_net(training, module, len(table), streams)
+        self._is_stream = True
         self._scaling, self._built_from, self.module_ = scaling, blueprint, module
         self.n_components_ = blueprint["n_components"]
         self.n_iter_, self.loss_curve_, self.validation_scores_ = 0, [], None
@@ -204,11 +222,6 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             verbose=int(self.verbose),
         )
 
-    def _threads(self, training: Training, blueprint: dict[str, Any], n_rows: int) -> Any:
-        n_weights = sum(p.numel() for p in self._build(blueprint, seed=0).parameters())
-        work = 6.0 * n_weights * training.batch_length(n_rows)
-        return limited_threads(n_threads_for(work))
-
     def _keep(
         self, trained: Trained, scaling: Scaling, blueprint: dict[str, Any], rows: Rows
     ) -> None:
@@ -218,7 +231,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self._fit_density(rows, network, trained.held_out, go_on=False)
         self._net, self._trained, self.module_ = trained.net, network, module
         self._scaling, self._built_from = scaling, blueprint
-        self._streams = False
+        self._is_stream = False
         self.n_components_ = blueprint["n_components"]
         self.n_iter_ = trained.n_epochs
         self.loss_curve_ = trained.loss_curve
@@ -257,8 +270,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         X_new : ndarray of shape (n_samples, n_components)
             Their codes, in the precision of `X`.
         """
-        X = self._check_rows(X)
-        return self._trained.apply(lambda module, rows: module.encode(rows), X, self._scaled)
+        rows = self._checked(X)
+        return self._trained.apply(Autoencoder.encode, rows, self._scaled)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Return the rows that codes stand for.
@@ -274,14 +287,13 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             The rows, in the units of the table and the precision of `X`.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=_FLOATS)
-        if X.shape[1] != self.n_components_:
+        codes = check_array(X, dtype=_FLOATS)
+        if codes.shape[1] != self.n_components_:
             raise ValueError(
-                f"X has {X.shape[1]} columns, but inverse_transform of "
+                f"X has {codes.shape[1]} columns, but inverse_transform of "
                 f"{type(self).__name__} expects codes of {self.n_components_}"
             )
-        decoded = self._trained.apply(lambda module, codes: module.decode(codes), X)
-        return self._scaling.inverse(decoded)
+        return self._scaling.inverse(self._trained.apply(Autoencoder.decode, codes))
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Return rows encoded and decoded.
@@ -296,9 +308,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         X_reconstructed : ndarray of shape (n_samples, n_features)
             What the code keeps of them, in the units of the table.
         """
-        X = self._check_rows(X)
-        rebuilt = self._trained.apply(lambda module, rows: module(rows), X, self._scaled)
-        return self._scaling.inverse(rebuilt)
+        rows = self._checked(X)
+        return self._scaling.inverse(self._trained.apply(Autoencoder.forward, rows, self._scaled))
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
         """Return the squared error of each row's reconstruction.
@@ -317,14 +328,14 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             the share of variance left unexplained; with `standardize=False` in squared
             units of the table.
         """
-        X = self._check_rows(X)
 
         def squares(module: Autoencoder, rows: Tensor) -> Tensor:
             errors = (module(rows) - rows).square()
             return errors if per_cell else errors.mean(dim=1)
 
-        error = self._trained.apply(squares, X, self._scaled)
-        return error if self.standardize else error * X.dtype.type(self._scaling.scale[0] ** 2)
+        rows = self._checked(X)
+        error = self._trained.apply(squares, rows, self._scaled)
+        return error if self.standardize else self._scaling.squares_inverse(error)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the log-density of each row, in nats, in the units of the table.
@@ -342,10 +353,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         log_density : ndarray of shape (n_samples,)
             Always float64.
         """
-        X = self._check_rows(X)
+        table = self._checked(X)
         density = self._trained.apply(
             self._log_density,
-            X,
+            table,
             lambda rows: self._scaling.forward(rows, np.float64),
             self._rows_at_a_time(),
         )
@@ -369,26 +380,25 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         return float(self.score_samples(X).mean())
 
-    @abstractmethod
-    def _rows_at_a_time(self) -> int:
-        """Return how many rows are scored at a time."""
-
     @property
     def net_(self) -> AutoencoderNet:
         """The skorch net around `module_`."""
         check_is_fitted(self)
         if self._net is None:
-            n_rows = self._training().batch_length(2**31)
-            self._net = untrained(self._training(), self.module_, n_rows).net
+            # Stored without it: how many rows it will be given is not known any more.
+            self._net = untrained(self._training(), self.module_, n_rows=1).net
         return self._net
 
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
 
-    def _check_rows(self, X: ArrayLike) -> np.ndarray:
+    def _checked(self, X: ArrayLike) -> np.ndarray:
         check_is_fitted(self)
-        return validate_data(self, X, dtype=_FLOATS, reset=False)
+        return self._validated(X, reset=False)
+
+    def _validated(self, X: ArrayLike, reset: bool) -> np.ndarray:
+        return validate_data(self, X, dtype=_FLOATS, reset=reset)
 
     def _scaled(self, X: np.ndarray) -> np.ndarray:
         return self._scaling.forward(X, X.dtype)
@@ -396,43 +406,19 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     # Storing ----------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        for name in _NOT_PICKLED:
-            state.pop(name, None)
-        if hasattr(self, "module_"):
-            state["_weights"] = {
-                name: value.detach().cpu().numpy()
-                for name, value in self.module_.state_dict().items()
-            }
-            state["_scaling"] = (self._scaling.mean, self._scaling.scale)
-        return state
+        return stored_state(super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        weights = state.pop("_weights", None)
-        super().__setstate__(state)
-        if weights is None:
-            return
-        self._scaling = Scaling(*state["_scaling"])
-        module = self._build(self._built_from, seed=0)
-        module.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
-        self.module_ = module.to(_device_or_cpu(self.device))
-        self._trained = TrainedModule(self.module_)
-        self._net, self._streams = None, False
+        super().__setstate__({name: v for name, v in state.items() if name != "_weights"})
+        if "_weights" in state:
+            self._scaling = Scaling(*state["_scaling"])
+            built = self._build(self._built_from, seed=0)
+            self.module_ = restore_module(built, state["_weights"], self.device)
+            self._trained = TrainedModule(self.module_)
+            self._net, self._is_stream = None, False
 
 
-def _on_device(
-    X: np.ndarray, weight: np.ndarray | None, scaling: Scaling, device: torch.device
-) -> Rows:
-    tensor = torch.from_numpy(scaling.forward(X, np.float32)).to(device)
-    if weight is None:
-        return Rows(tensor)
-    return Rows(tensor, torch.from_numpy(weight.astype(np.float32)).to(device))
-
-
-def _device_or_cpu(device: str) -> torch.device:
-    """Return the device, or the CPU where the machine that fitted had another."""
-    try:
-        return resolve_device(device)
-    except ValueError:
-        return torch.device("cpu")
+def _ready_to_train(module: Autoencoder, training: Training, streams: RandomStreams) -> Autoencoder:
+    module = module.to(training.device)
+    own_dropout(module, streams.torch_generator(training.device))
+    return module.train()

@@ -1,6 +1,6 @@
 """Modules built from an estimator's parameters, and put where training begins."""
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import nn
 from ._environment import seeded_default_generator
 from ._losses import TARGET_ACTIVITY
 from ._pca import PrincipalAxes
-from .modules import Autoencoder, Bypass, MLPArchitecture, make_autoencoder, set_weight
+from .modules import Autoencoder, MLPArchitecture, make_autoencoder, set_weight
 
 
 def build_autoencoder(blueprint: dict[str, Any], seed: int) -> Autoencoder:
@@ -38,13 +38,13 @@ def build_autoencoder(blueprint: dict[str, Any], seed: int) -> Autoencoder:
 
 def start_at_pca(module: Autoencoder, axes: PrincipalAxes) -> None:
     """Make the linear paths the PCA solution; with the gates closed the module is PCA."""
-    encoder, decoder = _linear_layers(module)
+    encoder, decoder = module.linear_layers
     components = torch.from_numpy(axes.components).float()
     mean = torch.from_numpy(axes.mean).float()
     with torch.no_grad():
         set_weight(encoder, components)
         encoder.bias.copy_(-components @ mean)
-        if encoder.weight is not decoder.weight:
+        if isinstance(decoder, nn.Linear):  # and not the encoder's own, transposed
             set_weight(decoder, components.T)
         decoder.bias.copy_(mean)
 
@@ -57,7 +57,7 @@ def start_at_rare_codes(
     The units see the whitened principal components, offset so that a unit's activity is
     the target; what the decoder makes of them is least squares.
     """
-    encoder, decoder = _linear_layers(module)
+    encoder, decoder = module.linear_layers
     scores = (X - axes.mean) @ axes.components.T
     spread = np.sqrt(np.average(np.square(scores), axis=0, weights=weight))
     spread[spread < 1e-6] = 1.0
@@ -67,18 +67,12 @@ def start_at_rare_codes(
         encoder.bias.copy_(
             float(logit(TARGET_ACTIVITY)) - whitening @ torch.from_numpy(axes.mean).float()
         )
-        if encoder.weight is decoder.weight:
+        if not isinstance(decoder, nn.Linear):
             return
         codes = module.encode(torch.from_numpy(X)).double().numpy()
         slope, offset = _least_squares(codes, X, weight)
         set_weight(decoder, torch.from_numpy(slope.T).float())
         decoder.bias.copy_(torch.from_numpy(offset))
-
-
-def _linear_layers(module: Autoencoder) -> tuple[nn.Linear, nn.Linear]:
-    encoder = cast(Bypass, module.encoder).linear
-    decoder = cast(Bypass, module.decoder).linear
-    return encoder.layers[0], decoder.layers[0]
 
 
 def _least_squares(

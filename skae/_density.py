@@ -86,9 +86,7 @@ def prior_factor(covariance: Tensor, variance: float, gain: Tensor) -> Tensor:
     return vectors * values.clamp_min(0).sqrt()
 
 
-def laplace_log_density(
-    decode: Decoder, input: Tensor, code: Tensor, model: CodeModel
-) -> Tensor:
+def laplace_log_density(decode: Decoder, input: Tensor, code: Tensor, model: CodeModel) -> Tensor:
     """Return the log-density of each row of `input`, in nats.
 
     Laplace's approximation of `log int N(z; m, S) N(x; g(z), s2 I) dz` around `z = f(x)`,

@@ -47,10 +47,7 @@ def kl_penalty(code: Tensor, weight: Tensor | None = None) -> Tensor:
     `mean_j` the mean over rows of unit `j`, which must lie in (0, 1) (Ng 2011, "Sparse
     autoencoder", CS294A lecture notes, section 3).
     """
-    if weight is None:
-        activity = code.mean(dim=0)
-    else:
-        activity = weight @ code / weight.sum()
+    activity = code.mean(dim=0) if weight is None else weight @ code / weight.sum()
     tiny = torch.finfo(code.dtype).eps
     activity = activity.clamp(tiny, 1 - tiny)
     rho = torch.full_like(activity, TARGET_ACTIVITY)

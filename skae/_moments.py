@@ -8,6 +8,7 @@ import torch
 from ._density import SMALLEST_VARIANCE, block_length, decoder_jacobian, prior_factor
 from ._losses import squared_error, trimmed_weight
 from ._training import Rows, TrainedModule
+from .modules import Autoencoder
 
 # Rows whose Jacobians are averaged: a mean needs no more.
 _JACOBIAN_ROWS = 1000
@@ -70,15 +71,14 @@ class CodeMoments:
         share = other.total / total
         step = other.mean - self.mean
 
-        def mix(a: np.ndarray | float, b: np.ndarray | float) -> np.ndarray | float:
-            return a + share * (b - a)
-
         return CodeMoments(
             total,
-            mix(self.mean, other.mean),
-            mix(self.covariance, other.covariance) + share * (1 - share) * np.outer(step, step),
-            mix(self.error, other.error),
-            mix(self.gain, other.gain),
+            self.mean + share * step,
+            (1 - share) * self.covariance
+            + share * other.covariance
+            + share * (1 - share) * np.outer(step, step),
+            (1 - share) * self.error + share * other.error,
+            (1 - share) * self.gain + share * other.gain,
             self.n_features,
         )
 
@@ -107,7 +107,7 @@ class CodeMoments:
 def _mean_gain(X: np.ndarray, weight: np.ndarray, trained: TrainedModule) -> np.ndarray:
     some = np.linspace(0, len(X) - 1, min(len(X), _JACOBIAN_ROWS)).astype(int)
 
-    def gains(module: torch.nn.Module, part: torch.Tensor) -> torch.Tensor:
+    def gains(module: Autoencoder, part: torch.Tensor) -> torch.Tensor:
         jacobian = decoder_jacobian(module.decode, module.encode(part), X.shape[1])
         return jacobian.mT @ jacobian
 

@@ -58,7 +58,7 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
 def check_layer_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
     """Return `hidden_layer_sizes` as a tuple of positive integers."""
     sizes = tuple(hidden_layer_sizes)
-    if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+    if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
         raise ValueError(
             f"hidden_layer_sizes={hidden_layer_sizes!r} was got, expected positive integers, "
             "such as (128, 128), or () for a linear autoencoder"

@@ -51,6 +51,14 @@ class Scaling:
 
     def inverse(self, scaled: np.ndarray) -> np.ndarray:
         """Return what the network gave, in the units of the table."""
-        largest = np.finfo(scaled.dtype).max
-        rows = scaled * self.scale + self.mean
-        return np.clip(rows, -largest, largest).astype(scaled.dtype)
+        return _fitting(scaled * self.scale + self.mean, scaled.dtype)
+
+    def squares_inverse(self, squares: np.ndarray) -> np.ndarray:
+        """Return squares of scaled values in squared units; for a common scale only."""
+        return _fitting(squares * self.scale[0] ** 2, squares.dtype)
+
+
+def _fitting(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return values in `dtype`, those too large for it cut to its largest."""
+    largest = np.finfo(dtype).max
+    return np.clip(values, -largest, largest).astype(dtype)

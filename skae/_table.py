@@ -29,9 +29,7 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     return weight
 
 
-def distinct_rows(
-    X: np.ndarray, weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray | None]:
+def distinct_rows(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
     """Return each row of a table once, with the weight of all its copies.
 
     It makes a row of weight two and a row that is there twice the same thing to the last

@@ -140,10 +140,13 @@ def test_density_follows_a_change_of_units(wine):
     units = 10.0 ** np.arange(-6, 7)
     ours = AutoencoderTransformer(3, max_epochs=10, random_state=0).fit(wine)
     scaled = clone(ours).fit(wine * units)
-    np.testing.assert_allclose(scaled.reconstruct(wine * units) / units, ours.reconstruct(wine),
-                               rtol=1e-3)
     np.testing.assert_allclose(
-        scaled.score_samples(wine * units), ours.score_samples(wine) - np.log(units).sum(), atol=0.01
+        scaled.reconstruct(wine * units) / units, ours.reconstruct(wine), rtol=1e-3
+    )
+    np.testing.assert_allclose(
+        scaled.score_samples(wine * units),
+        ours.score_samples(wine) - np.log(units).sum(),
+        atol=0.01,
     )
 
 
@@ -173,8 +176,10 @@ def test_contractive_penalty_flattens_the_encoder(digits):
     X = digits[:800]
     norms = [
         jacobian_norm(
-            AutoencoderTransformer(8, penalty=penalty, alpha=alpha, max_epochs=30, random_state=0)
-            .fit(X), X
+            AutoencoderTransformer(
+                8, penalty=penalty, alpha=alpha, max_epochs=30, random_state=0
+            ).fit(X),
+            X,
         )
         for penalty, alpha in [(None, 0.0), ("contractive", 0.1), ("contractive", 1.0)]
     ]
@@ -220,8 +225,13 @@ def test_tied_decoder_is_the_encoder_transposed(digits):
 def test_layerwise_pretraining_gives_a_better_start(digits):
     """Logistic units, four layers: hard from random weights (Hinton and Salakhutdinov 2006)."""
     plain = AutoencoderTransformer(
-        6, hidden_layer_sizes=(64, 32, 16), activation="logistic", init="random",
-        early_stopping=False, max_epochs=40, random_state=0,
+        6,
+        hidden_layer_sizes=(64, 32, 16),
+        activation="logistic",
+        init="random",
+        early_stopping=False,
+        max_epochs=40,
+        random_state=0,
     ).fit(digits)
     pretrained = clone(plain).set_params(pretrain="layerwise").fit(digits)
     assert pretrained.loss_curve_[0] < plain.loss_curve_[0]
@@ -255,7 +265,11 @@ def test_optimizers(curve, optimizer):
         2, optimizer=optimizer, lr=lr, max_epochs=60, early_stopping=False, random_state=0
     ).fit(curve)
     assert ours.loss_curve_[-1] < 0.8 * ours.loss_curve_[0]
-    expected = optimizer if callable(optimizer) else getattr(torch.optim, {"adamw": "AdamW", "sgd": "SGD"}[optimizer])
+    expected = (
+        optimizer
+        if callable(optimizer)
+        else getattr(torch.optim, {"adamw": "AdamW", "sgd": "SGD"}[optimizer])
+    )
     assert isinstance(ours.net_.optimizer_, expected)
 
 
@@ -286,9 +300,9 @@ def test_validation_fraction_holds_rows_out(curve):
         def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
             seen.append((len(dataset_train), len(dataset_valid)))
 
-    AutoencoderTransformer(
-        2, validation_fraction=0.25, max_epochs=1, callbacks=[Watch()]
-    ).fit(curve)
+    AutoencoderTransformer(2, validation_fraction=0.25, max_epochs=1, callbacks=[Watch()]).fit(
+        curve
+    )
     assert seen == [(450, 150)]
 
 
@@ -323,18 +337,26 @@ def test_callbacks_are_skorchs(curve):
 
 
 def one_hidden_layer(role, n_inputs, n_outputs):
-    return nn.Sequential(nn.Linear(n_inputs, 20), nn.Dropout(0.1), nn.Tanh(), nn.Linear(20, n_outputs))
+    return nn.Sequential(
+        nn.Linear(n_inputs, 20), nn.Dropout(0.1), nn.Tanh(), nn.Linear(20, n_outputs)
+    )
 
 
 def small_image_network(role, n_inputs, n_outputs):
     if role == "encoder":
         return nn.Sequential(
-            nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.SiLU(),
-            nn.Flatten(), nn.Linear(64, n_outputs),
+            nn.Unflatten(1, (1, 8, 8)),
+            nn.Conv2d(1, 4, 3, stride=2, padding=1),
+            nn.SiLU(),
+            nn.Flatten(),
+            nn.Linear(64, n_outputs),
         )
     return nn.Sequential(
-        nn.Linear(n_inputs, 64), nn.SiLU(), nn.Unflatten(1, (4, 4, 4)),
-        nn.ConvTranspose2d(4, 1, 4, stride=2, padding=1), nn.Flatten(),
+        nn.Linear(n_inputs, 64),
+        nn.SiLU(),
+        nn.Unflatten(1, (4, 4, 4)),
+        nn.ConvTranspose2d(4, 1, 4, stride=2, padding=1),
+        nn.Flatten(),
     )
 
 
@@ -404,7 +426,7 @@ def test_bad_rows(wine):
     ours.fit(wine)
     with pytest.raises(ValueError, match="13 features"):
         ours.transform(wine[:, :5])
-    with pytest.raises(ValueError, match="5 columns.*expects codes of 2"):
+    with pytest.raises(ValueError, match=r"5 columns.*expects codes of 2"):
         ours.inverse_transform(wine[:, :5])
     with pytest.raises(AttributeError, match='init="random" has none'):
         clone(ours).set_params(init="random").fit(wine).components_  # noqa: B018
@@ -432,7 +454,8 @@ def test_reconstruction_error_by_row_and_by_cell(wine):
     np.testing.assert_allclose(
         raw.reconstruction_error(wine, per_cell=True),
         np.square(wine - raw.reconstruct(wine)),
-        rtol=1e-6, atol=1e-9,
+        rtol=1e-6,
+        atol=1e-9,
     )
 
 
@@ -479,9 +502,7 @@ def test_partial_fit_goes_on_after_fit(curve):
 def test_a_weight_of_two_is_two_rows(curve, trim_fraction):
     X = curve[:300]
     weight = np.random.default_rng(0).integers(0, 3, size=300)
-    ours = AutoencoderTransformer(
-        2, max_epochs=5, trim_fraction=trim_fraction, random_state=0
-    )
+    ours = AutoencoderTransformer(2, max_epochs=5, trim_fraction=trim_fraction, random_state=0)
     weighted = clone(ours).fit(X, sample_weight=weight)
     repeated = clone(ours).fit(X.repeat(weight, axis=0))
     np.testing.assert_array_equal(weighted.transform(X), repeated.transform(X))

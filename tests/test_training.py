@@ -78,9 +78,7 @@ def test_divergence_keeps_the_best_weights(digits):
 
 
 def test_divergence_without_held_out_rows(digits):
-    ours = AutoencoderTransformer(
-        4, lr=1e6, optimizer="sgd", early_stopping=False, random_state=0
-    )
+    ours = AutoencoderTransformer(4, lr=1e6, optimizer="sgd", early_stopping=False, random_state=0)
     with pytest.warns(ConvergenceWarning, match="diverged"):
         ours.fit(digits)
     assert np.isfinite(ours.transform(digits)).all()
@@ -212,8 +210,15 @@ def test_schedule_rises_and_falls(curve):
             rates.append(net.optimizer_.param_groups[0]["lr"])
 
     AutoencoderTransformer(
-        2, lr=0.5, optimizer="sgd", max_epochs=10, batch_size=60, early_stopping=False,
-        callbacks=[Watch()], hidden_layer_sizes=(4,), random_state=0,
+        2,
+        lr=0.5,
+        optimizer="sgd",
+        max_epochs=10,
+        batch_size=60,
+        early_stopping=False,
+        callbacks=[Watch()],
+        hidden_layer_sizes=(4,),
+        random_state=0,
     ).fit(curve / 1e3)
     assert len(rates) == 100
     peak = int(np.argmax(rates))

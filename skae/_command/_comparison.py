@@ -38,6 +38,8 @@ class Measured:
         None without classes.
     fit_seconds : float
         Time that the fit took.
+    n_epochs : int
+        How many epochs the weights were trained; without any they are PCA's.
     codes : ndarray of shape (n_test, n_components)
         Their codes.
     errors : ndarray of shape (n_test,)
@@ -51,9 +53,14 @@ class Measured:
     kmeans_agreement: float | None
     neighbour_accuracy: float | None
     fit_seconds: float
+    n_epochs: int
     codes: np.ndarray
     errors: np.ndarray
     log_densities: np.ndarray | None
+
+
+#: By number of components and name of the model.
+Results = dict[int, dict[str, Measured]]
 
 
 @dataclass(frozen=True)
@@ -70,8 +77,8 @@ class Comparison:
         The target's, where it has any.
     seed : int
         Of everything random.
-    results : dict of int to dict of str to Measured
-        By number of components and name of the model.
+    results : Results
+        What was measured.
     maps : dict of str to ndarray of shape (n_test, 2), or None
         Codes of two components by name of the model, where they were asked for.
     notes : list of str
@@ -82,7 +89,7 @@ class Comparison:
     split: Split
     classes: Classes | None
     seed: int
-    results: dict[int, dict[str, Measured]]
+    results: Results
     maps: dict[str, np.ndarray] | None
     notes: list[str]
 
@@ -105,7 +112,7 @@ def compare(table: Table, asked: tuple[int, ...], seed: int, with_map: bool) -> 
     sizes, size_notes = _possible_sizes(table, split, asked)
     classes, class_notes = classes_of(table.target, split)
     fitted = sizes if not with_map or 2 in sizes else (*sizes, 2)
-    everything: dict[int, dict[str, Measured]] = {size: {} for size in fitted}
+    everything: Results = {size: {} for size in fitted}
     with tqdm(total=len(fitted) * len(MODELS), unit="fit", leave=False, disable=_quiet()) as bar:
         bar.set_description("loading")
         warm_up()
@@ -163,6 +170,7 @@ def _measure(
         kmeans_agreement=agreement,
         neighbour_accuracy=accuracy,
         fit_seconds=seconds,
+        n_epochs=model.n_epochs(),
         codes=codes,
         errors=split.squares(test, rebuilt),
         log_densities=densities,

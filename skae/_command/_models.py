@@ -33,6 +33,10 @@ class Model(ABC):
     def log_densities(self, X: np.ndarray) -> np.ndarray | None:
         """Return each row's log-density in nats, or None where there is no density."""
 
+    @abstractmethod
+    def n_epochs(self) -> int:
+        """Return how many epochs the weights were trained; without any they are PCA's."""
+
 
 @final
 class PcaModel(Model):
@@ -62,6 +66,10 @@ class PcaModel(Model):
         # A density of scaled columns is one of raw columns times the scales.
         return scaled - np.log(self._scaler.scale_).sum()
 
+    def n_epochs(self) -> int:
+        """Return how many epochs the weights were trained; without any they are PCA's."""
+        return 0
+
 
 @final
 class AutoencoderModel(Model):
@@ -85,6 +93,10 @@ class AutoencoderModel(Model):
     def log_densities(self, X: np.ndarray) -> np.ndarray | None:
         """Return each row's log-density in nats, or None where there is no density."""
         return self._autoencoder.score_samples(X)
+
+    def n_epochs(self) -> int:
+        """Return how many epochs the weights were trained; without any they are PCA's."""
+        return self._autoencoder.n_iter_
 
 
 def warm_up() -> None:

@@ -77,7 +77,8 @@ def _read_csv(path: Path) -> Source:
     notes, left_out = [], {}
     first = pd.read_csv(path, header=None, nrows=1)
     names = first.iloc[0].to_numpy()
-    if all(pd.api.types.is_numeric_dtype(t) for t in first.dtypes) and not _counts_up(names):
+    are_numbers = all(pd.api.types.is_numeric_dtype(dtype) for dtype in first.dtypes)
+    if are_numbers and not (_counts_up(names) or _counts_up(names - 1)):
         notes.append("the first line was taken for column names, though all of it is numbers")
     # `DataFrame.to_csv` writes the row numbers as a first column without a name.
     if frame.columns[0] == "Unnamed: 0" and _counts_up(frame.iloc[:, 0].to_numpy()):

@@ -43,7 +43,7 @@ def record_of(comparison: Comparison, arguments: Arguments) -> dict[str, Any]:
             }
             for size, pair in comparison.results.items()
         ],
-        "verdict": asdict(verdict_of(comparison)),
+        "verdict": asdict(verdict_of(comparison.results)),
     }
 
 
@@ -54,6 +54,7 @@ def _figures(measured: Measured) -> dict[str, float | None]:
         "kmeans_agreement": measured.kmeans_agreement,
         "neighbour_accuracy": measured.neighbour_accuracy,
         "fit_seconds": measured.fit_seconds,
+        "n_epochs": measured.n_epochs,
     }
 
 

@@ -21,7 +21,7 @@ def report_of(comparison: Comparison) -> str:
     """Return all lines of the report."""
     lines = [*_what_was_run(comparison), *comparison.notes, ""]
     lines += _table(comparison)
-    lines += ["", verdict_of(comparison).text]
+    lines += ["", verdict_of(comparison.results).text]
     return "\n".join(lines)
 
 

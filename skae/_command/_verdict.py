@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._comparison import AUTOENCODER_NAME, PCA_NAME, Comparison, Measured
+from ._comparison import AUTOENCODER_NAME, PCA_NAME, Measured, Results
 
 # A difference counts if it is this many standard errors of the rows' differences, and
 # large enough to matter: a twentieth of the error, or a twentieth of a nat a row.
@@ -35,9 +35,8 @@ class Verdict:
     text: str
 
 
-def verdict_of(comparison: Comparison) -> Verdict:
+def verdict_of(results: Results) -> Verdict:
     """Return the answer."""
-    results = comparison.results
     size = _size_to_speak_of(results)
     ratio = unexplained_ratio(results[size])
     signs = {other: _sign_of_errors(pair) for other, pair in results.items()}
@@ -64,7 +63,7 @@ def unexplained_ratio(pair: dict[str, Measured]) -> float | None:
     return float(autoencoder.sum() / pca.sum())
 
 
-def _size_to_speak_of(results: dict[int, dict[str, Measured]]) -> int:
+def _size_to_speak_of(results: Results) -> int:
     """Return the number of components at which either model's held-out density is best.
 
     It is the number that a search by `score` would choose. To take the one where the
@@ -91,6 +90,10 @@ def _shares_left(pair: dict[str, Measured]) -> str:
 
 
 def _ending(sign: int, pair: dict[str, Measured], final: bool) -> str:
+    if pair[AUTOENCODER_NAME].n_epochs == 0:
+        # Its density may differ, by how the noise is estimated; its codes don't.
+        found = ": training found nothing beyond PCA"
+        return f"{found}; use PCA." if final else f"{found} there."
     gain = _density_gain(pair)
     higher = f"the autoencoder's log-likelihood is {abs(gain):.1f} nats a row higher"
     if sign > 0 and gain > 0:

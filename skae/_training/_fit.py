@@ -71,15 +71,15 @@ def train(
     if len(rows) < _TOO_FEW:
         if not starts_at_pca:
             return _train_to_the_end(training, start, rows, streams)
-        return untrained(training, start(rows), rows)
+        return untrained(training, start(rows), len(rows))
     if len(rows) < _HOLD_OUT_FROM:
         return _train_by_folds(training, start, rows, streams, starts_at_pca)
     return _train_with_held_out_rows(training, start, rows, streams, starts_at_pca)
 
 
-def untrained(training: Training, module: nn.Module, rows: Rows) -> Trained:
+def untrained(training: Training, module: nn.Module, n_rows: int) -> Trained:
     """Return a module as it is, in a net that is ready to train it."""
-    net = make_net(training, module, training.n_epochs(len(rows)), len(rows), None, [])
+    net = make_net(training, module, training.n_epochs(n_rows), n_rows, None, [])
     net.initialize()
     return Trained(net, 0, [])
 
@@ -101,7 +101,7 @@ def _train_with_held_out_rows(
     net = run(training, start(part), part, valid, streams, "training", judge)
     losses = loss_curve(net)
     if judge.best_epoch_ == 0 and starts_at_pca:  # of all rows then, not of a part
-        net = untrained(training, start(rows), rows).net
+        net = untrained(training, start(rows), len(rows)).net
     return Trained(
         net,
         judge.best_epoch_,
@@ -125,7 +125,7 @@ def _train_by_folds(
         net = run(plain, start(part), part, valid, streams, name, judge, quiet=True)
         if net.stop_reason_ == "interrupted":
             warn_of_early_end(net, plain.n_epochs(len(part)), where=name)
-            return untrained(training, start(rows), rows)
+            return untrained(training, start(rows), len(rows))
         curves.append(judge.losses_)
         weights.append(None if valid.weight is None else valid.weight.double().cpu().numpy())
     n_epochs, means = best_epoch(curves, weights, training.objective.trim_fraction)
@@ -133,7 +133,7 @@ def _train_by_folds(
         n_epochs = int(np.argmin(means)) or 1
     if n_epochs == 0:
         return replace(
-            untrained(training, start(rows), rows), validation_scores=means, held_out=means[0]
+            untrained(training, start(rows), len(rows)), validation_scores=means, held_out=means[0]
         )
     net = run(training, start(rows), rows, None, streams, "all rows", stop_after=n_epochs)
     n_finite = net.n_finite_epochs_

@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .._environment import limited_threads, n_threads_for
+from ..modules import Autoencoder
 
 _BLOCK_ROWS = 8192
 
@@ -20,15 +21,15 @@ class TrainedModule:
 
     Parameters
     ----------
-    module : torch.nn.Module
+    module : skae.modules.Autoencoder
         The module, in float32.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: Autoencoder) -> None:
         self.module = module.eval()
-        self._twin: nn.Module | None = None
+        self._twin: Autoencoder | None = None
 
-    def in_precision(self, dtype: torch.dtype) -> nn.Module:
+    def in_precision(self, dtype: torch.dtype) -> Autoencoder:
         """Return the module, or its float64 twin, which is made when first asked for."""
         if dtype != torch.float64:
             return self.module
@@ -46,7 +47,7 @@ class TrainedModule:
 
     def apply(
         self,
-        function: Callable[[nn.Module, Tensor], Tensor],
+        function: Callable[[Autoencoder, Tensor], Tensor],
         X: np.ndarray,
         prepare: Callable[[np.ndarray], np.ndarray] = np.ascontiguousarray,
         block: int = _BLOCK_ROWS,

@@ -63,7 +63,8 @@ def best_epoch(
     trim_fraction : float
         Share of rows, those of largest loss, that doesn't count.
     """
-    weight = None if weights[0] is None else np.concatenate(weights)
+    known = [weight for weight in weights if weight is not None]
+    weight = np.concatenate(known) if known else None
     n_epochs = max(len(curve) for curve in curves)
     epochs = [
         np.concatenate([curve[min(epoch, len(curve) - 1)] for curve in curves])
@@ -77,6 +78,4 @@ def _left(losses: np.ndarray, weight: np.ndarray | None, trim_fraction: float) -
     weight = np.ones(len(losses)) if weight is None else weight
     if trim_fraction == 0:
         return weight
-    return trimmed_weight(
-        torch.from_numpy(losses), torch.from_numpy(weight), trim_fraction
-    ).numpy()
+    return trimmed_weight(torch.from_numpy(losses), torch.from_numpy(weight), trim_fraction).numpy()

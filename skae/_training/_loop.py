@@ -2,16 +2,17 @@
 
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from skorch.helper import predefined_split
-from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from .._environment import RandomStreams
+from .._environment import RandomStreams, limited_threads, n_threads_for
 from ._callbacks import (
     CosineSchedule,
     FiniteLoss,
@@ -103,7 +104,8 @@ def make_stream_net(
 
 def run_block(net: AutoencoderNet, rows: Rows) -> list[float]:
     """Train a stream's net on a block; return the loss."""
-    net.partial_fit(rows, None)
+    with _threads_for(net, net.module_):
+        net.partial_fit(rows, None)
     _note_interruption(net, 1)
     warn_of_early_end(net, 1)
     return loss_curve(net)[-1:]
@@ -137,12 +139,18 @@ def run(
         training, module, n_epochs, len(rows), generator, [*callbacks, *training.callbacks]
     )
     net.set_params(train_split=None if valid is None else predefined_split(valid))
-    net.fit(rows, None)
+    with _threads_for(net, module):
+        net.fit(rows, None)
     net.set_params(train_split=None)  # let go of the rows
     _note_interruption(net, n_epochs)
     if not quiet:
         warn_of_early_end(net, n_epochs)
     return net
+
+
+def _threads_for(net: AutoencoderNet, module: nn.Module) -> AbstractContextManager[None]:
+    n_weights = sum(parameter.numel() for parameter in module.parameters())
+    return limited_threads(n_threads_for(6.0 * n_weights * net.batch_size))
 
 
 def _note_interruption(net: AutoencoderNet, n_epochs: int) -> None:

@@ -33,11 +33,11 @@ class Objective(nn.Module, ABC):
         self.trim_fraction = trim_fraction
 
     @abstractmethod
-    def row_losses(self, module: nn.Module, input: Tensor, weight: Tensor | None) -> Tensor:
+    def row_losses(self, module: Autoencoder, input: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss of each row."""
 
     @abstractmethod
-    def loss(self, module: nn.Module, input: Tensor, weight: Tensor | None) -> Tensor:
+    def loss(self, module: Autoencoder, input: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss of a batch: what `reduce` makes of its rows' losses."""
 
     def reduce(self, losses: Tensor, weight: Tensor | None) -> Tensor:
@@ -70,7 +70,7 @@ class ReconstructionObjective(Objective):
         self.penalty = penalty
         self.alpha = alpha
 
-    def row_losses(self, module: nn.Module, input: Tensor, weight: Tensor | None) -> Tensor:
+    def row_losses(self, module: Autoencoder, input: Tensor, weight: Tensor | None) -> Tensor:
         """Return `(|x - g(f(x))|^2 + alpha * penalty) / n_features` for each row."""
         if self.penalty is None:
             return squared_error(module(input), input) / input.shape[1]
@@ -82,7 +82,7 @@ class ReconstructionObjective(Objective):
         errors = squared_error(module.decode(code), input)
         return (errors + self.alpha * penalty) / input.shape[1]
 
-    def loss(self, module: nn.Module, input: Tensor, weight: Tensor | None) -> Tensor:
+    def loss(self, module: Autoencoder, input: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss of a batch, by fewer operations where all rows count alike."""
         if self.penalty is None and weight is None and self.trim_fraction == 0:
             return mse_loss(module(input), input)

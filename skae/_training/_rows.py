@@ -31,6 +31,15 @@ class Rows(Dataset):
     X: Tensor
     weight: Tensor | None = None
 
+    @classmethod
+    def of(cls, X: np.ndarray, weight: np.ndarray | None, device: torch.device) -> "Rows":
+        """Return arrays as rows on a device."""
+        if weight is None:
+            return cls(torch.from_numpy(X).to(device))
+        return cls(
+            torch.from_numpy(X).to(device), torch.from_numpy(weight.astype(np.float32)).to(device)
+        )
+
     def __len__(self) -> int:
         return len(self.X)
 

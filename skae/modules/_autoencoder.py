@@ -1,6 +1,7 @@
 """The autoencoder module: an encoder and a decoder, each with a linear path if asked."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from ._architecture import Architecture, MLPArchitecture, check_shape
 from ._bypass import Bypass
 from ._layers import ACTIVATIONS, Dropout, fix_column_norms
-from ._mlp import MLP, TransposedMLP
+from ._mlp import MLP, TransposedLinear, TransposedMLP
 
 
 class Autoencoder(nn.Module):
@@ -50,8 +51,15 @@ class Autoencoder(nn.Module):
         return isinstance(self.encoder, Bypass) and isinstance(self.decoder, Bypass)
 
     @property
-    def nonlinear_paths(self) -> tuple[nn.Module, nn.Module]:
-        """The encoder's and the decoder's nonlinear path."""
+    def linear_layers(self) -> tuple[nn.Linear, nn.Linear | TransposedLinear]:
+        """The layers that are the encoder's and the decoder's linear path."""
+        encoder = cast(Bypass, self.encoder).linear
+        decoder = cast(Bypass, self.decoder).linear
+        return encoder.layers[0], decoder.layers[0]  # type: ignore[index, return-value]
+
+    @property
+    def nonlinear_paths(self) -> tuple[nn.Module | None, nn.Module | None]:
+        """The encoder's and the decoder's nonlinear path, None where there is none."""
         if isinstance(self.encoder, Bypass) and isinstance(self.decoder, Bypass):
             return self.encoder.nonlinear, self.decoder.nonlinear
         return self.encoder, self.decoder
@@ -201,4 +209,4 @@ def _fix_code_scale(decoder: nn.Module) -> None:
     paths = [decoder.linear, decoder.nonlinear] if isinstance(decoder, Bypass) else [decoder]
     for path in paths:
         if isinstance(path, MLP):
-            fix_column_norms(path.layers[0])
+            fix_column_norms(cast(nn.Linear, path.layers[0]))

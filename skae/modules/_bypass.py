@@ -29,6 +29,6 @@ class Bypass(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map `(n_rows, n_inputs)` to `(n_rows, n_outputs)`."""
-        if self.nonlinear is None:
+        if self.nonlinear is None or self.gate is None:
             return self.linear(input)
         return torch.addcmul(self.linear(input), self.gate, self.nonlinear(input))

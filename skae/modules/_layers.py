@@ -18,7 +18,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-def make_linear(n_inputs: int, n_outputs: int, generator: torch.Generator | None = None) -> nn.Linear:
+def make_linear(
+    n_inputs: int, n_outputs: int, generator: torch.Generator | None = None
+) -> nn.Linear:
     """Return a `torch.nn.Linear` with torch's default weights, drawn from `generator`.
 
     `torch.nn.Linear()` itself draws from the global generator, which would make the
@@ -93,6 +95,6 @@ def set_weight(layer: nn.Linear, weight: Tensor) -> None:
     if not parametrize.is_parametrized(layer, "weight"):
         layer.weight.copy_(weight)
         return
-    held = layer.parametrizations.weight
-    held.original.copy_(weight)
-    held[0].length.copy_(weight.norm(dim=0, keepdim=True))
+    held = layer.get_submodule("parametrizations.weight")
+    held.get_parameter("original").copy_(weight)
+    held.get_submodule("0").get_buffer("length").copy_(weight.norm(dim=0, keepdim=True))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -75,7 +76,9 @@ class TransposedMLP(nn.Module):
 
     def __init__(self, mlp: MLP) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(TransposedLinear(layer) for layer in reversed(mlp.layers))
+        self.layers = nn.ModuleList(
+            TransposedLinear(cast(nn.Linear, layer)) for layer in reversed(mlp.layers)
+        )
         self.activation = mlp.activation
         self.dropout = mlp.dropout
 

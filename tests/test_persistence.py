@@ -1,0 +1,121 @@
+"""A fitted estimator stored and brought back, by whatever pickles."""
+
+import copy
+import io
+import pickle
+
+import cloudpickle
+import joblib
+import numpy as np
+import pytest
+import skops.io
+import torch
+from sklearn.base import clone
+
+from skae import AutoencoderTransformer
+
+
+def through_joblib(model):
+    file = io.BytesIO()
+    joblib.dump(model, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+def through_skops(model):
+    stored = skops.io.dumps(model)
+    untrusted = skops.io.get_untrusted_types(data=stored)
+    assert untrusted == ["skae._autoencoder.AutoencoderTransformer"]
+    return skops.io.loads(stored, trusted=untrusted)
+
+
+WAYS = {
+    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
+    "joblib": through_joblib,
+    "cloudpickle": lambda model: cloudpickle.loads(cloudpickle.dumps(model)),
+    "skops": through_skops,
+    "deepcopy": copy.deepcopy,
+}
+
+
+@pytest.fixture(scope="module")
+def fitted(wine):
+    return AutoencoderTransformer(3, max_epochs=5, dropout=0.1, random_state=0).fit(wine)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"tied_weights": True}, {"penalty": "l1"}, {"penalty": "kl"}, {"init": "random"}],
+)
+def test_comes_back_the_same(wine, way, parameters):
+    model = AutoencoderTransformer(
+        3, hidden_layer_sizes=(8,), max_epochs=5, random_state=0, **parameters
+    ).fit(wine)
+    back = WAYS[way](model)
+    np.testing.assert_array_equal(back.transform(wine), model.transform(wine))
+    np.testing.assert_array_equal(back.score_samples(wine), model.score_samples(wine))
+    assert back.loss_curve_ == model.loss_curve_
+    assert back.validation_scores_ == model.validation_scores_
+    assert repr(back.get_params()) == repr(model.get_params())
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_goes_on_training(wine, fitted, way):
+    back = WAYS[way](fitted)
+    before = back.reconstruction_error(wine).mean()
+    for _ in range(20):
+        back.partial_fit(wine)
+    assert back.reconstruction_error(wine).mean() < before
+    warm = WAYS[way](fitted).set_params(warm_start=True, early_stopping=False).fit(wine)
+    assert warm.reconstruction_error(wine).mean() < before
+
+
+def test_refit_after_loading_is_a_fit(wine, fitted):
+    back = WAYS["pickle"](fitted)
+    np.testing.assert_array_equal(back.fit(wine).transform(wine), fitted.transform(wine))
+
+
+def test_state_is_parameters_and_arrays(wine, fitted):
+    fitted.score_samples(wine)  # which makes the float64 twin
+
+    def plain(value):
+        if isinstance(value, dict):
+            return all(plain(v) for v in value.values())
+        if isinstance(value, list | tuple):
+            return all(plain(v) for v in value)
+        return value is None or isinstance(
+            value, str | int | float | bool | np.ndarray | np.generic
+        )
+
+    assert plain(fitted.__getstate__())
+
+
+def test_state_is_small(wine):
+    """Neither rows nor optimizer: little more than the weights."""
+    rows = np.vstack([wine] * 60)
+    model = AutoencoderTransformer(3, max_epochs=2, random_state=0).fit(rows)
+    n_weights = sum(p.numel() for p in model.module_.parameters())
+    assert len(pickle.dumps(model)) < 4 * n_weights + 20_000
+
+
+def test_fitted_elsewhere_on_another_device(wine, fitted):
+    """The device of the machine that fitted need not be here."""
+    state = fitted.__getstate__()
+    state["device"] = "cuda:7"
+    back = AutoencoderTransformer.__new__(AutoencoderTransformer)
+    back.__setstate__(state)
+    np.testing.assert_array_equal(back.transform(wine), fitted.transform(wine))
+    assert next(back.module_.parameters()).device == torch.device("cpu")
+
+
+def test_unfitted_and_cloned(fitted):
+    for way in WAYS.values():
+        assert not hasattr(way(AutoencoderTransformer(3)), "module_")
+    assert not hasattr(clone(fitted), "module_")
+
+
+def test_net_of_a_loaded_estimator(wine, fitted):
+    back = WAYS["pickle"](fitted)
+    assert back.net_.module_ is back.module_
+    assert back.net_ is back.net_

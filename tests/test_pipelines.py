@@ -1,0 +1,136 @@
+"""Real use: pipelines, searches, frames, memory maps, processes."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from joblib import Parallel, delayed
+from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_wine
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_mutual_info_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from skae import AutoencoderTransformer
+
+QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 10, "random_state": 0}
+
+
+def test_clusters_of_codes(wine):
+    target = load_wine().target
+    steps = [AutoencoderTransformer(2, random_state=0), KMeans(3, n_init=10, random_state=0)]
+    labels = make_pipeline(*steps).fit_predict(wine)
+    assert adjusted_mutual_info_score(target, labels) > 0.8
+
+
+def test_mixed_columns():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"a": rng.normal(size=80), "b": rng.normal(size=80), "kind": rng.choice(["x", "y"], 80)}
+    )
+    columns = ColumnTransformer(
+        [
+            ("numbers", AutoencoderTransformer(1, **QUICK), ["a", "b"]),
+            ("kinds", OneHotEncoder(sparse_output=False), ["kind"]),
+        ]
+    ).set_output(transform="pandas")
+    out = columns.fit_transform(frame)
+    assert list(out.columns) == [
+        "numbers__autoencodertransformer0",
+        "kinds__kind_x",
+        "kinds__kind_y",
+    ]
+
+
+def test_one_search_over_pca_and_autoencoders(digits):
+    from sklearn.datasets import load_digits
+
+    X, y = digits[:600], load_digits().target[:600]
+    pipeline = Pipeline([("reduce", PCA()), ("classify", LogisticRegression(max_iter=2000))])
+    ours = AutoencoderTransformer(**QUICK, standardize=False)
+    grid = [
+        {"reduce": [PCA()], "reduce__n_components": [2, 8]},
+        {
+            "reduce": [ours],
+            "reduce__n_components": [2, 8],
+            "reduce__hidden_layer_sizes": [(), (32,)],
+        },
+    ]
+    search = GridSearchCV(pipeline, grid, cv=3, n_jobs=2).fit(X, y)
+    table = pd.DataFrame(search.cv_results_)
+    assert len(table) == 6
+    assert search.best_params_["reduce__n_components"] == 8
+    assert search.score(X, y) > 0.8
+    linear = table[table.param_reduce__hidden_layer_sizes.map(lambda v: v == ())]
+    pca = table[table.param_reduce__hidden_layer_sizes.isna()]
+    np.testing.assert_allclose(
+        linear.mean_test_score.to_numpy(), pca.mean_test_score.to_numpy(), atol=0.02
+    )
+
+
+def test_cross_validated_density_beside_pca(wine):
+    ours = cross_val_score(
+        AutoencoderTransformer(3, hidden_layer_sizes=(), standardize=False), wine
+    )
+    np.testing.assert_allclose(ours, cross_val_score(PCA(3), wine), rtol=0.01)
+
+
+def test_frames_keep_names(wine):
+    names = load_wine().feature_names
+    for frame, kind in [
+        (pd.DataFrame(wine, columns=names), "pandas"),
+        (pl.DataFrame(wine, schema=names), "polars"),
+    ]:
+        ours = AutoencoderTransformer(2, **QUICK).set_output(transform=kind).fit(frame)
+        out = ours.transform(frame)
+        assert type(out) is type(frame)
+        assert list(out.columns) == ["autoencodertransformer0", "autoencodertransformer1"]
+        assert list(ours.feature_names_in_) == names
+        assert list(ours.get_feature_names_out()) == list(out.columns)
+        array = AutoencoderTransformer(2, **QUICK).fit(wine)
+        np.testing.assert_array_equal(array.transform(wine), np.asarray(out))
+    with pytest.raises(ValueError, match="feature names"):
+        ours.transform(pl.DataFrame(wine, schema=names[::-1]))
+
+
+def test_memory_layouts(wine, tmp_path):
+    expected = AutoencoderTransformer(2, **QUICK).fit(wine).transform(wine)
+    mapped = np.memmap(tmp_path / "rows", dtype=wine.dtype, mode="w+", shape=wine.shape)
+    mapped[:] = wine
+    mapped.flush()
+    readonly = np.memmap(tmp_path / "rows", dtype=wine.dtype, mode="r", shape=wine.shape)
+    for table in [readonly, np.asfortranarray(wine), wine[:, ::-1][:, ::-1], wine.tolist()]:
+        ours = AutoencoderTransformer(2, **QUICK).fit(table)
+        np.testing.assert_array_equal(ours.transform(table), expected)
+
+
+def test_the_table_is_left_as_it_was(wine):
+    table = wine.copy()
+    ours = AutoencoderTransformer(2, **QUICK).fit(table)
+    ours.score_samples(table), ours.transform(table), ours.reconstruct(table)
+    np.testing.assert_array_equal(table, wine)
+
+
+def test_fits_in_two_processes(wine):
+    def fit(seed):
+        return AutoencoderTransformer(2, **{**QUICK, "random_state": seed}).fit(wine)
+
+    alone = [fit(seed).transform(wine) for seed in range(3)]
+    for one, other in zip(
+        alone, Parallel(n_jobs=2)(delayed(fit)(s) for s in range(3)), strict=True
+    ):
+        np.testing.assert_array_equal(one, other.transform(wine))
+
+
+def test_blocks_of_a_large_table():
+    """Rows pass in blocks, of scores as of codes, and the result is the same."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20_000, 4)).astype(np.float32)
+    ours = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=1, random_state=0).fit(X)
+    for method in (ours.transform, ours.score_samples, ours.reconstruction_error):
+        parts = np.concatenate([method(part) for part in np.array_split(X, 7)])
+        np.testing.assert_allclose(method(X), parts, rtol=1e-4, atol=1e-5)
