@@ -77,9 +77,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         from the loss, whatever the optimizer. Linear paths don't decay, so what it draws
         the network towards is PCA.
     max_epochs : int or "auto", default="auto"
-        Passes over the rows; "auto" makes as many as give half as many optimizer steps as
-        there are rows, between 150 and 1,000 steps, and 10 passes at least.
-    lr : float, default=0.015
+        Passes over the rows; "auto" makes as many as give an optimizer step for each row,
+        but between 150 and 1,000 steps, and 10 passes at least.
+    lr : float, default=0.01
         Largest learning rate; it rises over a tenth of the training and then falls along
         a cosine to zero.
     batch_size : int or "auto", default="auto"
@@ -200,7 +200,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         dropout: float = 0.0,
         weight_decay: float = 0.01,
         max_epochs: int | str = "auto",
-        lr: float = 0.015,
+        lr: float = 0.01,
         batch_size: int | str = "auto",
         optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw",
         device: str = "auto",

@@ -10,8 +10,9 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
-from ._environment import RandomStreams, resolve_device
-from ._parameters import OPTIMIZERS, validates_parameters
+from ._building import ready_to_train
+from ._environment import RandomStreams
+from ._parameters import resolved_training, validates_parameters
 from ._scaling import Scaling
 from ._storage import restore_module, stored_state
 from ._table import check_sample_weight, distinct_rows
@@ -27,7 +28,7 @@ from ._training import (
     train,
     untrained,
 )
-from .modules import Autoencoder, own_dropout
+from .modules import Autoencoder
 
 _FLOATS = (np.float64, np.float32)
 
@@ -48,8 +49,6 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     _built_from: dict[str, Any]
     _net: AutoencoderNet | None
     _is_stream: bool  # whether `_net` is one that takes blocks
-
-    # What a subclass says -------------------------------------------------------------
 
     @abstractmethod
     def _blueprint(self, n_features: int) -> dict[str, Any]:
@@ -87,8 +86,6 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     @abstractmethod
     def _rows_at_a_time(self) -> int:
         """Return how many rows are scored at a time."""
-
-    # Fitting --------------------------------------------------------------------------
 
     @validates_parameters
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -133,7 +130,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 if goes_on
                 else self._start(blueprint, rows, training, streams)
             )
-            return _ready_to_train(module, training, streams)
+            return ready_to_train(module, training.device, streams)
 
         rows = Rows.of(scaling.forward(table, np.float32), weight, training.device)
         if self._is_solved_by_start():
@@ -175,7 +172,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if is_first:
             self._begin_stream(table, weight, training, streams)
         elif not self._is_stream:
-            module = _ready_to_train(self.module_, training, streams)
+            module = ready_to_train(self.module_, training.device, streams)
             self._net = make_stream_net(training, module, len(table), streams)
             self._is_stream = True
         rows = Rows.of(self._scaling.forward(table, np.float32), weight, training.device)
@@ -195,7 +192,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         blueprint = self._blueprint(table.shape[1])
         scaling = Scaling.of(table, weight, self.standardize)
         rows = Rows.of(scaling.forward(table, np.float32), weight, training.device)
-        module = _ready_to_train(self._start(blueprint, rows, training, streams), training, streams)
+        start = self._start(blueprint, rows, training, streams)
+        module = ready_to_train(start, training.device, streams)
         self._net = make_stream_net(training, module, len(table), streams)
         self._is_stream = True
         self._scaling, self._built_from, self.module_ = scaling, blueprint, module
@@ -203,24 +201,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.n_iter_, self.loss_curve_, self.validation_scores_ = 0, [], None
 
     def _training(self) -> Training:
-        """Return how to train, resolved from the parameters."""
-        optimizer = self.optimizer
-        return Training(
-            objective=self._objective(),
-            optimizer=OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer,
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            device=resolve_device(self.device),
-            compile=self.compile,
-            callbacks=list(self.callbacks or ()),
-            early_stopping=self.early_stopping,
-            validation_fraction=self.validation_fraction,
-            n_iter_no_change=self.n_iter_no_change,
-            tol=self.tol,
-            verbose=int(self.verbose),
-        )
+        return resolved_training(self, self._objective())
 
     def _keep(
         self, trained: Trained, scaling: Scaling, blueprint: dict[str, Any], rows: Rows
@@ -254,8 +235,6 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 f"warm_start=True with another {', '.join(changed)} than the fitted network "
                 "has was got, expected the same network; fit with warm_start=False"
             )
-
-    # Using what was fitted --------------------------------------------------------------
 
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Return the codes of rows.
@@ -403,8 +382,6 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _scaled(self, X: np.ndarray) -> np.ndarray:
         return self._scaling.forward(X, X.dtype)
 
-    # Storing ----------------------------------------------------------------------------
-
     def __getstate__(self) -> dict[str, Any]:
         return stored_state(super().__getstate__())
 
@@ -416,9 +393,3 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             self.module_ = restore_module(built, state["_weights"], self.device)
             self._trained = TrainedModule(self.module_)
             self._net, self._is_stream = None, False
-
-
-def _ready_to_train(module: Autoencoder, training: Training, streams: RandomStreams) -> Autoencoder:
-    module = module.to(training.device)
-    own_dropout(module, streams.torch_generator(training.device))
-    return module.train()

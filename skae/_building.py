@@ -7,10 +7,10 @@ import torch
 from scipy.special import logit
 from torch import nn
 
-from ._environment import seeded_default_generator
+from ._environment import RandomStreams, seeded_default_generator
 from ._losses import TARGET_ACTIVITY
 from ._pca import PrincipalAxes
-from .modules import Autoencoder, MLPArchitecture, make_autoencoder, set_weight
+from .modules import Autoencoder, MLPArchitecture, make_autoencoder, own_dropout, set_weight
 
 
 def build_autoencoder(blueprint: dict[str, Any], seed: int) -> Autoencoder:
@@ -34,6 +34,15 @@ def build_autoencoder(blueprint: dict[str, Any], seed: int) -> Autoencoder:
         return make_autoencoder(**parts, generator=generator)
     with seeded_default_generator(seed):  # the only one that a user's modules know
         return make_autoencoder(**parts, generator=generator)
+
+
+def ready_to_train(
+    module: Autoencoder, device: torch.device, streams: RandomStreams
+) -> Autoencoder:
+    """Return `module` on a device, its dropout drawn from a generator of the fit's own."""
+    module = module.to(device)
+    own_dropout(module, streams.torch_generator(device))
+    return module.train()
 
 
 def start_at_pca(module: Autoencoder, axes: PrincipalAxes) -> None:

@@ -12,6 +12,8 @@ import torch
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from ._environment import resolve_device
+from ._training import Objective, Training
 from .modules import ACTIVATIONS
 
 #: Validates an estimator's parameters before the method it decorates runs.
@@ -64,3 +66,24 @@ def check_layer_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
             "such as (128, 128), or () for a linear autoencoder"
         )
     return tuple(int(size) for size in sizes)
+
+
+def resolved_training(estimator: Any, objective: Objective) -> Training:
+    """Return how to train, from the shared parameters of an estimator."""
+    optimizer = estimator.optimizer
+    return Training(
+        objective=objective,
+        optimizer=OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer,
+        lr=estimator.lr,
+        weight_decay=estimator.weight_decay,
+        max_epochs=estimator.max_epochs,
+        batch_size=estimator.batch_size,
+        device=resolve_device(estimator.device),
+        compile=estimator.compile,
+        callbacks=list(estimator.callbacks or ()),
+        early_stopping=estimator.early_stopping,
+        validation_fraction=estimator.validation_fraction,
+        n_iter_no_change=estimator.n_iter_no_change,
+        tol=estimator.tol,
+        verbose=int(estimator.verbose),
+    )

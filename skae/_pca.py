@@ -113,7 +113,6 @@ def _completed(
     if n_components > n_features:  # a frame: orthonormal columns, every row in use
         return linalg.qr(generator.normal(size=(n_components, n_features)), mode="economic")[0]
     more = generator.normal(size=(n_components - n_leading, n_features))
-    for _ in range(2):  # twice is enough (Giraud et al. 2005)
-        more -= (more @ leading.T) @ leading
-    more = linalg.qr(more.T, mode="economic")[0].T
-    return np.vstack([leading, more])
+    # Householder's Q is orthonormal whatever it is given, also where rows are parallel.
+    both, _ = linalg.qr(np.vstack([leading, more]).T, mode="economic")
+    return np.vstack([leading, both.T[n_leading:]])

@@ -51,11 +51,13 @@ class Scaling:
 
     def inverse(self, scaled: np.ndarray) -> np.ndarray:
         """Return what the network gave, in the units of the table."""
-        return _fitting(scaled * self.scale + self.mean, scaled.dtype)
+        with np.errstate(over="ignore"):
+            return _fitting(scaled * self.scale + self.mean, scaled.dtype)
 
     def squares_inverse(self, squares: np.ndarray) -> np.ndarray:
         """Return squares of scaled values in squared units; for a common scale only."""
-        return _fitting(squares * self.scale[0] ** 2, squares.dtype)
+        with np.errstate(over="ignore"):
+            return _fitting(squares * self.scale[0] ** 2, squares.dtype)
 
 
 def _fitting(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -38,7 +38,7 @@ class Trained:
     validation_scores : list of float or None
         Mean loss on held-out rows at the start and after each epoch.
     held_out : float or None
-        That of the weights kept.
+        That of the weights kept, if they were trained.
     """
 
     net: AutoencoderNet
@@ -107,7 +107,7 @@ def _train_with_held_out_rows(
         judge.best_epoch_,
         losses,
         judge.means_,
-        judge.means_[judge.best_epoch_],
+        judge.means_[judge.best_epoch_] if judge.best_epoch_ > 0 else None,
     )
 
 
@@ -132,9 +132,7 @@ def _train_by_folds(
     if n_epochs == 0 and not starts_at_pca:
         n_epochs = int(np.argmin(means)) or 1
     if n_epochs == 0:
-        return replace(
-            untrained(training, start(rows), len(rows)), validation_scores=means, held_out=means[0]
-        )
+        return replace(untrained(training, start(rows), len(rows)), validation_scores=means)
     net = run(training, start(rows), rows, None, streams, "all rows", stop_after=n_epochs)
     n_finite = net.n_finite_epochs_
     return Trained(net, n_finite, loss_curve(net), means, means[n_finite])

@@ -56,7 +56,7 @@ class Training:
         if self.max_epochs != "auto":
             return int(self.max_epochs)
         n_batches = -(-n_rows // self.batch_length(n_rows))
-        n_steps = min(max(n_rows // 2, 150), 1000)
+        n_steps = min(max(n_rows, 150), 1000)
         return max(10, -(-n_steps // n_batches))
 
 

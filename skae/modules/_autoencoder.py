@@ -182,7 +182,15 @@ def mlp_autoencoder(
 
 
 def own_dropout(module: nn.Module, generator: torch.Generator) -> None:
-    """Make every dropout in `module` draw from `generator` instead of the global one."""
+    """Make every dropout in `module` draw from `generator` instead of the global one.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        What is changed, in place: `torch.nn.Dropout` gives way to `Dropout`.
+    generator : torch.Generator
+        On the device of the module.
+    """
     for parent in module.modules():
         for name, child in parent.named_children():
             if isinstance(child, Dropout):

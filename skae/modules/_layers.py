@@ -91,7 +91,15 @@ def fix_column_norms(layer: nn.Linear) -> None:
 
 
 def set_weight(layer: nn.Linear, weight: Tensor) -> None:
-    """Copy `weight` into a layer; where its column lengths are held, hold the new ones."""
+    """Copy `weight` into a layer; where its column lengths are held, hold the new ones.
+
+    Parameters
+    ----------
+    layer : torch.nn.Linear
+        What is changed, in place.
+    weight : Tensor of shape (out_features, in_features)
+        The weight.
+    """
     if not parametrize.is_parametrized(layer, "weight"):
         layer.weight.copy_(weight)
         return

@@ -1,0 +1,54 @@
+"""Public docstrings are numpydoc, and say all that they should."""
+
+import importlib
+import inspect
+
+import pytest
+from numpydoc.validate import validate
+
+import skae
+
+# What numpydoc asks for and we don't: sections that would repeat what stands beside them.
+EXCUSED = {
+    "ES01",  # an extended summary, where the summary says it
+    "SA01",  # See Also
+    "SA04",  # a description in it
+    "EX01",  # an example for each method: the class has one
+    "GL08",  # no docstring: special methods, and what numpydoc takes for public
+    "RT02",  # a name before the returned type, as scikit-learn has it
+    "RT03",  # a return value's description, for `self`
+    "YD01",
+}
+
+MODULES = ["skae", "skae.modules", "skae.inspection"]
+
+
+def public_objects():
+    for module_name in MODULES:
+        module = importlib.import_module(module_name)
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if not callable(thing) or getattr(thing, "_is_protocol", False):
+                continue
+            yield f"{module_name}.{name}"
+            if inspect.isclass(thing):
+                for method, member in inspect.getmembers(thing, inspect.isfunction):
+                    if not method.startswith("_") and member.__module__.startswith("skae"):
+                        yield f"{module_name}.{name}.{method}"
+
+
+@pytest.mark.parametrize("path", sorted(set(public_objects())))
+def test_numpydoc(path):
+    leaf = path.rsplit(".", 1)[1]
+    excused = EXCUSED | (
+        {"PR01", "RT01"} if leaf in {"forward", "encode", "decode", "extra_repr"} else set()
+    )
+    problems = [f"{code} {text}" for code, text in validate(path)["errors"] if code not in excused]
+    assert not problems
+
+
+@pytest.mark.parametrize("name", [name for name in skae.__all__ if name != "__version__"])
+def test_estimators_have_examples_sources_and_attributes(name):
+    doc = getattr(skae, name).__doc__
+    for section in ("Parameters", "Attributes", "Examples", "References", "Notes", "See Also"):
+        assert f"    {section}\n    ---" in doc
