@@ -78,10 +78,11 @@ class AutoencoderTransformer(BaseAutoencoder):
         the network towards is PCA.
     max_epochs : int or "auto", default="auto"
         Passes over the rows; "auto" makes as many as give an optimizer step for each row,
-        but between 150 and 1,000 steps, and 10 passes at least.
-    lr : float, default=0.01
+        but between 150 and 1,500 steps, and 10 passes at least.
+    lr : float or "auto", default="auto"
         Largest learning rate; it rises over a tenth of the training and then falls along
-        a cosine to zero.
+        a cosine to zero. "auto" is 0.008 for batches of 256 rows, and goes with the root
+        of the batch's length.
     batch_size : int or "auto", default="auto"
         Rows of a batch; "auto" is 256, more from 16,384 rows on, and at most 1,024.
     optimizer : {"adamw", "sgd"} or callable, default="adamw"
@@ -200,7 +201,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         dropout: float = 0.0,
         weight_decay: float = 0.01,
         max_epochs: int | str = "auto",
-        lr: float = 0.01,
+        lr: float | str = "auto",
         batch_size: int | str = "auto",
         optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw",
         device: str = "auto",

@@ -24,7 +24,7 @@ SHARED = {
     "dropout": 0.0,
     "weight_decay": 0.01,
     "max_epochs": "auto",
-    "lr": 0.01,
+    "lr": "auto",
     "batch_size": "auto",
     "optimizer": "adamw",
     "device": "auto",
@@ -81,4 +81,4 @@ def test_documented_defaults_are_the_defaults():
             if line.startswith(f"    {name} : ")
         ]
         written = line.split("default=")[1]
-        assert written == shown or float(written) == default
+        assert written == shown or float(written) == default  # 1e-4 is 0.0001

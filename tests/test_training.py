@@ -143,12 +143,12 @@ def test_keyboard_interrupt_in_a_fold(curve, monkeypatch):
     ours = AutoencoderTransformer(2, max_epochs=20, random_state=0)
     count = []
 
-    def press(self, net, loss, **kwargs):
+    def press(self, net, **kwargs):
         count.append(1)
         if len(count) == 30:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(_callbacks.FiniteLoss, "on_batch_end", press)
+    monkeypatch.setattr(_callbacks.FiniteLoss, "on_epoch_end", press)
     with pytest.warns(ConvergenceWarning, match="interrupted"):
         ours.fit(curve[:300])
     assert ours.n_iter_ == 0

@@ -1,5 +1,6 @@
 """One training: a skorch net around a module, run over its epochs."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -34,7 +35,7 @@ class Training:
 
     objective: Objective
     optimizer: OptimizerFactory
-    lr: float
+    lr: float | str
     weight_decay: float
     max_epochs: int | str
     batch_size: int | str
@@ -51,12 +52,21 @@ class Training:
         """Return how many rows a batch has."""
         return batch_length(n_rows, self.batch_size)
 
+    def learning_rate(self, n_rows: int) -> float:
+        """Return the largest learning rate; "auto" goes with the root of the batch length.
+
+        So do the steps of adaptive optimizers keep their noise (Malladi et al. 2022).
+        """
+        if self.lr != "auto":
+            return float(self.lr)
+        return 0.008 * math.sqrt(self.batch_length(n_rows) / 256)
+
     def n_epochs(self, n_rows: int) -> int:
         """Return the epochs for that many rows; "auto" counts optimizer steps."""
         if self.max_epochs != "auto":
             return int(self.max_epochs)
         n_batches = -(-n_rows // self.batch_length(n_rows))
-        n_steps = min(max(n_rows, 150), 1000)
+        n_steps = min(max(n_rows, 150), 1500)
         return max(10, -(-n_steps // n_batches))
 
 
@@ -73,7 +83,7 @@ def make_net(
         module,
         criterion=training.objective,
         optimizer=training.optimizer,
-        lr=training.lr,
+        lr=training.learning_rate(n_rows),
         max_epochs=n_epochs,
         batch_size=training.batch_length(n_rows),
         iterator_train=ShuffledBatches,
