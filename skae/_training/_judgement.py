@@ -5,9 +5,10 @@ import torch
 
 from .._losses import trimmed_weight
 
-# How many standard errors a gain must exceed to be sure, and where large losses are cut:
-# chosen over many tables, see docs/defaults.md.
-_SURE = 3.5
+# A gain counts if, less three standard errors, it is above 3 % of the start's loss; losses
+# are cut at this quantile. Chosen over many tables: see docs/defaults.md.
+_STANDARD_ERRORS = 3.0
+_WORTH = 0.03
 _QUANTILE = 0.95
 
 
@@ -20,6 +21,9 @@ def sure_gain(
     start: np.ndarray, losses: np.ndarray, weight: np.ndarray | None, trim_fraction: float
 ) -> float:
     """Return how far an epoch's mean loss is below the start's, or 0 if that isn't sure.
+
+    Sure is what remains above 3 % of the start's loss three standard errors down: for
+    less it isn't worth to leave PCA, and some tables would lose by it.
 
     Each held-out row is compared with itself, which is a far sharper test than comparing
     two means. Few rows can carry most of a table's variance, and the noise of one of them
@@ -42,7 +46,8 @@ def sure_gain(
         return 0.0
     cap = np.quantile(start, _QUANTILE)
     gain, error = _mean_and_error(np.minimum(start, cap) - np.minimum(losses, cap), left)
-    return gain if gain > _SURE * error else 0.0
+    worth = _WORTH * np.average(np.minimum(start, cap), weights=left)
+    return gain if gain - _STANDARD_ERRORS * error > worth else 0.0
 
 
 def _mean_and_error(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
