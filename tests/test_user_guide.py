@@ -1,0 +1,44 @@
+"""The examples of the user guide and the README give what they show."""
+
+import doctest
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+
+# skorch's own batches draw from torch's global generator, which skae leaves alone.
+DRAWS_GLOBALLY = "Plain skorch"
+
+
+def sections(path):
+    """Title and code of each section; what isn't code is left as empty lines."""
+    title, lines, is_code = path.stem, [], False
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
+        if line.startswith("## "):
+            yield title, "\n".join(lines)
+            title, lines = line.removeprefix("## "), [""] * number
+        fence = line.strip().startswith("```")
+        lines.append(line if is_code and not fence else "")
+        if fence:
+            is_code = not is_code and line.strip() in ("```pycon", "```python")
+    yield title, "\n".join(lines)
+
+
+EXAMPLES = [
+    pytest.param(path, title, code, id=f"{path.stem}: {title}")
+    for path in (ROOT / "README.md", ROOT / "docs" / "user_guide.md")
+    for title, code in sections(path)
+    if ">>>" in code
+]
+
+
+@pytest.mark.parametrize(("path", "title", "code"), EXAMPLES)
+def test_example(path, title, code):
+    example = doctest.DocTestParser().get_doctest(code, {}, title, str(path), 0)
+    report = []
+    with torch.random.fork_rng(enabled=title == DRAWS_GLOBALLY):
+        failed, _ = doctest.DocTestRunner(optionflags=FLAGS).run(example, out=report.append)
+    assert not failed, "".join(report)
