@@ -169,36 +169,25 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         weight = check_sample_weight(sample_weight, len(table))
         training, streams = self._training(), RandomStreams(self.random_state)
         table, weight = distinct_rows(table, weight)
+        blueprint = self._blueprint(table.shape[1]) if is_first else self._built_from
+        scaling = Scaling.of(table, weight, self.standardize) if is_first else self._scaling
+        rows = Rows.of(scaling.forward(table, np.float32), weight, training.device)
+        if not is_first and self._is_stream:
+            net = self.net_
+        else:
+            begin = self._start(blueprint, rows, training, streams) if is_first else self.module_
+            module = ready_to_train(begin, training.device, streams)
+            net = make_stream_net(training, module, len(table), streams)
+        losses = run_block(net, rows)
         if is_first:
-            self._begin_stream(table, weight, training, streams)
-        elif not self._is_stream:
-            module = ready_to_train(self.module_, training.device, streams)
-            self._net = make_stream_net(training, module, len(table), streams)
-            self._is_stream = True
-        rows = Rows.of(self._scaling.forward(table, np.float32), weight, training.device)
-        self.loss_curve_ = [*self.loss_curve_, *run_block(self.net_, rows)]
+            self.n_iter_, self.loss_curve_, self.validation_scores_ = 0, [], None
+        self._scaling, self._built_from, self.module_ = scaling, blueprint, net.module_
+        self._net, self._is_stream, self._trained = net, True, TrainedModule(net.module_)
+        self.n_components_ = blueprint["n_components"]
         self.n_iter_ += 1
-        self._trained = TrainedModule(self.module_)
+        self.loss_curve_ = [*self.loss_curve_, *losses]
         self._fit_density(rows, self._trained, None, go_on=not is_first)
         return self
-
-    def _begin_stream(
-        self,
-        table: np.ndarray,
-        weight: np.ndarray | None,
-        training: Training,
-        streams: RandomStreams,
-    ) -> None:
-        blueprint = self._blueprint(table.shape[1])
-        scaling = Scaling.of(table, weight, self.standardize)
-        rows = Rows.of(scaling.forward(table, np.float32), weight, training.device)
-        start = self._start(blueprint, rows, training, streams)
-        module = ready_to_train(start, training.device, streams)
-        self._net = make_stream_net(training, module, len(table), streams)
-        self._is_stream = True
-        self._scaling, self._built_from, self.module_ = scaling, blueprint, module
-        self.n_components_ = blueprint["n_components"]
-        self.n_iter_, self.loss_curve_, self.validation_scores_ = 0, [], None
 
     def _training(self) -> Training:
         return resolved_training(self, self._objective())

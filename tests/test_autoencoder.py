@@ -67,7 +67,13 @@ def test_plain_linear_network_learns_the_principal_subspace():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 8)) * [4, 3, 2, 1, 0.5, 0.5, 0.5, 0.5] @ _rotation(rng, 8)
     ours = linear(
-        3, init="random", standardize=False, early_stopping=False, max_epochs=600, lr=0.02, random_state=0
+        3,
+        init="random",
+        standardize=False,
+        early_stopping=False,
+        max_epochs=600,
+        lr=0.02,
+        random_state=0,
     ).fit(X)
     with torch.no_grad():
         decoder = ours.module_.decoder.layers[0].weight.numpy()

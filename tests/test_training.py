@@ -101,9 +101,10 @@ def test_never_finite_is_an_error(curve, early_stopping, n_rows):
         architecture=lambda role, n_inputs, n_outputs: NotANumber(n_outputs),
         early_stopping=early_stopping,
     )
-    with pytest.raises(ValueError, match="not finite from the first step on, expected finite"):
-        ours.fit(curve[:n_rows])
-    assert not hasattr(ours, "module_")
+    for train in (ours.fit, ours.partial_fit):
+        with pytest.raises(ValueError, match="not finite from the first step on, expected finite"):
+            train(curve[:n_rows])
+        assert not hasattr(ours, "module_")
 
 
 # Ctrl-C -----------------------------------------------------------------------------------
