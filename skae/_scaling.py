@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
+
+_BLOCK_ROWS = 65536
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,13 @@ class Scaling:
     @classmethod
     def of(cls, X: np.ndarray, weight: np.ndarray | None, standardize: bool) -> "Scaling":
         """Return the scaling of a table's rows."""
-        fitted = StandardScaler().fit(X, sample_weight=weight)
+        mean, variance = _mean_and_variance(X, weight)
+        spread = np.sqrt(variance)
+        varies = spread > 10 * np.finfo(np.float64).eps * np.abs(mean)
         if standardize:
-            return cls(fitted.mean_, fitted.scale_)
-        common = np.sqrt(fitted.var_[fitted.var_ > 0].mean()) if (fitted.var_ > 0).any() else 1.0
-        return cls(fitted.mean_, np.full(X.shape[1], common))
+            return cls(mean, np.where(varies, spread, 1.0))
+        common = np.sqrt(variance[varies].mean()) if varies.any() else 1.0
+        return cls(mean, np.full(X.shape[1], common))
 
     @property
     def log_determinant(self) -> float:
@@ -42,11 +45,11 @@ class Scaling:
         """
         limit = float(np.finfo(dtype).max) ** (1 / 3)
         out = np.empty(X.shape, dtype=dtype)
-        for first in range(0, len(X), 65536):
-            block = X[first : first + 65536].astype(np.float64)
+        for first in range(0, len(X), _BLOCK_ROWS):
+            block = X[first : first + _BLOCK_ROWS].astype(np.float64)
             np.subtract(block, self.mean, out=block)
             np.divide(block, self.scale, out=block)
-            out[first : first + 65536] = np.clip(block, -limit, limit, out=block)
+            out[first : first + _BLOCK_ROWS] = np.clip(block, -limit, limit, out=block)
         return out
 
     def inverse(self, scaled: np.ndarray) -> np.ndarray:
@@ -58,6 +61,22 @@ class Scaling:
         """Return squares of scaled values in squared units; for a common scale only."""
         with np.errstate(over="ignore"):
             return _fitting(squares * self.scale[0] ** 2, squares.dtype)
+
+
+def _mean_and_variance(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns' means and variances, in two passes over blocks.
+
+    `StandardScaler` takes one pass, and with weights its variance of a constant column can
+    come out below zero.
+    """
+    share = np.full(len(X), 1 / len(X)) if weight is None else weight / weight.sum()
+    blocks = [slice(first, first + _BLOCK_ROWS) for first in range(0, len(X), _BLOCK_ROWS)]
+    mean, variance = np.zeros(X.shape[1]), np.zeros(X.shape[1])
+    for b in blocks:
+        mean += share[b] @ X[b].astype(np.float64)
+    for b in blocks:
+        variance += share[b] @ np.square(X[b] - mean)
+    return mean, variance
 
 
 def _fitting(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -48,7 +48,7 @@ FURTHER = [
 
 
 # These checks pass arrays to an estimator fitted on frames on purpose; PCA warns as well.
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
+@pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
 @pytest.mark.parametrize("check", FURTHER, ids=lambda check: check.__name__)
 def test_further_checks(check):
     estimator = AutoencoderTransformer(hidden_layer_sizes=(8,), max_epochs=3)

@@ -148,12 +148,16 @@ class FiniteLoss(Callback):
         self.weights_ = weights_of(net.module_)
         net.stop_reason_, net.n_finite_epochs_, net.was_finite_ = None, 0, False
 
+    def on_batch_end(self, net: NeuralNet, loss: Tensor, **kwargs: Any) -> None:
+        """Look for a first loss that is finite."""
+        if not net.was_finite_:
+            net.was_finite_ = bool(torch.isfinite(loss))
+
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Keep the weights of an epoch that stayed finite.
 
         One look an epoch does: no mean hides a NaN, and a look a step would cost 1 %.
         """
-        net.was_finite_ |= math.isfinite(net.history[-1, "batches", 0, "train_loss"])
         weights = weights_of(net.module_)
         are_finite = all(bool(torch.isfinite(value).all()) for value in weights.values())
         if not (are_finite and math.isfinite(net.history[-1, "train_loss"])):
