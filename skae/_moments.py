@@ -46,9 +46,8 @@ class CodeMoments:
         """Return the moments of rows under a trained module."""
         X = rows.X.cpu().numpy()
         codes = trained.apply(lambda module, part: module.encode(part), X).astype(np.float64)
-        errors = trained.apply(
-            lambda module, part: squared_error(module(part).double(), part.double()), X
-        )
+        errors = trained.apply(lambda module, part: squared_error(module(part), part), X)
+        errors = errors.astype(np.float64)
         weight = np.ones(len(X)) if rows.weight is None else rows.weight.cpu().double().numpy()
         if trim_fraction > 0:
             weight = trimmed_weight(

@@ -66,13 +66,15 @@ def main() -> None:
         records[name] = [record(X, seed) for seed in range(options.seeds)]
         print(name, flush=True)
     real = [name for name in records if not name.startswith("made")]
+    in_force = (_judgement._QUANTILE, _judgement._STANDARD_ERRORS, _judgement._WORTH)
     rules = product(QUANTILES, STANDARD_ERRORS, WORTH)
     rows = [judge_rule(records, real, *rule) for rule in rules]
     header = ["cut at quantile", "standard errors", "worth", "ratio to PCA", "expected failures"]
     table = markdown_table(header, [[f"{value:.3g}" for value in row] for row in rows])
     note = (
         f"{len(real)} tables and {len(records) - len(real)} made ones, {options.seeds} seeds. "
-        "The package cuts at 0.95, and asks for 3 standard errors and 0.03."
+        f"The package cuts at {in_force[0]:g}, and asks for {in_force[1]:g} standard errors and "
+        f"{in_force[2]:g}."
     )
     page = f"# When to leave PCA\n\n{table}\n\n{note}\n\n{provenance(where)}\n"
     kept = {"surroundings": where, "header": header, "rows": rows}

@@ -227,8 +227,8 @@ class HeldOutLosses(Callback):
             net.module_.load_state_dict(self.best_weights_)
 
     def _judge(self, net: NeuralNet, rows: Rows) -> None:
-        losses = torch.cat(self.block_).double().cpu().numpy()
-        weight = None if rows.weight is None else rows.weight.double().cpu().numpy()
+        losses = torch.cat(self.block_).cpu().double().numpy()
+        weight = None if rows.weight is None else rows.weight.cpu().double().numpy()
         self.losses_.append(losses)
         mean = mean_loss(losses, weight, self.trim_fraction)
         self.means_.append(mean)

@@ -127,7 +127,7 @@ def _train_by_folds(
             warn_of_early_end(net, plain.n_epochs(len(part)), where=name)
             return untrained(training, start(rows), len(rows))
         curves.append(judge.losses_)
-        weights.append(None if valid.weight is None else valid.weight.double().cpu().numpy())
+        weights.append(None if valid.weight is None else valid.weight.cpu().double().numpy())
     n_epochs, means = best_epoch(curves, weights, training.objective.trim_fraction)
     if n_epochs == 0 and not starts_at_pca:
         n_epochs = int(np.argmin(means)) or 1

@@ -5,10 +5,10 @@ import torch
 
 from .._losses import trimmed_weight
 
-# A gain counts if, less three standard errors, it is above 3 % of the start's loss; losses
+# A gain counts if, less two standard errors, it is above 6 % of the start's loss; losses
 # are cut at this quantile. Chosen over many tables: see docs/defaults.md.
-_STANDARD_ERRORS = 3.0
-_WORTH = 0.03
+_STANDARD_ERRORS = 2.0
+_WORTH = 0.06
 _QUANTILE = 0.95
 
 
@@ -22,7 +22,7 @@ def sure_gain(
 ) -> float:
     """Return how far an epoch's mean loss is below the start's, or 0 if that isn't sure.
 
-    Sure is what remains above 3 % of the start's loss three standard errors down: for
+    Sure is what remains above 6 % of the start's loss two standard errors down: for
     less it isn't worth to leave PCA, and some tables would lose by it.
 
     Each held-out row is compared with itself, which is a far sharper test than comparing
