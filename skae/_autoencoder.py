@@ -32,7 +32,8 @@ class AutoencoderTransformer(BaseAutoencoder):
     back; both are trained together for the least squared error of the reconstruction.
     Each has a linear path beside its nonlinear one. Training starts with the linear paths
     at the PCA solution and the nonlinear ones closed, and ends at an epoch that is surely
-    better than that start on rows it did not see; where there is none, the result is PCA.
+    better than that start on rows it did not see; where there is none, the start is the
+    result: PCA, unless a penalty asks for other codes.
     With `hidden_layer_sizes=()` it is PCA, computed in closed form.
 
     Parameters
@@ -60,9 +61,10 @@ class AutoencoderTransformer(BaseAutoencoder):
         A penalty on the code: "l1" its absolute values; "kl" the divergence of each
         unit's mean activity from 0.05, for codes that a logistic function maps to (0, 1)
         [1]_; "contractive" the squared Frobenius norm of the encoder's Jacobian [2]_.
-        So that it can't be paid by rescaling the code, the decoder's weights from each
-        code unit keep their initial length; with `init="random"`, as in the papers, only
-        `weight_decay` or `tied_weights` stands against that.
+        So that a linear decoder can't pay it by rescaling the code, its weights from each
+        code unit keep their initial length, as do those of a deep one's first layer, whose
+        further layers can make up for some of it. With `init="random"`, as in the papers,
+        only `weight_decay` or `tied_weights` stands against rescaling.
     alpha : float, default=0.1
         Factor of the penalty beside the row's summed squared error.
     tied_weights : bool, default=False
@@ -84,7 +86,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         a cosine to zero. "auto" is 0.008 for batches of 256 rows, and goes with the root
         of the batch's length.
     batch_size : int or "auto", default="auto"
-        Rows of a batch; "auto" is 256, more from 16,384 rows on, and at most 1,024.
+        Rows of a batch; "auto" is 256, more from some 16,000 rows on, and at most 1,024.
     optimizer : {"adamw", "sgd"} or callable, default="adamw"
         "sgd" has Nesterov momentum 0.9, and wants a larger `lr`. A callable is given
         parameter groups and `lr`, as a class of `torch.optim` is.
@@ -96,10 +98,10 @@ class AutoencoderTransformer(BaseAutoencoder):
         Compile the module with `torch.compile`; it pays on accelerators and large
         networks only.
     early_stopping : bool, default=True
-        Choose the epoch by rows held out. With 500 rows or more a part of the rows is
+        Choose the epoch by rows held out. With 500 distinct rows or more a part of them is
         held out; with fewer, every row is, in five folds, and the network is then trained
-        on all rows up to the epoch chosen; with fewer than 10 nothing can be chosen, and
-        the result is PCA.
+        on all rows up to the epoch chosen; with fewer than 10 nothing can be chosen: a
+        start at PCA is kept, and one at random trained to the end.
     validation_fraction : float, default=0.1
         Share of the rows that is held out, with 500 rows or more.
     n_iter_no_change : int, default=30
@@ -113,7 +115,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         Begin `fit` at the network of the last one.
     random_state : int, RandomState instance or None, default=None
         Fixes weights, shuffles and splits. None takes fresh entropy. The global random
-        states of NumPy and torch are neither read nor changed.
+        states of NumPy and torch are neither read nor changed, unless an architecture of
+        your own has random layers other than `torch.nn.Dropout`.
     verbose : int, default=0
         1 shows a progress bar, or plain lines where there is no terminal.
 
@@ -154,7 +157,8 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     `score_samples` is Laplace's approximation of the marginal likelihood of
     `z ~ N(m, S)`, `x | z ~ N(g(z), s2 I)` around each row's code; for a linear
-    autoencoder it is exact, and it is probabilistic PCA's [5]_.
+    autoencoder it is exact, and it is probabilistic PCA's [5]_. For a nonlinear one it is
+    an approximation: what it gives need not integrate to one, as the user guide shows.
 
     References
     ----------

@@ -98,8 +98,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts. In tables of up to 10,000 rows a weight of two and
-            a row that is there twice give the same fit to the last bit.
+            How often each row counts. In tables of up to 10,000 rows, copies included, a
+            weight of two and a row that is there twice give the same fit to the last bit.
 
         Returns
         -------
@@ -148,7 +148,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
         The first block gives the columns' means and scales and the start of training, so
         it should be a fair sample of what follows, and larger than the code. No rows are
-        held out.
+        held out, and a linear autoencoder takes steps from the first block's PCA.
 
         Parameters
         ----------
@@ -293,8 +293,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         -------
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             In units of the columns' variances, so that the mean over the training rows is
-            the share of variance left unexplained; with `standardize=False` in squared
-            units of the table.
+            the share of variance left unexplained, if no column is constant; with
+            `standardize=False` in squared units of the table.
         """
 
         def squares(module: Autoencoder, rows: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import nn
 
 from skae import AutoencoderTransformer
 from skae._training import Rows
+from skae._training._callbacks import CosineSchedule
 from skae._training._judgement import best_epoch, mean_loss, sure_gain
 from skae._training._rows import Blocks, ShuffledBatches, batch_length
 
@@ -93,6 +94,33 @@ class NotANumber(nn.Module):
         return self.weight + torch.full((len(rows), len(self.weight)), float("nan"))
 
 
+def test_divergence_in_folds_is_told(wine):
+    ours = AutoencoderTransformer(2, lr=1e6, optimizer="sgd", random_state=0)
+    with pytest.warns(ConvergenceWarning, match=r"diverged after \d+ of \d+ epochs \(fold 1/5\)"):
+        ours.fit(wine)
+    assert np.isfinite(ours.transform(wine)).all()
+
+
+def test_folds_train_as_all_rows_do(curve):
+    """As many steps an epoch, over the same epochs, at the same rate."""
+    seen = []
+
+    class Watch(CosineSchedule):
+        def on_train_begin(self, net, **kwargs):
+            super().on_train_begin(net, **kwargs)
+            seen.append((net.lr, self.n_epochs))
+
+        def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+            super().on_epoch_begin(net, dataset_train, **kwargs)
+            seen[-1] = (*seen[-1][:2], self.n_steps_)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skae._training._loop.CosineSchedule", Watch)
+        AutoencoderTransformer(2, standardize=False, random_state=0).fit(curve[:300])
+    assert len(seen) == 6
+    assert len(set(seen)) == 1
+
+
 @pytest.mark.parametrize("early_stopping", [True, False])
 @pytest.mark.parametrize("n_rows", [100, 600])
 def test_never_finite_is_an_error(curve, early_stopping, n_rows):
@@ -143,14 +171,16 @@ def test_keyboard_interrupt_in_a_fold(curve, monkeypatch):
 
     ours = AutoencoderTransformer(2, max_epochs=20, random_state=0)
     count = []
+    original = _callbacks.FiniteLoss.on_epoch_end
 
     def press(self, net, **kwargs):
         count.append(1)
-        if len(count) == 30:
+        if len(count) == 30:  # the tenth epoch of the second fold
             raise KeyboardInterrupt
+        original(self, net, **kwargs)
 
     monkeypatch.setattr(_callbacks.FiniteLoss, "on_epoch_end", press)
-    with pytest.warns(ConvergenceWarning, match="interrupted"):
+    with pytest.warns(ConvergenceWarning, match=r"interrupted after 9 of 20 .*fold 2/5"):
         ours.fit(curve[:300])
     assert ours.n_iter_ == 0
     linear = clone(ours).set_params(hidden_layer_sizes=()).fit(curve[:300])

@@ -1,5 +1,6 @@
 """Training from a start to its best epoch: on held-out rows, by folds, or to the end."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ from torch import nn
 from .._environment import RandomStreams
 from ._callbacks import HeldOutLosses
 from ._judgement import best_epoch
-from ._loop import Training, loss_curve, make_net, run, warn_of_early_end
+from ._loop import Training, loss_curve, make_net, run
 from ._net import AutoencoderNet
 from ._rows import Rows
 
@@ -115,16 +116,17 @@ def _train_by_folds(
     training: Training, start: Start, rows: Rows, streams: RandomStreams, starts_at_pca: bool
 ) -> Trained:
     folds = np.array_split(streams.numpy_generator().permutation(len(rows)), _N_FOLDS)
-    plain = replace(training, callbacks=[])
+    alike = _as_if_on_all(training, len(rows))
     curves, weights = [], []
+    has_warned = False
     for number, fold in enumerate(folds, 1):
         others = np.setdiff1d(np.arange(len(rows)), fold)
         part, valid = rows.take(others), rows.take(np.sort(fold))
-        judge = _judge(plain, keep_best=False)
+        judge = _judge(alike, keep_best=False)
         name = f"fold {number}/{_N_FOLDS}"
-        net = run(plain, start(part), part, valid, streams, name, judge, quiet=True)
+        net = run(alike, start(part), part, valid, streams, name, judge, warns=not has_warned)
+        has_warned |= net.stop_reason_ in ("diverged", "interrupted")
         if net.stop_reason_ == "interrupted":
-            warn_of_early_end(net, plain.n_epochs(len(part)), where=name)
             return untrained(training, start(rows), len(rows))
         curves.append(judge.losses_)
         weights.append(None if valid.weight is None else valid.weight.cpu().double().numpy())
@@ -136,6 +138,21 @@ def _train_by_folds(
     net = run(training, start(rows), rows, None, streams, "all rows", stop_after=n_epochs)
     n_finite = net.n_finite_epochs_
     return Trained(net, n_finite, loss_curve(net), means, means[n_finite])
+
+
+def _as_if_on_all(training: Training, n_rows: int) -> Training:
+    """Return how to train on a fold so that its epochs are those of all rows.
+
+    The same rate over the same horizon, in as many steps an epoch, on fewer rows each.
+    """
+    n_batches = math.ceil(n_rows / training.batch_length(n_rows))
+    return replace(
+        training,
+        callbacks=[],
+        max_epochs=training.n_epochs(n_rows),
+        lr=training.learning_rate(n_rows),
+        batch_size=math.ceil(n_rows * (1 - 1 / _N_FOLDS) / n_batches),
+    )
 
 
 def _judge(training: Training, keep_best: bool) -> HeldOutLosses:

@@ -117,7 +117,7 @@ def run_block(net: AutoencoderNet, rows: Rows) -> list[float]:
     with _threads_for(net, net.module_):
         net.partial_fit(rows, None)
     _note_interruption(net, 1)
-    warn_of_early_end(net, 1)
+    _warn_of_early_end(net, 1, "the block")
     return loss_curve(net)[-1:]
 
 
@@ -130,7 +130,7 @@ def run(
     description: str,
     judge: HeldOutLosses | None = None,
     stop_after: int | None = None,
-    quiet: bool = False,
+    warns: bool = True,
 ) -> AutoencoderNet:
     """Train once, over the whole horizon or the first `stop_after` epochs of it."""
     horizon = training.n_epochs(len(rows))
@@ -153,8 +153,8 @@ def run(
         net.fit(rows, None)
     net.set_params(train_split=None)  # let go of the rows
     _note_interruption(net, n_epochs)
-    if not quiet:
-        warn_of_early_end(net, n_epochs)
+    if warns:
+        _warn_of_early_end(net, n_epochs, description)
     return net
 
 
@@ -174,11 +174,8 @@ def _note_interruption(net: AutoencoderNet, n_epochs: int) -> None:
         net.stop_reason_ = "interrupted"
 
 
-def warn_of_early_end(net: AutoencoderNet, n_epochs: int, where: str = "") -> None:
-    """Warn of a training that diverged or was interrupted."""
-    done = f"after {net.n_finite_epochs_} of {n_epochs} epochs"
-    if where:
-        done += f" of {where}, before the epoch was chosen: the start is what is left"
+def _warn_of_early_end(net: AutoencoderNet, n_epochs: int, description: str) -> None:
+    done = f"after {net.n_finite_epochs_} of {n_epochs} epochs ({description})"
     if net.stop_reason_ == "diverged":
         warnings.warn(
             f"training diverged {done}: the loss was not finite. The best weights before "

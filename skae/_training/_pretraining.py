@@ -52,6 +52,8 @@ def pretrain_layerwise(
         reconstruct = undo if i == 0 else nn.Sequential(undo, decoder.activation)
         encode = layer if i == n_layers - 1 else nn.Sequential(layer, encoder.activation)
         pair = Autoencoder(encode, reconstruct).to(rows.X.device)
-        run(simple, pair, rows, None, streams, f"layer {i + 1}/{n_layers}")
+        net = run(simple, pair, rows, None, streams, f"layer {i + 1}/{n_layers}")
+        if net.stop_reason_ == "interrupted":  # which ends the pretraining, not the fit
+            return
         with torch.no_grad():
             rows = Rows(pair.eval().encode(rows.X), rows.weight)
