@@ -135,7 +135,7 @@ def _train_by_folds(
         n_epochs = int(np.argmin(means)) or 1
     if n_epochs == 0:
         return replace(untrained(training, start(rows), len(rows)), validation_scores=means)
-    net = run(training, start(rows), rows, None, streams, "all rows", stop_after=n_epochs)
+    net = run(training, start(rows), rows, None, streams, "training", stop_after=n_epochs)
     n_finite = net.n_finite_epochs_
     return Trained(net, n_finite, loss_curve(net), means, means[n_finite])
 

@@ -117,7 +117,7 @@ def run_block(net: AutoencoderNet, rows: Rows) -> list[float]:
     with _threads_for(net, net.module_):
         net.partial_fit(rows, None)
     _note_interruption(net, 1)
-    _warn_of_early_end(net, 1, "the block")
+    _warn_of_early_end(net, 1, "training")
     return loss_curve(net)[-1:]
 
 
@@ -175,17 +175,17 @@ def _note_interruption(net: AutoencoderNet, n_epochs: int) -> None:
 
 
 def _warn_of_early_end(net: AutoencoderNet, n_epochs: int, description: str) -> None:
-    done = f"after {net.n_finite_epochs_} of {n_epochs} epochs ({description})"
+    done = f"after {net.n_finite_epochs_} of {n_epochs} epochs"
     if net.stop_reason_ == "diverged":
         warnings.warn(
-            f"training diverged {done}: the loss was not finite. The best weights before "
+            f"{description} diverged {done}: the loss was not finite. The best weights before "
             f"that are kept. Try a lower lr than {net.lr:g}, or standardize=True.",
             ConvergenceWarning,
             stacklevel=2,
         )
     elif net.stop_reason_ == "interrupted":
         warnings.warn(
-            f"training was interrupted {done}, from the keyboard or by a callback. The best "
+            f"{description} was interrupted {done}, from the keyboard or by a callback. The best "
             "weights before that are kept.",
             ConvergenceWarning,
             stacklevel=2,
