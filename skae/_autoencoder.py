@@ -83,7 +83,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         but between 150 and 1,500 steps, and 10 passes at least.
     lr : float or "auto", default="auto"
         Largest learning rate; it rises over a tenth of the training and then falls along
-        a cosine to zero. "auto" is 0.008 for batches of 256 rows, and goes with the root
+        a cosine to zero. "auto" is 0.006 for batches of 256 rows, and goes with the root
         of the batch's length.
     batch_size : int or "auto", default="auto"
         Rows of a batch; "auto" is 256, more from some 16,000 rows on, and at most 1,024.

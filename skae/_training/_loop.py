@@ -59,7 +59,7 @@ class Training:
         """
         if self.lr != "auto":
             return float(self.lr)
-        return 0.008 * math.sqrt(self.batch_length(n_rows) / 256)
+        return 0.006 * math.sqrt(self.batch_length(n_rows) / 256)
 
     def n_epochs(self, n_rows: int) -> int:
         """Return the epochs for that many rows; "auto" counts optimizer steps."""
