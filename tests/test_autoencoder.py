@@ -183,7 +183,7 @@ def test_contractive_penalty_flattens_the_encoder(digits):
     norms = [
         jacobian_norm(
             AutoencoderTransformer(
-                8, penalty=penalty, alpha=alpha, max_epochs=30, random_state=0
+                8, penalty=penalty, alpha=alpha, max_epochs=30, lr=0.01, random_state=0
             ).fit(X),
             X,
         )
@@ -237,6 +237,7 @@ def test_layerwise_pretraining_gives_a_better_start(digits):
         init="random",
         early_stopping=False,
         max_epochs=40,
+        lr=0.01,
         random_state=0,
     ).fit(digits)
     pretrained = clone(plain).set_params(pretrain="layerwise").fit(digits)

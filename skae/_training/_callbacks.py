@@ -160,7 +160,7 @@ class FiniteLoss(Callback):
         """
         weights = weights_of(net.module_)
         are_finite = all(bool(torch.isfinite(value).all()) for value in weights.values())
-        if not (are_finite and math.isfinite(net.history[-1, "train_loss"])):
+        if not (are_finite and math.isfinite(net.history[-1].get("train_loss", math.nan))):
             stop_training(net, "diverged")
         self.weights_ = weights
         net.n_finite_epochs_ += 1
