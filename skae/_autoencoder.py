@@ -297,7 +297,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         module = self._build(blueprint, streams.seed())
         if module.has_linear_path:
             X = rows.X.cpu().numpy()
-            weight = None if rows.weight is None else rows.weight.cpu().numpy()
+            weight = rows.weight_array
             axes = principal_axes(
                 X, weight, self.n_components, self.trim_fraction, streams.numpy_generator()
             )

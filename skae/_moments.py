@@ -48,7 +48,8 @@ class CodeMoments:
         codes = trained.apply(lambda module, part: module.encode(part), X).astype(np.float64)
         errors = trained.apply(lambda module, part: squared_error(module(part), part), X)
         errors = errors.astype(np.float64)
-        weight = np.ones(len(X)) if rows.weight is None else rows.weight.cpu().double().numpy()
+        known = rows.weight_array
+        weight = np.ones(len(X)) if known is None else known
         if trim_fraction > 0:
             weight = trimmed_weight(
                 torch.from_numpy(errors), torch.from_numpy(weight), trim_fraction

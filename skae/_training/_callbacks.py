@@ -228,7 +228,7 @@ class HeldOutLosses(Callback):
 
     def _judge(self, net: NeuralNet, rows: Rows) -> None:
         losses = torch.cat(self.block_).cpu().double().numpy()
-        weight = None if rows.weight is None else rows.weight.cpu().double().numpy()
+        weight = rows.weight_array
         self.losses_.append(losses)
         mean = mean_loss(losses, weight, self.trim_fraction)
         self.means_.append(mean)

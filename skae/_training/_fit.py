@@ -129,7 +129,7 @@ def _train_by_folds(
         if net.stop_reason_ == "interrupted":
             return untrained(training, start(rows), len(rows))
         curves.append(judge.losses_)
-        weights.append(None if valid.weight is None else valid.weight.cpu().double().numpy())
+        weights.append(valid.weight_array)
     n_epochs, means = best_epoch(curves, weights, training.objective.trim_fraction)
     if n_epochs == 0 and not starts_at_pca:
         n_epochs = int(np.argmin(means)) or 1

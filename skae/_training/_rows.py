@@ -46,6 +46,11 @@ class Rows(Dataset):
     def __getitem__(self, index: Tensor) -> Batch:
         return self.X[index], None if self.weight is None else self.weight[index]
 
+    @property
+    def weight_array(self) -> np.ndarray | None:
+        """The weights as float64, off the device; MPS has no float64 to convert to there."""
+        return None if self.weight is None else self.weight.cpu().double().numpy()
+
     def take(self, index: np.ndarray) -> "Rows":
         """Return the rows of these numbers."""
         return Rows(*self[torch.from_numpy(index).to(self.X.device)])

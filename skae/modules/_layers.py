@@ -1,7 +1,6 @@
 """The small parts that the networks are made of."""
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -44,17 +43,15 @@ class Dropout(nn.Module):
         Where the masks are drawn; None is torch's global generator.
     """
 
-    # A generator can be neither pickled nor deep-copied; a copy of the module draws its
-    # masks from torch's global generator until it is given one of its own.
-    _not_copied: ClassVar[tuple[str, ...]] = ("generator",)
-
     def __init__(self, p: float, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.p = p
         self.generator = generator
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, **dict.fromkeys(self._not_copied)}
+        # A generator can be neither pickled nor deep-copied; a copy draws its masks from
+        # torch's global generator until it is given one of its own.
+        return {**self.__dict__, "generator": None}
 
     def forward(self, input: Tensor) -> Tensor:
         """Zero each element with probability `p` and scale the others up."""
