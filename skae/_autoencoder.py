@@ -15,6 +15,7 @@ from ._environment import RandomStreams
 from ._moments import CodeMoments
 from ._parameters import SHARED_CONSTRAINTS, check_layer_sizes
 from ._pca import principal_axes
+from ._scaling import Scaling
 from ._training import (
     ReconstructionObjective,
     Rows,
@@ -22,7 +23,7 @@ from ._training import (
     Training,
     pretrain_layerwise,
 )
-from .modules import MLP, Autoencoder, TransposedMLP
+from .modules import MLP, Autoencoder, EncoderDecoder, TransposedMLP
 
 
 class AutoencoderTransformer(BaseAutoencoder):
@@ -187,6 +188,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     """
 
     _parameter_constraints: ClassVar[dict] = SHARED_CONSTRAINTS
+    module_: Autoencoder
     _moments: dict[str, Any]
 
     def __init__(
@@ -255,7 +257,7 @@ class AutoencoderTransformer(BaseAutoencoder):
             raise AttributeError('components_ is the linear path\'s, and init="random" has none')
         return self.module_.linear_layers[0].weight.detach().cpu().numpy()
 
-    def _blueprint(self, n_features: int) -> dict[str, Any]:
+    def _blueprint(self, n_features: int, has_target: bool) -> dict[str, Any]:
         if self.architecture != "mlp":
             for name, value in (("tied_weights", self.tied_weights), ("pretrain", self.pretrain)):
                 if value:
@@ -280,7 +282,9 @@ class AutoencoderTransformer(BaseAutoencoder):
     def _build(blueprint: dict[str, Any], seed: int) -> Autoencoder:
         return build_autoencoder(blueprint, seed)
 
-    def _objective(self) -> ReconstructionObjective:
+    def _objective(
+        self, blueprint: dict[str, Any], scaling: Scaling, streams: RandomStreams
+    ) -> ReconstructionObjective:
         return ReconstructionObjective(self.penalty, self.alpha, self.trim_fraction)
 
     def _is_solved_by_start(self) -> bool:
@@ -321,7 +325,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         least = held_out if self.penalty is None else None
         self._code_mean, self._code_factor, self.noise_variance_ = moments.code_model(least)
 
-    def _log_density(self, module: Autoencoder, rows: Tensor) -> Tensor:
+    def _log_density(self, module: EncoderDecoder, rows: Tensor) -> Tensor:
         model = CodeModel(
             torch.as_tensor(self._code_mean, device=rows.device),
             torch.as_tensor(self._code_factor, device=rows.device),

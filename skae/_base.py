@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
-from ._building import ready_to_train
+from ._building import check_same_network, ready_to_train
 from ._environment import RandomStreams
 from ._parameters import resolved_training, validates_parameters
 from ._scaling import Scaling
@@ -28,7 +28,7 @@ from ._training import (
     train,
     untrained,
 )
-from .modules import Autoencoder
+from .modules import EncoderDecoder
 
 _FLOATS = (np.float64, np.float32)
 
@@ -40,7 +40,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     is its own by the abstract methods below.
     """
 
-    module_: Autoencoder
+    module_: EncoderDecoder
     n_iter_: int
     loss_curve_: list[float]
     validation_scores_: list[float] | None
@@ -51,22 +51,24 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     _is_stream: bool  # whether `_net` is one that takes blocks
 
     @abstractmethod
-    def _blueprint(self, n_features: int) -> dict[str, Any]:
+    def _blueprint(self, n_features: int, has_target: bool) -> dict[str, Any]:
         """Return what the module is built from, as values that any pickler can store."""
 
     @staticmethod
     @abstractmethod
-    def _build(blueprint: dict[str, Any], seed: int) -> Autoencoder:
+    def _build(blueprint: dict[str, Any], seed: int) -> EncoderDecoder:
         """Return the module of a blueprint, on the CPU, with weights drawn from `seed`."""
 
     @abstractmethod
     def _start(
         self, blueprint: dict[str, Any], rows: Rows, training: Training, streams: RandomStreams
-    ) -> Autoencoder:
+    ) -> EncoderDecoder:
         """Return the module where training on `rows` begins."""
 
     @abstractmethod
-    def _objective(self) -> Objective:
+    def _objective(
+        self, blueprint: dict[str, Any], scaling: Scaling, streams: RandomStreams
+    ) -> Objective:
         """Return what training minimises."""
 
     @abstractmethod
@@ -80,7 +82,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """Estimate from rows what the score needs; `go_on` adds to what is known."""
 
     @abstractmethod
-    def _log_density(self, module: Autoencoder, rows: Tensor) -> Tensor:
+    def _log_density(self, module: EncoderDecoder, rows: Tensor) -> Tensor:
         """Return the log-density of scaled rows."""
 
     @abstractmethod
@@ -113,18 +115,16 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             bounds; or if the loss is not finite from the first step on.
         """
         goes_on = self.warm_start and hasattr(self, "module_") and not self._is_solved_by_start()
-        table = self._validated(X, reset=not goes_on)
-        weight = check_sample_weight(sample_weight, len(table))
-        training, streams = self._training(), RandomStreams(self.random_state)
-        blueprint = self._blueprint(table.shape[1])
-        table, weight = distinct_rows(table, weight)
+        table, weight, blueprint = self._given(X, y, sample_weight, reset=not goes_on)
+        streams = RandomStreams(self.random_state)
         if goes_on:
-            self._check_same_blueprint(blueprint)
+            check_same_network(self._built_from, blueprint)
             scaling = self._scaling
         else:
-            scaling = Scaling.of(table, weight, self.standardize)
+            scaling = Scaling.of(table[:, : blueprint["n_features"]], weight, self.standardize)
+        training = self._training(blueprint, scaling, streams)
 
-        def start(rows: Rows) -> Autoencoder:
+        def start(rows: Rows) -> EncoderDecoder:
             module = (
                 copy.deepcopy(self.module_)
                 if goes_on
@@ -165,12 +165,14 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             The fitted estimator.
         """
         is_first = not hasattr(self, "module_")
-        table = self._validated(X, reset=is_first)
-        weight = check_sample_weight(sample_weight, len(table))
-        training, streams = self._training(), RandomStreams(self.random_state)
-        table, weight = distinct_rows(table, weight)
-        blueprint = self._blueprint(table.shape[1]) if is_first else self._built_from
-        scaling = Scaling.of(table, weight, self.standardize) if is_first else self._scaling
+        table, weight, blueprint = self._given(X, y, sample_weight, reset=is_first)
+        streams = RandomStreams(self.random_state)
+        if is_first:
+            scaling = Scaling.of(table[:, : blueprint["n_features"]], weight, self.standardize)
+        else:
+            check_same_network(self._built_from, blueprint)
+            scaling = self._scaling
+        training = self._training(blueprint, scaling, streams)
         rows = Rows.of(scaling.forward(table, np.float32), weight, training.device)
         if not is_first and self._is_stream:
             net = self.net_
@@ -189,8 +191,24 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self._fit_density(rows, self._trained, None, go_on=not is_first)
         return self
 
-    def _training(self) -> Training:
-        return resolved_training(self, self._objective())
+    def _given(
+        self, X: ArrayLike, y: Any, sample_weight: Any, reset: bool
+    ) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
+        """Return the distinct rows, their weights, and what a module for them is built from."""
+        table = self._validated(X, reset)
+        weight = check_sample_weight(sample_weight, len(table))
+        joined = self._joined(table, y)
+        blueprint = self._blueprint(table.shape[1], joined.shape[1] > table.shape[1])
+        return *distinct_rows(joined, weight), blueprint
+
+    def _joined(self, table: np.ndarray, y: Any) -> np.ndarray:
+        """Return rows with what else training needs of each in columns beside them."""
+        return table
+
+    def _training(
+        self, blueprint: dict[str, Any], scaling: Scaling, streams: RandomStreams
+    ) -> Training:
+        return resolved_training(self, self._objective(blueprint, scaling, streams))
 
     def _keep(
         self, trained: Trained, scaling: Scaling, blueprint: dict[str, Any], rows: Rows
@@ -217,14 +235,6 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """What centred columns are divided by."""
         return self._scaling.scale
 
-    def _check_same_blueprint(self, blueprint: dict[str, Any]) -> None:
-        changed = sorted(k for k, v in blueprint.items() if self._built_from.get(k) != v)
-        if changed:
-            raise ValueError(
-                f"warm_start=True with another {', '.join(changed)} than the fitted network "
-                "has was got, expected the same network; fit with warm_start=False"
-            )
-
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Return the codes of rows.
 
@@ -239,7 +249,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             Their codes, in the precision of `X`.
         """
         rows = self._checked(X)
-        return self._trained.apply(Autoencoder.encode, rows, self._scaled)
+        return self._trained.apply(lambda module, part: module.encode(part), rows, self._scaled)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Return the rows that codes stand for.
@@ -261,7 +271,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 f"X has {codes.shape[1]} columns, but inverse_transform of "
                 f"{type(self).__name__} expects codes of {self.n_components_}"
             )
-        return self._scaling.inverse(self._trained.apply(Autoencoder.decode, codes))
+        return self._scaling.inverse(
+            self._trained.apply(lambda module, part: module.decode(part), codes)
+        )
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Return rows encoded and decoded.
@@ -277,7 +289,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             What the code keeps of them, in the units of the table.
         """
         rows = self._checked(X)
-        return self._scaling.inverse(self._trained.apply(Autoencoder.forward, rows, self._scaled))
+        return self._scaling.inverse(
+            self._trained.apply(lambda module, part: module(part), rows, self._scaled)
+        )
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
         """Return the squared error of each row's reconstruction.
@@ -297,7 +311,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             `standardize=False` in squared units of the table.
         """
 
-        def squares(module: Autoencoder, rows: Tensor) -> Tensor:
+        def squares(module: EncoderDecoder, rows: Tensor) -> Tensor:
             errors = (module(rows) - rows).square()
             return errors if per_cell else errors.mean(dim=1)
 
@@ -354,7 +368,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         check_is_fitted(self)
         if self._net is None:
             # Stored without it: how many rows it will be given is not known any more.
-            self._net = untrained(self._training(), self.module_, n_rows=1).net
+            training = self._training(self._built_from, self._scaling, RandomStreams(0))
+            self._net = untrained(training, self.module_, n_rows=1).net
         return self._net
 
     @property

@@ -10,7 +10,14 @@ from torch import nn
 from ._environment import RandomStreams, seeded_default_generator
 from ._losses import TARGET_ACTIVITY
 from ._pca import PrincipalAxes
-from .modules import Autoencoder, MLPArchitecture, make_autoencoder, own_dropout, set_weight
+from .modules import (
+    Autoencoder,
+    EncoderDecoder,
+    MLPArchitecture,
+    make_autoencoder,
+    own_dropout,
+    set_weight,
+)
 
 
 def build_autoencoder(blueprint: dict[str, Any], seed: int) -> Autoencoder:
@@ -36,9 +43,19 @@ def build_autoencoder(blueprint: dict[str, Any], seed: int) -> Autoencoder:
         return make_autoencoder(**parts, generator=generator)
 
 
+def check_same_network(built_from: dict[str, Any], blueprint: dict[str, Any]) -> None:
+    """Raise unless training can go on with a network built from another blueprint."""
+    changed = sorted(k for k, v in blueprint.items() if built_from.get(k) != v)
+    if changed:
+        raise ValueError(
+            f"another {', '.join(changed)} than the fitted network has was got, expected the "
+            "same network to go on with; fit with warm_start=False for a new one"
+        )
+
+
 def ready_to_train(
-    module: Autoencoder, device: torch.device, streams: RandomStreams
-) -> Autoencoder:
+    module: EncoderDecoder, device: torch.device, streams: RandomStreams
+) -> EncoderDecoder:
     """Return `module` on a device, its dropout drawn from a generator of the fit's own."""
     module = module.to(device)
     own_dropout(module, streams.torch_generator(device))

@@ -8,7 +8,7 @@ import torch
 from ._density import SMALLEST_VARIANCE, block_length, decoder_jacobian, prior_factor
 from ._losses import squared_error, trimmed_weight
 from ._training import Rows, TrainedModule
-from .modules import Autoencoder
+from .modules import EncoderDecoder
 
 # Rows whose Jacobians are averaged: a mean needs no more.
 _JACOBIAN_ROWS = 1000
@@ -107,7 +107,7 @@ class CodeMoments:
 def _mean_gain(X: np.ndarray, weight: np.ndarray, trained: TrainedModule) -> np.ndarray:
     some = np.linspace(0, len(X) - 1, min(len(X), _JACOBIAN_ROWS)).astype(int)
 
-    def gains(module: Autoencoder, part: torch.Tensor) -> torch.Tensor:
+    def gains(module: EncoderDecoder, part: torch.Tensor) -> torch.Tensor:
         jacobian = decoder_jacobian(module.decode, module.encode(part), X.shape[1])
         return jacobian.mT @ jacobian
 

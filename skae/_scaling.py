@@ -41,8 +41,11 @@ class Scaling:
         """Return rows as the network sees them.
 
         Values beyond the cube root of what `dtype` can hold are cut, so that neither a
-        product nor a square of them overflows.
+        product nor a square of them overflows. Rows that others stand beside, in a table
+        of twice the columns, are scaled alike.
         """
+        shape = X.shape
+        X = X.reshape(-1, len(self.mean))
         limit = float(np.finfo(dtype).max) ** (1 / 3)
         out = np.empty(X.shape, dtype=dtype)
         for first in range(0, len(X), _BLOCK_ROWS):
@@ -50,7 +53,7 @@ class Scaling:
             np.subtract(block, self.mean, out=block)
             np.divide(block, self.scale, out=block)
             out[first : first + _BLOCK_ROWS] = np.clip(block, -limit, limit, out=block)
-        return out
+        return out.reshape(shape)
 
     def inverse(self, scaled: np.ndarray) -> np.ndarray:
         """Return what the network gave, in the units of the table."""

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ._environment import resolve_device
-from .modules import Autoencoder
+from .modules import EncoderDecoder
 
 _REBUILT = ("_net", "_trained", "module_")
 
@@ -26,7 +26,9 @@ def stored_state(state: dict[str, Any]) -> dict[str, Any]:
     return stored
 
 
-def restore_module(module: Autoencoder, weights: dict[str, np.ndarray], device: str) -> Autoencoder:
+def restore_module(
+    module: EncoderDecoder, weights: dict[str, np.ndarray], device: str
+) -> EncoderDecoder:
     """Return `module` with its weights, on `device` or, where that isn't here, the CPU."""
     module.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
     try:

@@ -15,7 +15,7 @@ from torch import nn
 from skae import AutoencoderTransformer
 from skae._training import Rows
 from skae._training._callbacks import CosineSchedule
-from skae._training._judgement import best_epoch, mean_loss, sure_gain
+from skae._training._judgement import Rule, best_epoch, mean_loss, sure_gain
 from skae._training._rows import Blocks, ShuffledBatches, batch_length
 
 SMALL = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=4, random_state=0)
@@ -347,12 +347,28 @@ def test_weights_count_in_the_gain():
     assert mean_loss(start, weight.astype(float), 0.0) == pytest.approx(start.repeat(weight).mean())
 
 
+def test_a_start_at_random_is_not_kept_for_want_of_a_sure_gain():
+    rng = np.random.default_rng(0)
+    start = rng.exponential(size=100)
+    losses = start * rng.uniform(0.9, 1.09, size=(3, 100))
+    means = losses.mean(axis=1)
+    for keeps_start, best in ((True, 0), (False, 1 + means.argmin())):
+        rule = Rule(0.0, keeps_start)
+        assert best_epoch([[start, *losses]], [None], rule)[0] == best
+
+
+def test_a_gain_in_nats_counts_by_itself_and_not_beside_the_loss():
+    start = np.random.default_rng(0).normal(size=1000)  # a log-likelihood: of either sign
+    assert 0.045 < Rule(0.0, True, worth=0.03).gain(start, start - 0.05, None) < 0.05
+    assert Rule(0.0, True, worth=0.03).gain(start, start - 0.02, None) == 0
+
+
 def test_best_epoch_over_folds_of_different_length():
     rng = np.random.default_rng(0)
     start = rng.exponential(size=(2, 100))
     long = [start[0], start[0] * 0.8, start[0] * 0.5, start[0] * 0.9]
     short = [start[1], start[1] * 0.8, start[1] * 0.6]
-    epoch, means = best_epoch([long, short], [None, None], 0.0)
+    epoch, means = best_epoch([long, short], [None, None], Rule(0.0, keeps_start=True))
     assert epoch == 2
     assert len(means) == 4
     assert means[2] == pytest.approx((long[2].mean() + short[2].mean()) / 2)

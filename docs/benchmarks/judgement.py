@@ -104,7 +104,7 @@ def record(X: np.ndarray, seed: int) -> dict[str, Any]:
     watch = HeldOutError(scaled)
     folds: list[np.ndarray] = []
 
-    def keep_all_and_go_on(curves: Any, weights: Any, trim_fraction: float) -> Any:
+    def keep_all_and_go_on(curves: Any, weights: Any, rule: Any) -> Any:
         n_epochs = max(len(curve) for curve in curves)
         for epoch in range(n_epochs):
             folds.append(np.concatenate([c[min(epoch, len(c) - 1)] for c in curves]))

@@ -10,7 +10,7 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from ..modules import Bypass
-from ._judgement import mean_loss, sure_gain
+from ._judgement import Rule
 from ._rows import Rows
 
 
@@ -51,11 +51,13 @@ class CosineSchedule(Callback):
     def on_batch_begin(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
         """Set the rate of the step to come."""
         if training:
-            set_learning_rate(net, self._share())
+            done = (self.step_ + 0.5) / self.n_steps_
+            set_learning_rate(net, self._share(done))
+            net.criterion_.advance(done)
             self.step_ += 1
 
-    def _share(self) -> float:
-        done = (self.step_ + 0.5) / self.n_steps_
+    @staticmethod
+    def _share(done: float) -> float:
         if done < 0.1:
             return done / 0.1
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - 0.1) / 0.9)))
@@ -175,8 +177,8 @@ class HeldOutLosses(Callback):
 
     Parameters
     ----------
-    trim_fraction : float
-        Share of rows, those of largest loss, that doesn't count.
+    rule : Rule
+        What makes an epoch the best.
     patience : int
         Epochs without a lower mean loss after which training ends.
     tol : float
@@ -185,8 +187,8 @@ class HeldOutLosses(Callback):
         Go back to the weights of the best epoch at the end of training.
     """
 
-    def __init__(self, trim_fraction: float, patience: int, tol: float, keep_best: bool) -> None:
-        self.trim_fraction = trim_fraction
+    def __init__(self, rule: Rule, patience: int, tol: float, keep_best: bool) -> None:
+        self.rule = rule
         self.patience = patience
         self.tol = tol
         self.keep_best = keep_best
@@ -195,7 +197,7 @@ class HeldOutLosses(Callback):
         """Forget an earlier training."""
         self.losses_: list[np.ndarray] = []
         self.means_: list[float] = []
-        self.best_epoch_, self.best_gain_ = 0, 0.0
+        self.best_epoch_, self.best_gain_ = 0, self.rule.least
         self.best_weights_ = weights_of(net.module_)
         self.lowest_, self.since_lowest_ = math.inf, 0
 
@@ -230,12 +232,12 @@ class HeldOutLosses(Callback):
         losses = torch.cat(self.block_).cpu().double().numpy()
         weight = rows.weight_array
         self.losses_.append(losses)
-        mean = mean_loss(losses, weight, self.trim_fraction)
+        mean = self.rule.mean(losses, weight)
         self.means_.append(mean)
-        gain = sure_gain(self.losses_[0], losses, weight, self.trim_fraction)
-        if gain > self.best_gain_:
+        gain = self.rule.gain(self.losses_[0], losses, weight)
+        if len(self.losses_) > 1 and gain > self.best_gain_:
             self.best_weights_ = weights_of(net.module_)
             self.best_epoch_, self.best_gain_ = len(self.losses_) - 1, gain
         self.since_lowest_ += 1
-        if mean < self.lowest_ * (1 - self.tol):
+        if mean + self.tol * abs(mean) < self.lowest_:
             self.lowest_, self.since_lowest_ = mean, 0

@@ -9,7 +9,7 @@ from torch import nn
 
 from .._environment import RandomStreams
 from ._callbacks import HeldOutLosses
-from ._judgement import best_epoch
+from ._judgement import Rule, best_epoch
 from ._loop import Training, loss_curve, make_net, run
 from ._net import AutoencoderNet
 from ._rows import Rows
@@ -98,7 +98,7 @@ def _train_with_held_out_rows(
     order = streams.numpy_generator().permutation(len(rows))
     n_valid = min(max(1, round(training.validation_fraction * len(rows))), len(rows) - 1)
     valid, part = rows.take(order[:n_valid]), rows.take(order[n_valid:])
-    judge = _judge(training, keep_best=True)
+    judge = _judge(training, _rule(training, starts_at_pca), keep_best=True)
     net = run(training, start(part), part, valid, streams, "training", judge)
     losses = loss_curve(net)
     if judge.best_epoch_ == 0 and starts_at_pca:  # of all rows then, not of a part
@@ -117,12 +117,13 @@ def _train_by_folds(
 ) -> Trained:
     folds = np.array_split(streams.numpy_generator().permutation(len(rows)), _N_FOLDS)
     alike = _as_if_on_all(training, len(rows))
+    rule = _rule(training, starts_at_pca)
     curves, weights = [], []
     has_warned = False
     for number, fold in enumerate(folds, 1):
         others = np.setdiff1d(np.arange(len(rows)), fold)
         part, valid = rows.take(others), rows.take(np.sort(fold))
-        judge = _judge(alike, keep_best=False)
+        judge = _judge(alike, rule, keep_best=False)
         name = f"fold {number}/{_N_FOLDS}"
         net = run(alike, start(part), part, valid, streams, name, judge, warns=not has_warned)
         has_warned |= net.stop_reason_ in ("diverged", "interrupted")
@@ -130,9 +131,7 @@ def _train_by_folds(
             return untrained(training, start(rows), len(rows))
         curves.append(judge.losses_)
         weights.append(valid.weight_array)
-    n_epochs, means = best_epoch(curves, weights, training.objective.trim_fraction)
-    if n_epochs == 0 and not starts_at_pca:
-        n_epochs = int(np.argmin(means)) or 1
+    n_epochs, means = best_epoch(curves, weights, rule)
     if n_epochs == 0:
         return replace(untrained(training, start(rows), len(rows)), validation_scores=means)
     net = run(training, start(rows), rows, None, streams, "training", stop_after=n_epochs)
@@ -155,7 +154,10 @@ def _as_if_on_all(training: Training, n_rows: int) -> Training:
     )
 
 
-def _judge(training: Training, keep_best: bool) -> HeldOutLosses:
-    return HeldOutLosses(
-        training.objective.trim_fraction, training.n_iter_no_change, training.tol, keep_best
-    )
+def _rule(training: Training, starts_at_pca: bool) -> Rule:
+    objective = training.objective
+    return Rule(objective.trim_fraction, starts_at_pca, objective.worth)
+
+
+def _judge(training: Training, rule: Rule, keep_best: bool) -> HeldOutLosses:
+    return HeldOutLosses(rule, training.n_iter_no_change, training.tol, keep_best)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .._environment import limited_threads, n_threads_for
-from ..modules import Autoencoder
+from ..modules import EncoderDecoder
 
 _BLOCK_ROWS = 8192
 
@@ -21,15 +21,15 @@ class TrainedModule:
 
     Parameters
     ----------
-    module : skae.modules.Autoencoder
+    module : skae.modules.EncoderDecoder
         The module, in float32.
     """
 
-    def __init__(self, module: Autoencoder) -> None:
+    def __init__(self, module: EncoderDecoder) -> None:
         self.module = module.eval()
-        self._twin: Autoencoder | None = None
+        self._twin: EncoderDecoder | None = None
 
-    def in_precision(self, dtype: torch.dtype) -> Autoencoder:
+    def in_precision(self, dtype: torch.dtype) -> EncoderDecoder:
         """Return the module, or its float64 twin, which is made when first asked for."""
         if dtype != torch.float64:
             return self.module
@@ -47,7 +47,7 @@ class TrainedModule:
 
     def apply(
         self,
-        function: Callable[[Autoencoder, Tensor], Tensor],
+        function: Callable[[EncoderDecoder, Tensor], Tensor],
         X: np.ndarray,
         prepare: Callable[[np.ndarray], np.ndarray] = np.ascontiguousarray,
         block: int = _BLOCK_ROWS,

@@ -1,5 +1,8 @@
 """Which epoch is better than the start, as far as held-out rows can tell."""
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -12,13 +15,53 @@ _WORTH = 0.06
 _QUANTILE = 0.95
 
 
+@dataclass(frozen=True)
+class Rule:
+    """What makes an epoch better than another.
+
+    Attributes
+    ----------
+    trim_fraction : float
+        Share of rows, those of largest loss, that doesn't count.
+    keeps_start : bool
+        Whether the start is worth keeping unless an epoch is surely better; otherwise the
+        epoch of the lowest mean loss is the best.
+    worth : float or None, default=None
+        The least gain that counts; None is a share of the start's loss.
+    """
+
+    trim_fraction: float
+    keeps_start: bool
+    worth: float | None = None
+
+    @property
+    def least(self) -> float:
+        """What an epoch's gain has to exceed."""
+        return 0.0 if self.keeps_start else -math.inf
+
+    def gain(self, start: np.ndarray, losses: np.ndarray, weight: np.ndarray | None) -> float:
+        """Return how good an epoch is, by the losses of held-out rows at the start and now."""
+        if self.keeps_start:
+            return sure_gain(start, losses, weight, self.trim_fraction, self.worth)
+        mean = self.mean(losses, weight)
+        return -mean if math.isfinite(mean) else -math.inf
+
+    def mean(self, losses: np.ndarray, weight: np.ndarray | None) -> float:
+        """Return the mean of the losses that count."""
+        return mean_loss(losses, weight, self.trim_fraction)
+
+
 def mean_loss(losses: np.ndarray, weight: np.ndarray | None, trim_fraction: float) -> float:
     """Return the weighted mean of the losses that are not trimmed."""
     return float(np.average(losses, weights=_left(losses, weight, trim_fraction)))
 
 
 def sure_gain(
-    start: np.ndarray, losses: np.ndarray, weight: np.ndarray | None, trim_fraction: float
+    start: np.ndarray,
+    losses: np.ndarray,
+    weight: np.ndarray | None,
+    trim_fraction: float,
+    worth: float | None = None,
 ) -> float:
     """Return how far an epoch's mean loss is below the start's, or 0 if that isn't sure.
 
@@ -38,6 +81,8 @@ def sure_gain(
         How often each row counts.
     trim_fraction : float
         Share of rows, those of largest loss, that doesn't count.
+    worth : float or None, default=None
+        The least gain that counts; None is 6 % of the start's loss.
     """
     left = _left(losses, weight, trim_fraction)
     if not np.isfinite(losses).all():
@@ -46,7 +91,8 @@ def sure_gain(
         return 0.0
     cap = np.quantile(start, _QUANTILE)
     gain, error = _mean_and_error(np.minimum(start, cap) - np.minimum(losses, cap), left)
-    worth = _WORTH * np.average(np.minimum(start, cap), weights=left)
+    if worth is None:
+        worth = _WORTH * float(np.average(np.minimum(start, cap), weights=left))
     return gain if gain - _STANDARD_ERRORS * error > worth else 0.0
 
 
@@ -59,9 +105,9 @@ def _mean_and_error(values: np.ndarray, weight: np.ndarray) -> tuple[float, floa
 
 
 def best_epoch(
-    curves: list[list[np.ndarray]], weights: list[np.ndarray | None], trim_fraction: float
+    curves: list[list[np.ndarray]], weights: list[np.ndarray | None], rule: Rule
 ) -> tuple[int, list[float]]:
-    """Return the epoch of the largest sure gain over several folds, and the mean losses.
+    """Return the best epoch over several folds, 0 for the start, and the mean losses.
 
     A fold that stopped early is taken to have stayed as it was at its end.
 
@@ -71,8 +117,8 @@ def best_epoch(
         For each fold and epoch, the losses of the fold's held-out rows.
     weights : list of ndarray or None
         For each fold, how often each of its held-out rows counts.
-    trim_fraction : float
-        Share of rows, those of largest loss, that doesn't count.
+    rule : Rule
+        What makes an epoch the best.
     """
     known = [weight for weight in weights if weight is not None]
     weight = np.concatenate(known) if known else None
@@ -81,8 +127,8 @@ def best_epoch(
         np.concatenate([curve[min(epoch, len(curve) - 1)] for curve in curves])
         for epoch in range(n_epochs)
     ]
-    gains = [sure_gain(epochs[0], losses, weight, trim_fraction) for losses in epochs]
-    return int(np.argmax(gains)), [mean_loss(losses, weight, trim_fraction) for losses in epochs]
+    gains = [rule.least] + [rule.gain(epochs[0], losses, weight) for losses in epochs[1:]]
+    return int(np.argmax(gains)), [rule.mean(losses, weight) for losses in epochs]
 
 
 def _left(losses: np.ndarray, weight: np.ndarray | None, trim_fraction: float) -> np.ndarray:

@@ -14,7 +14,7 @@ from .._losses import (
     trimmed_weight,
     weighted_mean,
 )
-from ..modules import Autoencoder
+from ..modules import EncoderDecoder
 
 
 class Objective(nn.Module, ABC):
@@ -32,13 +32,20 @@ class Objective(nn.Module, ABC):
         super().__init__()
         self.trim_fraction = trim_fraction
 
+    #: How far an epoch's loss must be below the start's to be worth leaving PCA; None is a
+    #: share of the start's loss, which is no measure for losses that may be negative.
+    worth: float | None = None
+
     @abstractmethod
-    def row_losses(self, module: Autoencoder, input: Tensor, weight: Tensor | None) -> Tensor:
+    def row_losses(self, module: EncoderDecoder, input: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss of each row."""
 
     @abstractmethod
-    def loss(self, module: Autoencoder, input: Tensor, weight: Tensor | None) -> Tensor:
+    def loss(self, module: EncoderDecoder, input: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss of a batch: what `reduce` makes of its rows' losses."""
+
+    def advance(self, done: float) -> None:
+        """Take notice of the share of training that is done; some objectives change with it."""
 
     def reduce(self, losses: Tensor, weight: Tensor | None) -> Tensor:
         """Return the weighted mean over the rows that are not trimmed."""
@@ -70,7 +77,7 @@ class ReconstructionObjective(Objective):
         self.penalty = penalty
         self.alpha = alpha
 
-    def row_losses(self, module: Autoencoder, input: Tensor, weight: Tensor | None) -> Tensor:
+    def row_losses(self, module: EncoderDecoder, input: Tensor, weight: Tensor | None) -> Tensor:
         """Return `(|x - g(f(x))|^2 + alpha * penalty) / n_features` for each row."""
         if self.penalty is None:
             return squared_error(module(input), input) / input.shape[1]
@@ -82,7 +89,7 @@ class ReconstructionObjective(Objective):
         errors = squared_error(module.decode(code), input)
         return (errors + self.alpha * penalty) / input.shape[1]
 
-    def loss(self, module: Autoencoder, input: Tensor, weight: Tensor | None) -> Tensor:
+    def loss(self, module: EncoderDecoder, input: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss of a batch, by fewer operations where all rows count alike."""
         if self.penalty is None and weight is None and self.trim_fraction == 0:
             return mse_loss(module(input), input)

@@ -1,5 +1,6 @@
 """Networks in plain torch: use them with skorch, or with a loop of your own."""
 
+from ._abstract import EncoderDecoder
 from ._architecture import Architecture, MLPArchitecture
 from ._autoencoder import Autoencoder, make_autoencoder, mlp_autoencoder, own_dropout
 from ._bypass import Bypass
@@ -13,6 +14,7 @@ __all__ = [
     "Autoencoder",
     "Bypass",
     "Dropout",
+    "EncoderDecoder",
     "MLPArchitecture",
     "TransposedMLP",
     "make_autoencoder",

@@ -6,13 +6,14 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ._abstract import EncoderDecoder
 from ._architecture import Architecture, MLPArchitecture, check_shape
 from ._bypass import Bypass
 from ._layers import ACTIVATIONS, Dropout, fix_column_norms
 from ._mlp import MLP, TransposedLinear, TransposedMLP
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(EncoderDecoder):
     """An encoder and a decoder, called one after the other.
 
     Parameters
@@ -40,10 +41,6 @@ class Autoencoder(nn.Module):
     def decode(self, code: Tensor) -> Tensor:
         """Return the rows that codes stand for."""
         return self.decoder(code)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Return the reconstruction of rows."""
-        return self.decode(self.encode(input))
 
     @property
     def has_linear_path(self) -> bool:
