@@ -1,7 +1,6 @@
 """The autoencoder as a transformer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,15 +9,17 @@ from torch import Tensor, nn
 
 from ._base import BaseAutoencoder
 from ._building import build_autoencoder, start_at_pca, start_at_rare_codes
-from ._density import CodeModel, block_length, laplace_log_density
+from ._density import block_length
 from ._environment import RandomStreams
-from ._moments import CodeMoments
-from ._parameters import SHARED_CONSTRAINTS, check_layer_sizes
+from ._moments import code_log_density, fitted_code_score
+from ._parameters import SHARED_CONSTRAINTS, coded_blueprint
 from ._pca import principal_axes
 from ._scaling import Scaling
 from ._training import (
+    CodePenalty,
     ReconstructionObjective,
     Rows,
+    Trained,
     TrainedModule,
     Training,
     pretrain_layerwise,
@@ -189,7 +190,7 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     _parameter_constraints: ClassVar[dict] = SHARED_CONSTRAINTS
     module_: Autoencoder
-    _moments: dict[str, Any]
+    _code_score: dict[str, Any]
 
     def __init__(
         self,
@@ -258,25 +259,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         return self.module_.linear_layers[0].weight.detach().cpu().numpy()
 
     def _blueprint(self, n_features: int, has_target: bool) -> dict[str, Any]:
-        if self.architecture != "mlp":
-            for name, value in (("tied_weights", self.tied_weights), ("pretrain", self.pretrain)):
-                if value:
-                    raise ValueError(
-                        f"{name}={value!r} with architecture={self.architecture!r} was got, "
-                        'expected architecture="mlp"'
-                    )
-        return {
-            "n_features": n_features,
-            "n_components": int(self.n_components),
-            "architecture": self.architecture,
-            "hidden_layer_sizes": check_layer_sizes(self.hidden_layer_sizes),
-            "activation": self.activation,
-            "dropout": float(self.dropout),
-            "linear_path": self.init == "pca",
-            "tied_weights": bool(self.tied_weights),
-            "code_activation": "logistic" if self.penalty == "kl" else "identity",
-            "fixed_code_scale": self.penalty is not None and self.init == "pca",
-        }
+        return coded_blueprint(self, n_features)
 
     @staticmethod
     def _build(blueprint: dict[str, Any], seed: int) -> Autoencoder:
@@ -285,14 +268,15 @@ class AutoencoderTransformer(BaseAutoencoder):
     def _objective(
         self, blueprint: dict[str, Any], scaling: Scaling, streams: RandomStreams
     ) -> ReconstructionObjective:
-        return ReconstructionObjective(self.penalty, self.alpha, self.trim_fraction)
+        penalty = CodePenalty(self.penalty, self.alpha)
+        return ReconstructionObjective(penalty, self.trim_fraction)
 
-    def _is_solved_by_start(self) -> bool:
+    def _is_solved_by_start(self, blueprint: dict[str, Any]) -> bool:
         return (
             self.init == "pca"
             and self.penalty is None
             and self.architecture == "mlp"
-            and len(tuple(self.hidden_layer_sizes)) == 0
+            and len(blueprint["hidden_layer_sizes"]) == 0
         )
 
     def _start(
@@ -316,22 +300,15 @@ class AutoencoderTransformer(BaseAutoencoder):
         return module
 
     def _fit_density(
-        self, rows: Rows, trained: TrainedModule, held_out: float | None, go_on: bool
+        self, module: TrainedModule, rows: Rows, trained: Trained | None, go_on: bool
     ) -> None:
-        moments = CodeMoments.of(rows, trained, self.trim_fraction)
-        if go_on:
-            moments = CodeMoments(**self._moments).merged(moments)
-        self._moments = asdict(moments)
-        least = held_out if self.penalty is None else None
-        self._code_mean, self._code_factor, self.noise_variance_ = moments.code_model(least)
+        known = self._code_score if go_on else None
+        held_out = trained.held_out if trained is not None and self.penalty is None else None
+        self._code_score = fitted_code_score(known, rows, module, self.trim_fraction, held_out)
+        self.noise_variance_ = self._code_score["variance"]
 
     def _log_density(self, module: EncoderDecoder, rows: Tensor) -> Tensor:
-        model = CodeModel(
-            torch.as_tensor(self._code_mean, device=rows.device),
-            torch.as_tensor(self._code_factor, device=rows.device),
-            self.noise_variance_,
-        )
-        return laplace_log_density(module.decode, rows, module.encode(rows), model)
+        return code_log_density(self._code_score, module, rows)
 
     def _rows_at_a_time(self) -> int:
         return block_length(self.n_features_in_, self.n_components_)

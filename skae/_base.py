@@ -72,12 +72,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """Return what training minimises."""
 
     @abstractmethod
-    def _is_solved_by_start(self) -> bool:
+    def _is_solved_by_start(self, blueprint: dict[str, Any]) -> bool:
         """Whether the start is the optimum, so that there is nothing to train."""
 
     @abstractmethod
     def _fit_density(
-        self, rows: Rows, trained: TrainedModule, held_out: float | None, go_on: bool
+        self, module: TrainedModule, rows: Rows, trained: Trained | None, go_on: bool
     ) -> None:
         """Estimate from rows what the score needs; `go_on` adds to what is known."""
 
@@ -114,7 +114,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             If `X` has values that are missing or infinite, or a parameter is out of its
             bounds; or if the loss is not finite from the first step on.
         """
-        goes_on = self.warm_start and hasattr(self, "module_") and not self._is_solved_by_start()
+        goes_on = self.warm_start and hasattr(self, "module_")
+        goes_on = goes_on and not self._is_solved_by_start(self._built_from)
         table, weight, blueprint = self._given(X, y, sample_weight, reset=not goes_on)
         streams = RandomStreams(self.random_state)
         if goes_on:
@@ -133,7 +134,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             return ready_to_train(module, training.device, streams)
 
         rows = Rows.of(scaling.forward(table, np.float32), weight, training.device)
-        if self._is_solved_by_start():
+        if self._is_solved_by_start(blueprint):
             trained = untrained(training, start(rows), len(rows))
         else:
             trained = train(training, start, rows, streams, self.init == "pca")
@@ -154,8 +155,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         ----------
         X : array-like of shape (n_samples, n_features)
             The block.
-        y : Ignored
-            Not used, present for API consistency by convention.
+        y : object, default=None
+            As in `fit`.
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row counts.
 
@@ -185,10 +186,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             self.n_iter_, self.loss_curve_, self.validation_scores_ = 0, [], None
         self._scaling, self._built_from, self.module_ = scaling, blueprint, net.module_
         self._net, self._is_stream, self._trained = net, True, TrainedModule(net.module_)
-        self.n_components_ = blueprint["n_components"]
+        self.n_components_ = blueprint.get("n_components", blueprint["n_features"])
         self.n_iter_ += 1
         self.loss_curve_ = [*self.loss_curve_, *losses]
-        self._fit_density(rows, self._trained, None, go_on=not is_first)
+        self._fit_density(self._trained, rows, None, go_on=not is_first)
         return self
 
     def _given(
@@ -216,11 +217,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """Set the fitted attributes, all of them after all that can fail."""
         module = trained.net.module_
         network = TrainedModule(module)
-        self._fit_density(rows, network, trained.held_out, go_on=False)
+        self._fit_density(network, rows, trained, go_on=False)
         self._net, self._trained, self.module_ = trained.net, network, module
         self._scaling, self._built_from = scaling, blueprint
         self._is_stream = False
-        self.n_components_ = blueprint["n_components"]
+        self.n_components_ = blueprint.get("n_components", blueprint["n_features"])
         self.n_iter_ = trained.n_epochs
         self.loss_curve_ = trained.loss_curve
         self.validation_scores_ = trained.validation_scores

@@ -1,5 +1,6 @@
 """Modules built from an estimator's parameters, and put where training begins."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ from ._losses import TARGET_ACTIVITY
 from ._pca import PrincipalAxes
 from .modules import (
     Autoencoder,
+    Denoiser,
     EncoderDecoder,
     MLPArchitecture,
     make_autoencoder,
+    make_code_denoiser,
+    make_row_denoiser,
     own_dropout,
     set_weight,
 )
@@ -31,16 +35,36 @@ def build_autoencoder(blueprint: dict[str, Any], seed: int) -> Autoencoder:
     seed : int
         What random weights are drawn from.
     """
-    parts = dict(blueprint)
+    return _built(make_autoencoder, blueprint, seed)
+
+
+def build_denoiser(blueprint: dict[str, Any], seed: int) -> Denoiser:
+    """Return the denoiser of a blueprint.
+
+    Parameters
+    ----------
+    blueprint : dict
+        The arguments of `skae.modules.make_code_denoiser` or, if it has no `n_components`,
+        of `skae.modules.make_row_denoiser`; for the architecture see `build_autoencoder`.
+    seed : int
+        What random weights are drawn from.
+    """
+    if "n_components" in blueprint:
+        return _built(make_code_denoiser, blueprint, seed)
+    return _built(make_row_denoiser, blueprint, seed)
+
+
+def _built(make: Callable[..., Any], blueprint: dict[str, Any], seed: int) -> Any:
+    parts = {name: value for name, value in blueprint.items() if name != "is_paired"}
     sizes, activation, dropout = (
         parts.pop(name) for name in ("hidden_layer_sizes", "activation", "dropout")
     )
     generator = torch.Generator().manual_seed(seed)
     if parts["architecture"] == "mlp":
         parts["architecture"] = MLPArchitecture(sizes, activation, dropout, generator)
-        return make_autoencoder(**parts, generator=generator)
+        return make(**parts, generator=generator)
     with seeded_default_generator(seed):  # the only one that a user's modules know
-        return make_autoencoder(**parts, generator=generator)
+        return make(**parts, generator=generator)
 
 
 def check_same_network(built_from: dict[str, Any], blueprint: dict[str, Any]) -> None:
@@ -95,7 +119,7 @@ def start_at_rare_codes(
         )
         if not isinstance(decoder, nn.Linear):
             return
-        codes = module.encode(torch.from_numpy(X)).double().numpy()
+        codes = module.code_activation(encoder(torch.from_numpy(X))).double().numpy()
         slope, offset = _least_squares(codes, X, weight)
         set_weight(decoder, torch.from_numpy(slope.T).float())
         decoder.bias.copy_(torch.from_numpy(offset))

@@ -1,11 +1,20 @@
 """What the codes and errors of training rows say about the model that scores rows."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from ._density import SMALLEST_VARIANCE, block_length, decoder_jacobian, prior_factor
+from ._density import (
+    SMALLEST_VARIANCE,
+    CodeModel,
+    block_length,
+    decoder_jacobian,
+    laplace_log_density,
+    prior_factor,
+)
 from ._losses import squared_error, trimmed_weight
 from ._training import Rows, TrainedModule
 from .modules import EncoderDecoder
@@ -102,6 +111,45 @@ class CodeMoments:
             torch.from_numpy(self.covariance), variance, torch.from_numpy(self.gain)
         )
         return self.mean, factor.numpy(), variance
+
+
+def fitted_code_score(
+    known: dict[str, Any] | None,
+    rows: Rows,
+    trained: TrainedModule,
+    trim_fraction: float,
+    held_out: float | None,
+) -> dict[str, Any]:
+    """Return what the score of rows by their codes needs, as values any pickler can store.
+
+    Parameters
+    ----------
+    known : dict or None
+        What this function gave for the rows before these.
+    rows : Rows
+        Training rows.
+    trained : TrainedModule
+        The module.
+    trim_fraction : float
+        Share of rows, those of largest error, that doesn't count.
+    held_out : float or None
+        Mean squared error of held-out rows, averaged over columns.
+    """
+    moments = CodeMoments.of(rows, trained, trim_fraction)
+    if known is not None:
+        moments = CodeMoments(**known["moments"]).merged(moments)
+    mean, factor, variance = moments.code_model(held_out)
+    return {"moments": asdict(moments), "mean": mean, "factor": factor, "variance": variance}
+
+
+def code_log_density(score: dict[str, Any], module: EncoderDecoder, rows: Tensor) -> Tensor:
+    """Return the log-density of scaled rows, by their codes."""
+    model = CodeModel(
+        torch.as_tensor(score["mean"], device=rows.device),
+        torch.as_tensor(score["factor"], device=rows.device),
+        score["variance"],
+    )
+    return laplace_log_density(module.decode, rows, module.encode(rows), model)
 
 
 def _mean_gain(X: np.ndarray, weight: np.ndarray, trained: TrainedModule) -> np.ndarray:

@@ -3,7 +3,7 @@
 The one place that imports scikit-learn's private parameter validation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from ._corruption import NOISES
 from ._environment import resolve_device
 from ._training import Objective, Training
 from .modules import ACTIVATIONS
@@ -57,6 +58,13 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
+NOISE_CONSTRAINTS: dict[str, list[Any]] = {
+    "noise": [StrOptions(set(NOISES)), callable],
+    "noise_level": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither"), tuple, list],
+    "n_draws": [Interval(Integral, 1, None, closed="left")],
+}
+
+
 def check_layer_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
     """Return `hidden_layer_sizes` as a tuple of positive integers."""
     sizes = tuple(hidden_layer_sizes)
@@ -66,6 +74,39 @@ def check_layer_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
             "such as (128, 128), or () for a linear autoencoder"
         )
     return tuple(int(size) for size in sizes)
+
+
+def network_blueprint(estimator: Any, n_features: int) -> dict[str, Any]:
+    """Return what the networks of all estimators are built from."""
+    return {
+        "n_features": n_features,
+        "architecture": estimator.architecture,
+        "hidden_layer_sizes": check_layer_sizes(estimator.hidden_layer_sizes),
+        "activation": estimator.activation,
+        "dropout": float(estimator.dropout),
+        "linear_path": estimator.init == "pca",
+    }
+
+
+def coded_blueprint(estimator: Any, n_features: int) -> dict[str, Any]:
+    """Return what networks are built from whose code may be penalised."""
+    if estimator.architecture != "mlp":
+        refuse(estimator, ("tied_weights", "pretrain"), 'architecture="mlp"')
+    return {
+        **network_blueprint(estimator, n_features),
+        "n_components": int(estimator.n_components),
+        "tied_weights": bool(estimator.tied_weights),
+        "code_activation": "logistic" if estimator.penalty == "kl" else "identity",
+        "fixed_code_scale": estimator.penalty is not None and estimator.init == "pca",
+    }
+
+
+def refuse(estimator: Any, names: Sequence[str], needed: str) -> None:
+    """Raise if any of these parameters is set, naming what it needs."""
+    for name in names:
+        value = getattr(estimator, name)
+        if value:
+            raise ValueError(f"{name}={value!r} was got, which needs {needed}")
 
 
 def resolved_training(estimator: Any, objective: Objective) -> Training:

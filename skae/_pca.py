@@ -11,7 +11,7 @@ from ._losses import trimmed_weight
 
 # Up to this many columns (or rows) a full decomposition is quick; above it only the
 # leading directions are computed.
-_FULL_UP_TO = 1000
+FULL_UP_TO = 1000
 _BLOCK_ROWS = 65536
 _TRIM_STEPS = 20
 
@@ -63,7 +63,7 @@ def principal_axes(
     weight = np.ones(len(X)) if weight is None else weight.astype(np.float64)
     n_leading = min(n_components, X.shape[1], max(len(X) - 1, 0))
     kept = weight
-    mean, leading = _leading_axes(X, kept, n_leading, generator)
+    mean, leading, _, _ = leading_axes(X, kept, n_leading, generator)
     for _ in range(_TRIM_STEPS if trim_fraction > 0 else 0):
         centred = X - mean
         errors = np.square(centred - (centred @ leading.T) @ leading).sum(axis=1)
@@ -71,42 +71,44 @@ def principal_axes(
         if np.array_equal(again, kept):
             break
         kept = again
-        mean, leading = _leading_axes(X, kept, n_leading, generator)
-    return PrincipalAxes(mean, _completed(leading, n_components, generator))
+        mean, leading, _, _ = leading_axes(X, kept, n_leading, generator)
+    return PrincipalAxes(mean, completed(leading, n_components, generator))
 
 
-def _leading_axes(
+def leading_axes(
     X: np.ndarray, weight: np.ndarray, n_leading: int, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Return the mean, the leading axes, the variances along them and the total variance."""
     share = weight / weight.sum()
     mean = sum(share[b] @ X[b].astype(np.float64) for b in _blocks(len(X)))
     if n_leading == 0:
-        return mean, np.zeros((0, X.shape[1]))
-    if X.shape[1] <= _FULL_UP_TO:
+        return mean, np.zeros((0, X.shape[1])), np.zeros(0), 0.0
+    if X.shape[1] <= FULL_UP_TO:
         covariance = np.zeros((X.shape[1], X.shape[1]))
         for b in _blocks(len(X)):
             centred = X[b] - mean
             covariance += centred.T @ (centred * share[b, None])
-        _, vectors = linalg.eigh(covariance)
-        axes = vectors[:, ::-1].T
+        values, vectors = linalg.eigh(covariance)
+        axes, variances, total = vectors[:, ::-1].T, values[::-1], float(np.trace(covariance))
     else:
         scaled = (X - mean) * np.sqrt(share)[:, None]
-        if len(X) <= _FULL_UP_TO:
-            _, _, axes = linalg.svd(scaled, full_matrices=False)
+        if len(X) <= FULL_UP_TO:
+            _, spread, axes = linalg.svd(scaled, full_matrices=False)
         else:
             seed = int(generator.integers(2**31))
-            _, _, axes = randomized_svd(scaled, n_leading, n_iter=7, random_state=seed)
+            _, spread, axes = randomized_svd(scaled, n_leading, n_iter=7, random_state=seed)
+        variances, total = np.square(spread), float(np.square(scaled).sum())
     _, axes = svd_flip(None, axes[:n_leading], u_based_decision=False)
-    return mean, axes.copy()  # torch takes no negative strides
+    variances = variances[:n_leading].clip(min=0.0)  # where rounding has them below
+    return mean, axes.copy(), variances, total  # torch takes no negative strides
 
 
 def _blocks(n_rows: int) -> list[slice]:
     return [slice(first, first + _BLOCK_ROWS) for first in range(0, n_rows, _BLOCK_ROWS)]
 
 
-def _completed(
-    leading: np.ndarray, n_components: int, generator: np.random.Generator
-) -> np.ndarray:
+def completed(leading: np.ndarray, n_components: int, generator: np.random.Generator) -> np.ndarray:
+    """Return as many orthonormal axes as asked for, random ones after the leading."""
     n_leading, n_features = leading.shape
     if n_components == n_leading:
         return leading

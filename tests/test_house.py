@@ -15,11 +15,11 @@ FILES = sorted(ROOT.rglob("*.py"))
 # A file may import what stands in a row above its own, and its own package.
 LAYERS = [
     {"_environment", "_losses", "modules"},
-    {"_density", "_pca", "_scaling", "_table"},
-    {"_building", "_storage", "_training"},
-    {"_moments", "_parameters"},
-    {"_base"},
-    {"_autoencoder"},
+    {"_corruption", "_density", "_pca", "_scaling", "_table"},
+    {"_building", "_covariance", "_storage", "_training"},
+    {"_denoising_start", "_moments", "_parameters"},
+    {"_base", "_denoising_parts", "_immse"},
+    {"_autoencoder", "_denoising"},
     {"inspection"},
     {"__init__"},
     {"_command"},

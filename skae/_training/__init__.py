@@ -1,16 +1,20 @@
 """The training engine: skorch's loop over slices of tensors."""
 
+from ._denoising import DenoisingObjective, PairObjective
 from ._fit import Start, Trained, train, untrained
 from ._inference import TrainedModule
 from ._loop import Training, make_stream_net, run_block
 from ._net import AutoencoderNet
-from ._objective import Objective, ReconstructionObjective
+from ._objective import CodePenalty, Objective, ReconstructionObjective
 from ._pretraining import pretrain_layerwise
 from ._rows import Rows
 
 __all__ = [
     "AutoencoderNet",
+    "CodePenalty",
+    "DenoisingObjective",
     "Objective",
+    "PairObjective",
     "ReconstructionObjective",
     "Rows",
     "Start",

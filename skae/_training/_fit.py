@@ -40,6 +40,8 @@ class Trained:
         Mean loss on held-out rows at the start and after each epoch.
     held_out : float or None
         That of the weights kept, if they were trained.
+    valid : Rows or None
+        The rows held out from training them.
     """
 
     net: AutoencoderNet
@@ -47,6 +49,7 @@ class Trained:
     loss_curve: list[float]
     validation_scores: list[float] | None = None
     held_out: float | None = None
+    valid: Rows | None = None
 
 
 def train(
@@ -109,6 +112,7 @@ def _train_with_held_out_rows(
         losses,
         judge.means_,
         judge.means_[judge.best_epoch_] if judge.best_epoch_ > 0 else None,
+        valid if judge.best_epoch_ > 0 else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from itertools import chain
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ class TrainedModule:
             return self.module
         if self._twin is None:
             twin = copy.deepcopy(self.module)
-            if next(twin.parameters()).device.type == "mps":  # which has no float64
+            if _device_of(twin).type == "mps":  # which has no float64
                 twin = twin.cpu()
             self._twin = twin.double()
         return self._twin
@@ -43,7 +44,7 @@ class TrainedModule:
     @property
     def device(self) -> torch.device:
         """Where the module is."""
-        return next(self.module.parameters()).device
+        return _device_of(self.module)
 
     def apply(
         self,
@@ -66,7 +67,7 @@ class TrainedModule:
             Rows at a time.
         """
         module = self.in_precision(torch.from_numpy(prepare(X[:0])).dtype)
-        device = next(module.parameters()).device
+        device = _device_of(module)
         n_weights = sum(parameter.numel() for parameter in module.parameters())
         parts = []
         with limited_threads(n_threads_for(2.0 * min(block, len(X)) * n_weights)), torch.no_grad():
@@ -74,3 +75,8 @@ class TrainedModule:
                 rows = torch.from_numpy(prepare(X[first : first + block])).to(device)
                 parts.append(function(module, rows).cpu().numpy())
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _device_of(module: EncoderDecoder) -> torch.device:
+    """Return where a module is; a filter has buffers alone."""
+    return next(chain(module.parameters(), module.buffers())).device

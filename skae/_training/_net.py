@@ -55,7 +55,8 @@ class AutoencoderNet(NeuralNet):
         """Compute the loss of a batch and its gradients."""
         X, weight = batch
         loss = self.criterion_.loss(self.module_, X, weight)
-        loss.backward()
+        if loss.requires_grad:  # a filter has nothing to train
+            loss.backward()
         return {"loss": loss.detach(), "y_pred": None}
 
     def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:

@@ -1,6 +1,8 @@
 """What training minimises."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -40,9 +42,9 @@ class Objective(nn.Module, ABC):
     def row_losses(self, module: EncoderDecoder, input: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss of each row."""
 
-    @abstractmethod
     def loss(self, module: EncoderDecoder, input: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss of a batch: what `reduce` makes of its rows' losses."""
+        return self.reduce(self.row_losses(module, input, weight), weight)
 
     def advance(self, done: float) -> None:
         """Take notice of the share of training that is done; some objectives change with it."""
@@ -54,6 +56,41 @@ class Objective(nn.Module, ABC):
         return weighted_mean(losses, weight)
 
 
+@dataclass(frozen=True)
+class CodePenalty:
+    """A penalty on the code.
+
+    Attributes
+    ----------
+    kind : {"l1", "kl", "contractive"} or None, default=None
+        Which one.
+    alpha : float, default=0.0
+        Its factor.
+    """
+
+    kind: str | None = None
+    alpha: float = 0.0
+
+    def coded(
+        self, encode: Callable[[Tensor], Tensor], input: Tensor, weight: Tensor | None
+    ) -> tuple[Tensor, Tensor | float]:
+        """Return the codes of rows, and what each row's penalty is."""
+        if self.kind is None:
+            return encode(input), 0.0
+        # The contractive penalty is a derivative, which validation has to compute as well.
+        with torch.set_grad_enabled(torch.is_grad_enabled() or self.kind == "contractive"):
+            leaf = input.detach().requires_grad_(self.kind == "contractive")
+            code = encode(leaf)
+            return code, self.alpha * self._of(code, leaf, weight)
+
+    def _of(self, code: Tensor, input: Tensor, weight: Tensor | None) -> Tensor:
+        if self.kind == "l1":
+            return l1_penalty(code)
+        if self.kind == "kl":
+            return kl_penalty(code, weight)
+        return contractive_penalty(code, input)
+
+
 class ReconstructionObjective(Objective):
     """Squared error plus a penalty on the code, both divided by the number of columns.
 
@@ -62,42 +99,23 @@ class ReconstructionObjective(Objective):
 
     Parameters
     ----------
-    penalty : {"l1", "kl", "contractive"} or None, default=None
+    penalty : CodePenalty, default=CodePenalty()
         The penalty on the code.
-    alpha : float, default=0.0
-        The penalty's factor.
     trim_fraction : float, default=0.0
         Share of rows, those of largest loss, that is ignored.
     """
 
-    def __init__(
-        self, penalty: str | None = None, alpha: float = 0.0, trim_fraction: float = 0.0
-    ) -> None:
+    def __init__(self, penalty: CodePenalty = CodePenalty(), trim_fraction: float = 0.0) -> None:
         super().__init__(trim_fraction)
         self.penalty = penalty
-        self.alpha = alpha
 
     def row_losses(self, module: EncoderDecoder, input: Tensor, weight: Tensor | None) -> Tensor:
         """Return `(|x - g(f(x))|^2 + alpha * penalty) / n_features` for each row."""
-        if self.penalty is None:
-            return squared_error(module(input), input) / input.shape[1]
-        # The contractive penalty is a derivative, which validation has to compute as well.
-        with torch.set_grad_enabled(torch.is_grad_enabled() or self.penalty == "contractive"):
-            leaf = input.detach().requires_grad_(self.penalty == "contractive")
-            code = module.encode(leaf)
-            penalty = self._penalty(code, leaf, weight)
-        errors = squared_error(module.decode(code), input)
-        return (errors + self.alpha * penalty) / input.shape[1]
+        code, penalty = self.penalty.coded(module.encode, input, weight)
+        return (squared_error(module.decode(code), input) + penalty) / input.shape[1]
 
     def loss(self, module: EncoderDecoder, input: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss of a batch, by fewer operations where all rows count alike."""
-        if self.penalty is None and weight is None and self.trim_fraction == 0:
+        if self.penalty.kind is None and weight is None and self.trim_fraction == 0:
             return mse_loss(module(input), input)
         return self.reduce(self.row_losses(module, input, weight), weight)
-
-    def _penalty(self, code: Tensor, input: Tensor, weight: Tensor | None) -> Tensor:
-        if self.penalty == "l1":
-            return l1_penalty(code)
-        if self.penalty == "kl":
-            return kl_penalty(code, weight)
-        return contractive_penalty(code, input)

@@ -1,6 +1,7 @@
 """Greedy layerwise pretraining of a stack of layers."""
 
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import nn
@@ -50,7 +51,10 @@ def pretrain_layerwise(
     for i, (layer, undo) in enumerate(zip(encoder.layers, undoing, strict=True)):
         # The outermost layer reconstructs values of any size, the code may have any.
         reconstruct = undo if i == 0 else nn.Sequential(undo, decoder.activation)
-        encode = layer if i == n_layers - 1 else nn.Sequential(layer, encoder.activation)
+        # Of what the first layer is told beside the row, it is told nothing here.
+        n_told = cast(nn.Linear, layer).in_features - rows.X.shape[1]
+        encode = nn.Sequential(nn.ConstantPad1d((0, n_told), 0.0), layer) if n_told else layer
+        encode = encode if i == n_layers - 1 else nn.Sequential(encode, encoder.activation)
         pair = Autoencoder(encode, reconstruct).to(rows.X.device)
         net = run(simple, pair, rows, None, streams, f"layer {i + 1}/{n_layers}")
         if net.stop_reason_ == "interrupted":  # which ends the pretraining, not the fit

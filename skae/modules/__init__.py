@@ -4,6 +4,15 @@ from ._abstract import EncoderDecoder
 from ._architecture import Architecture, MLPArchitecture
 from ._autoencoder import Autoencoder, make_autoencoder, mlp_autoencoder, own_dropout
 from ._bypass import Bypass
+from ._denoiser import (
+    CodeDenoiser,
+    Denoiser,
+    NoiseLevels,
+    RowDenoiser,
+    make_code_denoiser,
+    make_row_denoiser,
+)
+from ._filter import WienerFilter
 from ._layers import ACTIVATIONS, Dropout, set_weight
 from ._mlp import MLP, TransposedMLP
 
@@ -13,11 +22,18 @@ __all__ = [
     "Architecture",
     "Autoencoder",
     "Bypass",
+    "CodeDenoiser",
+    "Denoiser",
     "Dropout",
     "EncoderDecoder",
     "MLPArchitecture",
+    "NoiseLevels",
+    "RowDenoiser",
     "TransposedMLP",
+    "WienerFilter",
     "make_autoencoder",
+    "make_code_denoiser",
+    "make_row_denoiser",
     "mlp_autoencoder",
     "own_dropout",
     "set_weight",

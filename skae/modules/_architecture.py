@@ -9,14 +9,15 @@ from torch import nn
 
 from ._mlp import MLP
 
-Role = Literal["encoder", "decoder"]
+Role = Literal["encoder", "decoder", "denoiser"]
 
 
 class Architecture(Protocol):
     """Anything that builds a network of given width, called once a role.
 
-    A function will do. `role` is "encoder" or "decoder"; the module returned maps a tensor
-    `(n_rows, n_inputs)` to `(n_rows, n_outputs)`, whatever shape it works in between.
+    A function will do. `role` is "encoder" or "decoder", or "denoiser" for a network
+    without a bottleneck; the module returned maps a tensor `(n_rows, n_inputs)` to
+    `(n_rows, n_outputs)`, whatever shape it works in between.
     """
 
     def __call__(self, role: Role, n_inputs: int, n_outputs: int) -> nn.Module:
@@ -51,7 +52,7 @@ class MLPArchitecture:
         return MLP(
             n_inputs,
             n_outputs,
-            sizes if role == "encoder" else sizes[::-1],
+            sizes[::-1] if role == "decoder" else sizes,
             self.activation,
             self.dropout,
             self.generator,

@@ -71,6 +71,7 @@ def make_autoencoder(
     tied_weights: bool = False,
     code_activation: str = "identity",
     fixed_code_scale: bool = False,
+    n_told: int = 0,
     generator: torch.Generator | None = None,
 ) -> Autoencoder:
     """Assemble an autoencoder from what `architecture` builds.
@@ -90,6 +91,8 @@ def make_autoencoder(
         A key of `skae.modules.ACTIVATIONS`, applied to the encoder's output.
     fixed_code_scale : bool, default=False
         Hold the length of the linear decoder's columns, for penalties on the code.
+    n_told : int, default=0
+        Columns that the nonlinear encoder is given beside the row.
     generator : torch.Generator, default=None
         Where the linear path's weights are drawn; None is torch's global generator.
 
@@ -98,11 +101,12 @@ def make_autoencoder(
     autoencoder : Autoencoder
         On the CPU, in float32.
     """
+    n_inputs = n_features + n_told
     encoder = check_shape(
-        architecture("encoder", n_features, n_components), "encoder", n_features, n_components
+        architecture("encoder", n_inputs, n_components), "encoder", n_inputs, n_components
     )
     if tied_weights:
-        decoder: nn.Module = TransposedMLP(_as_mlp(encoder))
+        decoder: nn.Module = TransposedMLP(_as_mlp(encoder), n_features)
     else:
         decoder = check_shape(
             architecture("decoder", n_components, n_features), "decoder", n_components, n_features
@@ -114,8 +118,8 @@ def make_autoencoder(
             if tied_weights
             else MLP(n_components, n_features, generator=generator)
         )
-        encoder = Bypass(straight, _unless_affine(encoder), n_components)
-        decoder = Bypass(back, _unless_affine(decoder), n_features)
+        encoder = Bypass(straight, unless_affine(encoder), n_components)
+        decoder = Bypass(back, unless_affine(decoder), n_features)
     if fixed_code_scale and not tied_weights:
         _fix_code_scale(decoder)
     return Autoencoder(encoder, decoder, code_activation)
@@ -204,7 +208,7 @@ def _as_mlp(encoder: nn.Module) -> MLP:
     return encoder
 
 
-def _unless_affine(path: nn.Module) -> nn.Module | None:
+def unless_affine(path: nn.Module) -> nn.Module | None:
     """Return None for an affine path: beside the linear one it would add nothing."""
     affine = isinstance(path, MLP | TransposedMLP) and len(path.layers) == 1
     return None if affine else path

@@ -29,6 +29,11 @@ class Bypass(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map `(n_rows, n_inputs)` to `(n_rows, n_outputs)`."""
+        return self.beside(self.linear(input), input)
+
+    def beside(self, straight: Tensor, input: Tensor, unit: Tensor | None = None) -> Tensor:
+        """Return `straight + unit * gate * nonlinear(input)`."""
         if self.nonlinear is None or self.gate is None:
-            return self.linear(input)
-        return torch.addcmul(self.linear(input), self.gate, self.nonlinear(input))
+            return straight
+        gate = self.gate if unit is None else unit * self.gate
+        return torch.addcmul(straight, gate, self.nonlinear(input))

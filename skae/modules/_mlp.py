@@ -64,6 +64,8 @@ class TransposedMLP(nn.Module):
     mlp : MLP
         The network to mirror. Its weights are shared, not copied: what trains one trains
         the other (Vincent et al. 2010, section 2.2).
+    n_outputs : int, default=None
+        Columns out, the first of `mlp`'s inputs; None is all of them.
 
     Examples
     --------
@@ -74,11 +76,11 @@ class TransposedMLP(nn.Module):
     torch.Size([3, 5])
     """
 
-    def __init__(self, mlp: MLP) -> None:
+    def __init__(self, mlp: MLP, n_outputs: int | None = None) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            TransposedLinear(cast(nn.Linear, layer)) for layer in reversed(mlp.layers)
-        )
+        first, *others = (cast(nn.Linear, layer) for layer in mlp.layers)
+        undoing = [TransposedLinear(layer) for layer in reversed(others)]
+        self.layers = nn.ModuleList([*undoing, TransposedLinear(first, n_outputs)])
         self.activation = mlp.activation
         self.dropout = mlp.dropout
 
@@ -94,16 +96,18 @@ class TransposedLinear(nn.Module):
     ----------
     layer : torch.nn.Linear
         The layer whose weight is shared.
+    n_outputs : int, default=None
+        Columns out, the first of `layer`'s inputs; None is all of them.
     """
 
-    def __init__(self, layer: nn.Linear) -> None:
+    def __init__(self, layer: nn.Linear, n_outputs: int | None = None) -> None:
         super().__init__()
         self.weight = layer.weight
-        self.bias = nn.Parameter(torch.zeros(layer.in_features))
+        self.bias = nn.Parameter(torch.zeros(n_outputs or layer.in_features))
 
     def forward(self, input: Tensor) -> Tensor:
         """Map `(n_rows, layer's outputs)` to `(n_rows, layer's inputs)`."""
-        return linear(input, self.weight.T, self.bias)
+        return linear(input, self.weight.T[: len(self.bias)], self.bias)
 
 
 def _run(perceptron: MLP | TransposedMLP, input: Tensor) -> Tensor:

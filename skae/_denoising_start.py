@@ -1,0 +1,169 @@
+"""Denoisers put where training begins: at the best linear denoiser."""
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from sklearn.linear_model import RidgeCV
+from torch import Tensor, nn
+
+from ._building import start_at_pca, start_at_rare_codes
+from ._corruption import Corruption
+from ._covariance import Covariance, trimmed_covariance
+from ._environment import RandomStreams
+from ._pca import PrincipalAxes
+from ._training import Rows, Training, pretrain_layerwise
+from .modules import (
+    MLP,
+    Bypass,
+    CodeDenoiser,
+    Denoiser,
+    RowDenoiser,
+    TransposedMLP,
+    WienerFilter,
+    set_weight,
+)
+
+# Rows that a linear regression is made from, and the strengths of its ridge.
+_REGRESSION_ROWS = 20_000
+_RIDGES = np.logspace(-2, 5, 15)
+
+
+def put_at_start(
+    module: Denoiser, estimator: Any, rows: Rows, training: Training, streams: RandomStreams
+) -> None:
+    """Put a module where training begins, by the parameters of an estimator."""
+    table, weight = rows.X.cpu().numpy(), rows.weight_array
+    n_features = module.filter.n_features
+    corruption = getattr(training.objective, "corruption", None)
+    if corruption is not None:
+        module.levels.low.fill_(corruption.low)
+        module.levels.high.fill_(corruption.high)
+    generator = streams.numpy_generator()
+    noisy, clean = table[:, :n_features], table[:, -n_features:]
+    covariance = trimmed_covariance(clean, weight, estimator.trim_fraction, generator)
+    if module.is_gaussian:
+        start_at_filter(module, covariance)
+    elif estimator.init == "pca" and not estimator.tied_weights:
+        kept = covariance.weight
+        if corruption is not None:
+            noisy, clean, kept = _sampled_pairs(clean, kept, corruption, streams)
+        start_at_regression(module, noisy, clean, kept, generator)
+    if isinstance(module, CodeDenoiser):
+        _start_code(module, estimator, covariance, clean, weight)
+        if estimator.pretrain is not None:
+            _pretrain(module, rows, training, streams)
+
+
+def _start_code(
+    module: CodeDenoiser,
+    estimator: Any,
+    covariance: Covariance,
+    clean: np.ndarray,
+    weight: np.ndarray | None,
+) -> None:
+    """Start codes at what their penalty asks for, or at axes where weights are tied."""
+    if estimator.init != "pca":
+        return
+    axes, _ = _axes_for_code(covariance.axes, len(module.precisions))
+    start = PrincipalAxes(covariance.mean, axes)
+    if estimator.penalty == "kl":
+        module.precisions.zero_()
+        start_at_rare_codes(module.autoencoder, start, clean, weight)
+    elif estimator.tied_weights and not module.is_gaussian:
+        start_at_pca(module.autoencoder, start)
+
+
+def _sampled_pairs(
+    clean: np.ndarray, weight: np.ndarray, corruption: Corruption, streams: RandomStreams
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return noisy and clean rows for a regression, 20 rows a column if there can be."""
+    some = streams.numpy_generator().permutation(len(clean))[:_REGRESSION_ROWS]
+    wanted = min(20 * clean.shape[1], _REGRESSION_ROWS)
+    some = np.tile(some, max(1, wanted // len(some)))
+    noisy, _ = corruption.draw(torch.from_numpy(clean[some]), streams.torch_generator())
+    return noisy.numpy(), clean[some], weight[some]
+
+
+def _pretrain(module: CodeDenoiser, rows: Rows, training: Training, streams: RandomStreams) -> None:
+    encoder, decoder = module.to(training.device).autoencoder.nonlinear_paths
+    if isinstance(encoder, MLP) and isinstance(decoder, MLP | TransposedMLP):
+        own = Rows(rows.X[:, : module.filter.n_features].contiguous(), rows.weight)
+        pretrain_layerwise(encoder, decoder, own, training, streams)
+
+
+def set_filter(filter: WienerFilter, covariance: Covariance) -> None:
+    """Make a filter that of a covariance."""
+    with torch.no_grad():
+        filter.mean.copy_(torch.from_numpy(covariance.mean))
+        filter.axes.copy_(torch.from_numpy(covariance.axes))
+        filter.variances.copy_(torch.from_numpy(covariance.variances))
+        filter.remainder.fill_(covariance.remainder)
+
+
+def start_at_filter(module: Denoiser, covariance: Covariance) -> None:
+    """Make the linear path the Wiener filter, or what of it passes through the code."""
+    set_filter(module.filter, covariance)
+    if not (isinstance(module, CodeDenoiser) and module.autoencoder.has_linear_path):
+        return
+    axes, places = _axes_for_code(covariance.axes, len(module.precisions))
+    start_at_pca(module.autoencoder, PrincipalAxes(covariance.mean, axes))
+    module.precisions.copy_(torch.from_numpy(1 / covariance.variances[places]))
+
+
+def start_at_regression(
+    module: Denoiser,
+    noisy: np.ndarray,
+    clean: np.ndarray,
+    weight: np.ndarray | None,
+    generator: np.random.Generator,
+) -> None:
+    """Make the linear path the regression of clean rows on noisy ones.
+
+    Through a code it is the one of that rank (Izenman 1975): the regression, projected on
+    the leading principal axes of what it predicts.
+    """
+    some = generator.permutation(len(noisy))[:_REGRESSION_ROWS]
+    noisy, clean = noisy[some].astype(np.float64), clean[some].astype(np.float64)
+    weight = None if weight is None else weight[some]
+    ridge = RidgeCV(_RIDGES).fit(noisy, clean, sample_weight=weight)
+    slope, offset = np.atleast_2d(ridge.coef_), np.atleast_1d(ridge.intercept_)
+    with torch.no_grad():
+        if isinstance(module, RowDenoiser):
+            straight = cast(MLP, cast(Bypass, module.path).linear).layers[0]
+            _set_affine(cast(nn.Linear, straight), slope, offset)
+        else:
+            _set_reduced(cast(CodeDenoiser, module), slope, offset, noisy, weight)
+
+
+def _set_reduced(
+    module: CodeDenoiser,
+    slope: np.ndarray,
+    offset: np.ndarray,
+    noisy: np.ndarray,
+    weight: np.ndarray | None,
+) -> None:
+    encoder, decoder = module.autoencoder.linear_layers
+    predicted = noisy @ slope.T + offset
+    centre = np.average(predicted, axis=0, weights=weight)
+    centred = predicted - centre
+    share = 1.0 if weight is None else weight[:, None]
+    _, vectors = np.linalg.eigh(centred.T @ (centred * share))
+    axes, _ = _axes_for_code(vectors.T[::-1], len(module.precisions))
+    _set_affine(encoder, axes @ slope, axes @ (offset - centre))
+    _set_affine(cast(nn.Linear, decoder), axes.T, centre)
+
+
+def _axes_for_code(axes: np.ndarray, n_components: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return axes for a code, and their numbers; a code that is wider has some repeatedly."""
+    places = np.arange(n_components) % len(axes)
+    return axes[places] / np.sqrt(np.bincount(places)[places])[:, None], places
+
+
+def _set_affine(layer: nn.Linear, weight: np.ndarray, bias: np.ndarray) -> None:
+    set_weight(layer, _float(weight))
+    layer.bias.copy_(_float(bias))
+
+
+def _float(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array)).float()

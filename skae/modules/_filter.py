@@ -1,0 +1,89 @@
+"""The best linear denoiser, and the Gaussian density that it stands for."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class WienerFilter(nn.Module):
+    """The best linear guess of rows that have Gaussian noise on them.
+
+    For rows of mean `m` and covariance `C` it is `m + C (C + s^2 I)^-1 (x - m)` at noise
+    level `s` (Wiener 1949). `C` is held by its principal axes; what they leave of the
+    space, if anything, has the same small variance in all directions. Nothing of it is
+    trained.
+
+    Parameters
+    ----------
+    n_features : int
+        Columns of the rows.
+    n_axes : int
+        Principal axes.
+    """
+
+    mean: Tensor
+    axes: Tensor
+    variances: Tensor
+    remainder: Tensor
+
+    def __init__(self, n_features: int, n_axes: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("axes", torch.eye(n_axes, n_features))
+        self.register_buffer("variances", torch.ones(n_axes))
+        self.register_buffer("remainder", torch.ones(()))
+
+    @property
+    def n_features(self) -> int:
+        """Columns of the rows."""
+        return self.axes.shape[1]
+
+    @property
+    def n_left(self) -> int:
+        """Directions that the axes leave."""
+        return self.n_features - len(self.axes)
+
+    def forward(self, noisy: Tensor, level: Tensor) -> Tensor:
+        """Return the guess of each row, `level` of shape (n_rows, 1) the noise's scale."""
+        centred = noisy - self.mean
+        along, across = self._kept(level)
+        return (
+            self.mean + across * centred + ((centred @ self.axes.T) * (along - across)) @ self.axes
+        )
+
+    def expected_error(self, level: Tensor, n_kept: int | None = None) -> Tensor:
+        """Return the squared error (n_rows, 1) that is to be expected, summed over columns.
+
+        With `n_kept`, that of the filter which keeps so many axes and drops the others.
+        """
+        along, across = self._kept(level)
+        errors = self.variances * (1 - along)
+        left = self.n_left * self.remainder * (1 - across)
+        if n_kept is None:
+            return errors.sum(1, keepdim=True) + left
+        dropped = self.variances[n_kept:].sum() + self.n_left * self.remainder
+        return errors[:, :n_kept].sum(1, keepdim=True) + dropped
+
+    def log_density(self, input: Tensor, level: Tensor | float = 0.0) -> Tensor:
+        """Return the log-density of each row under `N(m, C + s^2 I)`, in nats."""
+        centred = input - self.mean
+        scores = centred @ self.axes.T
+        square = torch.as_tensor(level, dtype=input.dtype, device=input.device).square()
+        along, across = self.variances + square, self.remainder + square
+        left = (centred.square().sum(1) - scores.square().sum(1)).clamp_min(0) / across
+        log_determinant = along.log().sum() + self.n_left * across.log()
+        distance = (scores.square() / along).sum(1) + (left if self.n_left else 0.0)
+        return -0.5 * (self.n_features * math.log(2 * math.pi) + log_determinant + distance)
+
+    def likeliest_level(self, noisy: Tensor, levels: Tensor) -> Tensor:
+        """Return, of `levels`, the one (n_rows, 1) under which each row is likeliest."""
+        densities = torch.stack([self.log_density(noisy, level) for level in levels], dim=1)
+        return levels[densities.argmax(dim=1, keepdim=True)]
+
+    def _kept(self, level: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the shares kept along each axis and across them."""
+        square = level.square()
+        return self.variances / (self.variances + square), self.remainder / (
+            self.remainder + square
+        )
