@@ -148,17 +148,26 @@ def calibrated(
         weight = weight.to(X) / weight.sum()
         common = common_noise(n_draws, X.shape[1]).to(X)
         generator = torch.Generator(X.device).manual_seed(_SEED)
-        gains, offset = [], 0.0
-        for number, (level, nats) in enumerate(_levels(module)):
+        own, few = [], []
+        for (level, nats), noise in zip(_levels(module), common, strict=True):
             half = torch.empty(len(X), _OWN_PAIRS, X.shape[1]).to(X).normal_(generator=generator)
-            agreement, size = _compared(module, X, level, torch.cat([half, -half], dim=1))
-            total = float(weight @ size)
-            gain = min(max(float(weight @ agreement) / total, 0.0), 1.0) if total > 0 else 0.0
-            gains.append(gain)
-            few_agreement, few_size = _compared(module, X, level, common[number])
-            excess = gain**2 * (few_size - size) - 2 * gain * (few_agreement - agreement)
-            offset += nats * float(weight @ excess)
-    return {"gains": np.array(gains), "offset": offset}
+            fresh = torch.cat([half, -half], dim=1)
+            for means, drawn in ((own, fresh), (few, noise)):
+                parts = _compared(module, X, level, drawn)
+                means.append([nats * float(weight @ part) for part in parts])
+    gains = _gains(np.array(own))
+    agreement, size = (np.array(few) - np.array(own)).T
+    return {"gains": gains, "offset": float((gains**2 * size - 2 * gains * agreement).sum())}
+
+
+def _gains(means: np.ndarray) -> np.ndarray:
+    """Return the gain of each level from its agreement and size, and its neighbours'.
+
+    A gain is a ratio of two noisy means; those of neighbours are alike.
+    """
+    window = [1.0, 2.0, 3.0, 2.0, 1.0]
+    agreement, size = (np.convolve(column, window, mode="same") for column in means.T)
+    return np.divide(agreement, size, out=np.zeros(len(size)), where=size > 0).clip(0.0, 1.0)
 
 
 def _levels(module: Denoiser) -> list[tuple[float, float]]:

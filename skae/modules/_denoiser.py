@@ -28,8 +28,8 @@ class NoiseLevels(nn.Module):
     def __init__(self, is_told: bool) -> None:
         super().__init__()
         self.is_told = is_told
-        self.register_buffer("low", torch.ones(()))
-        self.register_buffer("high", torch.ones(()))
+        self.register_buffer("low", torch.zeros(()))
+        self.register_buffer("high", torch.zeros(()))
 
     def of(self, rows: Tensor, level: Tensor | None) -> Tensor:
         """Return the level of each row (n_rows, 1); None is the lowest."""
