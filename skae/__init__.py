@@ -1,6 +1,7 @@
 """Autoencoders that drop into scikit-learn."""
 
 from ._autoencoder import AutoencoderTransformer
+from ._variational import VAETransformer
 
-__all__ = ["AutoencoderTransformer", "__version__"]
+__all__ = ["AutoencoderTransformer", "VAETransformer", "__version__"]
 __version__ = "0.1.0.dev0"

@@ -1,6 +1,7 @@
 """Modules built from an estimator's parameters, and put where training begins."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from .modules import (
     set_weight,
 )
 
+Module = TypeVar("Module", bound=EncoderDecoder)
+
 
 def build_autoencoder(blueprint: dict[str, Any], seed: int) -> Autoencoder:
     """Return the autoencoder of a blueprint.
@@ -31,6 +34,11 @@ def build_autoencoder(blueprint: dict[str, Any], seed: int) -> Autoencoder:
     seed : int
         What random weights are drawn from.
     """
+    return assembled(make_autoencoder, blueprint, seed)
+
+
+def assembled(make: Callable[..., Module], blueprint: dict[str, Any], seed: int) -> Module:
+    """Return what `make` makes of a blueprint, whose `architecture` may be "mlp"."""
     parts = dict(blueprint)
     sizes, activation, dropout = (
         parts.pop(name) for name in ("hidden_layer_sizes", "activation", "dropout")
@@ -38,9 +46,9 @@ def build_autoencoder(blueprint: dict[str, Any], seed: int) -> Autoencoder:
     generator = torch.Generator().manual_seed(seed)
     if parts["architecture"] == "mlp":
         parts["architecture"] = MLPArchitecture(sizes, activation, dropout, generator)
-        return make_autoencoder(**parts, generator=generator)
+        return make(**parts, generator=generator)
     with seeded_default_generator(seed):  # the only one that a user's modules know
-        return make_autoencoder(**parts, generator=generator)
+        return make(**parts, generator=generator)
 
 
 def check_same_network(built_from: dict[str, Any], blueprint: dict[str, Any]) -> None:

@@ -15,11 +15,12 @@ FILES = sorted(ROOT.rglob("*.py"))
 # A file may import what stands in a row above its own, and its own package.
 LAYERS = [
     {"_environment", "_losses", "modules"},
-    {"_density", "_pca", "_scaling", "_table"},
-    {"_building", "_storage", "_training"},
-    {"_moments", "_parameters"},
+    {"_density", "_evidence", "_mixture", "_pca", "_scaling", "_table"},
+    {"_building", "_linear_gaussian", "_storage", "_training"},
+    {"_code_spread", "_moments", "_parameters", "_variational_start"},
     {"_base"},
-    {"_autoencoder"},
+    {"_autoencoder", "_generative"},
+    {"_variational"},
     {"inspection"},
     {"__init__"},
     {"_command"},

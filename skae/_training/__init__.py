@@ -7,6 +7,7 @@ from ._net import AutoencoderNet
 from ._objective import Objective, ReconstructionObjective
 from ._pretraining import pretrain_layerwise
 from ._rows import Rows
+from ._variational import VariationalObjective
 
 __all__ = [
     "AutoencoderNet",
@@ -17,6 +18,7 @@ __all__ = [
     "Trained",
     "TrainedModule",
     "Training",
+    "VariationalObjective",
     "make_stream_net",
     "pretrain_layerwise",
     "run_block",
