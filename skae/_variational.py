@@ -13,7 +13,8 @@ from ._parameters import VARIATIONAL_CONSTRAINTS, check_layer_sizes
 from ._scaling import Scaling
 from ._training import Rows, Training, VariationalObjective
 from ._variational_start import build_variational, start_variational
-from .modules import GaussianLikelihood, VariationalAutoencoder
+from .modules import VariationalAutoencoder
+from .modules._likelihoods import GaussianLikelihood
 
 
 class VAETransformer(GenerativeAutoencoder):

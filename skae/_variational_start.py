@@ -11,15 +11,10 @@ from ._environment import RandomStreams
 from ._linear_gaussian import LinearGaussian, given_noise, probabilistic_pca
 from ._mixture import fitted_mixture, some_rows, spread_rows
 from ._training import Rows, VariationalObjective
-from .modules import (
-    BernoulliLikelihood,
-    GaussianLikelihood,
-    MixturePrior,
-    VampPrior,
-    VariationalAutoencoder,
-    make_variational,
-    raw_log_variance,
-)
+from .modules import VariationalAutoencoder, make_variational
+from .modules._gaussians import raw_log_variance
+from .modules._likelihoods import BernoulliLikelihood, GaussianLikelihood
+from .modules._priors import MixturePrior, VampPrior
 
 # Below this standard deviation of a 0/1 column its logit gets no steeper.
 _RARE = 0.2

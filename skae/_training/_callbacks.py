@@ -9,7 +9,8 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from ..modules import Bypass, Prior
+from ..modules import Bypass
+from ..modules._priors import Prior
 from ._judgement import Rule
 from ._rows import Rows
 

@@ -62,9 +62,9 @@ class VariationalAutoencoder(EncoderDecoder):
         log-variances before they are bounded.
     decoder : torch.nn.Module
         Maps `(n_rows, n_components)` to `(n_rows, n_features)`.
-    prior : skae.modules.Prior
+    prior : Prior
         Distribution of the codes.
-    likelihood : skae.modules.Likelihood
+    likelihood : Likelihood
         Distribution of a row given the decoder's output.
     """
 
@@ -84,6 +84,11 @@ class VariationalAutoencoder(EncoderDecoder):
         ----------
         input : Tensor of shape (n_rows, n_features)
             The rows.
+
+        Returns
+        -------
+        mean, log_variance : Tensor of shape (n_rows, n_components)
+            Of the code's Gaussian.
         """
         mean, raw = self.encoder(input).chunk(2, dim=1)
         return mean, bounded_log_variance(raw)
@@ -105,6 +110,11 @@ class VariationalAutoencoder(EncoderDecoder):
             The rows.
         code : Tensor of shape (n_rows, n_components) or (n_rows, n_draws, n_components)
             A code for each row, or several.
+
+        Returns
+        -------
+        log_likelihood : Tensor of shape (n_rows,) or (n_rows, n_draws)
+            In nats.
         """
         if code.ndim == 2:
             return self.likelihood.log_density(self.decoder(code), input)
@@ -112,7 +122,13 @@ class VariationalAutoencoder(EncoderDecoder):
         return self.likelihood.log_density(output, input.unsqueeze(1))
 
     def mixture(self) -> GaussianComponents:
-        """Return the prior as a mixture of Gaussians."""
+        """Return the prior as a mixture of Gaussians.
+
+        Returns
+        -------
+        mixture : GaussianComponents
+            Logarithms of the weights, means and log-variances.
+        """
         return self.prior.components(self.posterior)
 
     def divergence(self, mean: Tensor, log_variance: Tensor, code: Tensor) -> Tensor:
@@ -126,6 +142,11 @@ class VariationalAutoencoder(EncoderDecoder):
             What `posterior` returned.
         code : Tensor of shape (n_rows, n_components) or (n_rows, n_draws, n_components)
             Draws from it.
+
+        Returns
+        -------
+        divergence : Tensor of shape (n_rows,)
+            In nats.
         """
         if isinstance(self.prior, StandardPrior):
             return standard_divergence(mean, log_variance)
@@ -135,7 +156,13 @@ class VariationalAutoencoder(EncoderDecoder):
         return -gaussian_entropy(log_variance) - log_prior
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compile the two networks in place: training does not pass through `forward`."""
+        """Compile the two networks in place: training does not pass through `forward`.
+
+        Parameters
+        ----------
+        *args, **kwargs : Any
+            What `torch.compile` takes.
+        """
         self.encoder.compile(*args, **kwargs)
         self.decoder.compile(*args, **kwargs)
 
