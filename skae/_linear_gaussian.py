@@ -30,15 +30,15 @@ class LinearGaussian:
         `z = components (x - mean)` is the posterior's mean.
     variance : ndarray of shape (n_components,)
         The posterior's variances, the same for all rows.
-    noise : float
-        Variance of a cell around what its code stands for.
+    noise : float or ndarray of shape (n_features,)
+        Variance of a cell around what its code stands for, in all columns or in each.
     """
 
     mean: np.ndarray
     loadings: np.ndarray
     components: np.ndarray
     variance: np.ndarray
-    noise: float
+    noise: float | np.ndarray
 
 
 def probabilistic_pca(
@@ -126,11 +126,17 @@ def _spectrum(
         squares.append(np.square(codes))
         errors.append(np.square(centred - codes @ axes.components).sum(axis=1))
     error = np.concatenate(errors)
-    kept = np.ones(len(X)) if weight is None else weight.astype(np.float64)
-    if trim_fraction > 0:
-        kept = trimmed_weight(as_tensor(error), as_tensor(kept), trim_fraction).numpy()
+    kept = kept_weight(error, weight, trim_fraction)
     along = np.average(np.concatenate(squares), axis=0, weights=kept)
     return axes, along, float(np.average(error, weights=kept))
+
+
+def kept_weight(error: np.ndarray, weight: np.ndarray | None, trim_fraction: float) -> np.ndarray:
+    """Return the weights of rows without those of the largest errors."""
+    kept = np.ones(len(error)) if weight is None else weight.astype(np.float64)
+    if trim_fraction == 0:
+        return kept
+    return trimmed_weight(as_tensor(error), as_tensor(kept), trim_fraction).numpy()
 
 
 def _best_noise(along: np.ndarray, left: float, beta: float, n_features: int) -> tuple[float, int]:

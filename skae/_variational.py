@@ -62,8 +62,9 @@ class VAETransformer(GenerativeAutoencoder):
         the probability that it is 1, for tables of values in [0, 1]. Its start is near
         the linear solution only, and its scores are log-masses.
     noise_per_column : bool, default=False
-        Learn a noise for each column instead of one for all, as factor analysis does
-        beside probabilistic PCA. For `likelihood="gaussian"`.
+        Learn a noise for each column instead of one for all. The start, and with
+        `hidden_layer_sizes=()` the result, is then factor analysis [6]_ in the place of
+        probabilistic PCA. For `likelihood="gaussian"`.
     prior : {"standard", "mixture", "vamp"}, default="standard"
         Distribution of the codes: "standard" is `N(0, I)`; "mixture" a Gaussian mixture
         that is learned, for codes that form clusters; "vamp" the mean posterior of
@@ -180,6 +181,8 @@ class VAETransformer(GenerativeAutoencoder):
     .. [4] Tomczak and Welling (2018), "VAE with a VampPrior", AISTATS.
     .. [5] Burda, Grosse and Salakhutdinov (2016), "Importance weighted autoencoders",
        ICLR, equation 8 and section 5.2.
+    .. [6] Rubin and Thayer (1982), "EM algorithms for ML factor analysis", Psychometrika
+       47.
 
     Examples
     --------
@@ -314,7 +317,6 @@ class VAETransformer(GenerativeAutoencoder):
             self.init == "pca"
             and self.prior == "standard"
             and self.likelihood == "gaussian"
-            and not self.noise_per_column
             and self.architecture == "mlp"
             and len(tuple(self.hidden_layer_sizes)) == 0
         )

@@ -8,6 +8,7 @@ from scipy.special import logit
 
 from ._building import assembled
 from ._environment import RandomStreams
+from ._factor_analysis import factor_analysis
 from ._linear_gaussian import LinearGaussian, given_noise, probabilistic_pca
 from ._mixture import fitted_mixture, some_rows, spread_rows
 from ._training import Rows, VariationalObjective
@@ -69,8 +70,11 @@ def _start_at_probabilistic_pca(
     model = probabilistic_pca(
         X, weight, n_components, objective.beta, objective.trim_fraction, generator
     )
+    likelihood = cast(GaussianLikelihood, module.likelihood)
+    if len(likelihood.variance) > 1:
+        model = factor_analysis(model, X, weight, objective.beta, objective.trim_fraction)
     _set_linear_paths(module, model.components, model)
-    cast(GaussianLikelihood, module.likelihood).start_at(model.noise)
+    likelihood.start_at(torch.as_tensor(model.noise))
     with torch.no_grad():
         module.linear_layers[1].weight.copy_(torch.from_numpy(model.loadings))
         module.linear_layers[1].bias.copy_(torch.from_numpy(model.mean))

@@ -48,11 +48,11 @@ class GaussianLikelihood(Likelihood):
         """The noise's variance, shared or of each column."""
         return self.smallest_variance + self.log_excess.exp()
 
-    def start_at(self, variance: float) -> None:
-        """Set the variance of every column."""
-        excess = max(variance - self.smallest_variance, 0.01 * self.smallest_variance)
+    def start_at(self, variance: Tensor) -> None:
+        """Set the variance, of all columns or of each."""
+        excess = (variance - self.smallest_variance).clamp_min(0.01 * self.smallest_variance)
         with torch.no_grad():
-            self.log_excess.fill_(math.log(excess))
+            self.log_excess.copy_(excess.log())
 
     def mean(self, output: Tensor) -> Tensor:
         """Return the output itself."""
