@@ -66,6 +66,7 @@ VARIATIONAL_CONSTRAINTS: dict[str, list[Any]] = {
     "beta": [Interval(Real, 0, None, closed="left")],
     "kl_warmup": [Interval(Real, 0, 1, closed="both")],
     "likelihood": [StrOptions({"gaussian", "bernoulli"})],
+    "binarize": ["boolean"],
     "noise_per_column": ["boolean"],
     "prior": [StrOptions({"standard", "mixture", "vamp"})],
     "n_prior_components": [Interval(Integral, 1, None, closed="left")],

@@ -61,6 +61,10 @@ class VAETransformer(GenerativeAutoencoder):
         What the decoder says about a cell: "gaussian" its mean, with noise; "bernoulli"
         the probability that it is 1, for tables of values in [0, 1]. Its start is near
         the linear solution only, and its scores are log-masses.
+    binarize : bool, default=False
+        Take `X` for probabilities, and draw the 0/1 cells that training sees from them at
+        every step anew, as is usual for grey images [7]_. Scores and codes are those of
+        the rows given. For `likelihood="bernoulli"`.
     noise_per_column : bool, default=False
         Learn a noise for each column instead of one for all. The start, and with
         `hidden_layer_sizes=()` the result, is then factor analysis [6]_ in the place of
@@ -183,6 +187,8 @@ class VAETransformer(GenerativeAutoencoder):
        ICLR, equation 8 and section 5.2.
     .. [6] Rubin and Thayer (1982), "EM algorithms for ML factor analysis", Psychometrika
        47.
+    .. [7] Salakhutdinov and Murray (2008), "On the quantitative analysis of deep belief
+       networks", ICML, section 5.1.
 
     Examples
     --------
@@ -212,6 +218,7 @@ class VAETransformer(GenerativeAutoencoder):
         beta: float = 1.0,
         kl_warmup: float = 0.0,
         likelihood: str = "gaussian",
+        binarize: bool = False,
         noise_per_column: bool = False,
         prior: str = "standard",
         n_prior_components: int = 10,
@@ -243,6 +250,7 @@ class VAETransformer(GenerativeAutoencoder):
         self.beta = beta
         self.kl_warmup = kl_warmup
         self.likelihood = likelihood
+        self.binarize = binarize
         self.noise_per_column = noise_per_column
         self.prior = prior
         self.n_prior_components = n_prior_components
@@ -282,6 +290,7 @@ class VAETransformer(GenerativeAutoencoder):
         return variance if self.noise_per_column else float(variance[0])
 
     def _blueprint(self, n_features: int, has_target: bool) -> dict[str, Any]:
+        self._check_likelihood()
         return {
             "n_features": n_features,
             "n_components": int(self.n_components),
@@ -296,6 +305,14 @@ class VAETransformer(GenerativeAutoencoder):
             "n_prior_components": int(self.n_prior_components),
         }
 
+    def _check_likelihood(self) -> None:
+        for name, expected in (("binarize", "bernoulli"), ("noise_per_column", "gaussian")):
+            if getattr(self, name) and self.likelihood != expected:
+                raise ValueError(
+                    f"{name}=True with likelihood={self.likelihood!r} was got, expected "
+                    f'likelihood="{expected}"'
+                )
+
     @staticmethod
     def _build(blueprint: dict[str, Any], seed: int) -> VariationalAutoencoder:
         return build_variational(blueprint, seed)
@@ -309,6 +326,7 @@ class VAETransformer(GenerativeAutoencoder):
             self.likelihood == "gaussian",
             scaling,
             streams.torch_generator(resolve_device(self.device)),
+            bool(self.binarize),
             self.trim_fraction,
         )
 

@@ -108,7 +108,7 @@ def test_linear_start_is_the_optimum_for_any_beta(beta, noise_per_column):
     rows = torch.from_numpy(ours._scaled(X)).float()
     noise = normal_draws(512, 3).float().repeat_interleave(len(rows), dim=0)
     objective = ours.net_.criterion_
-    objective._noise_like = lambda mean, is_training: noise
+    objective._noise_like = lambda mean, generator: noise
     objective.loss(module, rows.repeat(512, 1), None).backward()
     for name, weight in module.named_parameters():
         assert weight.grad.abs().max() < 0.01, name
@@ -393,6 +393,18 @@ def test_bernoulli_takes_probabilities(digits):
     assert np.isfinite(ours.score_samples(X)).all()
 
 
+def test_binarizing_draws_cells_anew(digits):
+    """Trained on probabilities, it scores 0/1 draws of other rows better than one draw does."""
+    X = digits / 16
+    rng = np.random.default_rng(0)
+    drawn = (rng.uniform(size=X.shape) < X).astype(float)
+    plain = VAETransformer(8, likelihood="bernoulli", max_epochs=150, random_state=0)
+    anew = clone(plain).set_params(binarize=True).fit(X[:1000])
+    assert anew.score(drawn[1000:]) > plain.fit(drawn[:1000]).score(drawn[1000:]) + 0.2
+    again = clone(anew).fit(X[:1000])
+    np.testing.assert_array_equal(anew.transform(X), again.transform(X))
+
+
 # No NaN -----------------------------------------------------------------------------------------
 
 
@@ -497,12 +509,17 @@ def test_weight_decay_leaves_the_prior_alone():
         ({"prior": "normal"}, "prior.*Got 'normal'"),
         ({"n_prior_components": 0}, "n_prior_components.*Got 0"),
         ({"n_draws": 0}, "n_draws.*Got 0"),
+        ({"binarize": True}, 'binarize=True with likelihood=.gaussian.*expected .*"bernoulli"'),
+        (
+            {"noise_per_column": True, "likelihood": "bernoulli"},
+            'noise_per_column=True with likelihood=.bernoulli.*expected .*"gaussian"',
+        ),
         ({"architecture": lambda role, n, m: nn.Linear(n, 2)}, r"\(2, 2\), expected \(2, 4\)"),
     ],
 )
 def test_parameters_out_of_bounds(wine, parameters, message):
     with pytest.raises(ValueError, match=message):
-        VAETransformer(**parameters).fit(wine)
+        VAETransformer(**parameters).fit(wine / 1e4)
 
 
 # Fits are reproduced, go on, take weights -----------------------------------------------------

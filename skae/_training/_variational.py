@@ -7,14 +7,16 @@ from torch import Tensor
 
 from .._scaling import Scaling
 from ..modules import EncoderDecoder, VariationalAutoencoder
+from ..modules._likelihoods import BernoulliLikelihood
 from ._objective import Objective
 
 # What held-out rows' codes are drawn with, at each epoch anew, so that epochs are compared
 # under the same noise.
 _HELD_OUT_SEED = 20140416
 
-# Nats a column: a gain of 0.03 is what 6 % less squared error are worth, see `Rule`.
-_WORTH = 0.03
+# Nats a column: a gain of 0.03 is what 6 % less squared error are worth, see `Rule`. A mass
+# starts near no solution that would be worth keeping, so any sure gain counts.
+_WORTH, _WORTH_OF_MASS = 0.03, 0.0
 
 
 class VariationalObjective(Objective):
@@ -33,6 +35,8 @@ class VariationalObjective(Objective):
         How rows are scaled; kept for the start of training.
     generator : torch.Generator
         Where codes are drawn in training, on the device that trains.
+    binarize : bool, default=False
+        Draw 0/1 cells from rows of probabilities, at each step anew.
     trim_fraction : float, default=0.0
         Share of rows, those of largest loss, that is ignored.
     """
@@ -44,14 +48,16 @@ class VariationalObjective(Objective):
         is_density: bool,
         scaling: Scaling,
         generator: torch.Generator | None,
+        binarize: bool = False,
         trim_fraction: float = 0.0,
     ) -> None:
         super().__init__(trim_fraction)
         self.beta = beta
         self.kl_warmup = kl_warmup
-        self.worth = _WORTH if is_density else None
+        self.worth = _WORTH if is_density else _WORTH_OF_MASS
         self.scaling = scaling
         self.generator = generator
+        self.binarize = binarize
         self.done = 1.0  # of streams nobody knows the end: they have no warm-up
 
     def __getstate__(self) -> dict[str, Any]:
@@ -65,8 +71,13 @@ class VariationalObjective(Objective):
     def row_losses(self, module: EncoderDecoder, input: Tensor, weight: Tensor | None) -> Tensor:
         """Return the negative bound of each row, in nats a column."""
         module = cast(VariationalAutoencoder, module)
+        generator = self.generator
+        if not module.training:
+            generator = torch.Generator(input.device).manual_seed(_HELD_OUT_SEED)
+        if self.binarize:
+            input = cast(BernoulliLikelihood, module.likelihood).binarized(input, generator)
         mean, log_variance = module.posterior(input)
-        code = mean + self._noise_like(mean, module.training) * torch.exp(0.5 * log_variance)
+        code = mean + self._noise_like(mean, generator) * torch.exp(0.5 * log_variance)
         losses = -module.log_likelihood(input, code)
         beta = self._beta_now(module.training)
         if beta > 0:
@@ -82,8 +93,6 @@ class VariationalObjective(Objective):
             return self.beta
         return self.beta * self.done / self.kl_warmup
 
-    def _noise_like(self, mean: Tensor, is_training: bool) -> Tensor:
-        generator = self.generator
-        if not is_training:
-            generator = torch.Generator(mean.device).manual_seed(_HELD_OUT_SEED)
+    @staticmethod
+    def _noise_like(mean: Tensor, generator: torch.Generator | None) -> Tensor:
         return torch.empty_like(mean).normal_(generator=generator)

@@ -113,3 +113,7 @@ class BernoulliLikelihood(Likelihood):
     def draw(self, output: Tensor, generator: torch.Generator) -> Tensor:
         """Return cells of 0 and 1, scaled."""
         return self.scaled(torch.bernoulli(output.sigmoid(), generator=generator))
+
+    def binarized(self, input: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Return rows of probabilities with cells drawn from them."""
+        return self.scaled(torch.bernoulli(self.probabilities(input), generator=generator))
