@@ -89,7 +89,8 @@ class GenerativeAutoencoder(BaseAutoencoder, ABC):
             mean, log_variance = cast(VariationalAutoencoder, module).posterior(rows)
             return torch.stack([mean, torch.exp(0.5 * log_variance)], dim=1)
 
-        values = self._trained.apply(both, self._checked(X), self._scaled)
+        table = self._checked(X)
+        values = self._trained.apply(both, table, self._scaled)
         return values[:, 0], values[:, 1]
 
     def elbo(self, X: ArrayLike) -> EvidenceBound:
@@ -110,7 +111,8 @@ class GenerativeAutoencoder(BaseAutoencoder, ABC):
         def parts(module: EncoderDecoder, rows: Tensor) -> Tensor:
             return evidence_bound(cast(VariationalAutoencoder, module), rows, self.n_draws)
 
-        values = self._trained.apply(parts, self._checked(X), self._exactly, self._rows_at_a_time())
+        table = self._checked(X)
+        values = self._trained.apply(parts, table, self._exactly, self._rows_at_a_time())
         log_likelihood = values[:, 0] - self._log_determinant
         return EvidenceBound(log_likelihood - values[:, 1], log_likelihood, values[:, 1])
 
@@ -173,7 +175,8 @@ class GenerativeAutoencoder(BaseAutoencoder, ABC):
             module = cast(VariationalAutoencoder, module)
             return module.mixture().responsibilities(module.encode(rows))
 
-        return self._trained.apply(shares, self._checked(X), self._scaled)
+        table = self._checked(X)
+        return self._trained.apply(shares, table, self._scaled)
 
     @available_if(_has_mixed_prior)
     def predict_component(self, X: ArrayLike) -> np.ndarray:

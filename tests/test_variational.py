@@ -10,6 +10,7 @@ from scipy.stats import ks_2samp
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA, FactorAnalysis
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
@@ -569,6 +570,15 @@ def test_warm_start_goes_on(curve):
     ours = VAETransformer(2, warm_start=True, early_stopping=False, max_epochs=20, random_state=0)
     first = ours.fit(curve).loss_curve_
     assert ours.fit(curve).loss_curve_[0] < first[0]
+
+
+def test_nothing_works_before_a_fit(curve):
+    ours = VAETransformer(prior="mixture")
+    for method in (ours.posterior, ours.elbo, ours.predict_component, ours.score, ours.sample):
+        with pytest.raises(NotFittedError):
+            method(*([] if method == ours.sample else [curve]))
+    for name in ("active_units_", "components_", "noise_variance_"):
+        assert not hasattr(ours, name)
 
 
 def test_frames(curve):
