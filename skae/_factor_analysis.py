@@ -45,9 +45,10 @@ def factor_analysis(
         Share of the rows that is left out.
     """
     beta = max(beta, _SMALLEST_BETA)
-    centred = X - start.mean
-    error = np.square(centred - (centred @ start.components.T) @ start.loadings.T).sum(axis=1)
-    times, total = _covariance(centred, kept_weight(error, weight, trim_fraction))
+    if X.shape[1] > _COVARIANCE_UP_TO:
+        some = some_rows(len(X))
+        X, weight = X[some], None if weight is None else weight[some]
+    times, total = _covariance(X, start, weight, trim_fraction)
     loadings, noise = start.loadings, np.full(X.shape[1], start.noise)
     for _ in range(_N_STEPS):
         inner, components = _posterior(loadings, beta * noise)
@@ -72,17 +73,23 @@ def _posterior(loadings: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _covariance(
-    centred: np.ndarray, weight: np.ndarray
+    X: np.ndarray, start: LinearGaussian, weight: np.ndarray | None, trim_fraction: float
 ) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]:
     """Return what multiplies by the rows' covariance, and the columns' variances."""
-    n_features = centred.shape[1]
-    if n_features > _COVARIANCE_UP_TO:
-        some = some_rows(len(centred))
-        rows, share = centred[some], weight[some] / weight[some].sum()
+    blocks = [slice(first, first + _BLOCK_ROWS) for first in range(0, len(X), _BLOCK_ROWS)]
+    errors = []
+    for block in blocks if trim_fraction > 0 else []:
+        centred = X[block] - start.mean
+        seen = (centred @ start.components.T) @ start.loadings.T
+        errors.append(np.square(centred - seen).sum(axis=1))
+    error = np.concatenate(errors) if errors else np.zeros(len(X))
+    kept = kept_weight(error, weight, trim_fraction)
+    share = kept / kept.sum()
+    if X.shape[1] > _COVARIANCE_UP_TO:
+        rows = X - start.mean
         return lambda Y: rows.T @ (share[:, None] * (rows @ Y)), share @ np.square(rows)
-    covariance = np.zeros((n_features, n_features))
-    share = weight / weight.sum()
-    for first in range(0, len(centred), _BLOCK_ROWS):
-        block = slice(first, first + _BLOCK_ROWS)
-        covariance += centred[block].T @ (centred[block] * share[block, None])
+    covariance = np.zeros((X.shape[1], X.shape[1]))
+    for block in blocks:
+        centred = X[block] - start.mean
+        covariance += centred.T @ (centred * share[block, None])
     return lambda Y: covariance @ Y, covariance.diagonal()

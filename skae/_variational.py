@@ -53,7 +53,8 @@ class VAETransformer(GenerativeAutoencoder):
         it columns count by their variance, and share a noise in the table's units.
     beta : float, default=1.0
         Factor of the divergence in training. With 1 the loss is the bound; more asks for
-        codes that tell less [3]_; 0 makes an autoencoder that still learns its noise.
+        codes that tell less [3]_; 0 makes an autoencoder that still learns its noise, and
+        whose scores, with posteriors as narrow as they may be, are far below the density.
     kl_warmup : float, default=0.0
         Share of the training over which the factor rises from 0 to `beta`. Held-out rows
         are judged by `beta` itself, and `partial_fit` knows no warm-up.
