@@ -1,7 +1,7 @@
 """Modules built from an estimator's parameters, and put where training begins."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ from .modules import (
     set_weight,
 )
 
+Module = TypeVar("Module", bound=EncoderDecoder)
+
 
 def build_autoencoder(blueprint: dict[str, Any], seed: int) -> Autoencoder:
     """Return the autoencoder of a blueprint.
@@ -35,7 +37,7 @@ def build_autoencoder(blueprint: dict[str, Any], seed: int) -> Autoencoder:
     seed : int
         What random weights are drawn from.
     """
-    return _built(make_autoencoder, blueprint, seed)
+    return assembled(make_autoencoder, blueprint, seed)
 
 
 def build_denoiser(blueprint: dict[str, Any], seed: int) -> Denoiser:
@@ -49,13 +51,15 @@ def build_denoiser(blueprint: dict[str, Any], seed: int) -> Denoiser:
     seed : int
         What random weights are drawn from.
     """
-    if "n_components" in blueprint:
-        return _built(make_code_denoiser, blueprint, seed)
-    return _built(make_row_denoiser, blueprint, seed)
-
-
-def _built(make: Callable[..., Any], blueprint: dict[str, Any], seed: int) -> Any:
     parts = {name: value for name, value in blueprint.items() if name != "is_paired"}
+    if "n_components" in parts:
+        return assembled(make_code_denoiser, parts, seed)
+    return assembled(make_row_denoiser, parts, seed)
+
+
+def assembled(make: Callable[..., Module], blueprint: dict[str, Any], seed: int) -> Module:
+    """Return what `make` makes of a blueprint, whose `architecture` may be "mlp"."""
+    parts = dict(blueprint)
     sizes, activation, dropout = (
         parts.pop(name) for name in ("hidden_layer_sizes", "activation", "dropout")
     )

@@ -50,6 +50,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
         As in `AutoencoderTransformer`, with the one role "denoiser" if `n_components` is
         None. Where the network is told the level of noise, it is the last column of the
         encoder's (or denoiser's) input.
+    init : {"pca", "random"}, default="pca"
+        "pca" has a linear path that starts at the best linear denoiser: the Wiener filter
+        for Gaussian noise, a regression for others. "random" is a plain network.
+    standardize : bool, default=True
+        Scale columns to unit variance inside, and undo it in what is given back.
     noise : {"gaussian", "masking", "salt_and_pepper", "swap"} or callable, \
 default="gaussian"
         What training does to rows: "gaussian" adds normal noise to every cell; "masking"
@@ -63,11 +68,8 @@ default="gaussian"
         cells. `(low, high)` is a range, from which a level is drawn log-uniformly for each
         row and told to the network. "auto" is (0.02, 3.0) standard deviations, or a share
         of 0.2. Not for a callable.
-    init : {"pca", "random"}, default="pca"
-        "pca" has a linear path that starts at the best linear denoiser: the Wiener filter
-        for Gaussian noise, a regression for others. "random" is a plain network.
-    standardize : bool, default=True
-        Scale columns to unit variance inside, and undo it in what is given back.
+    n_draws : int, default=8
+        Draws of noise that the score takes at each of 32 levels.
     penalty : {"l1", "kl", "contractive"} or None, default=None
         A penalty on the code, if there is one, as in `AutoencoderTransformer` [3]_, [4]_.
     alpha : float, default=0.1
@@ -112,8 +114,6 @@ default="gaussian"
         Fixes weights, noise, shuffles and splits. None takes fresh entropy. Global random
         states are neither read nor changed, unless an architecture of your own has random
         layers other than `torch.nn.Dropout`.
-    n_draws : int, default=8
-        Draws of noise that the score takes at each of 32 levels.
     verbose : int, default=0
         1 shows a progress bar, or plain lines where there is no terminal.
 
@@ -212,10 +212,11 @@ default="gaussian"
         hidden_layer_sizes: Sequence[int] = (128, 128),
         activation: str = "silu",
         architecture: str | Callable[[str, int, int], nn.Module] = "mlp",
-        noise: str | Callable[[Tensor, torch.Generator], Tensor] = "gaussian",
-        noise_level: float | tuple[float, float] | str = "auto",
         init: str = "pca",
         standardize: bool = True,
+        noise: str | Callable[[Tensor, torch.Generator], Tensor] = "gaussian",
+        noise_level: float | tuple[float, float] | str = "auto",
+        n_draws: int = 8,
         penalty: str | None = None,
         alpha: float = 0.1,
         tied_weights: bool = False,
@@ -236,17 +237,17 @@ default="gaussian"
         trim_fraction: float = 0.0,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
-        n_draws: int = 8,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.architecture = architecture
-        self.noise = noise
-        self.noise_level = noise_level
         self.init = init
         self.standardize = standardize
+        self.noise = noise
+        self.noise_level = noise_level
+        self.n_draws = n_draws
         self.penalty = penalty
         self.alpha = alpha
         self.tied_weights = tied_weights
@@ -267,7 +268,6 @@ default="gaussian"
         self.trim_fraction = trim_fraction
         self.warm_start = warm_start
         self.random_state = random_state
-        self.n_draws = n_draws
         self.verbose = verbose
 
     @property

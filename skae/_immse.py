@@ -148,7 +148,8 @@ def calibrated(
         weight = weight.to(X) / weight.sum()
         common = common_noise(n_draws, X.shape[1]).to(X)
         generator = torch.Generator(X.device).manual_seed(_SEED)
-        own, few = [], []
+        own: list[list[float]] = []
+        few: list[list[float]] = []
         for (level, nats), noise in zip(_levels(module), common, strict=True):
             half = torch.empty(len(X), _OWN_PAIRS, X.shape[1]).to(X).normal_(generator=generator)
             fresh = torch.cat([half, -half], dim=1)

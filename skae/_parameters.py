@@ -57,6 +57,23 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     "verbose": ["verbose"],
 }
 
+# What a variational autoencoder has in the place of the penalties and tied weights.
+VARIATIONAL_CONSTRAINTS: dict[str, list[Any]] = {
+    **{
+        name: bounds
+        for name, bounds in SHARED_CONSTRAINTS.items()
+        if name not in ("penalty", "alpha", "tied_weights", "pretrain")
+    },
+    "beta": [Interval(Real, 0, None, closed="left")],
+    "kl_warmup": [Interval(Real, 0, 1, closed="both")],
+    "likelihood": [StrOptions({"gaussian", "bernoulli"})],
+    "binarize": ["boolean"],
+    "noise_per_column": ["boolean"],
+    "prior": [StrOptions({"standard", "mixture", "vamp"})],
+    "n_prior_components": [Interval(Integral, 1, None, closed="left")],
+    "n_draws": [Interval(Integral, 1, None, closed="left")],
+}
+
 
 NOISE_CONSTRAINTS: dict[str, list[Any]] = {
     "noise": [StrOptions(set(NOISES)), callable],

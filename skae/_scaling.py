@@ -26,7 +26,9 @@ class Scaling:
         """Return the scaling of a table's rows."""
         mean, variance = _mean_and_variance(X, weight)
         spread = np.sqrt(variance)
-        varies = spread > 10 * np.finfo(np.float64).eps * np.abs(mean)
+        # What rounding of the mean, a sum over the rows, makes a constant column vary by.
+        rounding = 10 * np.sqrt(len(X)) * np.finfo(np.float64).eps * np.abs(mean)
+        varies = spread > rounding
         if standardize:
             return cls(mean, np.where(varies, spread, 1.0))
         common = np.sqrt(variance[varies].mean()) if varies.any() else 1.0

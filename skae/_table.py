@@ -7,6 +7,9 @@ import numpy as np
 # Sorting is what finds repeated rows; beyond this many it would cost more than it gives.
 _MERGE_UP_TO = 10_000
 
+# How far beyond [0, 1] a probability may be: scaled there and back it is rounded.
+_ROUNDING = 1e-6
+
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     """Return weights as float64, or None where none were given."""
@@ -57,3 +60,13 @@ def distinct_rows(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray,
 def _with_mean_one(weight: np.ndarray) -> np.ndarray:
     weight = weight / weight.max()  # first, for the mean of huge weights would overflow
     return weight / weight.mean()
+
+
+def check_probabilities(X: np.ndarray) -> None:
+    """Raise unless all values lie in [0, 1], up to what rounding adds to them."""
+    least, largest = X.min(initial=0.0), X.max(initial=1.0)
+    if least < -_ROUNDING or largest > 1 + _ROUNDING:
+        raise ValueError(
+            f'X has values from {X.min():g} to {X.max():g}, but likelihood="bernoulli" expects '
+            'values in [0, 1]: scale them, or use likelihood="gaussian"'
+        )

@@ -6,7 +6,7 @@ from sklearn import config_context
 from sklearn.utils import estimator_checks as checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, VAETransformer
 
 # Short trainings: the checks ask what an estimator does, not how well.
 SETTINGS = [
@@ -22,6 +22,11 @@ SETTINGS = [
         hidden_layer_sizes=(8,), max_epochs=3, trim_fraction=0.1, standardize=False
     ),
     AutoencoderTransformer(hidden_layer_sizes=(8,), max_epochs=3, early_stopping=False),
+    VAETransformer(max_epochs=3),
+    VAETransformer(hidden_layer_sizes=()),
+    VAETransformer(hidden_layer_sizes=(8,), max_epochs=3, prior="mixture", noise_per_column=True),
+    VAETransformer(hidden_layer_sizes=(8,), max_epochs=3, prior="vamp", trim_fraction=0.1),
+    VAETransformer(hidden_layer_sizes=(8,), max_epochs=3, init="random", standardize=False),
 ]
 
 
@@ -50,8 +55,9 @@ FURTHER = [
 # These checks pass arrays to an estimator fitted on frames on purpose; PCA warns as well.
 @pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
 @pytest.mark.parametrize("check", FURTHER, ids=lambda check: check.__name__)
-def test_further_checks(check):
-    estimator = AutoencoderTransformer(hidden_layer_sizes=(8,), max_epochs=3)
+@pytest.mark.parametrize("estimator_class", [AutoencoderTransformer, VAETransformer])
+def test_further_checks(estimator_class, check):
+    estimator = estimator_class(hidden_layer_sizes=(8,), max_epochs=3)
     check(type(estimator).__name__, estimator)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.exceptions import ConvergenceWarning
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, VAETransformer
 
 sizes = st.tuples(st.integers(1, 30), st.integers(1, 6))
 numbers = st.one_of(
@@ -50,6 +50,41 @@ def test_finite_or_a_clear_error(X, n_components, hidden, standardize):
         ours.reconstruction_error(X),
         ours.score_samples(X),
         ours.inverse_transform(ours.transform(X)),
+    ):
+        assert np.isfinite(values).all()
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    X=tables,
+    n_components=st.integers(1, 8),
+    hidden=st.sampled_from([(), (4,)]),
+    prior=st.sampled_from(["standard", "mixture", "vamp"]),
+    noise_per_column=st.booleans(),
+    standardize=st.booleans(),
+)
+def test_variational_finite_or_a_clear_error(
+    X, n_components, hidden, prior, noise_per_column, standardize
+):
+    ours = VAETransformer(
+        n_components,
+        hidden_layer_sizes=hidden,
+        standardize=standardize,
+        prior=prior,
+        noise_per_column=noise_per_column,
+        max_epochs=3,
+        n_draws=8,
+        random_state=0,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        ours.fit(X)
+    for values in (
+        *ours.posterior(X),
+        ours.reconstruct(X),
+        ours.score_samples(X),
+        *ours.elbo(X),
+        ours.sample(5, random_state=0),
     ):
         assert np.isfinite(values).all()
 

@@ -41,11 +41,19 @@ SHARED = {
 }
 
 
+# What an estimator goes without.
+LEFT_OUT = {
+    "VAETransformer": {"penalty", "alpha", "tied_weights", "pretrain"},
+}
+
+
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_shared_names_order_and_defaults(estimator):
     parameters = inspect.signature(estimator).parameters
-    assert {name: p.default for name, p in parameters.items() if name in SHARED} == SHARED
-    assert [name for name in parameters if name in SHARED] == list(SHARED)
+    left_out = LEFT_OUT.get(estimator.__name__, set())
+    expected = {name: default for name, default in SHARED.items() if name not in left_out}
+    assert {name: p.default for name, p in parameters.items() if name in SHARED} == expected
+    assert [name for name in parameters if name in SHARED] == list(expected)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)

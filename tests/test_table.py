@@ -70,3 +70,10 @@ def test_values_that_would_overflow_are_cut():
         assert far[2] == 1
     huge = Scaling(np.zeros(1), np.full(1, 1e300)).inverse(np.array([[1e10]]))
     assert np.isfinite(huge).all()
+
+
+@pytest.mark.parametrize("n_rows", [30, 2100, 10_000])
+@pytest.mark.parametrize("value", [-0.000533333339262756, 1 / 3, 1e9 / 3])
+def test_a_constant_column_has_scale_one(n_rows, value):
+    """Also where the mean of many equal values, a rounded sum, is not quite the value."""
+    assert Scaling.of(np.full((n_rows, 1), value), None, standardize=True).scale == [1.0]

@@ -8,6 +8,7 @@ from ._net import AutoencoderNet
 from ._objective import CodePenalty, Objective, ReconstructionObjective
 from ._pretraining import pretrain_layerwise
 from ._rows import Rows
+from ._variational import VariationalObjective
 
 __all__ = [
     "AutoencoderNet",
@@ -21,6 +22,7 @@ __all__ = [
     "Trained",
     "TrainedModule",
     "Training",
+    "VariationalObjective",
     "make_stream_net",
     "pretrain_layerwise",
     "run_block",

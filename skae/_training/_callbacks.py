@@ -10,6 +10,7 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from ..modules import Bypass
+from ..modules._priors import Prior
 from ._judgement import Rule
 from ._rows import Rows
 
@@ -110,12 +111,12 @@ class WeightDecay(Callback):
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Find the weights."""
-        straight = {
-            weight
+        kept = [
+            part.linear if isinstance(part, Bypass) else part
             for part in net.module_.modules()
-            if isinstance(part, Bypass)
-            for weight in part.linear.parameters()
-        }
+            if isinstance(part, Bypass | Prior)
+        ]
+        straight = {weight for part in kept for weight in part.parameters()}
         self.weights_ = [
             weight
             for weight in net.module_.parameters()

@@ -15,6 +15,7 @@ from ._denoiser import (
 from ._filter import WienerFilter
 from ._layers import ACTIVATIONS, Dropout, set_weight
 from ._mlp import MLP, TransposedMLP
+from ._variational import VariationalAutoencoder, make_variational
 
 __all__ = [
     "ACTIVATIONS",
@@ -30,10 +31,12 @@ __all__ = [
     "NoiseLevels",
     "RowDenoiser",
     "TransposedMLP",
+    "VariationalAutoencoder",
     "WienerFilter",
     "make_autoencoder",
     "make_code_denoiser",
     "make_row_denoiser",
+    "make_variational",
     "mlp_autoencoder",
     "own_dropout",
     "set_weight",
