@@ -24,7 +24,7 @@ from ._moments import code_log_density, fitted_code_score
 from ._parameters import NOISE_CONSTRAINTS, SHARED_CONSTRAINTS
 from ._scaling import Scaling
 from ._training import Objective, Rows, Trained, TrainedModule, Training
-from .modules import Denoiser, EncoderDecoder
+from .modules import Denoiser, EncoderDecoder, RowDenoiser
 
 
 class DenoisingAutoencoder(BaseAutoencoder):
@@ -140,8 +140,7 @@ default="gaussian"
     validation_scores_ : list of float or None
         Mean loss on held-out rows at the start, and after each epoch; lower is better.
     noise_variance_ : float
-        Estimated variance of a scaled cell around its reconstruction, where the score is
-        `AutoencoderTransformer`'s.
+        Variance of a scaled cell around its reconstruction, for a score by codes.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -161,13 +160,14 @@ default="gaussian"
     less than the Wiener filter's [2]_. Outside of the range the network is taken to be
     the filter, and within it is trusted, level by level, as far as held-out rows agree
     with it. Beside a code, the score takes the best linear guess of what the code leaves.
-    For other noises, for one level and for pairs, the score is `AutoencoderTransformer`'s.
+    For other noises, one level and pairs, the score is `AutoencoderTransformer`'s or, without
+    a code, that of the rows' Gaussian.
 
     Without a bottleneck and with a range of Gaussian noise, losses are minus that
     log-density, but for a constant, in nats a column; with one, they are relative to what
     the linear path is expected to have at the level. Else they are mean squared errors.
 
-    Networks train in float32, and `score_samples` is always computed in float64.
+    Networks train in float32; `score_samples` is computed in float64.
 
     References
     ----------
@@ -311,8 +311,8 @@ default="gaussian"
         Raises
         ------
         ValueError
-            If `X` or `y` has values that are missing or infinite, or `y` another shape
-            than `X`, or a parameter is out of its bounds.
+            If values are missing or infinite, `y` has another shape than `X`, or a
+            parameter is out of its bounds.
         """
         return super().fit(X, y, sample_weight)
 
@@ -359,13 +359,9 @@ default="gaussian"
         return joined_with_target(table, y)
 
     def _is_solved_by_start(self, blueprint: dict[str, Any]) -> bool:
-        return (
-            self.init == "pca"
-            and self.penalty is None
-            and self.architecture == "mlp"
-            and len(blueprint["hidden_layer_sizes"]) == 0
-            and (blueprint["n_axes"] > 0 or not self.tied_weights)
-        )
+        plain = self.init == "pca" and self.penalty is None and self.architecture == "mlp"
+        untied = not self.tied_weights or blueprint["n_axes"] > 0
+        return plain and untied and not blueprint["hidden_layer_sizes"]
 
     def _start(
         self, blueprint: dict[str, Any], rows: Rows, training: Training, streams: RandomStreams
@@ -383,18 +379,20 @@ default="gaussian"
             unseen = trained.valid if trained is not None and trained.valid is not None else own
             self._calibration = calibrated(module, unseen, self.trim_fraction, self.n_draws)
             return
+        if isinstance(module.module, RowDenoiser):  # no code, and no density but a Gaussian
+            return
         known = self._code_score if go_on else None
         self._code_score = fitted_code_score(known, own, module, self.trim_fraction, None)
         self.noise_variance_ = self._code_score["variance"]
 
     def _log_density(self, module: EncoderDecoder, rows: Tensor) -> Tensor:
         if knows_density(module):
-            return denoiser_log_density(
-                cast(Denoiser, module), rows, self.n_draws, self._calibration
-            )
+            return denoiser_log_density(cast(Denoiser, module), rows, self._calibration)
+        if isinstance(module, RowDenoiser):
+            return module.filter.log_density(rows)
         return code_log_density(self._code_score, module, rows)
 
     def _rows_at_a_time(self) -> int:
-        if knows_density(self.module_):
+        if knows_density(self.module_) or self.n_components is None:
             return rows_per_block(self.n_features_in_, self.n_draws)
         return block_length(self.n_features_in_, self.n_components_)

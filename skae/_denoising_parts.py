@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,9 @@ def noise_range(noise: str | Callable, noise_level: Any) -> tuple[float, float]:
     if isinstance(noise_level, str):
         return _AUTO_SCALES if noise == "gaussian" else _AUTO_SHARES
     levels = (noise_level,) * 2 if np.isscalar(noise_level) else tuple(noise_level)
-    largest = np.inf if noise == "gaussian" else 1.0
-    if len(levels) != 2 or not 0 < levels[0] <= levels[1] <= largest or np.isinf(levels[1]):
+    are_numbers = len(levels) == 2 and all(isinstance(level, Real) for level in levels)
+    largest = np.finfo(np.float32).max if noise == "gaussian" else 1.0
+    if not are_numbers or not 0 < levels[0] <= levels[1] <= largest:
         kind = "finite numbers" if noise == "gaussian" else "shares of the cells, up to 1"
         raise ValueError(
             f"noise_level={noise_level!r} was got, expected one positive number or "
@@ -68,7 +70,7 @@ def joined_with_target(table: np.ndarray, y: Any) -> np.ndarray:
     """Return noisy rows with their clean ones in columns beside them, if there are any."""
     if y is None:
         return table
-    shape = np.shape(y)
+    shape = np.asarray(y).shape
     if shape == table.shape[:1]:  # labels, which a Pipeline passes to every step
         return table
     if shape != table.shape:
@@ -83,15 +85,14 @@ def denoiser_blueprint(estimator: Any, n_features: int, has_target: bool) -> dic
     """Return what the module is built from."""
     low, high = noise_range(estimator.noise, estimator.noise_level)
     is_gaussian = estimator.noise == "gaussian" and not has_target
-    own = {
-        "n_axes": n_axes_for(n_features) if is_gaussian else 0,
-        "is_told": low < high and not has_target,
-        "is_paired": has_target,
-    }
+    own = {"is_told": low < high and not has_target, "is_paired": has_target}
+    n_axes = n_axes_for(n_features)
     if estimator.n_components is not None:
-        return {**coded_blueprint(estimator, n_features), **own}
+        coded = coded_blueprint(estimator, n_features)
+        return {**coded, **own, "n_axes": n_axes if is_gaussian else 0}
     refuse(estimator, ("penalty", "tied_weights", "pretrain"), "a code: n_components is None")
-    return {**network_blueprint(estimator, n_features), **own, "is_filtered": is_gaussian}
+    rest = {"n_axes": n_axes, "is_gaussian": is_gaussian}
+    return {**network_blueprint(estimator, n_features), **own, **rest}
 
 
 def denoising_objective(
@@ -106,7 +107,7 @@ def denoising_objective(
     if in_table_units and estimator.noise_level != "auto":
         low, high = low / scaling.scale[0], high / scaling.scale[0]
     noise = estimator.noise
-    is_range = blueprint["is_told"] and blueprint["n_axes"] > 0
+    is_range = blueprint["is_told"] and estimator.noise == "gaussian"
     return DenoisingObjective(
         Corruption(_OwnNoise(noise, scaling) if callable(noise) else NOISES[noise], low, high),
         streams.torch_generator(resolve_device(estimator.device)),

@@ -39,16 +39,20 @@ def put_at_start(
     if corruption is not None:
         module.levels.low.fill_(corruption.low)
         module.levels.high.fill_(corruption.high)
-    generator = streams.numpy_generator()
+    generator, share = streams.numpy_generator(), estimator.trim_fraction
     noisy, clean = table[:, :n_features], table[:, -n_features:]
-    covariance = trimmed_covariance(clean, weight, estimator.trim_fraction, generator)
+    covariance = trimmed_covariance(clean, weight, share, generator)
     if module.is_gaussian:
         start_at_filter(module, covariance)
-    elif estimator.init == "pca" and not estimator.tied_weights:
-        kept = covariance.weight
-        if corruption is not None:
-            noisy, clean, kept = _sampled_pairs(clean, kept, corruption, streams)
-        start_at_regression(module, noisy, clean, kept, generator)
+    else:
+        if isinstance(module, RowDenoiser):  # for its score, which is of the rows given
+            rows_given = clean if corruption is not None else noisy
+            set_filter(module.filter, trimmed_covariance(rows_given, weight, share, generator))
+        if estimator.init == "pca" and not estimator.tied_weights:
+            pairs = noisy, clean, covariance.weight
+            if corruption is not None:
+                pairs = _sampled_pairs(clean, covariance.weight, corruption, streams)
+            start_at_regression(module, *pairs, generator)
     if isinstance(module, CodeDenoiser):
         _start_code(module, estimator, covariance, clean, weight)
         if estimator.pretrain is not None:

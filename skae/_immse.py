@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from scipy.stats import qmc
 from torch import Tensor
 
 from ._covariance import trimmed_covariance
@@ -19,7 +18,6 @@ from .modules import CodeDenoiser, Denoiser, EncoderDecoder
 N_LEVELS = 32
 _SEED = 19480701
 _BESIDE_ROWS = 20_000
-_CALIBRATION_ROWS = 1000
 _OWN_PAIRS = 4
 # Cells of a block's largest array (rows x draws x columns).
 _BLOCK_CELLS = 2**21
@@ -32,15 +30,13 @@ def rows_per_block(n_features: int, n_draws: int) -> int:
 
 @lru_cache(maxsize=2)
 def common_noise(n_draws: int, n_features: int) -> Tensor:
-    """Return standard normal noise `(N_LEVELS, n_draws, n_features)`, the same at each call.
+    """Return normal noise `(N_LEVELS, n_draws, n_features)`, the same at each call.
 
-    Quasi-random, and in antithetic pairs.
+    In antithetic pairs, and of unit covariance.
     """
-    n_pairs = -(-n_draws // 2)
-    engine = qmc.MultivariateNormalQMC(np.zeros(n_features), seed=_SEED)
-    half = engine.random(2 ** math.ceil(math.log2(N_LEVELS * n_pairs)))[: N_LEVELS * n_pairs]
-    half = torch.from_numpy(half).reshape(N_LEVELS, n_pairs, n_features)
-    half = _of_unit_covariance(half)
+    generator = torch.Generator().manual_seed(_SEED)
+    shape = (N_LEVELS, -(-n_draws // 2), n_features)
+    half = _of_unit_covariance(torch.randn(shape, generator=generator, dtype=torch.float64))
     return torch.cat([half, -half], dim=1)
 
 
@@ -84,9 +80,7 @@ def fit_beside(trained: TrainedModule, rows: Rows, trim_fraction: float) -> None
     set_filter(module.beside, covariance)
 
 
-def denoiser_log_density(
-    module: Denoiser, rows: Tensor, n_draws: int, calibration: dict[str, Any]
-) -> Tensor:
+def denoiser_log_density(module: Denoiser, rows: Tensor, calibration: dict[str, Any]) -> Tensor:
     """Return the log-density of each row that a denoiser stands for, in nats.
 
     A denoiser `d(x, s)` of least squared error determines the density (Kong, Brekelmans
@@ -103,12 +97,10 @@ def denoiser_log_density(
         The denoiser, its filter and its range of levels.
     rows : Tensor of shape (n_rows, n_features)
         The rows.
-    n_draws : int
-        Draws of noise at each level.
     calibration : dict
         What `calibrated` gave.
     """
-    noise = common_noise(n_draws, rows.shape[1]).to(rows)
+    noise = common_noise(calibration["n_draws"], rows.shape[1]).to(rows)
     result = module.filter.log_density(rows) + calibration["offset"]
     for number, (level, weight) in enumerate(_levels(module)):
         gain = float(calibration["gains"][number])
@@ -139,8 +131,9 @@ def calibrated(
     n_draws : int
         Draws of noise at each level.
     """
-    module = cast(Denoiser, trained.in_precision(torch.float64))
-    places = np.linspace(0, len(rows) - 1, min(len(rows), _CALIBRATION_ROWS)).astype(int)
+    module = cast(Denoiser, trained.module)
+    n_rows = min(len(rows), rows_per_block(module.filter.n_features, 2 * _OWN_PAIRS))
+    places = np.linspace(0, len(rows) - 1, n_rows).astype(int)
     some = rows.take(places)
     X = some.X.to(next(module.buffers()))
     with torch.no_grad(), limited_threads(1):
@@ -151,14 +144,16 @@ def calibrated(
         own: list[list[float]] = []
         few: list[list[float]] = []
         for (level, nats), noise in zip(_levels(module), common, strict=True):
-            half = torch.empty(len(X), _OWN_PAIRS, X.shape[1]).to(X).normal_(generator=generator)
+            half = torch.empty(len(X), _OWN_PAIRS, X.shape[1], dtype=X.dtype, device=X.device)
+            half.normal_(generator=generator)
             fresh = torch.cat([half, -half], dim=1)
             for means, drawn in ((own, fresh), (few, noise)):
                 parts = _compared(module, X, level, drawn)
                 means.append([nats * float(weight @ part) for part in parts])
     gains = _gains(np.array(own))
     agreement, size = (np.array(few) - np.array(own)).T
-    return {"gains": gains, "offset": float((gains**2 * size - 2 * gains * agreement).sum())}
+    offset = float((gains**2 * size - 2 * gains * agreement).sum())
+    return {"n_draws": n_draws, "gains": gains, "offset": offset}
 
 
 def _gains(means: np.ndarray) -> np.ndarray:

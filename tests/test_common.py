@@ -6,7 +6,7 @@ from sklearn import config_context
 from sklearn.utils import estimator_checks as checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import AutoencoderTransformer, VAETransformer
+from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
 
 # Short trainings: the checks ask what an estimator does, not how well.
 SETTINGS = [
@@ -22,6 +22,11 @@ SETTINGS = [
         hidden_layer_sizes=(8,), max_epochs=3, trim_fraction=0.1, standardize=False
     ),
     AutoencoderTransformer(hidden_layer_sizes=(8,), max_epochs=3, early_stopping=False),
+    DenoisingAutoencoder(max_epochs=3),
+    DenoisingAutoencoder(None, hidden_layer_sizes=(8,), max_epochs=3, trim_fraction=0.1),
+    DenoisingAutoencoder(hidden_layer_sizes=(), noise_level=0.3, standardize=False),
+    DenoisingAutoencoder(hidden_layer_sizes=(8,), max_epochs=3, noise="swap", penalty="l1"),
+    DenoisingAutoencoder(None, hidden_layer_sizes=(8,), max_epochs=3, noise="masking"),
     VAETransformer(max_epochs=3),
     VAETransformer(hidden_layer_sizes=()),
     VAETransformer(hidden_layer_sizes=(8,), max_epochs=3, prior="mixture", noise_per_column=True),
@@ -55,7 +60,9 @@ FURTHER = [
 # These checks pass arrays to an estimator fitted on frames on purpose; PCA warns as well.
 @pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
 @pytest.mark.parametrize("check", FURTHER, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("estimator_class", [AutoencoderTransformer, VAETransformer])
+@pytest.mark.parametrize(
+    "estimator_class", [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer]
+)
 def test_further_checks(estimator_class, check):
     estimator = estimator_class(hidden_layer_sizes=(8,), max_epochs=3)
     check(type(estimator).__name__, estimator)

@@ -12,7 +12,7 @@ import skops.io
 import torch
 from sklearn.base import clone
 
-from skae import AutoencoderTransformer, VAETransformer
+from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
 
 
 def through_joblib(model):
@@ -49,6 +49,9 @@ MODELS = [
     AutoencoderTransformer(3, penalty="l1"),
     AutoencoderTransformer(3, penalty="kl"),
     AutoencoderTransformer(3, init="random"),
+    DenoisingAutoencoder(3),
+    DenoisingAutoencoder(None, n_draws=2),
+    DenoisingAutoencoder(3, noise="swap", noise_level=(0.1, 0.5)),
     VAETransformer(3),
     VAETransformer(3, prior="mixture", noise_per_column=True),
     VAETransformer(3, prior="vamp"),

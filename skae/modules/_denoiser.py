@@ -1,6 +1,7 @@
 """Modules that are given noisy rows, and may be told how noisy."""
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,10 +62,13 @@ class Denoiser(EncoderDecoder):
         The levels of noise that it is trained for.
     filter : WienerFilter
         The best linear denoiser, for Gaussian noise.
+    is_gaussian : bool
+        Whether the noise is.
     """
 
     levels: NoiseLevels
     filter: WienerFilter
+    is_gaussian: bool
 
     @abstractmethod
     def encode(self, input: Tensor, level: Tensor | None = None) -> Tensor:
@@ -75,14 +79,25 @@ class Denoiser(EncoderDecoder):
         return self.decode(self.encode(noisy, level))
 
     @property
-    def is_gaussian(self) -> bool:
-        """Whether it was made for Gaussian noise, and has the filter for it."""
-        return len(self.filter.axes) > 0
-
-    @property
     @abstractmethod
     def linear_weights(self) -> Tensor | None:
         """Weights of the encoder's linear path, None if there is none."""
+
+    @property
+    @abstractmethod
+    def networks(self) -> list[nn.Module]:
+        """The nonlinear paths."""
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile the nonlinear paths in place: training does not pass through `forward`.
+
+        Parameters
+        ----------
+        *args, **kwargs : Any
+            What `torch.compile` takes.
+        """
+        for network in self.networks:
+            network.compile(*args, **kwargs)
 
     def assumed_level(self, noisy: Tensor, level: float | None) -> Tensor | None:
         """Return the level (n_rows, 1) to take rows to have, None if there is but one."""
@@ -113,7 +128,7 @@ class CodeDenoiser(Denoiser):
     n_features, n_components : int
         Width of rows and codes.
     n_axes : int
-        Axes of the filter.
+        Axes of the filter; 0 if the noise is not Gaussian.
     is_told : bool
         Whether the network is told the level.
     """
@@ -130,6 +145,7 @@ class CodeDenoiser(Denoiser):
     ) -> None:
         super().__init__()
         self.autoencoder = autoencoder
+        self.is_gaussian = n_axes > 0
         self.levels = NoiseLevels(is_told)
         self.filter = WienerFilter(n_features, n_axes)
         # What is left beside the code, for guesses that use all there is of a row.
@@ -163,6 +179,11 @@ class CodeDenoiser(Denoiser):
             self.autoencoder.linear_layers[0].weight if self.autoencoder.has_linear_path else None
         )
 
+    @property
+    def networks(self) -> list[nn.Module]:
+        """The encoder's and the decoder's nonlinear path."""
+        return [path for path in self.autoencoder.nonlinear_paths if path is not None]
+
     def loss_weight(self, level: Tensor) -> Tensor:
         """Return the inverse of a cell's error in the linear path: all levels weigh alike."""
         n_kept = min(len(self.precisions), len(self.filter.axes))
@@ -181,17 +202,17 @@ class RowDenoiser(Denoiser):
         Width of the rows, axes of the filter.
     is_told : bool
         Whether the network is told the level.
-    is_filtered : bool
-        Whether the linear path is the filter, and not the bypass's own.
+    is_gaussian : bool
+        Whether the noise is; the linear path is then the filter, and not the bypass's own.
     """
 
     def __init__(
-        self, path: nn.Module, n_features: int, n_axes: int, is_told: bool, is_filtered: bool
+        self, path: nn.Module, n_features: int, n_axes: int, is_told: bool, is_gaussian: bool
     ) -> None:
         super().__init__()
         self.levels = NoiseLevels(is_told)
         self.filter = WienerFilter(n_features, n_axes)
-        self.is_filtered = is_filtered
+        self.is_gaussian = is_gaussian
         self.path = path
 
     def encode(self, input: Tensor, level: Tensor | None = None) -> Tensor:
@@ -204,7 +225,7 @@ class RowDenoiser(Denoiser):
         seen = self.levels.seen(input, level)
         if not isinstance(self.path, Bypass):
             return self.path(seen)
-        if not self.is_filtered:
+        if not self.is_gaussian:
             return self.path.beside(self.path.linear(input), seen)
         unit = (self.filter.expected_error(level) / self.filter.n_features).sqrt()
         return self.path.beside(self.filter(input, level), seen, unit)
@@ -218,11 +239,17 @@ class RowDenoiser(Denoiser):
         return self.denoise(noisy, level)
 
     @property
+    def networks(self) -> list[nn.Module]:
+        """The nonlinear path, if there is one."""
+        path = self.path.nonlinear if isinstance(self.path, Bypass) else self.path
+        return [] if path is None else [path]
+
+    @property
     def linear_weights(self) -> Tensor | None:
         """The filter's axes or the linear layer's weights, None if there is neither."""
         if not isinstance(self.path, Bypass):
             return None
-        return self.filter.axes if self.is_filtered else next(self.path.linear.parameters())
+        return self.filter.axes if self.is_gaussian else next(self.path.linear.parameters())
 
     def loss_weight(self, level: Tensor) -> Tensor:
         """Return the weight with which errors add up to a log-density.
@@ -293,7 +320,7 @@ def make_row_denoiser(
     n_axes: int,
     is_told: bool,
     linear_path: bool = True,
-    is_filtered: bool = True,
+    is_gaussian: bool = True,
     generator: torch.Generator | None = None,
 ) -> RowDenoiser:
     """Assemble a denoiser without a bottleneck.
@@ -311,8 +338,8 @@ def make_row_denoiser(
         Whether the network is told the level.
     linear_path : bool, default=True
         Put a linear path beside the network.
-    is_filtered : bool, default=True
-        Make it the filter, and not a layer that is trained.
+    is_gaussian : bool, default=True
+        Make that path the filter, and not a layer that is trained.
     generator : torch.Generator, default=None
         Where the linear layer's weights are drawn; None is torch's global generator.
 
@@ -328,7 +355,7 @@ def make_row_denoiser(
     if linear_path:
         # The identity is a place that is left empty: what goes straight is the filter's.
         straight = (
-            nn.Identity() if is_filtered else MLP(n_features, n_features, generator=generator)
+            nn.Identity() if is_gaussian else MLP(n_features, n_features, generator=generator)
         )
         path = Bypass(straight, unless_affine(path), n_features)
-    return RowDenoiser(path, n_features, n_axes, is_told, linear_path and is_filtered)
+    return RowDenoiser(path, n_features, n_axes, is_told, is_gaussian)
