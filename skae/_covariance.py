@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
-from torch import as_tensor
 
 from ._density import SMALLEST_VARIANCE
-from ._losses import trimmed_weight
+from ._losses import kept_weight
 from ._pca import FULL_UP_TO, completed, leading_axes
 
 _TRIM_STEPS = 20
@@ -84,8 +83,7 @@ def trimmed_covariance(
     inside = stats.chi2.ppf(1 - trim_fraction, n_features)
     factor = (1 - trim_fraction) / stats.chi2.cdf(inside, n_features + 2)
     for _ in range(_TRIM_STEPS):
-        distances = as_tensor(found.distances(X))
-        kept = trimmed_weight(distances, as_tensor(weight), trim_fraction).numpy()
+        kept = kept_weight(found.distances(X), weight, trim_fraction)
         if np.array_equal(kept, found.weight):
             break
         found = _covariance(X, kept, factor, generator)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ._density import SMALLEST_VARIANCE
-from ._linear_gaussian import LinearGaussian, kept_weight
+from ._linear_gaussian import LinearGaussian
+from ._losses import kept_weight
 from ._mixture import some_rows
 
 # Up to this many columns the covariance is held; above it, products with some rows.

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from torch import as_tensor
 
 from ._density import SMALLEST_VARIANCE
-from ._losses import trimmed_weight
+from ._losses import kept_weight
 from ._pca import PrincipalAxes, principal_axes
 
 _BLOCK_ROWS = 65536
@@ -129,14 +128,6 @@ def _spectrum(
     kept = kept_weight(error, weight, trim_fraction)
     along = np.average(np.concatenate(squares), axis=0, weights=kept)
     return axes, along, float(np.average(error, weights=kept))
-
-
-def kept_weight(error: np.ndarray, weight: np.ndarray | None, trim_fraction: float) -> np.ndarray:
-    """Return the weights of rows without those of the largest errors."""
-    kept = np.ones(len(error)) if weight is None else weight.astype(np.float64)
-    if trim_fraction == 0:
-        return kept
-    return trimmed_weight(as_tensor(error), as_tensor(kept), trim_fraction).numpy()
 
 
 def _best_noise(along: np.ndarray, left: float, beta: float, n_features: int) -> tuple[float, int]:

@@ -1,5 +1,6 @@
 """Losses and penalties: functions of tensors, a value for each row."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,6 +34,14 @@ def trimmed_weight(losses: Tensor, weight: Tensor | None, trim_fraction: float) 
     left = torch.empty_like(weight)
     left[order] = torch.minimum(weight[order], room.clamp_min(0))
     return left
+
+
+def kept_weight(losses: np.ndarray, weight: np.ndarray | None, trim_fraction: float) -> np.ndarray:
+    """Return arrays' weights left once the rows of largest loss are ignored."""
+    whole = np.ones(len(losses)) if weight is None else weight.astype(np.float64)
+    if trim_fraction == 0:
+        return whole
+    return trimmed_weight(torch.as_tensor(losses), torch.as_tensor(whole), trim_fraction).numpy()
 
 
 def l1_penalty(code: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from ._density import (
     laplace_log_density,
     prior_factor,
 )
-from ._losses import squared_error, trimmed_weight
+from ._losses import kept_weight, squared_error
 from ._training import Rows, TrainedModule
 from .modules import EncoderDecoder
 
@@ -57,12 +57,7 @@ class CodeMoments:
         codes = trained.apply(lambda module, part: module.encode(part), X).astype(np.float64)
         errors = trained.apply(lambda module, part: squared_error(module(part), part), X)
         errors = errors.astype(np.float64)
-        known = rows.weight_array
-        weight = np.ones(len(X)) if known is None else known
-        if trim_fraction > 0:
-            weight = trimmed_weight(
-                torch.from_numpy(errors), torch.from_numpy(weight), trim_fraction
-            ).numpy()
+        weight = kept_weight(errors, rows.weight_array, trim_fraction)
         mean = np.average(codes, axis=0, weights=weight)
         centred = codes - mean
         return cls(

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 from sklearn.utils.extmath import randomized_svd, svd_flip
-from torch import as_tensor
 
-from ._losses import trimmed_weight
+from ._losses import kept_weight
 
 # Up to this many columns (or rows) a full decomposition is quick; above it only the
 # leading directions are computed.
@@ -67,7 +66,7 @@ def principal_axes(
     for _ in range(_TRIM_STEPS if trim_fraction > 0 else 0):
         centred = X - mean
         errors = np.square(centred - (centred @ leading.T) @ leading).sum(axis=1)
-        again = trimmed_weight(as_tensor(errors), as_tensor(weight), trim_fraction).numpy()
+        again = kept_weight(errors, weight, trim_fraction)
         if np.array_equal(again, kept):
             break
         kept = again

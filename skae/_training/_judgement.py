@@ -4,9 +4,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from .._losses import trimmed_weight
+from .._losses import kept_weight
 
 # A gain counts if, less two standard errors, it is above 6 % of the start's loss; losses
 # are cut at this quantile. Chosen over many tables: see docs/defaults.md.
@@ -53,7 +52,7 @@ class Rule:
 
 def mean_loss(losses: np.ndarray, weight: np.ndarray | None, trim_fraction: float) -> float:
     """Return the weighted mean of the losses that are not trimmed."""
-    return float(np.average(losses, weights=_left(losses, weight, trim_fraction)))
+    return float(np.average(losses, weights=kept_weight(losses, weight, trim_fraction)))
 
 
 def sure_gain(
@@ -84,7 +83,7 @@ def sure_gain(
     worth : float or None, default=None
         The least gain that counts; None is 6 % of the start's loss.
     """
-    left = _left(losses, weight, trim_fraction)
+    left = kept_weight(losses, weight, trim_fraction)
     if not np.isfinite(losses).all():
         return 0.0
     if np.average(start - losses, weights=left) <= 0:
@@ -129,10 +128,3 @@ def best_epoch(
     ]
     gains = [rule.least] + [rule.gain(epochs[0], losses, weight) for losses in epochs[1:]]
     return int(np.argmax(gains)), [rule.mean(losses, weight) for losses in epochs]
-
-
-def _left(losses: np.ndarray, weight: np.ndarray | None, trim_fraction: float) -> np.ndarray:
-    weight = np.ones(len(losses)) if weight is None else weight
-    if trim_fraction == 0:
-        return weight
-    return trimmed_weight(torch.from_numpy(losses), torch.from_numpy(weight), trim_fraction).numpy()
