@@ -122,10 +122,10 @@ def denoising_objective(
 class _OwnNoise:
     """A user's noise, which knows rows in the units of the table only."""
 
-    noise: Callable[[Tensor, torch.Generator], Tensor]
+    noise: Callable[[Tensor, torch.Generator | None], Tensor]
     scaling: Scaling
 
-    def __call__(self, rows: Tensor, level: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, rows: Tensor, level: Tensor, generator: torch.Generator | None) -> Tensor:
         mean = torch.as_tensor(self.scaling.mean, dtype=rows.dtype, device=rows.device)
         scale = torch.as_tensor(self.scaling.scale, dtype=rows.dtype, device=rows.device)
         noisy = self.noise(rows * scale + mean, generator)

@@ -489,3 +489,10 @@ def test_compiling_is_of_the_networks_that_training_passes_through(
     ours.fit(curve)
     assert compiled == ours.module_.networks
     assert len(compiled) == (1 if n_components is None else 2)
+
+
+def test_the_net_can_be_copied(curve):
+    net = clone(SMALL).fit(curve).net_
+    again = copy.deepcopy(net)
+    assert again.criterion_.generator is None
+    assert pickle.loads(pickle.dumps(net)).criterion_.corruption == net.criterion_.corruption

@@ -48,9 +48,8 @@ class DenoisingObjective(Objective):
         is_gaussian_range: bool,
         worth: float | None,
     ) -> None:
-        super().__init__(trim_fraction)
+        super().__init__(trim_fraction, generator)
         self.corruption = corruption
-        self.generator = generator
         self.penalty = penalty
         self.is_gaussian_range = is_gaussian_range
         self.worth = worth
@@ -67,7 +66,11 @@ class DenoisingObjective(Objective):
         return torch.stack(losses).mean(dim=0)
 
     def _losses(
-        self, module: Denoiser, clean: Tensor, weight: Tensor | None, generator: torch.Generator
+        self,
+        module: Denoiser,
+        clean: Tensor,
+        weight: Tensor | None,
+        generator: torch.Generator | None,
     ) -> Tensor:
         noisy, level = self.corruption.draw(clean, generator)
         if not self.is_gaussian_range:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,11 +29,20 @@ class Objective(nn.Module, ABC):
     ----------
     trim_fraction : float
         Share of rows, those of largest loss, that is ignored.
+    generator : torch.Generator, default=None
+        Where noise is drawn, on the device that trains; None is torch's global generator.
     """
 
-    def __init__(self, trim_fraction: float = 0.0) -> None:
+    def __init__(
+        self, trim_fraction: float = 0.0, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__()
         self.trim_fraction = trim_fraction
+        self.generator = generator
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A generator can be neither pickled nor deep-copied.
+        return {**self.__dict__, "generator": None}
 
     #: How far an epoch's loss must be below the start's to be worth leaving PCA; None is a
     #: share of the start's loss, which is no measure for losses that may be negative.

@@ -1,6 +1,6 @@
 """What a variational autoencoder's training minimises."""
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -51,18 +51,13 @@ class VariationalObjective(Objective):
         binarize: bool = False,
         trim_fraction: float = 0.0,
     ) -> None:
-        super().__init__(trim_fraction)
+        super().__init__(trim_fraction, generator)
         self.beta = beta
         self.kl_warmup = kl_warmup
         self.worth = _WORTH if is_density else _WORTH_OF_MASS
         self.scaling = scaling
-        self.generator = generator
         self.binarize = binarize
         self.done = 1.0  # of streams nobody knows the end: they have no warm-up
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A generator can be neither pickled nor deep-copied.
-        return {**self.__dict__, "generator": None}
 
     def advance(self, done: float) -> None:
         """Let the divergence's factor rise."""
@@ -83,10 +78,6 @@ class VariationalObjective(Objective):
         if beta > 0:
             losses = losses + beta * module.divergence(mean, log_variance, code)
         return losses / input.shape[1]
-
-    def loss(self, module: EncoderDecoder, input: Tensor, weight: Tensor | None) -> Tensor:
-        """Return the loss of a batch."""
-        return self.reduce(self.row_losses(module, input, weight), weight)
 
     def _beta_now(self, is_training: bool) -> float:
         if not is_training or self.done >= self.kl_warmup:
