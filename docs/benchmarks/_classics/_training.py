@@ -1,0 +1,221 @@
+"""Fits that end with a budget of time, and the curve of the test error on the way."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+
+from skae import AutoencoderTransformer
+
+# Epochs that are timed to choose the number of epochs; with four layers, pretraining gives
+# one to each.
+_N_TIMED = 4
+# Share of the budget left unused, for epochs that take longer than those timed.
+_RESERVE = 0.03
+_N_MARKS = 24
+_BLOCK = 2500
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The test error against the time of the fit.
+
+    Attributes
+    ----------
+    seconds, epochs, errors : list
+        When it was computed, and what it was: squared error per image.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    epochs: list[int] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class TimedFit:
+    """A fit and how it went.
+
+    Attributes
+    ----------
+    model : AutoencoderTransformer
+        The fitted estimator.
+    seconds : float
+        Wall time of `fit`, less what recording the curve took.
+    n_epochs : int
+        Epochs that the budget was found to hold.
+    error : float
+        Squared error per test image at the end.
+    curve : Curve
+        The test error on the way.
+    """
+
+    model: AutoencoderTransformer
+    seconds: float
+    n_epochs: int
+    error: float
+    curve: Curve
+
+
+class EpochClock(Callback):
+    """Take the time at the end of every epoch."""
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Forget an earlier training."""
+        self.ends_: list[float] = []
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Take the time."""
+        self.ends_.append(time.perf_counter())
+
+
+class ErrorRecorder(Callback):
+    """Record the test error after some epochs, on a clock that stands still meanwhile.
+
+    It takes no part in the training: nothing is chosen by it.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_images, n_pixels)
+        The test images, less the mean and divided by the scale, as the module sees them.
+    scale : ndarray of shape (n_pixels,)
+        That scale.
+    n_epochs : int
+        Epochs to come, over which the records are spread; the last one is always there.
+    """
+
+    def __init__(self, X: np.ndarray, scale: np.ndarray, n_epochs: int) -> None:
+        self.X = X
+        self.scale = scale
+        self.n_epochs = n_epochs
+
+    def start(self) -> None:
+        """Start the clock."""
+        self.began_ = time.perf_counter()
+        self.paused_ = 0.0
+        self.curve_ = Curve()
+        # Denser at first, where the error falls fastest.
+        shares = np.linspace(0, 1, _N_MARKS + 1)[1:] ** 1.5
+        self.marks_ = {max(1, round(share * self.n_epochs)) for share in shares}
+
+    def seconds(self) -> float:
+        """Return how long the clock has run."""
+        return time.perf_counter() - self.began_ - self.paused_
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Record the error, if this is one of the epochs for it."""
+        epoch = len(net.history)
+        if epoch not in self.marks_:
+            return
+        stopped = time.perf_counter()
+        self.curve_.seconds.append(stopped - self.began_ - self.paused_)
+        self.curve_.epochs.append(epoch)
+        self.curve_.errors.append(squared_error(net.module_, self.X, self.scale))
+        print(
+            f"  epoch {epoch}/{self.n_epochs}, {self.curve_.seconds[-1]:.0f} s: "
+            f"{self.curve_.errors[-1]:.3f}",
+            flush=True,
+        )
+        self.paused_ += time.perf_counter() - stopped
+
+
+@torch.no_grad()
+def squared_error(module: torch.nn.Module, X: np.ndarray, scale: np.ndarray) -> float:
+    """Return the mean over images of the squared error summed over pixels, in float32."""
+    was_training = module.training
+    module.eval()
+    rows, factor = torch.from_numpy(X).float(), torch.from_numpy(scale).float()
+    total = 0.0
+    with torch.autocast("cpu", enabled=False):
+        for part in rows.split(_BLOCK):
+            total += float(((module(part) - part) * factor).square().sum())
+    module.train(was_training)
+    return total / len(X)
+
+
+class BFloat16Products(Callback):
+    """Let torch multiply matrices in bfloat16 while training.
+
+    Weights, sums and losses stay in float32. The cache of converted weights is off: it
+    would outlive the steps that change them.
+    """
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Start."""
+        self.autocast_ = torch.autocast("cpu", torch.bfloat16, cache_enabled=False)
+        self.autocast_.__enter__()
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Go back to float32."""
+        self.autocast_.__exit__(None, None, None)
+
+
+def fit_within(
+    estimator: AutoencoderTransformer,
+    X: np.ndarray,
+    X_test: np.ndarray,
+    budget: float,
+    bfloat16: bool,
+) -> TimedFit:
+    """Fit for as many epochs as a budget of time holds.
+
+    The learning rate's course needs the number of epochs beforehand. So a short fit is
+    timed first; that is not counted, as whoever repeats the fit knows the number.
+
+    Parameters
+    ----------
+    estimator : AutoencoderTransformer
+        What is fitted; its `max_epochs` and `callbacks` are replaced.
+    X, X_test : ndarray of shape (n_images, n_pixels)
+        What it is fitted to, and what the curve is recorded on.
+    budget : float
+        Seconds.
+    bfloat16 : bool
+        Multiply matrices in bfloat16 while training.
+    """
+    n_epochs, trial = epochs_within(estimator, X, budget, bfloat16)
+    recorder = ErrorRecorder((X_test - trial.mean_) / trial.scale_, trial.scale_, n_epochs)
+    products = [BFloat16Products()] if bfloat16 else []
+    model = clone(estimator).set_params(max_epochs=n_epochs, callbacks=[*products, recorder])
+    recorder.start()
+    model.fit(X)
+    seconds = recorder.seconds()
+    error = float(np.square(model.reconstruct(X_test) - X_test).sum(axis=1, dtype=float).mean())
+    return TimedFit(model, seconds, n_epochs, error, recorder.curve_)
+
+
+def epochs_within(
+    estimator: AutoencoderTransformer, X: np.ndarray, budget: float, bfloat16: bool
+) -> tuple[int, AutoencoderTransformer]:
+    """Return how many epochs a budget holds, and the fit of a few that tells."""
+    plain = clone(estimator).set_params(pretrain=None)
+    total, epoch, trial = _trial(plain, X, bfloat16)
+    once = max(0.0, total - _N_TIMED * epoch)  # the start at PCA, the density at the end
+    pretraining = 0.0
+    if estimator.pretrain:  # every layer alone, for its share of the epochs
+        n_layers = 1 + len(estimator.hidden_layer_sizes)
+        one_each, _, _ = _trial(estimator, X, bfloat16)
+        pretraining = max(0.0, one_each - total) / n_layers
+    n_epochs = max(1, int((budget * (1 - _RESERVE) - once) / (epoch + pretraining)))
+    print(
+        f"  {epoch:.2f} s an epoch, {pretraining:.2f} s of pretraining: {n_epochs} epochs in "
+        f"{budget / 60:g} minutes",
+        flush=True,
+    )
+    return n_epochs, trial
+
+
+def _trial(
+    estimator: AutoencoderTransformer, X: np.ndarray, bfloat16: bool
+) -> tuple[float, float, AutoencoderTransformer]:
+    """Fit for a few epochs; return its seconds, those of an epoch after the first, the fit."""
+    clock = EpochClock()
+    products = [BFloat16Products()] if bfloat16 else []
+    trial = clone(estimator).set_params(max_epochs=_N_TIMED, callbacks=[*products, clock])
+    began = time.perf_counter()
+    trial.fit(X)
+    return time.perf_counter() - began, float(np.mean(np.diff(clock.ends_))), trial
