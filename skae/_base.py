@@ -36,8 +36,7 @@ _FLOATS = (np.float64, np.float32)
 class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
     """Abstract base: `fit`, `transform` and their inverses around a module.
 
-    A subclass writes its own literal `__init__` with the shared parameters, and says what
-    is its own by the abstract methods below.
+    A subclass writes its own literal `__init__`, and the abstract methods below.
     """
 
     module_: EncoderDecoder
