@@ -15,13 +15,17 @@ from ._covariance import n_axes_for
 from ._environment import RandomStreams, resolve_device
 from ._parameters import coded_blueprint, network_blueprint, refuse
 from ._scaling import Scaling
-from ._training import CodePenalty, DenoisingObjective, Objective, PairObjective
+from ._training import (
+    WORTH_NATS,
+    CodePenalty,
+    DenoisingObjective,
+    Objective,
+    PairObjective,
+)
 from .modules import NoiseLevels
 
 _AUTO_SCALES = (0.02, 3.0)
 _AUTO_SHARES = (0.2, 0.2)
-# A gain of so many nats a column counts: as much as 6 % less error is worth.
-_WORTH_NATS = 0.03
 
 
 def noise_range(noise: str | Callable, noise_level: Any) -> tuple[float, float]:
@@ -114,7 +118,7 @@ def denoising_objective(
         penalty,
         estimator.trim_fraction,
         is_range,
-        _WORTH_NATS if is_range and "n_components" not in blueprint else None,
+        WORTH_NATS if is_range and "n_components" not in blueprint else None,
     )
 
 

@@ -47,8 +47,10 @@ def put_at_start(
         start_at_filter(module, covariance)
     else:
         if isinstance(module, RowDenoiser):  # for its score, which is of the rows given
-            rows_given = clean if corruption is not None else noisy
-            set_filter(module.filter, trimmed_covariance(rows_given, weight, share, generator))
+            given = covariance
+            if corruption is None:
+                given = trimmed_covariance(noisy, weight, share, generator)
+            set_filter(module.filter, given)
         if estimator.init == "pca" and not estimator.tied_weights:
             pairs = noisy, clean, covariance.weight
             if corruption is not None:

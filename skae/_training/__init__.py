@@ -5,12 +5,13 @@ from ._fit import Start, Trained, train, untrained
 from ._inference import TrainedModule
 from ._loop import Training, make_stream_net, run_block
 from ._net import AutoencoderNet
-from ._objective import CodePenalty, Objective, ReconstructionObjective
+from ._objective import WORTH_NATS, CodePenalty, Objective, ReconstructionObjective
 from ._pretraining import pretrain_layerwise
 from ._rows import Rows
 from ._variational import VariationalObjective
 
 __all__ = [
+    "WORTH_NATS",
     "AutoencoderNet",
     "CodePenalty",
     "DenoisingObjective",

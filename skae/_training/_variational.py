@@ -8,15 +8,14 @@ from torch import Tensor
 from .._scaling import Scaling
 from ..modules import EncoderDecoder, VariationalAutoencoder
 from ..modules._likelihoods import BernoulliLikelihood
-from ._objective import Objective
+from ._objective import WORTH_NATS, Objective
 
 # What held-out rows' codes are drawn with, at each epoch anew, so that epochs are compared
 # under the same noise.
 _HELD_OUT_SEED = 20140416
 
-# Nats a column: a gain of 0.03 is what 6 % less squared error are worth, see `Rule`. A mass
-# starts near no solution that would be worth keeping, so any sure gain counts.
-_WORTH, _WORTH_OF_MASS = 0.03, 0.0
+# A mass starts near no solution that would be worth keeping, so any sure gain counts.
+_WORTH_OF_MASS = 0.0
 
 
 class VariationalObjective(Objective):
@@ -54,7 +53,7 @@ class VariationalObjective(Objective):
         super().__init__(trim_fraction, generator)
         self.beta = beta
         self.kl_warmup = kl_warmup
-        self.worth = _WORTH if is_density else _WORTH_OF_MASS
+        self.worth = WORTH_NATS if is_density else _WORTH_OF_MASS
         self.scaling = scaling
         self.binarize = binarize
         self.done = 1.0  # of streams nobody knows the end: they have no warm-up

@@ -188,15 +188,14 @@ def fit_within(
     return TimedFit(model, seconds, n_epochs, error, recorder.curve_)
 
 
-def epochs_within(
-    estimator: AutoencoderTransformer, X: np.ndarray, budget: float, bfloat16: bool
-) -> tuple[int, AutoencoderTransformer]:
+def epochs_within(estimator: Any, X: np.ndarray, budget: float, bfloat16: bool) -> tuple[int, Any]:
     """Return how many epochs a budget holds, and the fit of a few that tells."""
-    plain = clone(estimator).set_params(pretrain=None)
+    pretrains = bool(getattr(estimator, "pretrain", None))  # not all estimators know how
+    plain = clone(estimator).set_params(pretrain=None) if pretrains else estimator
     total, epoch, trial = _trial(plain, X, bfloat16)
     once = max(0.0, total - _N_TIMED * epoch)  # the start at PCA, the density at the end
     pretraining = 0.0
-    if estimator.pretrain:  # every layer alone, for its share of the epochs
+    if pretrains:  # every layer alone, for its share of the epochs
         n_layers = 1 + len(estimator.hidden_layer_sizes)
         one_each, _, _ = _trial(estimator, X, bfloat16)
         pretraining = max(0.0, one_each - total) / n_layers
@@ -209,9 +208,7 @@ def epochs_within(
     return n_epochs, trial
 
 
-def _trial(
-    estimator: AutoencoderTransformer, X: np.ndarray, bfloat16: bool
-) -> tuple[float, float, AutoencoderTransformer]:
+def _trial(estimator: Any, X: np.ndarray, bfloat16: bool) -> tuple[float, float, Any]:
     """Fit for a few epochs; return its seconds, those of an epoch after the first, the fit."""
     clock = EpochClock()
     products = [BFloat16Products()] if bfloat16 else []

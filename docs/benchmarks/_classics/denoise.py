@@ -9,7 +9,7 @@ and the Wiener filter: the best linear guess, by the training images' mean and c
 
 import time
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -113,7 +113,7 @@ def fitted(train: np.ndarray, context: Context) -> tuple[DenoisingAutoencoder, f
     """Return the network, trained for as many epochs as the budget holds, and its seconds."""
     estimator = DenoisingAutoencoder(**PARAMETERS, device="cpu", random_state=context.seed)
     budget = context.budget(MINUTES)
-    n_epochs, _ = epochs_within(cast(Any, estimator), train, budget, bfloat16=True)
+    n_epochs, _ = epochs_within(estimator, train, budget, bfloat16=True)
     estimator.set_params(max_epochs=n_epochs, callbacks=[BFloat16Products()])
     began = time.perf_counter()
     estimator.fit(train)

@@ -19,16 +19,14 @@ from skae import VAETransformer
 
 from ._pictures import save_digits
 from ._row import Context, Picture, Result, Row
-from ._training import EpochClock
+from ._training import epochs_within
 from .deep import first_of_each
 
 SOURCE = "Burda, Grosse and Salakhutdinov 2016, table 1, VAE with k = 1, 3,280 epochs"
 BAR = 90.0
 MINUTES = 15.0
 N_DRAWS = 200
-N_TIMED = 4  # epochs that are timed to choose the number of epochs
 N_ELBO_DRAWS = 10  # an unbiased mean over 10,000 rows needs few
-RESERVE = 0.03  # share of the budget for epochs that take longer than those timed
 
 PARAMETERS: dict[str, Any] = {
     "n_components": 50,
@@ -103,25 +101,11 @@ def fitted(context: Context) -> tuple[VAETransformer, float]:
     """Return the network, trained for as many epochs as the budget holds, and its seconds."""
     train = context.mnist.train
     estimator = VAETransformer(**PARAMETERS, device="cpu", random_state=context.seed)
-    n_epochs = epochs_within(estimator, train, context.budget(MINUTES))
+    n_epochs, _ = epochs_within(estimator, train, context.budget(MINUTES), bfloat16=False)
     model = clone(estimator).set_params(max_epochs=n_epochs, verbose=1)
     began = time.perf_counter()
     model.fit(train)
     return model, time.perf_counter() - began
-
-
-def epochs_within(estimator: VAETransformer, X: np.ndarray, budget: float) -> int:
-    """Return how many epochs a budget of seconds holds, by a fit of a few."""
-    clock = EpochClock()
-    trial = clone(estimator).set_params(max_epochs=N_TIMED, callbacks=[clock])
-    began = time.perf_counter()
-    trial.fit(X)
-    total = time.perf_counter() - began
-    epoch = float(np.mean(np.diff(clock.ends_)))
-    once = max(0.0, total - N_TIMED * epoch)  # the start, and the codes' spread at the end
-    n_epochs = max(1, int((budget * (1 - RESERVE) - once) / epoch))
-    print(f"  {epoch:.2f} s an epoch: {n_epochs} in {budget / 60:g} minutes", flush=True)
-    return n_epochs
 
 
 def binarised(images: np.ndarray, seed: int) -> np.ndarray:
