@@ -204,9 +204,11 @@ def test_pairs_start_at_their_regression(normal):
 
 @pytest.mark.parametrize("noise", NOISES[1:])
 def test_other_noises_start_at_a_regression_that_undoes_them(digits, noise):
-    X = digits[:, digits.std(axis=0) > 0.1]
+    X = digits[:, digits.std(axis=0) > 1.0]  # the others are left to chance: a few rows have ink
     scale = X.std(axis=0)
-    linear = DenoisingAutoencoder(None, noise=noise, noise_level=0.4, hidden_layer_sizes=())
+    linear = DenoisingAutoencoder(
+        None, noise=noise, noise_level=0.4, hidden_layer_sizes=(), random_state=0
+    )
     plain = AutoencoderTransformer(X.shape[1], hidden_layer_sizes=()).fit(X)
     rng = np.random.default_rng(0)
     noisy = np.where(rng.uniform(size=X.shape) < 0.4, replaced(X, noise, rng), X)
