@@ -1,8 +1,15 @@
 """Autoencoders that drop into scikit-learn."""
 
+from ._anomaly import AEAnomalyDetector
 from ._autoencoder import AutoencoderTransformer
 from ._denoising import DenoisingAutoencoder
 from ._variational import VAETransformer
 
-__all__ = ["AutoencoderTransformer", "DenoisingAutoencoder", "VAETransformer", "__version__"]
+__all__ = [
+    "AEAnomalyDetector",
+    "AutoencoderTransformer",
+    "DenoisingAutoencoder",
+    "VAETransformer",
+    "__version__",
+]
 __version__ = "0.1.0.dev0"

@@ -1,33 +1,29 @@
 """The denoising autoencoder."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from ._base import BaseAutoencoder
 from ._building import build_denoiser
 from ._denoising_parts import (
-    checked_level,
     denoiser_blueprint,
     denoising_objective,
     joined_with_target,
 )
 from ._denoising_start import put_at_start
-from ._density import block_length
 from ._environment import RandomStreams
-from ._immse import calibrated, denoiser_log_density, fit_beside, knows_density, rows_per_block
-from ._moments import code_log_density, fitted_code_score
 from ._parameters import NOISE_CONSTRAINTS, SHARED_CONSTRAINTS
+from ._restoring import RestoringAutoencoder
 from ._scaling import Scaling
-from ._training import Objective, Rows, Trained, TrainedModule, Training
-from .modules import Denoiser, EncoderDecoder, RowDenoiser
+from ._training import Objective, Rows, Training
+from .modules import Denoiser
 
 
-class DenoisingAutoencoder(BaseAutoencoder):
+class DenoisingAutoencoder(RestoringAutoencoder):
     """An autoencoder that learns to undo noise, and by it the density of the rows.
 
     In training, rows are made noisy, and the network is to give back the clean ones
@@ -201,9 +197,6 @@ default="gaussian"
         "n_components": [*SHARED_CONSTRAINTS["n_components"], None],
         **NOISE_CONSTRAINTS,
     }
-    module_: Denoiser
-    _code_score: dict[str, Any]
-    _calibration: dict[str, Any]
 
     def __init__(
         self,
@@ -270,26 +263,6 @@ default="gaussian"
         self.random_state = random_state
         self.verbose = verbose
 
-    @property
-    def components_(self) -> np.ndarray:
-        """Weights of the encoder's linear path."""
-        weights = self.module_.linear_weights
-        if weights is None:
-            raise AttributeError('components_ is the linear path\'s, and init="random" has none')
-        return weights.detach().cpu().numpy()
-
-    @property
-    def noise_levels_(self) -> tuple[float, float]:
-        """The range of noise that training drew from."""
-        levels = self.module_.levels
-        return self._level_unit * float(levels.low), self._level_unit * float(levels.high)
-
-    @property
-    def _level_unit(self) -> float:
-        """A level of one, in the units of `noise_level`."""
-        in_table_units = self.module_.is_gaussian and not self.standardize
-        return float(self.scale_[0]) if in_table_units else 1.0
-
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn to undo noise, one's own or that of pairs.
 
@@ -315,33 +288,6 @@ default="gaussian"
             parameter is out of its bounds.
         """
         return super().fit(X, y, sample_weight)
-
-    def denoise(self, X: ArrayLike, noise_level: float | None = None) -> np.ndarray:
-        """Return the clean rows behind noisy ones.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Noisy rows.
-        noise_level : float, default=None
-            Their noise, for a network that was told it in training, in the units of the
-            parameter of that name. None takes, for Gaussian noise, for each row the level
-            at which it is likeliest under the linear path, and for others the geometric
-            mean of the range.
-
-        Returns
-        -------
-        X_denoised : ndarray of shape (n_samples, n_features)
-            The rows, in the units of the table.
-        """
-        rows = self._checked(X)
-        level = checked_level(self.module_.levels, noise_level, self._level_unit)
-
-        def denoised(module: EncoderDecoder, part: Tensor) -> Tensor:
-            denoiser = cast(Denoiser, module)
-            return denoiser.denoise(part, denoiser.assumed_level(part, level))
-
-        return self._scaling.inverse(self._trained.apply(denoised, rows, self._scaled))
 
     def _blueprint(self, n_features: int, has_target: bool) -> dict[str, Any]:
         return denoiser_blueprint(self, n_features, has_target)
@@ -369,30 +315,3 @@ default="gaussian"
         module = self._build(blueprint, streams.seed())
         put_at_start(module, self, rows, training, streams)
         return module
-
-    def _fit_density(
-        self, module: TrainedModule, rows: Rows, trained: Trained | None, go_on: bool
-    ) -> None:
-        own = Rows(rows.X[:, : self.n_features_in_], rows.weight)
-        if knows_density(module.module):
-            fit_beside(module, own, self.trim_fraction)
-            unseen = trained.valid if trained is not None and trained.valid is not None else own
-            self._calibration = calibrated(module, unseen, self.trim_fraction, self.n_draws)
-            return
-        if isinstance(module.module, RowDenoiser):  # no code, and no density but a Gaussian
-            return
-        known = self._code_score if go_on else None
-        self._code_score = fitted_code_score(known, own, module, self.trim_fraction, None)
-        self.noise_variance_ = self._code_score["variance"]
-
-    def _log_density(self, module: EncoderDecoder, rows: Tensor) -> Tensor:
-        if knows_density(module):
-            return denoiser_log_density(cast(Denoiser, module), rows, self._calibration)
-        if isinstance(module, RowDenoiser):
-            return module.filter.log_density(rows)
-        return code_log_density(self._code_score, module, rows)
-
-    def _rows_at_a_time(self) -> int:
-        if knows_density(self.module_) or self.n_components is None:
-            return rows_per_block(self.n_features_in_, self.n_draws)
-        return block_length(self.n_features_in_, self.n_components_)

@@ -16,9 +16,12 @@ from ._training import Rows, TrainedModule
 from .modules import CodeDenoiser, Denoiser, EncoderDecoder
 
 N_LEVELS = 32
+# Levels at which rows' errors are told apart, see `errors_by_level`.
+N_ERROR_LEVELS = 16
 _SEED = 19480701
 _BESIDE_ROWS = 20_000
 _OWN_PAIRS = 4
+_CALIBRATION_ROWS = 512
 # Cells of a block's largest array (rows x draws x columns).
 _BLOCK_CELLS = 2**21
 
@@ -110,6 +113,30 @@ def denoiser_log_density(module: Denoiser, rows: Tensor, calibration: dict[str, 
     return result
 
 
+def errors_by_level(module: Denoiser, rows: Tensor, n_draws: int) -> Tensor:
+    """Return the squared error (n_rows, N_ERROR_LEVELS) to be expected of each row.
+
+    The filter's is known exactly; draws, common to all rows, are taken of what the
+    denoiser's is more or less. Levels are in equal ratios over the range of training.
+
+    Parameters
+    ----------
+    module : Denoiser
+        The denoiser.
+    rows : Tensor of shape (n_rows, n_features)
+        The rows, without noise.
+    n_draws : int
+        Draws of noise at each level.
+    """
+    noise = common_noise(n_draws, rows.shape[1]).to(rows)
+    errors = []
+    for number, level in enumerate(module.levels.grid(N_ERROR_LEVELS).tolist()):
+        column = torch.full_like(rows[:, :1], level)
+        agreement, size = _compared(module, rows, level, noise[number])
+        errors.append(module.filter.error(rows, column) + size - 2 * agreement)
+    return torch.stack(errors, dim=1)
+
+
 def calibrated(
     trained: TrainedModule, rows: Rows, trim_fraction: float, n_draws: int
 ) -> dict[str, Any]:
@@ -132,7 +159,7 @@ def calibrated(
         Draws of noise at each level.
     """
     module = cast(Denoiser, trained.module)
-    n_rows = min(len(rows), rows_per_block(module.filter.n_features, 2 * _OWN_PAIRS))
+    n_rows = min(len(rows), _CALIBRATION_ROWS)
     places = np.linspace(0, len(rows) - 1, n_rows).astype(int)
     some = rows.take(places)
     X = some.X.to(next(module.buffers()))

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ._corruption import NOISES
 from ._environment import resolve_device
@@ -79,6 +79,14 @@ NOISE_CONSTRAINTS: dict[str, list[Any]] = {
     "noise": [StrOptions(set(NOISES)), callable],
     "noise_level": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither"), tuple, list],
     "n_draws": [Interval(Integral, 1, None, closed="left")],
+}
+
+DETECTOR_CONSTRAINTS: dict[str, list[Any]] = {
+    "estimator": [HasMethods(["fit", "score_samples"]), None],
+    "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+    "alpha": [Interval(Real, 0, 1, closed="neither")],
+    "calibration_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
+    "random_state": ["random_state"],
 }
 
 

@@ -6,7 +6,12 @@ from sklearn import config_context
 from sklearn.utils import estimator_checks as checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
+from skae import (
+    AEAnomalyDetector,
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAETransformer,
+)
 
 # Short trainings: the checks ask what an estimator does, not how well.
 SETTINGS = [
@@ -32,6 +37,10 @@ SETTINGS = [
     VAETransformer(hidden_layer_sizes=(8,), max_epochs=3, prior="mixture", noise_per_column=True),
     VAETransformer(hidden_layer_sizes=(8,), max_epochs=3, prior="vamp", trim_fraction=0.1),
     VAETransformer(hidden_layer_sizes=(8,), max_epochs=3, init="random", standardize=False),
+    AEAnomalyDetector(),
+    AEAnomalyDetector(contamination=0.1, alpha=0.2),
+    AEAnomalyDetector(AutoencoderTransformer(hidden_layer_sizes=(8,), max_epochs=3)),
+    AEAnomalyDetector(VAETransformer(1, hidden_layer_sizes=()), calibration_fraction=0.3),
 ]
 
 
@@ -66,6 +75,20 @@ FURTHER = [
 def test_further_checks(estimator_class, check):
     estimator = estimator_class(hidden_layer_sizes=(8,), max_epochs=3)
     check(type(estimator).__name__, estimator)
+
+
+# What of the above is not asked of transformers alone.
+OF_DETECTORS = [
+    checks.check_dataframe_column_names_consistency,
+    checks.check_param_validation,
+    checks.check_inplace_ensure_writeable,
+]
+
+
+@pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
+@pytest.mark.parametrize("check", OF_DETECTORS, ids=lambda check: check.__name__)
+def test_further_checks_of_detectors(check):
+    check("AEAnomalyDetector", AEAnomalyDetector())
 
 
 def test_metadata_routing_asks_for_sample_weight():

@@ -28,6 +28,7 @@ OF_TENSORS = {
     "decode",
     "denoise",
     "encode",
+    "error",
     "expected_error",
     "extra_repr",
     "forward",

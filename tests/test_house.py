@@ -15,12 +15,15 @@ FILES = sorted(ROOT.rglob("*.py"))
 # A file may import what stands in a row above its own, and its own package.
 LAYERS = [
     {"_environment", "_losses", "modules"},
-    {"_corruption", "_density", "_evidence", "_mixture", "_pca", "_scaling", "_table"},
+    {"_conformal", "_corruption", "_density", "_evidence", "_mixture", "_pca", "_repair"}
+    | {"_scaling", "_surprise", "_table"},
     {"_building", "_covariance", "_linear_gaussian", "_storage", "_training"},
     {"_code_spread", "_denoising_start", "_factor_analysis", "_moments", "_parameters"},
     {"_base", "_denoising_parts", "_immse", "_variational_start"},
-    {"_autoencoder", "_denoising", "_generative"},
-    {"_variational"},
+    {"_autoencoder", "_generative", "_restoring"},
+    {"_denoising", "_variational"},
+    {"_anomaly_parts"},
+    {"_anomaly"},
     {"inspection"},
     {"__init__"},
     {"_command"},

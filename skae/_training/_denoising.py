@@ -57,13 +57,18 @@ class DenoisingObjective(Objective):
     def row_losses(self, module: EncoderDecoder, input: Tensor, weight: Tensor | None) -> Tensor:
         """Return each row's loss, over one draw of noise in training and several outside."""
         if module.training:
-            return self._losses(cast(Denoiser, module), input, weight, self.generator)
+            return self._losses(cast(Denoiser, module), input, weight, self.generator)[0]
         again = torch.Generator(input.device).manual_seed(_HELD_OUT_SEED)
         losses = [
-            self._losses(cast(Denoiser, module), input, weight, again)
+            self._losses(cast(Denoiser, module), input, weight, again)[0]
             for _ in range(_HELD_OUT_DRAWS)
         ]
         return torch.stack(losses).mean(dim=0)
+
+    def loss(self, module: EncoderDecoder, input: Tensor, weight: Tensor | None) -> Tensor:
+        """Return the loss of a batch, over one draw of noise."""
+        losses, strangeness = self._losses(cast(Denoiser, module), input, weight, self.generator)
+        return self.reduce(losses, weight, strangeness)
 
     def _losses(
         self,
@@ -71,18 +76,22 @@ class DenoisingObjective(Objective):
         clean: Tensor,
         weight: Tensor | None,
         generator: torch.Generator | None,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
+        """Return rows' losses, and by what they are to be trimmed."""
         noisy, level = self.corruption.draw(clean, generator)
         if not self.is_gaussian_range:
             errors, penalty = _errors(module, noisy, level, clean, self.penalty, weight)
-            return (errors + penalty) / clean.shape[1]
+            losses = (errors + penalty) / clean.shape[1]
+            return losses, losses
         both = torch.cat([noisy, 2 * clean - noisy])
         twice = None if weight is None else weight.repeat(2)
         errors, penalty = _errors(
             module, both, level.repeat(2, 1), clean.repeat(2, 1), self.penalty, twice
         )
+        both_errors = errors.detach().reshape(2, -1).mean(dim=0)
+        strangeness = both_errors / module.filter.expected_error(level).squeeze(1)
         errors = errors * module.loss_weight(level).squeeze(1).repeat(2)
-        return (errors + penalty).reshape(2, -1).mean(dim=0) / clean.shape[1]
+        return (errors + penalty).reshape(2, -1).mean(dim=0) / clean.shape[1], strangeness
 
 
 class PairObjective(Objective):

@@ -63,10 +63,13 @@ class Objective(nn.Module, ABC):
     def advance(self, done: float) -> None:
         """Take notice of the share of training that is done; some objectives change with it."""
 
-    def reduce(self, losses: Tensor, weight: Tensor | None) -> Tensor:
-        """Return the weighted mean over the rows that are not trimmed."""
+    def reduce(self, losses: Tensor, weight: Tensor | None, by: Tensor | None = None) -> Tensor:
+        """Return the weighted mean over the rows that are not trimmed: the largest in `by`.
+
+        By default that is the loss itself.
+        """
         if self.trim_fraction > 0:
-            weight = trimmed_weight(losses, weight, self.trim_fraction)
+            weight = trimmed_weight(losses if by is None else by, weight, self.trim_fraction)
         return weighted_mean(losses, weight)
 
 

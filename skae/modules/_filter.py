@@ -65,6 +65,19 @@ class WienerFilter(nn.Module):
         dropped = self.variances[n_kept:].sum() + self.n_left * self.remainder
         return errors[:, :n_kept].sum(1, keepdim=True) + dropped
 
+    def error(self, clean: Tensor, level: Tensor) -> Tensor:
+        """Return the squared error (n_rows,) that is to be expected of each row at a level.
+
+        A mean over the noise, with the row fixed, and summed over columns.
+        """
+        centred = clean - self.mean
+        scores = (centred @ self.axes.T).square()
+        along, across = self._kept(level)
+        left = (centred.square().sum(1) - scores.sum(1)).clamp_min(0)
+        bias = (scores * (1 - along).square()).sum(1) + left * (1 - across).square().squeeze(1)
+        noise = along.square().sum(1) + self.n_left * across.square().squeeze(1)
+        return bias + noise * level.square().squeeze(1)
+
     def log_density(self, input: Tensor, level: Tensor | float = 0.0) -> Tensor:
         """Return the log-density of each row under `N(m, C + s^2 I)`, in nats."""
         centred = input - self.mean

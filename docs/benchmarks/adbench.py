@@ -1,0 +1,140 @@
+"""Anomalies found in ADBench's tables: skae's detector beside PyOD's and scikit-learn's.
+
+    python docs/benchmarks/adbench.py FOLDER [--only TABLE ...] [--methods NAME ...]
+
+FOLDER has tables as npz files with the arrays `X` and `y`, 1 where a row is an anomaly. They
+are ADBench's (Han et al., 2022, NeurIPS Datasets and Benchmarks,
+https://github.com/Minqi824/ADBench). A table of more than `--rows` rows is sampled to that,
+by the seed, with the same share of anomalies. There are two settings:
+
+- contaminated: all rows are standardised, fitted and scored;
+- clean: half of the normal rows, drawn by the seed, are fitted, and the others are scored
+  with all anomalies, standardised by the rows fitted. Copies of a normal row all go to the
+  same side.
+
+All methods, listed in `_adbench/_methods.py`, have their own defaults, the seed apart. AUROC
+and average precision are of their scores, anomalies being the positives. Times are those of
+`fit` and of scoring; fits of PyOD and of LocalOutlierFactor score their own rows, which the
+contaminated setting then has for nothing. Everything runs on `--threads` threads (default 1),
+each method once on a small table first.
+
+A method that raises counts with an AUROC of 0.5 and an average precision of the anomalies'
+share, and is named on the page. Scores that aren't finite are put right by
+`numpy.nan_to_num`, and counted.
+
+Cells are kept in `adbench.json` as they are finished: a further run does what is missing,
+with `--again` those methods anew, on all tables. The page `adbench.md` and two pictures are
+of the seeds asked for and of all methods with cells there, on the tables for which every one
+of these methods has all seeds.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from _adbench._data import SETTINGS, find_tables, load, task
+from _adbench._measure import Cell, measure, warm_up
+from _adbench._methods import METHODS, left_out
+from _adbench._page import page
+from _adbench._pictures import save_pictures
+from _adbench._store import Store
+from _adbench._summary import average, bar_lines, summarise
+from _report import RESULTS, announce, is_installed, limit_threads, surroundings, write_results
+
+
+def main() -> None:
+    """Run the benchmark from the command line."""
+    options = parse()
+    files = find_tables(options.folder, options.only)
+    methods = choose(options.methods)
+    store = Store(options.out, options.rows)
+    store.forget(options.again)
+    limit_threads(options.threads)
+    warm_up(methods)
+    limit_threads(options.threads)  # of what the methods have loaded, too
+    where = surroundings(["pyod"] if is_installed("pyod") else [])
+    announce(where)
+    print(f"seeds {options.seeds}, at most {options.rows} rows a table", flush=True)
+    for number, (name, path) in enumerate(files.items(), 1):
+        run_table(store, f"[{number}/{len(files)}] {name}", path, methods, options.seeds, where)
+    report(store, options.seeds, where, options.out)
+
+
+def parse() -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = {"nargs": "+", "choices": list(METHODS), "metavar": "NAME"}
+    parser.add_argument("folder", type=Path, help="where the tables are: npz files with X and y")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--rows", type=int, default=10_000, help="sample larger tables to this")
+    parser.add_argument("--threads", type=int, default=1, help="for all methods alike")
+    parser.add_argument("--only", nargs="+", metavar="TABLE", help="run these tables alone")
+    parser.add_argument("--methods", **names, help="run these methods alone")
+    parser.add_argument("--again", default=[], **names, help="drop these methods' cells first")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where results are written")
+    return parser.parse_args()
+
+
+def choose(wanted: list[str] | None) -> list[str]:
+    """Return the methods to run, and say which can't be."""
+    missing = left_out()
+    if named := [name for name in wanted or () if name in missing]:
+        raise SystemExit(f"can't run {named}: {missing[named[0]]}")
+    for name, reason in missing.items() if wanted is None else ():
+        print(f"without {name}: {reason}", flush=True)
+    return [name for name in METHODS if name not in missing and name in (wanted or METHODS)]
+
+
+def run_table(
+    store: Store, title: str, path: Path, methods: list[str], seeds: list[int], where: dict
+) -> None:
+    """Run what is missing of a table, all methods right after each other."""
+    name = path.stem
+    X, y = load(path)
+    store.record["tables"][name] = {
+        "rows": len(X),
+        "columns": X.shape[1],
+        "share": round(float(y.mean()), 5),
+    }
+    for seed in seeds:
+        for setting in SETTINGS:
+            missing = [m for m in methods if not store.has(setting, name, m, seed)]
+            if not missing:
+                continue
+            began = time.perf_counter()
+            given = task(X, y, setting, seed, store.record["settings"]["rows"])
+            cells = {method: measure(method, given, seed) for method in missing}
+            for method, cell in cells.items():
+                store.put(setting, name, method, seed, cell)
+            store.sign(missing, where)
+            store.save()
+            seconds = time.perf_counter() - began
+            print(f"{title} {setting} {seed}: {progress(cells)}; {seconds:.0f} s", flush=True)
+
+
+def progress(cells: dict[str, Cell]) -> str:
+    """Return AUROCs in one line."""
+    return ", ".join(
+        f"{name} {cell.auroc:.3f}" + (" (raised)" if cell.error else "")
+        for name, cell in cells.items()
+    )
+
+
+def report(store: Store, seeds: list[int], where: dict[str, Any], out: Path) -> None:
+    """Write the results, the page and the pictures of all cells there are."""
+    record = store.record
+    record["settings"]["seeds"] = seeds
+    means = average(record, list(METHODS))
+    if not means.tables:
+        raise SystemExit("no table has cells of all methods and seeds yet: no page is written")
+    summary = summarise(means)
+    print("\n" + "\n".join(bar_lines(summary)), flush=True)
+    save_pictures(means, summary, out / "pictures")
+    write_results(out, "adbench", {**record, "summary": summary}, page(record, means, summary))
+
+
+if __name__ == "__main__":
+    main()
