@@ -12,11 +12,11 @@ from ._immse import knows_density
 from ._surprise import Surprise
 from ._table import distinct_rows
 
-# How the default is trained, chosen over many tables: see docs/anomalies.md.
+# How the default is trained, chosen over many tables, see docs/benchmarks/adbench.py.
 _BATCH, _STEPS, _MOST_STEPS = 128, 10, 1500
 
 # Rows whose errors are remembered, and rows whose errors are held at a time.
-_KNOWN_ROWS = 2_000
+_KNOWN_ROWS = 1_000
 _BLOCK_ROWS = 65_536
 
 

@@ -21,7 +21,7 @@ N_ERROR_LEVELS = 16
 _SEED = 19480701
 _BESIDE_ROWS = 20_000
 _OWN_PAIRS = 4
-_CALIBRATION_ROWS = 512
+_CALIBRATION_ROWS = 256
 # Cells of a block's largest array (rows x draws x columns).
 _BLOCK_CELLS = 2**21
 

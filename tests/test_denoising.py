@@ -498,3 +498,21 @@ def test_the_net_can_be_copied(curve):
     again = copy.deepcopy(net)
     assert again.criterion_.generator is None
     assert pickle.loads(pickle.dumps(net)).criterion_.corruption == net.criterion_.corruption
+
+
+def test_rows_are_trimmed_by_errors_relative_to_their_level():
+    """A loss alone is large for whoever drew a low level; strange rows are strange at all."""
+    rng = np.random.default_rng(0)
+    rows = np.vstack([rng.normal(size=(180, 2)), rng.normal(size=(20, 2)) + 8])
+    ours = DenoisingAutoencoder(None, hidden_layer_sizes=(), trim_fraction=0.1).fit(rows)
+    objective = ours.net_.criterion
+    objective.generator = torch.Generator().manual_seed(0)
+    scaled = torch.from_numpy((rows - ours.mean_) / ours.scale_).float()
+    is_far = np.arange(200) >= 180
+    found = {"loss": [], "strangeness": []}
+    for _ in range(50):
+        losses, strangeness = objective._losses(ours.module_, scaled, None, objective.generator)
+        for name, values in (("loss", losses), ("strangeness", strangeness)):
+            found[name].append(is_far[values.detach().numpy().argsort()[-20:]].mean())
+    assert np.mean(found["strangeness"]) > 0.5
+    assert np.mean(found["strangeness"]) > np.mean(found["loss"]) + 0.03

@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from skae._immse import N_LEVELS, calibrated, common_noise, denoiser_log_density
+from skae._immse import (
+    N_ERROR_LEVELS,
+    N_LEVELS,
+    calibrated,
+    common_noise,
+    denoiser_log_density,
+    errors_by_level,
+)
 from skae._training import Rows, TrainedModule
 from skae.modules import Denoiser, NoiseLevels, WienerFilter
 
@@ -169,3 +176,42 @@ def test_a_filter_of_few_axes_has_one_variance_across_them():
     torch.testing.assert_close(filter(rows, level), full(rows, level))
     torch.testing.assert_close(filter.log_density(rows, 0.5), full.log_density(rows, 0.5))
     torch.testing.assert_close(filter.expected_error(level), full.expected_error(level))
+
+
+def test_errors_by_level_are_those_of_many_draws(mixture):
+    """Sixteen antithetic draws against four thousand of each row's own."""
+    module, rows = mixture.module, mixture.rows[:40]
+    found = errors_by_level(module, rows, 64)
+    generator = torch.Generator().manual_seed(0)
+    levels = module.levels.grid(N_ERROR_LEVELS)
+    assert found.shape == (len(rows), N_ERROR_LEVELS)
+    for number in (0, 5, 10, 15):
+        level = float(levels[number])
+        noise = torch.randn(4000, *rows.shape, generator=generator, dtype=rows.dtype)
+        noisy = rows + level * noise
+        column = torch.full_like(noisy[0, :, :1], level)
+        errors = torch.stack(
+            [(module.denoise(part, column) - rows).square().sum(1) for part in noisy]
+        )
+        spread = errors.std(0) / 8  # of a mean over 64 draws
+        assert ((found[:, number] - errors.mean(0)).abs() < 4 * spread + 1e-9).all()
+
+
+def test_a_filters_errors_by_level_are_exact(mixture):
+    """Without a nonlinear part there is nothing left to draw."""
+
+    class Linear(MixtureDenoiser):
+        def encode(self, input, level=None):
+            return self.filter(input, self.levels.of(input, level))
+
+    module = Linear(mixture.module.centres).double()
+    rows = mixture.rows[:10]
+    found = errors_by_level(module, rows, 2)
+    for number, level in enumerate(module.levels.grid(N_ERROR_LEVELS)):
+        gain = module.filter.variances / (module.filter.variances + level**2)
+        scores = (rows - module.filter.mean) @ module.filter.axes.T
+        expected = ((1 - gain) ** 2 * scores**2 + gain**2 * level**2).sum(1)
+        torch.testing.assert_close(found[:, number], expected)
+        mean = module.filter.expected_error(level.reshape(1, 1)).item()
+        whole = (((1 - gain) ** 2 * module.filter.variances) + gain**2 * level**2).sum()
+        assert mean == pytest.approx(float(whole))
