@@ -13,7 +13,7 @@ from ._surprise import Surprise
 from ._table import distinct_rows
 
 # How the default is trained, chosen over many tables, see docs/benchmarks/adbench.py.
-_BATCH, _STEPS, _MOST_STEPS = 128, 10, 1500
+_BATCH, _STEPS, _MOST_STEPS = 128, 12, 1500
 
 # Rows whose errors are remembered, and rows whose errors are held at a time.
 _KNOWN_ROWS = 1_000
@@ -30,8 +30,8 @@ def default_estimator(n_rows: int) -> DenoisingAutoencoder:
     n_steps = min(_STEPS * math.sqrt(n_rows), _MOST_STEPS)
     return DenoisingAutoencoder(
         None,
-        noise_level=(0.1, 3.0),
-        n_draws=4,
+        noise_level=(0.1, 5.0),
+        n_draws=2,
         max_epochs=math.ceil(n_steps / n_batches),
         lr=0.008,
         batch_size=_BATCH,

@@ -17,13 +17,13 @@ from .modules import CodeDenoiser, Denoiser, EncoderDecoder
 
 N_LEVELS = 32
 # Levels at which rows' errors are told apart, see `errors_by_level`.
-N_ERROR_LEVELS = 16
+N_ERROR_LEVELS = 12
 _SEED = 19480701
 _BESIDE_ROWS = 20_000
 _OWN_PAIRS = 4
 _CALIBRATION_ROWS = 256
 # Cells of a block's largest array (rows x draws x columns).
-_BLOCK_CELLS = 2**21
+_BLOCK_CELLS = 2**19
 
 
 def rows_per_block(n_features: int, n_draws: int) -> int:

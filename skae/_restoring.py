@@ -97,7 +97,7 @@ class RestoringAutoencoder(BaseAutoencoder, ABC):
 
         Returns
         -------
-        errors : ndarray of shape (n_samples, 16)
+        errors : ndarray of shape (n_samples, 12)
             The squared error to be expected, summed over scaled columns, at levels in equal
             ratios from the lowest to the highest of `noise_levels_`.
         """

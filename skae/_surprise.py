@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # Beyond this quantile of the known errors their tail is taken to be exponential.
-_TAIL = 0.95
+_TAIL = 0.98
 _SMALLEST = 1e-12
 
 
@@ -41,7 +41,7 @@ class Surprise:
         total = weight.sum()
         tail = _quantile(sorted_errors, below[1:], _TAIL * total)
         middle = _quantile(sorted_errors, below[1:], 0.5 * total)
-        # An exponential tail through both: half of the rows lie beyond one, 5 % beyond the other.
+        # An exponential tail through both: half of the rows lie beyond one, 2 % beyond the other.
         scale = (tail - middle) / np.log(0.5 / (1 - _TAIL))
         floor = _SMALLEST * np.maximum(np.abs(tail), 1.0)
         return cls(sorted_errors, (total + 1 - below) / (total + 1), tail, np.maximum(scale, floor))

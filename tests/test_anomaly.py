@@ -1,7 +1,5 @@
 """AEAnomalyDetector: thresholds that hold, and reasons that name the fault."""
 
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -283,14 +281,6 @@ def test_in_a_pipeline_and_a_search():
     ).fit(X, y)
     assert search.best_params_["aeanomalydetector__estimator__hidden_layer_sizes"] == (64, 64)
     assert search.best_score_ > 0.7
-
-
-def test_comes_back_from_a_pickle(fitted):
-    back = pickle.loads(pickle.dumps(fitted))
-    X = ring(20, 7)
-    np.testing.assert_array_equal(back.score_samples(X), fitted.score_samples(X))
-    np.testing.assert_array_equal(back.p_values(X), fitted.p_values(X))
-    pd.testing.assert_frame_equal(back.explain(X[:2]), fitted.explain(X[:2]))
 
 
 def test_names_of_columns():

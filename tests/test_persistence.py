@@ -7,12 +7,18 @@ import pickle
 import cloudpickle
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 import torch
 from sklearn.base import clone
 
-from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
+from skae import (
+    AEAnomalyDetector,
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAETransformer,
+)
 
 
 def through_joblib(model):
@@ -25,7 +31,9 @@ def through_joblib(model):
 def through_skops(model):
     stored = skops.io.dumps(model)
     untrusted = skops.io.get_untrusted_types(data=stored)
-    assert untrusted == [f"{type(model).__module__}.{type(model).__name__}"]
+    assert all(name.startswith("skae.") for name in untrusted)
+    if not isinstance(model, AEAnomalyDetector):  # which has another estimator within
+        assert untrusted == [f"{type(model).__module__}.{type(model).__name__}"]
     return skops.io.loads(stored, trusted=untrusted)
 
 
@@ -69,6 +77,16 @@ def test_comes_back_the_same(wine, way, model):
     assert back.loss_curve_ == model.loss_curve_
     assert back.validation_scores_ == model.validation_scores_
     assert repr(back.get_params()) == repr(model.get_params())
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("estimator", [None, VAETransformer(2, max_epochs=2)], ids=repr)
+def test_a_detector_comes_back_the_same(wine, way, estimator):
+    detector = AEAnomalyDetector(estimator, random_state=0).fit(wine)
+    back = WAYS[way](detector)
+    np.testing.assert_array_equal(back.score_samples(wine), detector.score_samples(wine))
+    np.testing.assert_array_equal(back.p_values(wine), detector.p_values(wine))
+    pd.testing.assert_frame_equal(back.explain(wine[:1]), detector.explain(wine[:1]))
 
 
 @pytest.mark.parametrize("way", WAYS)
