@@ -10,8 +10,8 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._anomaly_parts import (
+    check_takes_weights,
     default_estimator,
-    distinct_rows_for,
     score_of,
     seeded,
     tails_of,
@@ -26,7 +26,7 @@ from ._environment import RandomStreams
 from ._parameters import DETECTOR_CONSTRAINTS, validates_parameters
 from ._repair import candidates_of, repaired
 from ._surprise import Surprise
-from ._table import check_sample_weight
+from ._table import check_sample_weight, each_as_often
 
 _FLOATS = (np.float64, np.float32)
 # The share of the rows kept apart that score lower than a row that needs no repair.
@@ -159,16 +159,18 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If values are missing or infinite, there are fewer than two distinct rows, or
-            the estimator takes no weights but some are given.
+            If values are missing or infinite, fewer than two rows have a positive weight,
+            or the estimator takes no weights but some are given.
         """
         table = validate_data(self, X, dtype=_FLOATS, ensure_min_samples=2)
         streams = RandomStreams(self.random_state)
         weight = check_sample_weight(sample_weight, len(table))
-        rows, weight = distinct_rows_for(self.estimator, table, weight)
-        if len(rows) < 2:
-            raise ValueError(f"X has {len(rows)} distinct row, expected two or more")
         own = self.estimator
+        if weight is not None:
+            check_takes_weights(own)
+        rows, weight = each_as_often(table, weight)
+        if len(rows) < 2:
+            raise ValueError(f"X has {len(rows)} row of positive weight, expected two or more")
         estimator = default_estimator(len(rows)) if own is None else clone(own)
         seeded(estimator, streams)
         order = streams.numpy_generator().permutation(len(rows))
@@ -274,7 +276,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         """Return which rows of a batch are anomalies, with few false ones among them.
 
         The procedure of Benjamini and Hochberg (1995) on `p_values`, for which it controls
-        the rate [1]_. It needs p-values as small as the rate times the share of anomalies:
+        the rate. It needs p-values as small as the rate times the share of anomalies:
         with few rows kept apart it finds none.
 
         Parameters

@@ -10,7 +10,6 @@ from ._denoising import DenoisingAutoencoder
 from ._environment import RandomStreams
 from ._immse import knows_density
 from ._surprise import Surprise
-from ._table import distinct_rows
 
 # How the default is trained, chosen over many tables, see docs/benchmarks/adbench.py.
 _BATCH, _STEPS, _MOST_STEPS = 128, 12, 1500
@@ -46,17 +45,12 @@ def seeded(estimator: Any, streams: RandomStreams) -> None:
         estimator.set_params(random_state=streams.seed())
 
 
-def distinct_rows_for(
-    estimator: Any, table: np.ndarray, weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return each row once, with its weight, if the estimator (None: the default) takes weights."""
-    if estimator is None or has_fit_parameter(estimator, "sample_weight"):
-        return distinct_rows(table, weight)
-    if weight is not None:
+def check_takes_weights(estimator: Any) -> None:
+    """Raise if an estimator takes no weights; None stands for the default one."""
+    if estimator is not None and not has_fit_parameter(estimator, "sample_weight"):
         raise ValueError(
             f"sample_weight was got, expected None: fit of {type(estimator).__name__} takes none"
         )
-    return table, None
 
 
 def tails_of(estimator: Any, rows: np.ndarray, weight: np.ndarray | None) -> Surprise | None:

@@ -6,6 +6,8 @@ Romano and Sesia 2023, "Testing for outliers with conformal p-values", Annals of
 51).
 """
 
+import math
+
 import numpy as np
 
 
@@ -17,8 +19,8 @@ def n_kept_apart(n_rows: int, fraction: float | str, alpha: float) -> int:
     """
     if not isinstance(fraction, str):
         return min(max(1, round(fraction * n_rows)), n_rows - 1)
-    wanted = max(n_rows / 10, 1 / alpha - 1)
-    return max(1, round(min(wanted, n_rows / 5)))
+    wanted = max(round(n_rows / 10), math.ceil(1 / alpha - 1 - 1e-9))
+    return max(1, min(wanted, round(n_rows / 5)))
 
 
 def conformal_p_values(

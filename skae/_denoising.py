@@ -102,8 +102,9 @@ default="gaussian"
     tol : float, default=1e-4
         A loss counts as lower if it is by this share of the lowest so far.
     trim_fraction : float, default=0.0
-        Share of the rows that training ignores: those of largest loss in every batch, those
-        farthest out in the linear path's covariance.
+        Share of the rows that training ignores: those of largest loss in every batch, held
+        against what is expected at their level of noise, and those farthest out in the
+        linear path's covariance.
     warm_start : bool, default=False
         Begin `fit` at the network of the last one.
     random_state : int, RandomState instance or None, default=None

@@ -7,6 +7,10 @@ import numpy as np
 # Sorting is what finds repeated rows; beyond this many it would cost more than it gives.
 _MERGE_UP_TO = 10_000
 
+# Weights are taken for counts as long as writing all copies out takes no more than this
+# times the memory.
+_MOST_COPIES = 10
+
 # How far beyond [0, 1] a probability may be: scaled there and back it is rounded.
 _ROUNDING = 1e-6
 
@@ -55,6 +59,28 @@ def distinct_rows(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray,
     if (total == total[0]).all():
         return rows, None
     return rows, _with_mean_one(total)
+
+
+def each_as_often(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return rows as often as they count, if their weights are counts.
+
+    Otherwise each row once with its weight, as `distinct_rows` does. Rows that stand alone
+    can be split at random, copies too. Their order, in tables of up to 10,000, does not
+    depend on whether copies were written out.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        The rows.
+    weight : ndarray of shape (n_rows,) or None
+        How often each row counts.
+    """
+    if weight is not None:
+        are_counts = (weight == np.floor(weight)).all()
+        if not are_counts or weight.sum() > _MOST_COPIES * len(X):
+            return distinct_rows(X, weight)
+        X = np.repeat(X, weight.astype(int), axis=0)
+    return (X[np.lexsort(X.T[::-1])] if len(X) <= _MERGE_UP_TO else X), None
 
 
 def _with_mean_one(weight: np.ndarray) -> np.ndarray:

@@ -329,6 +329,24 @@ def test_tables_that_are_none(X):
 
 
 def test_copies_of_one_row():
-    detector = AEAnomalyDetector(random_state=0)
-    with pytest.raises(ValueError, match="1 distinct row"):
-        detector.fit(np.ones((20, 3)))
+    detector = AEAnomalyDetector(random_state=0).fit(np.ones((20, 3)))
+    np.testing.assert_array_equal(detector.predict([[1, 1, 1], [1, 2, 1]]), [1, -1])
+
+
+def test_no_row_left():
+    with pytest.raises(ValueError, match="1 row of positive weight"):
+        AEAnomalyDetector().fit(ring(3, 0), sample_weight=[0, 1, 0])
+
+
+def test_false_alarms_on_rows_that_repeat():
+    """One far row in twenty is the same: it is on both sides of the split, or on neither."""
+    alarms = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(1000, 2))
+        X[rng.uniform(size=1000) < 0.05] = 6.0
+        detector = AEAnomalyDetector(
+            AutoencoderTransformer(1, hidden_layer_sizes=()), random_state=seed
+        ).fit(X[:500])
+        alarms.append((detector.predict(X[500:]) == -1).mean())
+    assert np.mean(alarms) < 0.01 + 3 * np.std(alarms) / np.sqrt(len(alarms))

@@ -72,6 +72,7 @@ def test_so_many_scores_lie_below(share):
         (600, "auto", 99),
         (100, "auto", 20),
         (2, "auto", 1),
+        (496, "auto", 99),
         (100, 0.3, 30),
         (3, 0.99, 2),
         (3, 0.01, 1),
@@ -79,3 +80,9 @@ def test_so_many_scores_lie_below(share):
 )
 def test_rows_kept_apart(n_rows, fraction, expected):
     assert n_kept_apart(n_rows, fraction, 0.01) == expected
+
+
+def test_rows_kept_apart_are_enough_for_alpha():
+    for alpha in (0.01, 0.03, 0.05, 0.07):
+        assert 1 / (1 + n_kept_apart(2000, "auto", alpha)) <= alpha
+    assert n_kept_apart(200, "auto", 0.03) == 33

@@ -56,7 +56,11 @@ def _fifth_distance(model: Any, X: np.ndarray | None) -> np.ndarray:
     return model.kneighbors(X)[0][:, -1]
 
 
-def _skae(transformer: str | None = None) -> Method:
+def _log_density(model: Any, X: np.ndarray) -> np.ndarray:
+    return -model.estimator_.score_samples(X)
+
+
+def _skae(transformer: str | None = None, score: Score = _strangeness) -> Method:
     """Return skae's detector, on its default transformer if None."""
 
     def make(seed: int, n_columns: int, novelty: bool) -> Any:
@@ -65,7 +69,7 @@ def _skae(transformer: str | None = None) -> Method:
         inner = () if transformer is None else (getattr(skae, transformer)(),)
         return detector(*inner, random_state=seed)
 
-    return Method(make, "skae", _strangeness)
+    return Method(make, "skae", score)
 
 
 def _pyod(module: str, name: str, sized: bool = False, seeded: bool = True) -> Method:
@@ -102,6 +106,8 @@ def _sklearn(make: Callable[[int], Any]) -> Method:
 #: The methods, in the order of the page.
 METHODS: dict[str, Method] = {
     "skae": _skae(),
+    # The same denoiser by its log-density, which is what other estimators are scored by.
+    "skae log-density": _skae(score=_log_density),
     "skae AE": _skae("AutoencoderTransformer"),
     "skae VAE": _skae("VAETransformer"),
     "PyOD AutoEncoder": _pyod("auto_encoder", "AutoEncoder"),
