@@ -36,10 +36,9 @@ _TYPICAL = 0.25
 class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     """Rows that don't belong, with thresholds and reasons.
 
-    A density of the rows is learned, and rows it finds improbable are outliers. A part of
-    the rows is kept apart from training: their scores give the threshold, and p-values
-    that hold whatever the density is worth [1]_. `explain` says which cells make a row
-    strange.
+    What rows are like is learned, and rows that are unlike are outliers. A part of the
+    rows is kept apart from training: their scores give the threshold, and p-values that
+    hold whatever the learning is worth [1]_. `explain` says which cells make a row strange.
 
     Parameters
     ----------
@@ -77,7 +76,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
 
     See Also
     --------
-    DenoisingAutoencoder : The density behind it.
+    DenoisingAutoencoder : The network behind it.
     sklearn.ensemble.IsolationForest : Outliers by random trees.
     sklearn.covariance.EllipticEnvelope : Outliers of a robust Gaussian.
 
@@ -102,13 +101,12 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     References
     ----------
     .. [1] Bates, Candès, Lei, Romano and Sesia (2023), "Testing for outliers with conformal
-       p-values", Annals of Statistics 51, theorems 1 and 2.
+       p-values", Annals of Statistics 51.
     .. [2] Kong, Brekelmans and Ver Steeg (2023), "Information-theoretic diffusion", ICLR,
        equation 8.
 
     Examples
     --------
-    >>> import numpy as np
     >>> from sklearn.datasets import load_wine
     >>> from skae import AEAnomalyDetector
     >>> wine = load_wine(as_frame=True).data
@@ -140,7 +138,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
 
     @validates_parameters
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Learn the rows' density, and what scores are usual.
+        """Learn what rows are like, and what scores are usual.
 
         Parameters
         ----------

@@ -11,7 +11,7 @@ from ._environment import RandomStreams
 from ._immse import knows_density
 from ._surprise import Surprise
 
-# How the default is trained, chosen over many tables, see docs/benchmarks/adbench.py.
+# How the default is trained: chosen on the tables of docs/benchmarks/adbench.py, all together.
 _BATCH, _STEPS, _MOST_STEPS = 128, 12, 1500
 
 # Rows whose errors are remembered, and rows whose errors are held at a time.

@@ -34,12 +34,15 @@ class Method:
         From a fitted detector and rows to scores, the higher the stranger.
     seen : callable or None
         The same for the rows that were fitted; None is `new`.
+    is_aside : bool
+        Whether it is there to compare with one method alone, and counts in no other's rank.
     """
 
     make: Callable[[int, int, bool], Any]
     family: str
     new: Score
     seen: Score | None = None
+    is_aside: bool = False
 
     def score(self, model: Any, X: np.ndarray, novelty: bool) -> np.ndarray:
         """Return how strange rows are, which `model` was fitted to unless `novelty`."""
@@ -60,7 +63,9 @@ def _log_density(model: Any, X: np.ndarray) -> np.ndarray:
     return -model.estimator_.score_samples(X)
 
 
-def _skae(transformer: str | None = None, score: Score = _strangeness) -> Method:
+def _skae(
+    transformer: str | None = None, score: Score = _strangeness, is_aside: bool = False
+) -> Method:
     """Return skae's detector, on its default transformer if None."""
 
     def make(seed: int, n_columns: int, novelty: bool) -> Any:
@@ -69,7 +74,7 @@ def _skae(transformer: str | None = None, score: Score = _strangeness) -> Method
         inner = () if transformer is None else (getattr(skae, transformer)(),)
         return detector(*inner, random_state=seed)
 
-    return Method(make, "skae", score)
+    return Method(make, "skae", score, is_aside=is_aside)
 
 
 def _pyod(module: str, name: str, sized: bool = False, seeded: bool = True) -> Method:
@@ -107,7 +112,7 @@ def _sklearn(make: Callable[[int], Any]) -> Method:
 METHODS: dict[str, Method] = {
     "skae": _skae(),
     # The same denoiser by its log-density, which is what other estimators are scored by.
-    "skae log-density": _skae(score=_log_density),
+    "skae log-density": _skae(score=_log_density, is_aside=True),
     "skae AE": _skae("AutoencoderTransformer"),
     "skae VAE": _skae("VAETransformer"),
     "PyOD AutoEncoder": _pyod("auto_encoder", "AutoEncoder"),

@@ -66,7 +66,8 @@ def _setting(means: Means, summary: dict[str, Any], setting: str) -> Iterable[st
     yield f"## {setting.capitalize()}"
     yield (
         f"{MEANING[setting]} AUROC and AP are in hundredths, means over tables; rank is the mean "
-        "over tables of the rank by AUROC; wins are tables where a method is the best; p is of "
+        "over tables of the rank by AUROC, in which `skae log-density`, the same network "
+        "scored otherwise, doesn't count; wins are tables where a method is the best; p is of "
         f"Wilcoxon's signed-rank test of `{OURS}` against the method; seconds are totals over "
         "tables and seeds."
         + (

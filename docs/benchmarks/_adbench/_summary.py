@@ -77,7 +77,9 @@ def summarise(means: Means) -> dict[str, Any]:
     return {
         "tables": means.tables,
         "incomplete": means.incomplete,
-        "critical_difference": critical_difference(len(means.methods), len(means.tables)),
+        "critical_difference": critical_difference(
+            sum(not METHODS[name].is_aside for name in means.methods), len(means.tables)
+        ),
         "settings": settings,
         "bars": _bars(settings) if OURS in means.methods else [],
     }
@@ -94,8 +96,9 @@ def critical_difference(n_methods: int, n_tables: int, level: float = 0.05) -> f
 def _summarise_setting(means: Means, setting: str) -> dict[str, Any]:
     auroc = means.of(setting, "auroc")
     ours = auroc[:, means.methods.index(OURS)] if OURS in means.methods else None
-    ranks = rankdata(-auroc, axis=1).mean(axis=0)
-    wins = (auroc == auroc.max(axis=1, keepdims=True)).sum(axis=0)
+    counts = np.array([not METHODS[name].is_aside for name in means.methods])
+    ranks = np.array([_mean_rank(auroc, counts, i) for i in range(len(counts))])
+    wins = (auroc == auroc[:, counts].max(axis=1, keepdims=True)).sum(axis=0)
 
     def total(field: str) -> np.ndarray:
         return means.of(setting, field).sum(axis=0) * means.n_seeds
@@ -115,6 +118,13 @@ def _summarise_setting(means: Means, setting: str) -> dict[str, Any]:
         }
         for i, method in enumerate(means.methods)
     }
+
+
+def _mean_rank(auroc: np.ndarray, counts: np.ndarray, number: int) -> float:
+    """Return a method's mean rank among those that count, and itself."""
+    among = counts | (np.arange(len(counts)) == number)
+    ranks = rankdata(-auroc[:, among], axis=1).mean(axis=0)
+    return float(ranks[among[:number].sum()])
 
 
 def p_value(ours: np.ndarray, theirs: np.ndarray) -> float | None:
