@@ -47,7 +47,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         or not. Its parameters are those of the detector too, as `estimator__...`. None is
         `DenoisingAutoencoder(None, hidden_layer_sizes=(192, 192), noise_level=(0.1, 5.0),
         n_draws=2, lr=0.008, batch_size=128, trim_fraction=0.04, early_stopping=False)`,
-        with as many epochs as make eleven optimizer steps for the root of the number of
+        with as many epochs as make nine optimizer steps for the root of the number of
         rows.
     contamination : "auto" or float, default="auto"
         The share of anomalies in the rows that the detector is fitted on, in (0, 0.5]: so

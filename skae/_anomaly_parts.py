@@ -12,7 +12,7 @@ from ._immse import knows_density
 from ._surprise import Surprise
 
 # How the default is trained: chosen on the tables of docs/benchmarks/adbench.py, all together.
-_BATCH, _STEPS, _MOST_STEPS = 128, 11, 1500
+_BATCH, _STEPS, _MOST_STEPS = 128, 9, 1500
 
 # Rows whose errors are remembered, and rows whose errors are held at a time.
 _KNOWN_ROWS = 1_000

@@ -98,7 +98,7 @@ def _summarise_setting(means: Means, setting: str) -> dict[str, Any]:
     ours = auroc[:, means.methods.index(OURS)] if OURS in means.methods else None
     counts = np.array([not METHODS[name].is_aside for name in means.methods])
     ranks = np.array([_mean_rank(auroc, counts, i) for i in range(len(counts))])
-    wins = (auroc == auroc[:, counts].max(axis=1, keepdims=True)).sum(axis=0)
+    wins = (auroc == auroc[:, counts].max(axis=1, keepdims=True, initial=0.0)).sum(axis=0)
 
     def total(field: str) -> np.ndarray:
         return means.of(setting, field).sum(axis=0) * means.n_seeds
