@@ -21,7 +21,8 @@ N_ERROR_LEVELS = 12
 _SEED = 19480701
 _BESIDE_ROWS = 20_000
 _OWN_PAIRS = 4
-_CALIBRATION_ROWS = 256
+# Rows to calibrate on for each draw of the score: it needn't be more precise than that.
+_CALIBRATION_ROWS = 128
 # Cells of a block's largest array (rows x draws x columns).
 _BLOCK_CELLS = 2**19
 
@@ -159,7 +160,7 @@ def calibrated(
         Draws of noise at each level.
     """
     module = cast(Denoiser, trained.module)
-    n_rows = min(len(rows), _CALIBRATION_ROWS)
+    n_rows = min(len(rows), _CALIBRATION_ROWS * n_draws)
     places = np.linspace(0, len(rows) - 1, n_rows).astype(int)
     some = rows.take(places)
     X = some.X.to(next(module.buffers()))
