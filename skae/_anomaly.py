@@ -192,14 +192,15 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     ) -> None:
         """Set the fitted attributes, all of them after all that can fail."""
         tails = tails_of(estimator, rows[part], None if weight is None else weight[part])
-        scores = score_of(estimator, tails, rows[apart])
-        order = scores.argsort()
-        known, known_weight = scores[order], None if weight is None else weight[apart][order]
-        if isinstance(self.contamination, str):
+        share = None if isinstance(self.contamination, str) else self.contamination
+        scores = score_of(estimator, tails, rows[apart] if share is None else rows)
+        of_apart = scores if share is None else scores[apart]
+        order = of_apart.argsort()
+        known, known_weight = of_apart[order], None if weight is None else weight[apart][order]
+        if share is None:
             offset = conformal_threshold(known, known_weight, self.alpha)
         else:
-            all_scores = score_of(estimator, tails, rows)
-            offset = score_at_share(all_scores, weight, self.contamination)
+            offset = score_at_share(scores, weight, share)
         self.estimator_, self.offset_ = estimator, offset
         self.calibration_scores_, self._calibration_weight = known, known_weight
         self._tails: Surprise | None = tails

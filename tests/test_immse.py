@@ -179,7 +179,7 @@ def test_a_filter_of_few_axes_has_one_variance_across_them():
 
 
 def test_errors_by_level_are_those_of_many_draws(mixture):
-    """Sixteen antithetic draws against four thousand of each row's own."""
+    """Antithetic draws, common to all rows, against four thousand of each row's own."""
     module, rows = mixture.module, mixture.rows[:40]
     found = errors_by_level(module, rows, 64)
     generator = torch.Generator().manual_seed(0)

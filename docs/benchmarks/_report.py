@@ -139,11 +139,11 @@ def write_results(folder: Path, name: str, record: dict[str, Any], page: str) ->
         ("md", page.rstrip()),
     ):
         path = folder / f"{name}.{suffix}"
-        _write_whole(path, text + "\n")
+        write_whole(path, text + "\n")
         print(f"wrote {path}", flush=True)
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Write beside the file and rename, so that a crash leaves the old one as it was."""
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False

@@ -76,20 +76,21 @@ class DenoisingObjective(Objective):
         clean: Tensor,
         weight: Tensor | None,
         generator: torch.Generator | None,
-    ) -> tuple[Tensor, Tensor]:
-        """Return rows' losses, and by what they are to be trimmed."""
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return rows' losses, and by what they are to be trimmed if not by these."""
         noisy, level = self.corruption.draw(clean, generator)
         if not self.is_gaussian_range:
             errors, penalty = _errors(module, noisy, level, clean, self.penalty, weight)
-            losses = (errors + penalty) / clean.shape[1]
-            return losses, losses
+            return (errors + penalty) / clean.shape[1], None
         both = torch.cat([noisy, 2 * clean - noisy])
         twice = None if weight is None else weight.repeat(2)
         errors, penalty = _errors(
             module, both, level.repeat(2, 1), clean.repeat(2, 1), self.penalty, twice
         )
-        both_errors = errors.detach().reshape(2, -1).mean(dim=0)
-        strangeness = both_errors / module.filter.expected_error(level).squeeze(1)
+        strangeness = None
+        if self.trim_fraction > 0:
+            both_errors = errors.detach().reshape(2, -1).mean(dim=0)
+            strangeness = both_errors / module.filter.expected_error(level).squeeze(1)
         errors = errors * module.loss_weight(level).squeeze(1).repeat(2)
         return (errors + penalty).reshape(2, -1).mean(dim=0) / clean.shape[1], strangeness
 

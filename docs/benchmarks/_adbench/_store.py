@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from _report import _write_whole
+from _report import write_whole
 
 from ._measure import Cell
 
@@ -88,4 +88,4 @@ class Store:
         """Write the file, whole or not at all, without the summary of fewer cells."""
         self.record.pop("summary", None)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(self.path, json.dumps(self.record, indent=1, allow_nan=False) + "\n")
+        write_whole(self.path, json.dumps(self.record, indent=1, allow_nan=False) + "\n")
