@@ -1,5 +1,6 @@
 """What training minimises where rows have noise on them."""
 
+from functools import partial
 from typing import cast
 
 import torch
@@ -7,8 +8,9 @@ from torch import Tensor
 
 from .._corruption import Corruption
 from .._losses import squared_error
-from ..modules import Denoiser, EncoderDecoder
-from ._objective import CodePenalty, Objective
+from ..modules import Bypass, Denoiser, EncoderDecoder, RowDenoiser
+from ..modules._explicit import Pass, explicit_path
+from ._objective import CodePenalty, Descent, Objective
 
 # Held-out rows are given the same noise at every epoch, several times over, so that
 # epochs can be compared row by row.
@@ -78,21 +80,54 @@ class DenoisingObjective(Objective):
         generator: torch.Generator | None,
     ) -> tuple[Tensor, Tensor | None]:
         """Return rows' losses, and by what they are to be trimmed if not by these."""
-        noisy, level = self.corruption.draw(clean, generator)
         if not self.is_gaussian_range:
+            noisy, level = self.corruption.draw(clean, generator)
             errors, penalty = _errors(module, noisy, level, clean, self.penalty, weight)
             return (errors + penalty) / clean.shape[1], None
-        both = torch.cat([noisy, 2 * clean - noisy])
-        twice = None if weight is None else weight.repeat(2)
-        errors, penalty = _errors(
-            module, both, level.repeat(2, 1), clean.repeat(2, 1), self.penalty, twice
-        )
-        strangeness = None
-        if self.trim_fraction > 0:
-            both_errors = errors.detach().reshape(2, -1).mean(dim=0)
-            strangeness = both_errors / module.filter.expected_error(level).squeeze(1)
+        noisy, level, twice = self._pairs(clean, generator)
+        weights = None if weight is None else weight.repeat(2)
+        errors, penalty = _errors(module, noisy, level.repeat(2, 1), twice, self.penalty, weights)
+        strangeness = self._strangeness(module, errors, level)
         errors = errors * module.loss_weight(level).squeeze(1).repeat(2)
         return (errors + penalty).reshape(2, -1).mean(dim=0) / clean.shape[1], strangeness
+
+    def _pairs(
+        self, clean: Tensor, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rows with noise and with its opposite, the levels, and the rows twice."""
+        noisy, level = self.corruption.draw(clean, generator)
+        return torch.cat([noisy, 2 * clean - noisy]), level, clean.repeat(2, 1)
+
+    def _strangeness(self, module: Denoiser, errors: Tensor, level: Tensor) -> Tensor | None:
+        """Return the errors of pairs relative to their level, if rows are to be trimmed."""
+        if self.trim_fraction == 0:
+            return None
+        both = errors.detach().reshape(2, -1).mean(dim=0)
+        return both / module.filter.expected_error(level).squeeze(1)
+
+    def descent(self, module: EncoderDecoder) -> Descent:
+        """Return the function that a step of training calls, without autograd if it can."""
+        path = None
+        if isinstance(module, RowDenoiser) and self.is_gaussian_range:
+            path = explicit_path(module.path) if isinstance(module.path, Bypass) else None
+        if path is None:
+            return super().descent(module)
+        return partial(self._descend_by, cast(RowDenoiser, module), path)
+
+    @torch.no_grad()
+    def _descend_by(
+        self, module: RowDenoiser, path: Pass, clean: Tensor, weight: Tensor | None
+    ) -> Tensor:
+        noisy, level, twice = self._pairs(clean, self.generator)
+        straight, unit, seen = module.parts(noisy, level.repeat(2, 1))
+        difference = torch.addcmul(straight.sub_(twice), unit, path.forward(seen))
+        errors = difference.square().sum(dim=1)
+        factor = module.loss_weight(level).squeeze(1) / clean.shape[1]
+        losses = errors.reshape(2, -1).mean(dim=0) * factor
+        shares = self.shares(losses, weight, self._strangeness(module, errors, level))
+        slope = (shares * factor).repeat(2)[:, None] * unit
+        path.backward(difference.mul_(slope), False)
+        return shares @ losses
 
 
 class PairObjective(Objective):

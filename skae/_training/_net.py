@@ -1,13 +1,14 @@
 """The skorch net: its loop, fed with slices of tensors."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PassthroughScoring
 from torch import Tensor, nn
 
+from ._objective import Descent, Objective
 from ._rows import Batch
 
 OptimizerFactory = Callable[..., torch.optim.Optimizer]
@@ -25,6 +26,8 @@ class AutoencoderNet(NeuralNet):
     stop_reason_: str | None = None
     n_finite_epochs_: int = 0
     was_finite_: bool = False
+    # While it trains: what computes a batch's loss and gradients.
+    descent_: Descent | None = None
 
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
         """Return skorch's own, less the one that prints."""
@@ -46,18 +49,26 @@ class AutoencoderNet(NeuralNet):
             module.compile()
         return module
 
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Choose how gradients are computed; what is compiled is autograd's."""
+        super().on_train_begin(net, **kwargs)
+        choose = Objective.descent if self.compile else type(self.criterion_).descent
+        self.descent_ = choose(self.criterion_, self.module_)
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Let go of the last batch."""
+        super().on_train_end(net, **kwargs)
+        self.descent_ = None
+
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Set training mode once an epoch; skorch does it at every step."""
         super().on_epoch_begin(net, **kwargs)
         self._set_training(True)
 
-    def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
+    def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor | None]:
         """Compute the loss of a batch and its gradients."""
-        X, weight = batch
-        loss = self.criterion_.loss(self.module_, X, weight)
-        if loss.requires_grad:  # a filter has nothing to train
-            loss.backward()
-        return {"loss": loss.detach(), "y_pred": None}
+        descend = cast(Descent, self.descent_)
+        return {"loss": descend(*batch), "y_pred": None}
 
     def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the loss of a block of validation rows; `y_pred` has each row's."""

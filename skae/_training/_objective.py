@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,6 +19,10 @@ from .._losses import (
     weighted_mean,
 )
 from ..modules import EncoderDecoder
+from ..modules._explicit import Pass, explicit_autoencoder
+
+#: Returns the loss of a batch and its weights, its gradients added to those of the network.
+Descent = Callable[[Tensor, Tensor | None], Tensor]
 
 #: A gain in log-likelihood, in nats a column, that is worth leaving the start for: what 6 %
 #: less squared error is worth, see `Rule`.
@@ -60,6 +65,17 @@ class Objective(nn.Module, ABC):
         """Return the loss of a batch: what `reduce` makes of its rows' losses."""
         return self.reduce(self.row_losses(module, input, weight), weight)
 
+    def descent(self, module: EncoderDecoder) -> Descent:
+        """Return the function that a step of training calls, by autograd for any module."""
+        return partial(self.descend, module)
+
+    def descend(self, module: EncoderDecoder, input: Tensor, weight: Tensor | None) -> Tensor:
+        """Return the loss of a batch, its gradients added to those of the weights."""
+        loss = self.loss(module, input, weight)
+        if loss.requires_grad:  # a filter has nothing to train
+            loss.backward()
+        return loss.detach()
+
     def advance(self, done: float) -> None:
         """Take notice of the share of training that is done; some objectives change with it."""
 
@@ -68,9 +84,19 @@ class Objective(nn.Module, ABC):
 
         By default that is the loss itself.
         """
-        if self.trim_fraction > 0:
-            weight = trimmed_weight(losses if by is None else by, weight, self.trim_fraction)
-        return weighted_mean(losses, weight)
+        return weighted_mean(losses, self._left(losses, weight, by))
+
+    def shares(self, losses: Tensor, weight: Tensor | None, by: Tensor | None = None) -> Tensor:
+        """Return what each row's loss counts in what `reduce` returns."""
+        weight = self._left(losses, weight, by)
+        if weight is None:
+            return torch.full_like(losses, 1 / len(losses))
+        return weight / weight.sum()
+
+    def _left(self, losses: Tensor, weight: Tensor | None, by: Tensor | None) -> Tensor | None:
+        if self.trim_fraction == 0:
+            return weight
+        return trimmed_weight(losses if by is None else by, weight, self.trim_fraction)
 
 
 @dataclass(frozen=True)
@@ -136,3 +162,20 @@ class ReconstructionObjective(Objective):
         if self.penalty.kind is None and weight is None and self.trim_fraction == 0:
             return mse_loss(module(input), input)
         return self.reduce(self.row_losses(module, input, weight), weight)
+
+    def descent(self, module: EncoderDecoder) -> Descent:
+        """Return the function that a step of training calls, without autograd if it can."""
+        path = explicit_autoencoder(module) if self.penalty.kind is None else None
+        return super().descent(module) if path is None else partial(self._descend_by, path)
+
+    @torch.no_grad()
+    def _descend_by(self, path: Pass, input: Tensor, weight: Tensor | None) -> Tensor:
+        difference = path.forward(input) - input
+        if weight is None and self.trim_fraction == 0:
+            loss = difference.square().mean()
+            path.backward(difference.mul_(2 / difference.numel()), False)
+            return loss
+        losses = difference.square().mean(dim=1)
+        shares = self.shares(losses, weight)
+        path.backward(difference.mul_((2 / input.shape[1]) * shares[:, None]), False)
+        return shares @ losses

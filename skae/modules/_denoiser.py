@@ -227,8 +227,13 @@ class RowDenoiser(Denoiser):
             return self.path(seen)
         if not self.is_gaussian:
             return self.path.beside(self.path.linear(input), seen)
+        straight, unit, seen = self.parts(input, level)
+        return self.path.beside(straight, seen, unit)
+
+    def parts(self, input: Tensor, level: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the filter's guess, the unit of the network's part, and what that is given."""
         unit = (self.filter.expected_error(level) / self.filter.n_features).sqrt()
-        return self.path.beside(self.filter(input, level), seen, unit)
+        return self.filter(input, level), unit, self.levels.seen(input, level)
 
     def decode(self, code: Tensor) -> Tensor:
         """Return the rows as they are."""
