@@ -7,23 +7,19 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..modules import Bypass
 from ..modules._priors import Prior
 from ._judgement import Rule
 from ._rows import Rows
+from ._weights import KeptWeights
 
 
 def stop_training(net: NeuralNet, reason: str) -> None:
     """End skorch's loop the way that skorch's own callbacks do, and say why."""
     net.stop_reason_ = reason
     raise KeyboardInterrupt
-
-
-def weights_of(module: nn.Module) -> dict[str, Tensor]:
-    """Return copies of a module's parameters and buffers."""
-    return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 
 class CosineSchedule(Callback):
@@ -148,7 +144,7 @@ class FiniteLoss(Callback):
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Keep the weights before the first epoch."""
-        self.weights_ = weights_of(net.module_)
+        self.weights_ = KeptWeights(net.module_)
         net.stop_reason_, net.n_finite_epochs_, net.was_finite_ = None, 0, False
 
     def on_batch_end(self, net: NeuralNet, loss: Tensor, **kwargs: Any) -> None:
@@ -161,16 +157,16 @@ class FiniteLoss(Callback):
 
         One look an epoch does: no mean hides a NaN, and a look a step would cost 1 %.
         """
-        weights = weights_of(net.module_)
-        are_finite = all(bool(torch.isfinite(value).all()) for value in weights.values())
+        numbers = self.weights_.now()
+        are_finite = bool(torch.isfinite(numbers).all())
         if not (are_finite and math.isfinite(net.history[-1].get("train_loss", math.nan))):
             stop_training(net, "diverged")
-        self.weights_ = weights
+        self.weights_.keep(numbers)
         net.n_finite_epochs_ += 1
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Go back to them, also when an epoch was cut short."""
-        net.module_.load_state_dict(self.weights_)
+        self.weights_.restore()
 
 
 class HeldOutLosses(Callback):
@@ -199,7 +195,7 @@ class HeldOutLosses(Callback):
         self.losses_: list[np.ndarray] = []
         self.means_: list[float] = []
         self.best_epoch_, self.best_gain_ = 0, self.rule.least
-        self.best_weights_ = weights_of(net.module_)
+        self.best_weights_ = KeptWeights(net.module_)
         self.lowest_, self.since_lowest_ = math.inf, 0
 
     def on_epoch_begin(self, net: NeuralNet, dataset_valid: Rows, **kwargs: Any) -> None:
@@ -227,7 +223,7 @@ class HeldOutLosses(Callback):
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Go back to the weights of the best epoch."""
         if self.keep_best:
-            net.module_.load_state_dict(self.best_weights_)
+            self.best_weights_.restore()
 
     def _judge(self, net: NeuralNet, rows: Rows) -> None:
         losses = torch.cat(self.block_).cpu().double().numpy()
@@ -237,7 +233,7 @@ class HeldOutLosses(Callback):
         self.means_.append(mean)
         gain = self.rule.gain(self.losses_[0], losses, weight)
         if len(self.losses_) > 1 and gain > self.best_gain_:
-            self.best_weights_ = weights_of(net.module_)
+            self.best_weights_.keep(self.best_weights_.now())
             self.best_epoch_, self.best_gain_ = len(self.losses_) - 1, gain
         self.since_lowest_ += 1
         if mean + self.tol * abs(mean) < self.lowest_:

@@ -63,7 +63,8 @@ class AutoencoderNet(NeuralNet):
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Set training mode once an epoch; skorch does it at every step."""
         super().on_epoch_begin(net, **kwargs)
-        self._set_training(True)
+        if not self.module_.training:
+            self._set_training(True)
 
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor | None]:
         """Compute the loss of a batch and its gradients."""
