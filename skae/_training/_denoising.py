@@ -87,7 +87,9 @@ class DenoisingObjective(Objective):
         noisy, level, twice = self._pairs(clean, generator)
         weights = None if weight is None else weight.repeat(2)
         errors, penalty = _errors(module, noisy, level.repeat(2, 1), twice, self.penalty, weights)
-        strangeness = self._strangeness(module, errors, level)
+        strangeness = None
+        if self.trim_fraction > 0:
+            strangeness = _relative(errors.detach(), module.filter.expected_error(level))
         errors = errors * module.loss_weight(level).squeeze(1).repeat(2)
         return (errors + penalty).reshape(2, -1).mean(dim=0) / clean.shape[1], strangeness
 
@@ -97,13 +99,6 @@ class DenoisingObjective(Objective):
         """Return rows with noise and with its opposite, the levels, and the rows twice."""
         noisy, level = self.corruption.draw(clean, generator)
         return torch.cat([noisy, 2 * clean - noisy]), level, clean.repeat(2, 1)
-
-    def _strangeness(self, module: Denoiser, errors: Tensor, level: Tensor) -> Tensor | None:
-        """Return the errors of pairs relative to their level, if rows are to be trimmed."""
-        if self.trim_fraction == 0:
-            return None
-        both = errors.detach().reshape(2, -1).mean(dim=0)
-        return both / module.filter.expected_error(level).squeeze(1)
 
     def descent(self, module: EncoderDecoder) -> Descent:
         """Return the function that a step of training calls, without autograd if it can."""
@@ -124,7 +119,7 @@ class DenoisingObjective(Objective):
         errors = difference.square().sum(dim=1)
         factor = module.loss_weight(level).squeeze(1) / clean.shape[1]
         losses = errors.reshape(2, -1).mean(dim=0) * factor
-        shares = self.shares(losses, weight, self._strangeness(module, errors, level))
+        shares = self.shares(losses, weight, _relative(errors, unit[: len(clean)].square()))
         slope = (shares * factor).repeat(2)[:, None] * unit
         path.backward(difference.mul_(slope), False)
         return shares @ losses
@@ -150,6 +145,11 @@ class PairObjective(Objective):
         noisy, clean = input.chunk(2, dim=1)
         errors, penalty = _errors(cast(Denoiser, module), noisy, None, clean, self.penalty, weight)
         return (errors + penalty) / clean.shape[1]
+
+
+def _relative(errors: Tensor, expected: Tensor) -> Tensor:
+    """Return the errors of pairs relative to what is expected at their level (n_rows, 1)."""
+    return errors.reshape(2, -1).mean(dim=0) / expected.squeeze(1)
 
 
 def _errors(
