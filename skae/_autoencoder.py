@@ -16,9 +16,9 @@ from ._parameters import SHARED_CONSTRAINTS, coded_blueprint
 from ._pca import principal_axes
 from ._scaling import Scaling
 from ._training import (
+    AnyRows,
     CodePenalty,
     ReconstructionObjective,
-    Rows,
     Trained,
     TrainedModule,
     Training,
@@ -280,27 +280,27 @@ class AutoencoderTransformer(BaseAutoencoder):
         )
 
     def _start(
-        self, blueprint: dict[str, Any], rows: Rows, training: Training, streams: RandomStreams
+        self, blueprint: dict[str, Any], rows: AnyRows, training: Training, streams: RandomStreams
     ) -> Autoencoder:
         module = self._build(blueprint, streams.seed())
         if module.has_linear_path:
-            X = rows.X.cpu().numpy()
-            weight = rows.weight_array
+            table, weight = rows.table, rows.weight_array
             axes = principal_axes(
-                X, weight, self.n_components, self.trim_fraction, streams.numpy_generator()
+                table, weight, self.n_components, self.trim_fraction, streams.numpy_generator()
             )
             if self.penalty == "kl":
-                start_at_rare_codes(module, axes, X, weight)
+                some = rows.some()
+                start_at_rare_codes(module, axes, some.table, some.weight_array)
             else:
                 start_at_pca(module, axes)
         if self.pretrain is not None:
             encoder, decoder = module.to(training.device).nonlinear_paths
             if isinstance(encoder, MLP) and isinstance(decoder, MLP | TransposedMLP):
-                pretrain_layerwise(encoder, decoder, rows, training, streams)
+                pretrain_layerwise(encoder, decoder, rows.some(), training, streams)
         return module
 
     def _fit_density(
-        self, module: TrainedModule, rows: Rows, trained: Trained | None, go_on: bool
+        self, module: TrainedModule, rows: AnyRows, trained: Trained | None, go_on: bool
     ) -> None:
         known = self._code_score if go_on else None
         held_out = trained.held_out if trained is not None and self.penalty is None else None

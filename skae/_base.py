@@ -1,25 +1,33 @@
 """What the estimators share: rows in, a trained module, rows out."""
 
 import copy
-from abc import ABC, abstractmethod
+from abc import ABC
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ._building import check_same_network, ready_to_train
 from ._environment import RandomStreams
+from ._intake import (
+    AnyTable,
+    checked_codes,
+    counted_rows,
+    rows_of,
+    scaling_of,
+    validated_table,
+)
+from ._own_network import NetworkOfItsOwn
 from ._parameters import resolved_training, validates_parameters
 from ._scaling import Scaling
 from ._storage import restore_module, stored_state
-from ._table import check_sample_weight, distinct_rows
+from ._table import check_sample_weight
 from ._training import (
+    AnyRows,
     AutoencoderNet,
-    Objective,
-    Rows,
     Trained,
     TrainedModule,
     Training,
@@ -30,13 +38,13 @@ from ._training import (
 )
 from .modules import EncoderDecoder
 
-_FLOATS = (np.float64, np.float32)
 
-
-class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+class BaseAutoencoder(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, NetworkOfItsOwn, ABC
+):
     """Abstract base: `fit`, `transform` and their inverses around a module.
 
-    A subclass writes its own literal `__init__`, and the abstract methods below.
+    A subclass writes its own literal `__init__`, and the methods of `NetworkOfItsOwn`.
     """
 
     module_: EncoderDecoder
@@ -49,58 +57,22 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     _net: AutoencoderNet | None
     _is_stream: bool  # whether `_net` is one that takes blocks
 
-    @abstractmethod
-    def _blueprint(self, n_features: int, has_target: bool) -> dict[str, Any]:
-        """Return what the module is built from, as values that any pickler can store."""
-
-    @staticmethod
-    @abstractmethod
-    def _build(blueprint: dict[str, Any], seed: int) -> EncoderDecoder:
-        """Return the module of a blueprint, on the CPU, with weights drawn from `seed`."""
-
-    @abstractmethod
-    def _start(
-        self, blueprint: dict[str, Any], rows: Rows, training: Training, streams: RandomStreams
-    ) -> EncoderDecoder:
-        """Return the module where training on `rows` begins."""
-
-    @abstractmethod
-    def _objective(
-        self, blueprint: dict[str, Any], scaling: Scaling, streams: RandomStreams
-    ) -> Objective:
-        """Return what training minimises."""
-
-    @abstractmethod
-    def _is_solved_by_start(self, blueprint: dict[str, Any]) -> bool:
-        """Whether the start is the optimum, so that there is nothing to train."""
-
-    @abstractmethod
-    def _fit_density(
-        self, module: TrainedModule, rows: Rows, trained: Trained | None, go_on: bool
-    ) -> None:
-        """Estimate from rows what the score needs; `go_on` adds to what is known."""
-
-    @abstractmethod
-    def _log_density(self, module: EncoderDecoder, rows: Tensor) -> Tensor:
-        """Return the log-density of scaled rows."""
-
-    @abstractmethod
-    def _rows_at_a_time(self) -> int:
-        """Return how many rows are scored at a time."""
-
     @validates_parameters
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train on a table.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The rows.
+        X : array-like or store of shape (n_samples, n_features)
+            The rows. A store is a `numpy.memmap` or what gives slices of rows as arrays, as
+            h5py, zarr and dask do. Beyond 256 MiB as float32, stores and arrays are read
+            block by block and never copied as a whole.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts. In tables of up to 10,000 rows, copies included, a
-            weight of two and a row that is there twice give the same fit to the last bit.
+            How often each row counts. In tables of up to 10,000 rows, copies included, and
+            256 MiB, a weight of two and a row that is there twice give the same fit to the
+            last bit.
 
         Returns
         -------
@@ -121,10 +93,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             check_same_network(self._built_from, blueprint)
             scaling = self._scaling
         else:
-            scaling = Scaling.of(table[:, : blueprint["n_features"]], weight, self.standardize)
+            scaling = scaling_of(table, weight, blueprint["n_features"], self.standardize)
         training = self._training(blueprint, scaling, streams)
 
-        def start(rows: Rows) -> EncoderDecoder:
+        def start(rows: AnyRows) -> EncoderDecoder:
             module = (
                 copy.deepcopy(self.module_)
                 if goes_on
@@ -132,7 +104,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             )
             return ready_to_train(module, training.device, streams)
 
-        rows = Rows.of(scaling.forward(table, np.float32), weight, training.device)
+        rows = rows_of(table, weight, scaling, training.device)
         if self._is_solved_by_start(blueprint):
             trained = untrained(training, start(rows), len(rows))
         else:
@@ -152,7 +124,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or store of shape (n_samples, n_features)
             The block.
         y : object, default=None
             As in `fit`.
@@ -168,12 +140,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         table, weight, blueprint = self._given(X, y, sample_weight, reset=is_first)
         streams = RandomStreams(self.random_state)
         if is_first:
-            scaling = Scaling.of(table[:, : blueprint["n_features"]], weight, self.standardize)
+            scaling = scaling_of(table, weight, blueprint["n_features"], self.standardize)
         else:
             check_same_network(self._built_from, blueprint)
             scaling = self._scaling
         training = self._training(blueprint, scaling, streams)
-        rows = Rows.of(scaling.forward(table, np.float32), weight, training.device)
+        rows = rows_of(table, weight, scaling, training.device)
         if not is_first and self._is_stream:
             net = self.net_
         else:
@@ -193,15 +165,15 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _given(
         self, X: ArrayLike, y: Any, sample_weight: Any, reset: bool
-    ) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
+    ) -> tuple[AnyTable, np.ndarray | None, dict[str, Any]]:
         """Return the distinct rows, their weights, and what a module for them is built from."""
         table = self._validated(X, reset)
         weight = check_sample_weight(sample_weight, len(table))
         joined = self._joined(table, y)
         blueprint = self._blueprint(table.shape[1], joined.shape[1] > table.shape[1])
-        return *distinct_rows(joined, weight), blueprint
+        return *counted_rows(joined, weight), blueprint
 
-    def _joined(self, table: np.ndarray, y: Any) -> np.ndarray:
+    def _joined(self, table: AnyTable, y: Any) -> AnyTable:
         """Return rows with what else training needs of each in columns beside them."""
         return table
 
@@ -211,7 +183,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return resolved_training(self, self._objective(blueprint, scaling, streams))
 
     def _keep(
-        self, trained: Trained, scaling: Scaling, blueprint: dict[str, Any], rows: Rows
+        self, trained: Trained, scaling: Scaling, blueprint: dict[str, Any], rows: AnyRows
     ) -> None:
         """Set the fitted attributes, all of them after all that can fail."""
         module = trained.net.module_
@@ -265,14 +237,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             The rows, in the units of the table and the precision of `X`.
         """
         check_is_fitted(self)
-        codes = check_array(X, dtype=_FLOATS)
-        if codes.shape[1] != self.n_components_:
-            raise ValueError(
-                f"X has {codes.shape[1]} columns, but inverse_transform of "
-                f"{type(self).__name__} expects codes of {self.n_components_}"
-            )
-        return self._scaling.inverse(
-            self._trained.apply(lambda module, part: module.decode(part), codes)
+        codes = checked_codes(self, X)
+        return self._trained.apply(
+            lambda module, part: module.decode(part), codes, finish=self._scaling.inverse
         )
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
@@ -289,8 +256,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             What the code keeps of them, in the units of the table.
         """
         rows = self._checked(X)
-        return self._scaling.inverse(
-            self._trained.apply(lambda module, part: module(part), rows, self._scaled)
+        return self._trained.apply(
+            lambda module, part: module(part), rows, self._scaled, finish=self._scaling.inverse
         )
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
@@ -316,8 +283,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             return errors if per_cell else errors.mean(dim=1)
 
         rows = self._checked(X)
-        error = self._trained.apply(squares, rows, self._scaled)
-        return error if self.standardize else self._scaling.squares_inverse(error)
+        finish = None if self.standardize else self._scaling.squares_inverse
+        return self._trained.apply(squares, rows, self._scaled, finish=finish)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the log-density of each row, in nats, in the units of the table.
@@ -376,12 +343,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _n_features_out(self) -> int:
         return self.n_components_
 
-    def _checked(self, X: ArrayLike) -> np.ndarray:
+    def _checked(self, X: ArrayLike) -> AnyTable:
         check_is_fitted(self)
         return self._validated(X, reset=False)
 
-    def _validated(self, X: ArrayLike, reset: bool) -> np.ndarray:
-        return validate_data(self, X, dtype=_FLOATS, reset=reset)
+    def _validated(self, X: ArrayLike, reset: bool) -> AnyTable:
+        return validated_table(self, X, reset)
 
     def _scaled(self, X: np.ndarray) -> np.ndarray:
         return self._scaling.forward(X, X.dtype)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._training import Rows, TrainedModule
+from ._training import AnyRows, TrainedModule
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,16 @@ class CodeSpread:
     variance: np.ndarray
 
     @classmethod
-    def of(cls, rows: Rows, trained: TrainedModule) -> "CodeSpread":
-        """Return the spread of rows' codes under a trained module."""
-        X = rows.X.cpu().numpy()
+    def of(cls, rows: AnyRows, trained: TrainedModule) -> "CodeSpread":
+        """Return the spread of rows' codes under a trained module; some of a stored table's."""
+        some = rows.some()
+        X = some.table
         codes = trained.apply(lambda module, part: module.encode(part), X).astype(np.float64)
-        known = rows.weight_array
+        known = some.weight_array
         weight = np.ones(len(X)) if known is None else known
         mean = np.average(codes, axis=0, weights=weight)
         variance = np.average(np.square(codes - mean), axis=0, weights=weight)
-        return cls(float(weight.sum()), mean, variance)
+        return cls(float(weight.sum()) * len(rows) / len(some), mean, variance)
 
     def merged(self, other: "CodeSpread") -> "CodeSpread":
         """Return the spread of the rows of both (Chan et al. 1983)."""

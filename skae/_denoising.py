@@ -16,10 +16,11 @@ from ._denoising_parts import (
 )
 from ._denoising_start import put_at_start
 from ._environment import RandomStreams
+from ._intake import AnyTable
 from ._parameters import NOISE_CONSTRAINTS, SHARED_CONSTRAINTS
 from ._restoring import RestoringAutoencoder
 from ._scaling import Scaling
-from ._training import Objective, Rows, Training
+from ._training import AnyRows, Objective, Training
 from .modules import Denoiser
 
 
@@ -302,7 +303,7 @@ default="gaussian"
     ) -> Objective:
         return denoising_objective(self, blueprint, scaling, streams)
 
-    def _joined(self, table: np.ndarray, y: Any) -> np.ndarray:
+    def _joined(self, table: AnyTable, y: Any) -> AnyTable:
         return joined_with_target(table, y)
 
     def _is_solved_by_start(self, blueprint: dict[str, Any]) -> bool:
@@ -311,7 +312,7 @@ default="gaussian"
         return plain and untied and not blueprint["hidden_layer_sizes"]
 
     def _start(
-        self, blueprint: dict[str, Any], rows: Rows, training: Training, streams: RandomStreams
+        self, blueprint: dict[str, Any], rows: AnyRows, training: Training, streams: RandomStreams
     ) -> Denoiser:
         module = self._build(blueprint, streams.seed())
         put_at_start(module, self, rows, training, streams)

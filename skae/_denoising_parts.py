@@ -13,6 +13,7 @@ from torch import Tensor
 from ._corruption import NOISES, Corruption
 from ._covariance import n_axes_for
 from ._environment import RandomStreams, resolve_device
+from ._intake import AnyTable
 from ._parameters import coded_blueprint, network_blueprint, refuse
 from ._scaling import Scaling
 from ._training import (
@@ -70,11 +71,14 @@ def checked_level(levels: NoiseLevels, noise_level: float | None, unit: float) -
     return noise_level / unit
 
 
-def joined_with_target(table: np.ndarray, y: Any) -> np.ndarray:
-    """Return noisy rows with their clean ones in columns beside them, if there are any."""
+def joined_with_target(table: AnyTable, y: Any) -> AnyTable:
+    """Return noisy rows with their clean ones in columns beside them, if there are any.
+
+    Pairs are loaded, also where the noisy rows are a stored table.
+    """
     if y is None:
         return table
-    shape = np.asarray(y).shape
+    shape = tuple(y.shape) if hasattr(y, "shape") else np.asarray(y).shape
     if shape == table.shape[:1]:  # labels, which a Pipeline passes to every step
         return table
     if shape != table.shape:
@@ -82,7 +86,7 @@ def joined_with_target(table: np.ndarray, y: Any) -> np.ndarray:
             f"y of shape {shape} was got, expected the clean rows behind X, of shape "
             f"{table.shape}, or None"
         )
-    return np.hstack([table, check_array(y, dtype=table.dtype, input_name="y")])
+    return np.hstack([table[:], check_array(y, dtype=table.dtype, input_name="y")])
 
 
 def denoiser_blueprint(estimator: Any, n_features: int, has_target: bool) -> dict[str, Any]:

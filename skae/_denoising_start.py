@@ -12,7 +12,7 @@ from ._corruption import Corruption
 from ._covariance import Covariance, trimmed_covariance
 from ._environment import RandomStreams
 from ._pca import PrincipalAxes
-from ._training import Rows, Training, pretrain_layerwise
+from ._training import AnyRows, Rows, Training, pretrain_layerwise
 from .modules import (
     MLP,
     Bypass,
@@ -31,10 +31,11 @@ _RIDGES = np.logspace(-6, 1, 15)
 
 
 def put_at_start(
-    module: Denoiser, estimator: Any, rows: Rows, training: Training, streams: RandomStreams
+    module: Denoiser, estimator: Any, rows: AnyRows, training: Training, streams: RandomStreams
 ) -> None:
     """Put a module where training begins, by the parameters of an estimator."""
-    table, weight = rows.X.cpu().numpy(), rows.weight_array
+    some = rows.some()
+    table, weight = some.table, some.weight_array
     n_features = module.filter.n_features
     corruption = getattr(training.objective, "corruption", None)
     if corruption is not None:
@@ -59,7 +60,7 @@ def put_at_start(
     if isinstance(module, CodeDenoiser):
         _start_code(module, estimator, covariance, clean, weight)
         if estimator.pretrain is not None:
-            _pretrain(module, rows, training, streams)
+            _pretrain(module, some, training, streams)
 
 
 def _start_code(

@@ -17,8 +17,9 @@ from ._base import BaseAutoencoder
 from ._code_spread import CodeSpread
 from ._environment import RandomStreams
 from ._evidence import evidence_bound, importance_bound, rows_at_a_time
+from ._intake import AnyTable
 from ._table import check_probabilities
-from ._training import Rows, Trained, TrainedModule
+from ._training import AnyRows, Trained, TrainedModule
 from .modules import EncoderDecoder, VariationalAutoencoder
 
 # Variance of a code unit's posterior means above which it is active (Burda et al. 2016).
@@ -194,7 +195,7 @@ class GenerativeAutoencoder(BaseAutoencoder, ABC):
         """
         return self.predict_component_proba(X).argmax(axis=1)
 
-    def _validated(self, X: ArrayLike, reset: bool) -> np.ndarray:
+    def _validated(self, X: ArrayLike, reset: bool) -> AnyTable:
         table = super()._validated(X, reset)
         if self.likelihood == "bernoulli":
             check_probabilities(table)
@@ -208,7 +209,7 @@ class GenerativeAutoencoder(BaseAutoencoder, ABC):
         return self._scaling.log_determinant if self.likelihood == "gaussian" else 0.0
 
     def _fit_density(
-        self, module: TrainedModule, rows: Rows, trained: Trained | None, go_on: bool
+        self, module: TrainedModule, rows: AnyRows, trained: Trained | None, go_on: bool
     ) -> None:
         spread = CodeSpread.of(rows, module)
         self._spread = asdict(CodeSpread(**self._spread).merged(spread) if go_on else spread)

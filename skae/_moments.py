@@ -16,7 +16,7 @@ from ._density import (
     prior_factor,
 )
 from ._losses import kept_weight, squared_error
-from ._training import Rows, TrainedModule
+from ._training import AnyRows, TrainedModule
 from .modules import EncoderDecoder
 
 # Rows whose Jacobians are averaged: a mean needs no more.
@@ -51,17 +51,18 @@ class CodeMoments:
     n_features: int
 
     @classmethod
-    def of(cls, rows: Rows, trained: TrainedModule, trim_fraction: float) -> "CodeMoments":
-        """Return the moments of rows under a trained module."""
-        X = rows.X.cpu().numpy()
+    def of(cls, rows: AnyRows, trained: TrainedModule, trim_fraction: float) -> "CodeMoments":
+        """Return the moments of rows under a trained module; some of a stored table's do."""
+        some = rows.some()
+        X = some.table
         codes = trained.apply(lambda module, part: module.encode(part), X).astype(np.float64)
         errors = trained.apply(lambda module, part: squared_error(module(part), part), X)
         errors = errors.astype(np.float64)
-        weight = kept_weight(errors, rows.weight_array, trim_fraction)
+        weight = kept_weight(errors, some.weight_array, trim_fraction)
         mean = np.average(codes, axis=0, weights=weight)
         centred = codes - mean
         return cls(
-            float(weight.sum()),
+            float(weight.sum()) * len(rows) / len(some),
             mean,
             centred.T @ (centred * weight[:, None]) / weight.sum(),
             float(np.average(errors, weights=weight)),
@@ -110,7 +111,7 @@ class CodeMoments:
 
 def fitted_code_score(
     known: dict[str, Any] | None,
-    rows: Rows,
+    rows: AnyRows,
     trained: TrainedModule,
     trim_fraction: float,
     held_out: float | None,
@@ -121,7 +122,7 @@ def fitted_code_score(
     ----------
     known : dict or None
         What this function gave for the rows before these.
-    rows : Rows
+    rows : Rows or StoredRows
         Training rows.
     trained : TrainedModule
         The module.

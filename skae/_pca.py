@@ -1,11 +1,14 @@
 """The PCA solution that a network starts from: weighted, trimmed, and of any size."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import linalg
 from sklearn.utils.extmath import randomized_svd, svd_flip
 
+from ._blocks import Table, evenly, row_blocks, shares
+from ._krylov import krylov_axes
 from ._losses import kept_weight
 
 # Up to this many columns (or rows) a full decomposition is quick; above it only the
@@ -13,6 +16,9 @@ from ._losses import kept_weight
 FULL_UP_TO = 1000
 _BLOCK_ROWS = 65536
 _TRIM_STEPS = 20
+# Rows of a stored table that say which rows of it are left out.
+_TRIMMING_ROWS = 50_000
+_TRIMMING_CELLS = 2**25
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class PrincipalAxes:
 
 
 def principal_axes(
-    X: np.ndarray,
+    X: Table,
     weight: np.ndarray | None,
     n_components: int,
     trim_fraction: float,
@@ -44,11 +50,13 @@ def principal_axes(
 
     With `trim_fraction`, rows of largest reconstruction error are left out and the axes
     computed again until the same rows are left out, as the concentration steps of the
-    minimum covariance determinant do (Rousseeuw and Van Driessen 1999).
+    minimum covariance determinant do (Rousseeuw and Van Driessen 1999). Of a stored table,
+    where each step would read it three times, some rows go through the steps; then all
+    rows but those of larger error than any that was kept are taken.
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, n_features)
+    X : ndarray of shape (n_rows, n_features), or a stored table
         The rows.
     weight : ndarray of shape (n_rows,) or None
         How often each row counts.
@@ -59,51 +67,91 @@ def principal_axes(
     generator : numpy.random.Generator
         Where the completion is drawn.
     """
-    weight = np.ones(len(X)) if weight is None else weight.astype(np.float64)
     n_leading = min(n_components, X.shape[1], max(len(X) - 1, 0))
-    kept = weight
-    mean, leading, _, _ = leading_axes(X, kept, n_leading, generator)
-    for _ in range(_TRIM_STEPS if trim_fraction > 0 else 0):
-        centred = X - mean
-        errors = np.square(centred - (centred @ leading.T) @ leading).sum(axis=1)
-        again = kept_weight(errors, weight, trim_fraction)
-        if np.array_equal(again, kept):
-            break
-        kept = again
+    if trim_fraction > 0 and isinstance(X, np.ndarray):
+        mean, leading = _concentrated(X, weight, n_leading, trim_fraction, generator)[:2]
+    else:
+        kept = weight
+        if trim_fraction > 0:
+            kept = _kept_of_stored(X, weight, n_leading, trim_fraction, generator)
         mean, leading, _, _ = leading_axes(X, kept, n_leading, generator)
     return PrincipalAxes(mean, completed(leading, n_components, generator))
 
 
+def _concentrated(
+    X: np.ndarray,
+    weight: np.ndarray | None,
+    n_leading: int,
+    trim_fraction: float,
+    generator: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the mean and axes of the rows that fit them best, and these rows' weights."""
+    kept = weight = np.ones(len(X)) if weight is None else weight.astype(np.float64)
+    mean, leading, _, _ = leading_axes(X, kept, n_leading, generator)
+    for _ in range(_TRIM_STEPS):
+        again = kept_weight(_errors(X, mean, leading), weight, trim_fraction)
+        if np.array_equal(again, kept):
+            break
+        kept = again
+        mean, leading, _, _ = leading_axes(X, kept, n_leading, generator)
+    return mean, leading, kept
+
+
+def _kept_of_stored(
+    X: Any,
+    weight: np.ndarray | None,
+    n_leading: int,
+    trim_fraction: float,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """Return the weights of the rows of a stored table that are not left out."""
+    numbers = evenly(len(X), min(_TRIMMING_ROWS, max(1000, _TRIMMING_CELLS // X.shape[1])))
+    some, known = X.take(numbers), None if weight is None else weight[numbers]
+    mean, leading, kept = _concentrated(some, known, n_leading, trim_fraction, generator)
+    most = _errors(some, mean, leading)[kept > 0].max()
+    is_kept = np.concatenate([_errors(X[b], mean, leading) <= most for b in row_blocks(X)])
+    return is_kept.astype(np.float32) if weight is None else np.where(is_kept, weight, 0.0)
+
+
+def _errors(X: np.ndarray, mean: np.ndarray, leading: np.ndarray) -> np.ndarray:
+    centred = X - mean
+    return np.square(centred - (centred @ leading.T) @ leading).sum(axis=1)
+
+
 def leading_axes(
-    X: np.ndarray, weight: np.ndarray, n_leading: int, generator: np.random.Generator
+    X: Table, weight: np.ndarray | None, n_leading: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Return the mean, the leading axes, the variances along them and the total variance."""
-    share = weight / weight.sum()
-    mean = sum(share[b] @ X[b].astype(np.float64) for b in _blocks(len(X)))
+    share, n_features = shares(X, weight), X.shape[1]
+    if n_leading > 0 and n_features > FULL_UP_TO and not isinstance(X, np.ndarray):
+        mean, axes, variances, total = krylov_axes(X, weight, n_leading, generator)
+        return mean, _signed(axes), variances.clip(min=0.0), total
+    blocks = row_blocks(X, _BLOCK_ROWS)
+    mean = sum((share(b) @ X[b].astype(np.float64) for b in blocks), np.zeros(n_features))
     if n_leading == 0:
-        return mean, np.zeros((0, X.shape[1])), np.zeros(0), 0.0
-    if X.shape[1] <= FULL_UP_TO:
-        covariance = np.zeros((X.shape[1], X.shape[1]))
-        for b in _blocks(len(X)):
+        return mean, np.zeros((0, n_features)), np.zeros(0), 0.0
+    if n_features <= FULL_UP_TO:
+        covariance = np.zeros((n_features, n_features))
+        for b in blocks:
             centred = X[b] - mean
-            covariance += centred.T @ (centred * share[b, None])
+            covariance += centred.T @ (centred * share(b)[:, None])
         values, vectors = linalg.eigh(covariance)
         axes, variances, total = vectors[:, ::-1].T, values[::-1], float(np.trace(covariance))
     else:
-        scaled = (X - mean) * np.sqrt(share)[:, None]
+        scaled = (X[:] - mean) * np.sqrt(share(slice(0, len(X))))[:, None]
         if len(X) <= FULL_UP_TO:
             _, spread, axes = linalg.svd(scaled, full_matrices=False)
         else:
             seed = int(generator.integers(2**31))
             _, spread, axes = randomized_svd(scaled, n_leading, n_iter=7, random_state=seed)
         variances, total = np.square(spread), float(np.square(scaled).sum())
-    _, axes = svd_flip(None, axes[:n_leading], u_based_decision=False)
     variances = variances[:n_leading].clip(min=0.0)  # where rounding has them below
-    return mean, axes.copy(), variances, total  # torch takes no negative strides
+    return mean, _signed(axes[:n_leading]), variances, total
 
 
-def _blocks(n_rows: int) -> list[slice]:
-    return [slice(first, first + _BLOCK_ROWS) for first in range(0, n_rows, _BLOCK_ROWS)]
+def _signed(axes: np.ndarray) -> np.ndarray:
+    _, axes = svd_flip(None, axes, u_based_decision=False)
+    return axes.copy()  # torch takes no negative strides
 
 
 def completed(leading: np.ndarray, n_components: int, generator: np.random.Generator) -> np.ndarray:

@@ -19,7 +19,7 @@ from ._immse import (
     rows_per_block,
 )
 from ._moments import code_log_density, fitted_code_score
-from ._training import Rows, Trained, TrainedModule
+from ._training import AnyRows, Rows, Trained, TrainedModule
 from .modules import Denoiser, EncoderDecoder, RowDenoiser
 
 
@@ -85,7 +85,7 @@ class RestoringAutoencoder(BaseAutoencoder, ABC):
             denoiser = cast(Denoiser, module)
             return denoiser.denoise(part, denoiser.assumed_level(part, level))
 
-        return self._scaling.inverse(self._trained.apply(denoised, rows, self._scaled))
+        return self._trained.apply(denoised, rows, self._scaled, finish=self._scaling.inverse)
 
     def denoising_errors(self, X: ArrayLike) -> np.ndarray:
         """Return how badly each row is restored from noise, level by level.
@@ -116,9 +116,10 @@ class RestoringAutoencoder(BaseAutoencoder, ABC):
         )
 
     def _fit_density(
-        self, module: TrainedModule, rows: Rows, trained: Trained | None, go_on: bool
+        self, module: TrainedModule, rows: AnyRows, trained: Trained | None, go_on: bool
     ) -> None:
-        own = Rows(rows.X[:, : self.n_features_in_], rows.weight)
+        some = rows.some()
+        own = Rows(some.X[:, : self.n_features_in_], some.weight)
         if knows_density(module.module):
             fit_beside(module, own, self.trim_fraction)
             unseen = trained.valid if trained is not None and trained.valid is not None else own

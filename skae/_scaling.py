@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_BLOCK_ROWS = 65536
+from ._blocks import Table, row_blocks, shares
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Scaling:
     scale: np.ndarray
 
     @classmethod
-    def of(cls, X: np.ndarray, weight: np.ndarray | None, standardize: bool) -> "Scaling":
-        """Return the scaling of a table's rows."""
+    def of(cls, X: Table, weight: np.ndarray | None, standardize: bool) -> "Scaling":
+        """Return the scaling of a table's rows, in two passes over blocks of them."""
         mean, variance = _mean_and_variance(X, weight)
         spread = np.sqrt(variance)
         # What rounding of the mean, a sum over the rows, makes a constant column vary by.
@@ -50,11 +50,11 @@ class Scaling:
         X = X.reshape(-1, len(self.mean))
         limit = float(np.finfo(dtype).max) ** (1 / 3)
         out = np.empty(X.shape, dtype=dtype)
-        for first in range(0, len(X), _BLOCK_ROWS):
-            block = X[first : first + _BLOCK_ROWS].astype(np.float64)
+        for rows in row_blocks(X):
+            block = X[rows].astype(np.float64)
             np.subtract(block, self.mean, out=block)
             np.divide(block, self.scale, out=block)
-            out[first : first + _BLOCK_ROWS] = np.clip(block, -limit, limit, out=block)
+            out[rows] = np.clip(block, -limit, limit, out=block)
         return out.reshape(shape)
 
     def inverse(self, scaled: np.ndarray) -> np.ndarray:
@@ -68,19 +68,18 @@ class Scaling:
             return _fitting(squares * self.scale[0] ** 2, squares.dtype)
 
 
-def _mean_and_variance(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _mean_and_variance(X: Table, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the columns' means and variances, in two passes over blocks.
 
     `StandardScaler` takes one pass, and with weights its variance of a constant column can
     come out below zero.
     """
-    share = np.full(len(X), 1 / len(X)) if weight is None else weight / weight.sum()
-    blocks = [slice(first, first + _BLOCK_ROWS) for first in range(0, len(X), _BLOCK_ROWS)]
     mean, variance = np.zeros(X.shape[1]), np.zeros(X.shape[1])
-    for b in blocks:
-        mean += share[b] @ X[b].astype(np.float64)
-    for b in blocks:
-        variance += share[b] @ np.square(X[b] - mean)
+    share = shares(X, weight)
+    for b in row_blocks(X):
+        mean += share(b) @ X[b].astype(np.float64)
+    for b in row_blocks(X):
+        variance += share(b) @ np.square(X[b] - mean)
     return mean, variance
 
 

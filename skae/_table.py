@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from ._blocks import Table, row_blocks
+from ._stored import StoredTable, TablePart
+
 # Sorting is what finds repeated rows; beyond this many it would cost more than it gives.
 _MERGE_UP_TO = 10_000
 
@@ -61,6 +64,18 @@ def distinct_rows(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray,
     return rows, _with_mean_one(total)
 
 
+def positive_rows(
+    X: StoredTable | TablePart, weight: np.ndarray | None
+) -> tuple[StoredTable | TablePart, np.ndarray | None]:
+    """Return the rows of a stored table that have a weight; copies are left as they are."""
+    if weight is None:
+        return X, None
+    without = np.flatnonzero(weight == 0)
+    if len(without) > 0:
+        X, weight = TablePart(X, without), np.delete(weight, without)
+    return X, _with_mean_one(weight)
+
+
 def each_as_often(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
     """Return rows as often as they count, if their weights are counts.
 
@@ -88,11 +103,12 @@ def _with_mean_one(weight: np.ndarray) -> np.ndarray:
     return weight / weight.mean()
 
 
-def check_probabilities(X: np.ndarray) -> None:
+def check_probabilities(X: Table) -> None:
     """Raise unless all values lie in [0, 1], up to what rounding adds to them."""
-    least, largest = X.min(initial=0.0), X.max(initial=1.0)
+    ranges = [(X[rows].min(), X[rows].max()) for rows in row_blocks(X)]
+    least, largest = min(low for low, _ in ranges), max(high for _, high in ranges)
     if least < -_ROUNDING or largest > 1 + _ROUNDING:
         raise ValueError(
-            f'X has values from {X.min():g} to {X.max():g}, but likelihood="bernoulli" expects '
+            f'X has values from {least:g} to {largest:g}, but likelihood="bernoulli" expects '
             'values in [0, 1]: scale them, or use likelihood="gaussian"'
         )

@@ -11,7 +11,7 @@ from ._environment import RandomStreams, resolve_device
 from ._generative import GenerativeAutoencoder
 from ._parameters import VARIATIONAL_CONSTRAINTS, network_blueprint
 from ._scaling import Scaling
-from ._training import Rows, Training, VariationalObjective
+from ._training import AnyRows, Training, VariationalObjective
 from ._variational_start import build_variational, start_variational
 from .modules import VariationalAutoencoder
 from .modules._likelihoods import GaussianLikelihood
@@ -336,7 +336,7 @@ class VAETransformer(GenerativeAutoencoder):
         )
 
     def _start(
-        self, blueprint: dict[str, Any], rows: Rows, training: Training, streams: RandomStreams
+        self, blueprint: dict[str, Any], rows: AnyRows, training: Training, streams: RandomStreams
     ) -> VariationalAutoencoder:
         module = self._build(blueprint, streams.seed())
         objective = cast(VariationalObjective, training.objective)

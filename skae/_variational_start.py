@@ -11,7 +11,7 @@ from ._environment import RandomStreams
 from ._factor_analysis import factor_analysis
 from ._linear_gaussian import LinearGaussian, given_noise, probabilistic_pca
 from ._mixture import fitted_mixture, some_rows, spread_rows
-from ._training import Rows, VariationalObjective
+from ._training import AnyRows, VariationalObjective
 from .modules import VariationalAutoencoder, make_variational
 from .modules._gaussians import raw_log_variance
 from .modules._likelihoods import BernoulliLikelihood, GaussianLikelihood
@@ -40,12 +40,13 @@ def build_variational(blueprint: dict[str, Any], seed: int) -> VariationalAutoen
 
 def start_variational(
     module: VariationalAutoencoder,
-    rows: Rows,
+    rows: AnyRows,
     objective: VariationalObjective,
     streams: RandomStreams,
 ) -> None:
     """Put a module, which is on the CPU, where training on `rows` begins."""
-    X, weight = rows.X.cpu().numpy(), rows.weight_array
+    some = rows.some()
+    X, weight = some.table, some.weight_array
     if isinstance(module.likelihood, BernoulliLikelihood):
         module.likelihood.scale_as(
             torch.from_numpy(objective.scaling.mean), torch.from_numpy(objective.scaling.scale)

@@ -8,10 +8,12 @@ from ._net import AutoencoderNet
 from ._objective import WORTH_NATS, CodePenalty, Objective, ReconstructionObjective
 from ._pretraining import pretrain_layerwise
 from ._rows import Rows
+from ._stored_rows import AnyRows, ScaledTable, StoredRows
 from ._variational import VariationalObjective
 
 __all__ = [
     "WORTH_NATS",
+    "AnyRows",
     "AutoencoderNet",
     "CodePenalty",
     "DenoisingObjective",
@@ -19,7 +21,9 @@ __all__ = [
     "PairObjective",
     "ReconstructionObjective",
     "Rows",
+    "ScaledTable",
     "Start",
+    "StoredRows",
     "Trained",
     "TrainedModule",
     "Training",

@@ -13,6 +13,7 @@ from ._judgement import Rule, best_epoch
 from ._loop import Training, loss_curve, make_net, run
 from ._net import AutoencoderNet
 from ._rows import Rows
+from ._stored_rows import AnyRows
 
 # With fewer rows every row is held out once, by folds, and the network then trained on
 # all of them; with fewer than _TOO_FEW no epoch can be told from another.
@@ -21,7 +22,7 @@ _TOO_FEW = 10
 _N_FOLDS = 5
 
 #: Builds a module at its starting point from the rows that it will be trained on.
-Start = Callable[[Rows], nn.Module]
+Start = Callable[[AnyRows], nn.Module]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Trained:
 
 
 def train(
-    training: Training, start: Start, rows: Rows, streams: RandomStreams, starts_at_pca: bool
+    training: Training, start: Start, rows: AnyRows, streams: RandomStreams, starts_at_pca: bool
 ) -> Trained:
     """Train from `start`, to the epoch that is surely better than it if rows can tell.
 
@@ -63,7 +64,7 @@ def train(
         How to train.
     start : callable
         `start(rows)` returns a module to train on those rows.
-    rows : Rows
+    rows : Rows or StoredRows
         All rows.
     streams : RandomStreams
         Where shuffles and splits are drawn.
@@ -89,18 +90,16 @@ def untrained(training: Training, module: nn.Module, n_rows: int) -> Trained:
 
 
 def _train_to_the_end(
-    training: Training, start: Start, rows: Rows, streams: RandomStreams
+    training: Training, start: Start, rows: AnyRows, streams: RandomStreams
 ) -> Trained:
     net = run(training, start(rows), rows, None, streams, "training")
     return Trained(net, net.n_finite_epochs_, loss_curve(net))
 
 
 def _train_with_held_out_rows(
-    training: Training, start: Start, rows: Rows, streams: RandomStreams, starts_at_pca: bool
+    training: Training, start: Start, rows: AnyRows, streams: RandomStreams, starts_at_pca: bool
 ) -> Trained:
-    order = streams.numpy_generator().permutation(len(rows))
-    n_valid = min(max(1, round(training.validation_fraction * len(rows))), len(rows) - 1)
-    valid, part = rows.take(order[:n_valid]), rows.take(order[n_valid:])
+    valid, part = rows.split(training.validation_fraction, streams.numpy_generator())
     judge = _judge(training, _rule(training, starts_at_pca), keep_best=True)
     net = run(training, start(part), part, valid, streams, "training", judge)
     losses = loss_curve(net)
@@ -117,7 +116,7 @@ def _train_with_held_out_rows(
 
 
 def _train_by_folds(
-    training: Training, start: Start, rows: Rows, streams: RandomStreams, starts_at_pca: bool
+    training: Training, start: Start, rows: AnyRows, streams: RandomStreams, starts_at_pca: bool
 ) -> Trained:
     folds = np.array_split(streams.numpy_generator().permutation(len(rows)), _N_FOLDS)
     alike = _as_if_on_all(training, len(rows))

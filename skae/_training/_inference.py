@@ -1,13 +1,14 @@
 """A trained module applied to arrays, in blocks and in the arrays' own precision."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .._blocks import Table, row_blocks
 from .._environment import limited_threads, n_threads_for
 from ..modules import EncoderDecoder
 
@@ -49,32 +50,48 @@ class TrainedModule:
     def apply(
         self,
         function: Callable[[EncoderDecoder, Tensor], Tensor],
-        X: np.ndarray,
+        X: Table,
         prepare: Callable[[np.ndarray], np.ndarray] = np.ascontiguousarray,
         block: int = _BLOCK_ROWS,
+        finish: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> np.ndarray:
-        """Return `function(module, prepare(X))`, computed in blocks of rows.
+        """Return `finish(function(module, prepare(X)))`, computed in blocks of rows.
 
         Parameters
         ----------
         function : callable
             Maps the module and a tensor of `n` rows to a tensor of `n` rows.
-        X : ndarray of shape (n_rows, n_columns)
+        X : ndarray of shape (n_rows, n_columns), or a stored table
             The rows.
         prepare : callable
             Maps rows of `X` to rows of float32 or float64, which sets the precision.
         block : int, default=8192
             Rows at a time.
+        finish : callable, default=None
+            Maps a block of what `function` gave to one of what is returned.
         """
         module = self.in_precision(torch.from_numpy(prepare(X[:0])).dtype)
         device = _device_of(module)
         n_weights = sum(parameter.numel() for parameter in module.parameters())
-        parts = []
+        out: np.ndarray | None = None
+        first = 0
         with limited_threads(n_threads_for(2.0 * min(block, len(X)) * n_weights)), torch.no_grad():
-            for first in range(0, len(X), block):
-                rows = torch.from_numpy(prepare(X[first : first + block])).to(device)
-                parts.append(function(module, rows).cpu().numpy())
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            for rows in _parts(X, block):
+                part = function(module, torch.from_numpy(prepare(rows)).to(device)).cpu().numpy()
+                part = part if finish is None else finish(part)
+                if out is None:
+                    out = np.empty((len(X), *part.shape[1:]), dtype=part.dtype)
+                out[first : first + len(part)] = part
+                first += len(part)
+        return np.empty(0) if out is None else out
+
+
+def _parts(X: Table, block: int) -> Iterator[np.ndarray]:
+    """Yield blocks of rows; of a stored table many at a time are read."""
+    for near in row_blocks(X, block * max(1, _BLOCK_ROWS // block)):
+        rows = X[near]
+        for first in range(0, len(rows), block):
+            yield rows[first : first + block]
 
 
 def _device_of(module: EncoderDecoder) -> torch.device:

@@ -25,6 +25,7 @@ from ._net import AutoencoderNet, OptimizerFactory
 from ._objective import Objective
 from ._progress import EpochProgress
 from ._rows import Blocks, Rows, ShuffledBatches, batch_length
+from ._stored_rows import AnyRows
 
 _VALIDATION_BLOCK = 4096
 
@@ -112,10 +113,10 @@ def make_stream_net(
     return make_net(training, module, 1, n_rows, generator, callbacks).initialize()
 
 
-def run_block(net: AutoencoderNet, rows: Rows) -> list[float]:
+def run_block(net: AutoencoderNet, rows: AnyRows) -> list[float]:
     """Train a stream's net on a block; return the loss."""
     with _threads_for(net, net.module_):
-        net.partial_fit(rows, None)
+        net.partial_fit(rows.placed(), None)
     _note_interruption(net, 1)
     _warn_of_early_end(net, 1, "training")
     return loss_curve(net)[-1:]
@@ -124,7 +125,7 @@ def run_block(net: AutoencoderNet, rows: Rows) -> list[float]:
 def run(
     training: Training,
     module: nn.Module,
-    rows: Rows,
+    rows: AnyRows,
     valid: Rows | None,
     streams: RandomStreams,
     description: str,
@@ -150,7 +151,7 @@ def run(
     )
     net.set_params(train_split=None if valid is None else predefined_split(valid))
     with _threads_for(net, module):
-        net.fit(rows, None)
+        net.fit(rows.placed(), None)
     net.set_params(train_split=None)  # let go of the rows
     _note_interruption(net, n_epochs)
     if warns:

@@ -52,7 +52,7 @@ def pretrain_layerwise(
         # The outermost layer reconstructs values of any size, the code may have any.
         reconstruct = undo if i == 0 else nn.Sequential(undo, decoder.activation)
         # Of what the first layer is told beside the row, it is told nothing here.
-        n_told = cast(nn.Linear, layer).in_features - rows.X.shape[1]
+        n_told = cast(nn.Linear, layer).in_features - rows.n_features
         encode = nn.Sequential(nn.ConstantPad1d((0, n_told), 0.0), layer) if n_told else layer
         encode = encode if i == n_layers - 1 else nn.Sequential(encode, encoder.activation)
         pair = Autoencoder(encode, reconstruct).to(rows.X.device)

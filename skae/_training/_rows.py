@@ -3,11 +3,15 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+
+if TYPE_CHECKING:
+    from ._stored_rows import AnyRows
 
 Batch = tuple[Tensor, Tensor | None]
 
@@ -43,7 +47,7 @@ class Rows(Dataset):
     def __len__(self) -> int:
         return len(self.X)
 
-    def __getitem__(self, index: Tensor) -> Batch:
+    def __getitem__(self, index: Tensor | slice) -> Batch:
         return self.X[index], None if self.weight is None else self.weight[index]
 
     @property
@@ -51,9 +55,57 @@ class Rows(Dataset):
         """The weights as float64, off the device; MPS has no float64 to convert to there."""
         return None if self.weight is None else self.weight.cpu().double().numpy()
 
+    @property
+    def n_features(self) -> int:
+        """Number of columns."""
+        return self.X.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the rows are."""
+        return self.X.device
+
+    @property
+    def table(self) -> np.ndarray:
+        """The values, off the device."""
+        return self.X.cpu().numpy()
+
     def take(self, index: np.ndarray) -> "Rows":
         """Return the rows of these numbers."""
         return Rows(*self[torch.from_numpy(index).to(self.X.device)])
+
+    def some(self) -> "Rows":
+        """Return rows that stand for all, in memory; these are there, so all."""
+        return self
+
+    def split(self, fraction: float, generator: np.random.Generator) -> tuple["Rows", "Rows"]:
+        """Return that share of the rows, drawn at random, and the others."""
+        order = generator.permutation(len(self))
+        n_taken = min(max(1, round(fraction * len(self))), len(self) - 1)
+        return self.take(order[:n_taken]), self.take(order[n_taken:])
+
+    def placed(self) -> "Rows":
+        """Return the rows where training has them: these are there."""
+        return self
+
+    def shuffled(self, length: int, generator: torch.Generator) -> Iterator[Batch]:
+        """Yield batches of that many rows in a random order."""
+        return self.cut(shuffled_order(len(self), generator), length)
+
+    def cut(self, order: Tensor, length: int) -> Iterator[Batch]:
+        """Yield batches of that many rows in an order."""
+        for chunk in order.split(_BATCHES_AT_A_TIME * length):
+            X, weight = self[chunk]
+            if weight is None:
+                for part in X.split(length):
+                    yield part, None
+            else:
+                yield from zip(X.split(length), weight.split(length), strict=True)
+
+
+def shuffled_order(n: int, generator: torch.Generator) -> Tensor:
+    """Return the numbers up to `n` in a random order, on the generator's device."""
+    return torch.randperm(n, generator=generator, device=generator.device)
 
 
 def batch_length(n_rows: int, batch_size: int | str) -> int:
@@ -68,7 +120,7 @@ class ShuffledBatches:
 
     Parameters
     ----------
-    rows : Rows
+    rows : Rows or StoredRows
         What is cut into batches.
     batch_size : int
         Rows of the largest batch.
@@ -76,7 +128,7 @@ class ShuffledBatches:
         Where the order is drawn, on the rows' device.
     """
 
-    def __init__(self, rows: Rows, batch_size: int, generator: torch.Generator) -> None:
+    def __init__(self, rows: "AnyRows", batch_size: int, generator: torch.Generator) -> None:
         self.rows = rows
         self.generator = generator
         self.n_batches = math.ceil(len(rows) / batch_size)
@@ -87,18 +139,9 @@ class ShuffledBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         if self.n_batches == 1:  # an order would change nothing but the rounding
-            yield self.rows.X, self.rows.weight
-            return
-        order = torch.randperm(
-            len(self.rows), generator=self.generator, device=self.generator.device
-        )
-        for chunk in order.split(_BATCHES_AT_A_TIME * self.length):
-            X, weight = self.rows[chunk]
-            if weight is None:
-                for part in X.split(self.length):
-                    yield part, None
-            else:
-                yield from zip(X.split(self.length), weight.split(self.length), strict=True)
+            yield self.rows[:]
+        else:
+            yield from self.rows.shuffled(self.length, self.generator)
 
 
 class Blocks:
@@ -106,18 +149,16 @@ class Blocks:
 
     Parameters
     ----------
-    rows : Rows
+    rows : Rows or StoredRows
         What is cut into blocks.
     batch_size : int
         Rows of a block.
     """
 
-    def __init__(self, rows: Rows, batch_size: int) -> None:
+    def __init__(self, rows: "AnyRows", batch_size: int) -> None:
         self.rows = rows
         self.batch_size = batch_size
 
     def __iter__(self) -> Iterator[Batch]:
         for first in range(0, len(self.rows), self.batch_size):
-            block = slice(first, first + self.batch_size)
-            weight = self.rows.weight
-            yield self.rows.X[block], None if weight is None else weight[block]
+            yield self.rows[first : first + self.batch_size]

@@ -1,0 +1,186 @@
+"""Rows of a table that stays in its store, scaled as they are read."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from .._blocks import row_blocks
+from .._scaling import Scaling
+from .._stored import StoredTable, TablePart, some_of
+from ._rows import Batch, Rows, shuffled_order
+
+# Rows are mixed within a buffer of this many bytes, filled with at least _RUNS runs of
+# neighbouring rows from anywhere in the table, of no more than _LONGEST_RUN rows each: runs
+# because a store reads neighbours at once, many so that a batch is of many places.
+_BUFFER_BYTES = 2**26
+_RUNS = 128
+_LONGEST_RUN = 4096
+
+# Held-out rows are kept in memory, and a loss for each of them and each epoch: with so many
+# the mean's error is a hundredth of a part in a hundred thousand rows' spread.
+_MOST_HELD_OUT = 100_000
+_HELD_OUT_BYTES = 2**27
+
+# What an accelerator is taken to have room for beside the network.
+_DEVICE_BYTES = 2**32
+
+
+@final
+class ScaledTable:
+    """A stored table's rows as the network sees them, in float32.
+
+    Parameters
+    ----------
+    table : StoredTable or TablePart
+        The rows.
+    scaling : Scaling
+        How they are scaled.
+    """
+
+    def __init__(self, table: StoredTable | TablePart, scaling: Scaling) -> None:
+        self.table = table
+        self.scaling = scaling
+        self.shape = table.shape
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return self.scaling.forward(self.table[rows], np.float32)
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the rows of these numbers, which must be sorted, in memory."""
+        return self.scaling.forward(self.table.take(numbers), np.float32)
+
+
+@final
+@dataclass(frozen=True)
+class StoredRows(Dataset):
+    """What `Rows` are, of a table that isn't loaded.
+
+    Attributes
+    ----------
+    table : ScaledTable
+        The values.
+    weight : ndarray of shape (n_rows,) or None
+        How often each row counts, in float32; None counts each once.
+    device : torch.device
+        Where batches go.
+    """
+
+    table: ScaledTable
+    weight: np.ndarray | None
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, rows: slice) -> Batch:
+        weight = None if self.weight is None else self._on_device(self.weight[rows])
+        return self._on_device(self.table[rows]), weight
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns."""
+        return self.table.shape[1]
+
+    @property
+    def weight_array(self) -> np.ndarray | None:
+        """The weights as float64."""
+        return None if self.weight is None else self.weight.astype(np.float64)
+
+    def take(self, index: np.ndarray) -> Rows:
+        """Return the rows of these numbers, in memory."""
+        order = np.argsort(index, kind="stable")
+        values = np.empty((len(index), self.n_features), dtype=np.float32)
+        values[order] = self.table.take(index[order])
+        return Rows.of(values, None if self.weight is None else self.weight[index], self.device)
+
+    def some(self) -> Rows:
+        """Return evenly spread rows that stand for all, in memory."""
+        numbers, values = some_of(self.table.table)
+        scaled = self.table.scaling.forward(values, np.float32)
+        return Rows.of(scaled, None if self.weight is None else self.weight[numbers], self.device)
+
+    def split(
+        self, fraction: float, generator: np.random.Generator
+    ) -> tuple[Rows, "Rows | StoredRows"]:
+        """Return that share of the rows, though no more than can be held, and the others."""
+        most = min(_MOST_HELD_OUT, max(100, _HELD_OUT_BYTES // (4 * self.n_features)))
+        n_valid = min(max(1, round(fraction * len(self))), most, len(self) - 1)
+        held_out = np.sort(generator.choice(len(self), n_valid, replace=False, shuffle=False))
+        part = TablePart(self.table.table, held_out)
+        weight = None if self.weight is None else np.delete(self.weight, held_out)
+        rest = StoredRows(ScaledTable(part, self.table.scaling), weight, self.device)
+        return self.take(held_out), rest
+
+    def placed(self) -> "Rows | StoredRows":
+        """Return the rows where training has them: on an accelerator, if they fit there."""
+        if self.device.type == "cpu" or 4 * len(self) * self.n_features > _DEVICE_BYTES:
+            return self
+        X = torch.empty(self.table.shape, device=self.device)
+        for rows in row_blocks(self.table):
+            X[rows] = torch.from_numpy(self.table[rows]).to(self.device)
+        return Rows(X, None if self.weight is None else self._on_device(self.weight))
+
+    def shuffled(self, length: int, generator: torch.Generator) -> Iterator[Batch]:
+        """Yield batches of that many rows, mixed as far as a buffer reaches."""
+        room = max(_BUFFER_BYTES // (4 * self.n_features), 2 * length)
+        run = max(1, min(_LONGEST_RUN, room // _RUNS))
+        firsts = run * shuffled_order(-(-len(self) // run), generator).cpu()
+        buffer = _Buffer(self, room + length)
+        for some in firsts.split(room // run):
+            for first in some.sort().values.tolist():
+                buffer.read(slice(first, min(first + run, len(self))))
+            order = shuffled_order(buffer.n_rows, generator)
+            n_whole = buffer.n_rows // length * length
+            yield from buffer.rows.cut(order[:n_whole], length)
+            buffer.keep(order[n_whole:].cpu())
+        if buffer.n_rows > 0:
+            yield buffer.rows.X, buffer.rows.weight
+
+    def _on_device(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values).to(self.device)
+
+
+AnyRows = Rows | StoredRows
+
+
+@final
+class _Buffer:
+    """Room for rows off the device, filled from the front."""
+
+    def __init__(self, source: StoredRows, n_rows: int) -> None:
+        self.source = source
+        self.X = torch.empty(n_rows, source.n_features)
+        self.weight = None if source.weight is None else torch.empty(n_rows)
+        self.n_rows = 0
+
+    @property
+    def rows(self) -> Rows:
+        """What is in it, on the device."""
+        device, weight = self.source.device, self.weight
+        return Rows(
+            self.X[: self.n_rows].to(device),
+            None if weight is None else weight[: self.n_rows].to(device),
+        )
+
+    def read(self, rows: slice) -> None:
+        """Add rows of the source."""
+        place = slice(self.n_rows, self.n_rows + rows.stop - rows.start)
+        self.X[place] = torch.from_numpy(self.source.table[rows])
+        if self.weight is not None and self.source.weight is not None:
+            self.weight[place] = torch.from_numpy(self.source.weight[rows])
+        self.n_rows = place.stop
+
+    def keep(self, numbers: Tensor) -> None:
+        """Empty it but for the rows of these numbers."""
+        self.X[: len(numbers)] = self.X[numbers]
+        if self.weight is not None:
+            self.weight[: len(numbers)] = self.weight[numbers]
+        self.n_rows = len(numbers)
