@@ -1,6 +1,7 @@
 """What a denoising autoencoder can do with rows, beside encoding them."""
 
 from abc import ABC
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -11,7 +12,9 @@ from ._base import BaseAutoencoder
 from ._denoising_parts import checked_level
 from ._density import block_length
 from ._immse import (
+    Calibration,
     calibrated,
+    calibration_rows,
     denoiser_log_density,
     errors_by_level,
     fit_beside,
@@ -38,7 +41,7 @@ class RestoringAutoencoder(BaseAutoencoder, ABC):
     n_draws: int
     noise_variance_: float
     _code_score: dict[str, Any]
-    _calibration: dict[str, Any]
+    _calibration: Calibration
 
     @property
     def components_(self) -> np.ndarray:
@@ -123,7 +126,9 @@ class RestoringAutoencoder(BaseAutoencoder, ABC):
         if knows_density(module.module):
             fit_beside(module, own, self.trim_fraction)
             unseen = trained.valid if trained is not None and trained.valid is not None else own
-            self._calibration = calibrated(module, unseen, self.trim_fraction, self.n_draws)
+            some = calibration_rows(unseen, self.n_draws)
+            find = partial(calibrated, module, some, self.trim_fraction, self.n_draws)
+            self._calibration = Calibration(find)
             return
         if isinstance(module.module, RowDenoiser):  # no code, and no density but a Gaussian
             return
@@ -133,7 +138,7 @@ class RestoringAutoencoder(BaseAutoencoder, ABC):
 
     def _log_density(self, module: EncoderDecoder, rows: Tensor) -> Tensor:
         if knows_density(module):
-            return denoiser_log_density(cast(Denoiser, module), rows, self._calibration)
+            return denoiser_log_density(cast(Denoiser, module), rows, self._calibration.values)
         if isinstance(module, RowDenoiser):
             return module.filter.log_density(rows)
         return code_log_density(self._code_score, module, rows)
@@ -142,3 +147,14 @@ class RestoringAutoencoder(BaseAutoencoder, ABC):
         if knows_density(self.module_) or self.n_components is None:
             return rows_per_block(self.n_features_in_, self.n_draws)
         return block_length(self.n_features_in_, self.n_components_)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if "_calibration" in state:  # found now, for it holds rows until it is
+            state["_calibration"] = self._calibration.values
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_calibration" in state:
+            self._calibration = Calibration(partial(dict, state["_calibration"]))
