@@ -12,7 +12,10 @@ from .._blocks import Table, row_blocks
 from .._environment import limited_threads, n_threads_for
 from ..modules import EncoderDecoder
 
-_BLOCK_ROWS = 8192
+# Rows of a block, fewer of a wide table: what is computed at a time should stay in the cache,
+# and be worth a call.
+_BLOCK_ROWS = 4096
+_BLOCK_CELLS = 2**19
 
 
 class TrainedModule:
@@ -29,6 +32,7 @@ class TrainedModule:
 
     def __init__(self, module: EncoderDecoder) -> None:
         self.module = module.eval()
+        self._n_weights = sum(parameter.numel() for parameter in module.parameters())
         self._twin: EncoderDecoder | None = None
 
     def in_precision(self, dtype: torch.dtype) -> EncoderDecoder:
@@ -52,7 +56,7 @@ class TrainedModule:
         function: Callable[[EncoderDecoder, Tensor], Tensor],
         X: Table,
         prepare: Callable[[np.ndarray], np.ndarray] = np.ascontiguousarray,
-        block: int = _BLOCK_ROWS,
+        block: int | None = None,
         finish: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> np.ndarray:
         """Return `finish(function(module, prepare(X)))`, computed in blocks of rows.
@@ -65,19 +69,21 @@ class TrainedModule:
             The rows.
         prepare : callable
             Maps rows of `X` to rows of float32 or float64, which sets the precision.
-        block : int, default=8192
-            Rows at a time.
+        block : int, default=None
+            Rows at a time; None is as many as the processor's cache likes.
         finish : callable, default=None
             Maps a block of what `function` gave to one of what is returned.
         """
-        module = self.in_precision(torch.from_numpy(prepare(X[:0])).dtype)
-        device = _device_of(module)
-        n_weights = sum(parameter.numel() for parameter in module.parameters())
+        if block is None:
+            block = max(1, min(_BLOCK_ROWS, _BLOCK_CELLS // max(X.shape[1], 1)))
         out: np.ndarray | None = None
         first = 0
-        with limited_threads(n_threads_for(2.0 * min(block, len(X)) * n_weights)), torch.no_grad():
+        flops = 2.0 * min(block, len(X)) * self._n_weights
+        with limited_threads(n_threads_for(flops)), torch.no_grad():
             for rows in _parts(X, block):
-                part = function(module, torch.from_numpy(prepare(rows)).to(device)).cpu().numpy()
+                prepared = torch.from_numpy(prepare(rows))
+                module = self.in_precision(prepared.dtype)
+                part = function(module, prepared.to(_device_of(module))).cpu().numpy()
                 part = part if finish is None else finish(part)
                 if out is None:
                     out = np.empty((len(X), *part.shape[1:]), dtype=part.dtype)
