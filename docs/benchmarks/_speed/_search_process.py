@@ -28,7 +28,7 @@ GRID = {
     "lr": [0.003, 0.006],
 }
 PCA_GRID = {"n_components": list(range(2, 10))}
-BUSY_EPOCHS = 40
+BUSY_EPOCHS = 30
 
 SPIN = (
     "import numpy as np; a = np.random.default_rng(0).normal(size=(300, 300)); "

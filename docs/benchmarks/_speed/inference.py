@@ -108,7 +108,9 @@ def time_one_row(calls: dict[str, Call]) -> dict[str, list[float]]:
             call()
             if number >= 20:  # those before warm up
                 times[name].append(time.perf_counter() - began)
-    times["more"] = [ours - theirs for ours, theirs in zip(times["skae"], times["bare"])]
+    times["more"] = [
+        ours - theirs for ours, theirs in zip(times["skae"], times["bare"], strict=True)
+    ]
     return {name: statistics.quantiles(values, n=4) for name, values in times.items()}
 
 
@@ -145,9 +147,9 @@ def section(entries: Entries) -> str:
         f"{BLOCK} rows, whichever is faster; it is given scaled rows and leaves them scaled, while "
         "the estimator checks, scales and puts back. `score_samples` has no bare counterpart: it "
         "stands beside the density itself, computed of scaled rows in float64 in the same blocks "
-        "(the density needs gradients, so under `torch.no_grad()`), which leaves the checks and the "
-        f"scaling to compare. One row: medians over {N_CALLS} calls of each, in turn; what skae "
-        "adds is the difference of medians.",
+        "(under `torch.no_grad()`, for it needs gradients), which leaves the checks and "
+        f"the scaling to compare. One row: medians over {N_CALLS} calls of each, in turn; what "
+        "skae adds is the difference of medians.",
     ]
     for name, entry in entries.items():
         parts += [f"### Calls on {titled(name)}", large_table(name, entry), one_table(entry)]
@@ -162,10 +164,16 @@ def large_table(name: str, entry: dict[str, Any]) -> str:
         n_rows = entry["n_scored"] if method == "score_samples" else all_rows
         theirs = fastest(times)
         rows.append(
-            [f"`{method}`", f"{n_rows:,}", median(times["skae"], 1000)]
-            + [spread(times["skae"], 1000), median(theirs, 1000), spread(theirs, 1000)]
-            + [f"{n_rows / statistics.median(times['skae']):,.0f}"]
-            + [f"{ratio(theirs, times['skae']):.2f}"]
+            [
+                f"`{method}`",
+                f"{n_rows:,}",
+                median(times["skae"], 1000),
+                spread(times["skae"], 1000),
+                median(theirs, 1000),
+                spread(theirs, 1000),
+                f"{n_rows / statistics.median(times['skae']):,.0f}",
+                f"{ratio(theirs, times['skae']):.2f}",
+            ]
         )
     header = ["", "rows", "skae, ms", "least to most", "bare, ms", "least to most"]
     return markdown_table([*header, "rows per second", "throughput to the bare one"], rows)
@@ -174,10 +182,12 @@ def large_table(name: str, entry: dict[str, Any]) -> str:
 def one_table(entry: dict[str, Any]) -> str:
     """Return the times of one row."""
     rows = [
-        [f"`{method}`, one row"]
-        + [f"{1000 * quartiles[who][1]:.3f}" for who in ("skae", "bare")]
-        + [f"{1000 * (quartiles['skae'][1] - quartiles['bare'][1]):.3f}"]
-        + [f"{1000 * quartiles['more'][0]:.3f} to {1000 * quartiles['more'][2]:.3f}"]
+        [
+            f"`{method}`, one row",
+            *(f"{1000 * quartiles[who][1]:.3f}" for who in ("skae", "bare")),
+            f"{1000 * (quartiles['skae'][1] - quartiles['bare'][1]):.3f}",
+            f"{1000 * quartiles['more'][0]:.3f} to {1000 * quartiles['more'][2]:.3f}",
+        ]
         for method, quartiles in entry["one_row"].items()
     ]
     return markdown_table(["", "skae, ms", "bare, ms", "more, ms", "quartiles of that"], rows)

@@ -178,8 +178,7 @@ def table(entry: dict[str, Any]) -> str:
     skae = entry["skae"]
     rows = [
         ["skae, whole fit", *_cells(skae["seconds"], skae["error"]), "", ""],
-        ["skae, PCA start", *_cells([times[0] for times in skae["times"]], skae["errors"][0])]
-        + ["", ""],
+        ["skae, PCA start", *_cells([t[0] for t in skae["times"]], skae["errors"][0]), "", ""],
     ]
     for peer, theirs in entry["peers"].items():
         reached = reached_after(skae, theirs["error"])

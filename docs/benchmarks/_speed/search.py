@@ -30,7 +30,7 @@ TEXTS = {
     "2 `hidden_layer_sizes`, 2 `lr`), 15 epochs at most, on 10,000 x 30; and of PCA over 8 "
     f"`n_components`. {SEARCH_ROUNDS} rounds, after the workers were started and had fitted "
     "something. By its nature PCA's is far less work.",
-    "busy": "A fit of 40 epochs on 10,000 x 30, beside processes that multiply matrices of 300 "
+    "busy": "A fit of 30 epochs on 10,000 x 30, beside processes that multiply matrices of 300 "
     "x 300 without end, on one thread each.",
 }
 
