@@ -81,6 +81,8 @@ def keep(folder: Path, part: str, name: str, entry: dict[str, Any]) -> None:
     path = folder / "speed.json"
     # Read only now, so that what another run measured meanwhile is not lost.
     found = json.loads(path.read_text()) if path.exists() else {}
+    if "not_run" in entry and name in found.get(part, {}):
+        return  # what was measured elsewhere is worth more
     found.setdefault(part, {})[name] = json.loads(json.dumps(entry))
     record = {
         known: {name: found[known][name] for name in PARTS[known].ENTRIES if name in found[known]}

@@ -53,7 +53,13 @@ def fit_loop(module: nn.Module, X: np.ndarray, n_epochs: int, batch_size: int) -
     return train_loop(module, torch.from_numpy(X), n_epochs, batch_size)
 
 
-def train_loop(module: nn.Module, rows: torch.Tensor, n_epochs: int, batch_size: int) -> nn.Module:
+def train_loop(
+    module: nn.Module,
+    rows: torch.Tensor,
+    n_epochs: int,
+    batch_size: int,
+    at_epoch_end: Callable[[], None] = lambda: None,
+) -> nn.Module:
     """Train on a tensor, on whatever device it is."""
     optimizer = torch.optim.AdamW(module.parameters(), lr=LR, fused=True)
     for _ in range(n_epochs):
@@ -62,6 +68,7 @@ def train_loop(module: nn.Module, rows: torch.Tensor, n_epochs: int, batch_size:
             optimizer.zero_grad()
             mse_loss(module(batch), batch).backward()
             optimizer.step()
+        at_epoch_end()
     return module
 
 

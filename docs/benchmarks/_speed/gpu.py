@@ -1,43 +1,67 @@
 """Absolute times on an accelerator, where there is one."""
 
+import statistics
+import time
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from _report import made_table, markdown_table
+from skorch import NeuralNet
+from skorch.callbacks import Callback
 
 from . import _contestants as c
 from ._bars import Bar, Entries, Measure
 from ._tables import BY_NAME, Size, titled, train_and_test
-from ._timing import alternate, median, ratio, seconds_of, spread
+from ._timing import alternate, median, ratio, spread
 
 BATCH_SIZES = (1024, 4096)
-NAMES = [*BY_NAME, "1000000x100"]
-LARGE = Size(1_000_000, 100, (128, 64), 16, few=1, many=3, epochs=1, latent=20)
+LEAST_ROWS = 10_000  # below which a batch is the table
+LARGE = Size(1_000_000, 100, (128, 64), 16, few=1, many=1, epochs=1, latent=20)
+SIZES = {size.name: size for size in [*BY_NAME.values(), LARGE] if size.rows >= LEAST_ROWS}
 DEVICE = "cuda"
+
+
+class Clock(Callback):
+    """Note when epochs end, what the device was given included."""
+
+    def __init__(self) -> None:
+        self.ends_: list[float] = []
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Note it for skorch."""
+        self.tick()
+
+    def tick(self) -> None:
+        """Note it for a loop."""
+        if DEVICE == "cuda":
+            torch.cuda.synchronize()
+        self.ends_.append(time.perf_counter())
+
+    @property
+    def epoch(self) -> float:
+        """Median seconds of an epoch, less the first two, which compile."""
+        return statistics.median(after - before for before, after in pairwise(self.ends_[1:]))
 
 
 def measure(name: str, rounds: int) -> dict[str, Any]:
     """Return the seconds of an epoch on the device, by batch size and contestant."""
     if DEVICE == "cuda" and not torch.cuda.is_available():
         print("  not run: no GPU", flush=True)
-        return {"seconds_per_epoch": None}
-    size = BY_NAME.get(name, LARGE)
-    X = train_and_test(size)[0] if name in BY_NAME else large_table()
-    few, many = epochs_of(size)
+        return {"not_run": "no GPU"}
+    size = SIZES[name]
+    X = large_table() if size is LARGE else train_and_test(size)[0]
+    n_epochs = max(6, min(50, 1_000_000 // size.rows))
     found = {}
     for batch_size in BATCH_SIZES:
-        if batch_size > len(X):
-            continue
-        fits = make_fits(size, X, batch_size)
-        for fit in fits.values():
-            fit(few)
-        found[str(batch_size)] = alternate(
-            {label: partial(cost, fit, few, many) for label, fit in fits.items()}, rounds
-        )
-    return {"few": few, "many": many, "seconds_per_epoch": found}
+        calls = make_calls(size, X, n_epochs, batch_size)
+        for call in calls.values():
+            call()
+        found[str(batch_size)] = alternate(calls, rounds)
+    return {"n_epochs": n_epochs, "seconds_per_epoch": found}
 
 
 def large_table() -> np.ndarray:
@@ -46,54 +70,37 @@ def large_table() -> np.ndarray:
     return np.tile(part, (LARGE.rows // len(part), 1))
 
 
-def epochs_of(size: Size) -> tuple[int, int]:
-    """Return epochs of the two fits: a GPU makes short work of small tables."""
-    return 2, 2 + max(2, 1_000_000 // size.rows)
-
-
-def cost(fit: Callable[[int], Any], few: int, many: int) -> float:
-    """Return what an epoch adds to a fit."""
-    return (seconds_of(partial(fit, many)) - seconds_of(partial(fit, few))) / (many - few)
-
-
-def make_fits(size: Size, X: np.ndarray, batch_size: int) -> dict[str, Callable[[int], Any]]:
-    """Return the loop and skae, each as it is, compiled, and the loop with CUDA graphs too.
-
-    Modules of the loop are compiled once and trained on, for to compile is what a fit does
-    once; skae compiles in every fit, which the difference of two fits leaves out.
-    """
+def make_calls(
+    size: Size, X: np.ndarray, n_epochs: int, batch_size: int
+) -> dict[str, Callable[[], float]]:
+    """Return the loop and skae, each as it is and compiled, and the loop with CUDA graphs."""
     rows = torch.from_numpy(X).to(DEVICE)
 
-    def loop(compiled: Callable[[torch.nn.Module], Any]) -> Callable[[int], None]:
-        module = compiled(c.make_module(size).to(DEVICE))
+    def loop(module: Any) -> float:
+        clock = Clock()
+        c.train_loop(module, rows, n_epochs, batch_size, clock.tick)
+        return clock.epoch
 
-        def fit(n_epochs: int) -> None:
-            c.train_loop(module, rows, n_epochs, batch_size)
-            if DEVICE == "cuda":
-                torch.cuda.synchronize()
-
-        return fit
-
-    def skae(n_epochs: int, compiles: bool) -> None:
-        estimator = c.make_skae(
-            size,
-            max_epochs=n_epochs,
-            batch_size=batch_size,
-            early_stopping=False,
-            compile=compiles,
-        )
+    def skae(compiles: bool) -> float:
+        clock = Clock()
+        settings = {"max_epochs": n_epochs, "batch_size": batch_size, "early_stopping": False}
+        estimator = c.make_skae(size, callbacks=[clock], compile=compiles, **settings)
         estimator.set_params(device=DEVICE).fit(X)
+        return clock.epoch
+
+    def module() -> torch.nn.Module:
+        return c.make_module(size).to(DEVICE)
 
     return {
-        "loop": loop(lambda module: module),
-        "loop, compiled": loop(torch.compile),
-        "loop, CUDA graphs": loop(partial(torch.compile, mode="reduce-overhead")),
+        "loop": partial(loop, module()),
+        "loop, compiled": partial(loop, torch.compile(module())),
+        "loop, CUDA graphs": partial(loop, torch.compile(module(), mode="reduce-overhead")),
         "skae": partial(skae, compiles=False),
         "skae, compiled": partial(skae, compiles=True),
     }
 
 
-ENTRIES: dict[str, Measure] = {name: partial(measure, name) for name in NAMES}
+ENTRIES: dict[str, Measure] = {name: partial(measure, name) for name in SIZES}
 
 
 # The page -----------------------------------------------------------------------------
@@ -106,7 +113,7 @@ def bars(entries: Entries) -> list[Bar]:
 
 def section(entries: Entries) -> str:
     """Return this part of the page."""
-    if all(entry["seconds_per_epoch"] is None for entry in entries.values()):
+    if all("not_run" in entry for entry in entries.values()):
         return "Not run: no GPU."
     parts = [
         "The same module and rows, wholly on the device. An epoch's cost is what it adds to a fit, "
@@ -114,13 +121,12 @@ def section(entries: Entries) -> str:
         "count here; there are no bars.",
     ]
     for name, entry in entries.items():
-        if entry["seconds_per_epoch"] is None:
+        if "not_run" in entry:
             parts += [f"### On an accelerator, {titled(name)}", "Not run: no GPU."]
             continue
         parts += [
             f"### On an accelerator, {titled(name)}",
-            f"{entry['surroundings']['accelerator']}; fits of {entry['few']} and {entry['many']} "
-            "epochs.",
+            f"{entry['surroundings']['accelerator']}; fits of {entry['n_epochs']} epochs.",
             table(entry["seconds_per_epoch"]),
         ]
     return "\n\n".join(parts)

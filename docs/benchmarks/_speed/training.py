@@ -1,6 +1,7 @@
 """What an epoch costs, in skae and in its peers, and how far that is from the limit."""
 
 import statistics
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -43,20 +44,33 @@ def measure(size: Size, rounds: int) -> dict[str, Any]:
     fits = make_fits(size, train)
     for fit in fits.values():
         fit(size.few)
-    costs = alternate({name: partial(cost, size, fit) for name, fit in fits.items()}, rounds)
+    cpu: dict[str, list[float]] = {name: [] for name in fits}
+    calls = {name: partial(cost, size, fit, cpu[name]) for name, fit in fits.items()}
+    costs = alternate(calls, rounds)
     batch = c.fit_skae(size, train, 1, "auto").net_.batch_size
     return {
         "settings": {"hidden": size.hidden, "code": size.code, "few": size.few, "many": size.many},
         "default_batch": batch,
         "seconds_per_epoch": costs,
+        "cpu_seconds_per_epoch": cpu,
         "held_out": held_out_errors(size, train, test),
     }
 
 
-def cost(size: Size, fit: Fit) -> float:
-    """Return what an epoch adds to a fit, so that what a fit does once is left out."""
-    few, many = (seconds_of(partial(fit, n_epochs)) for n_epochs in (size.few, size.many))
-    return (many - few) / (size.many - size.few)
+def cost(size: Size, fit: Fit, cpu: list[float]) -> float:
+    """Return what an epoch adds to a fit, so that what a fit does once is left out.
+
+    The processor's time of the same goes to `cpu`: on one thread it is the wall time less
+    what other processes took.
+    """
+    began = time.process_time()
+    few = seconds_of(partial(fit, size.few))
+    between = time.process_time()
+    many = seconds_of(partial(fit, size.many))
+    ended = time.process_time()
+    n_epochs = size.many - size.few
+    cpu.append(((ended - between) - (between - began)) / n_epochs)
+    return (many - few) / n_epochs
 
 
 def make_fits(size: Size, X: np.ndarray) -> dict[str, Fit]:
@@ -150,8 +164,10 @@ def section(entries: Entries) -> str:
         "AdamW; PyOD's network has batch normalisation and dropout, MLPRegressor's has ReLU "
         "and a nonlinear code. An epoch's cost is what it adds to a fit: the time of a fit of many "
         "epochs less that of a fit of few, over the difference, so that what a fit does once "
-        "is left out. PyOD leaves out the last batch of an epoch if it is not full. Rows after "
-        "MLPRegressor's have no bar, but skae's default batch; some are left out on wide tables.",
+        "is left out. PyOD leaves out the last batch of an epoch if it is not full. The first "
+        "five rows and skae's default batch have bars; the others are for information, and some "
+        "are left out on wide tables. Ratios and bars are of wall times; ratios of the processor's "
+        "time stand beside them, for it feels less of what else the machine does.",
         "The limit is the matrix products of a step of that module, made alone: the share of "
         "it that skae reaches is their time over that of skae's epoch.",
     ]
@@ -175,7 +191,7 @@ def describe(entry: dict[str, Any]) -> str:
 
 def table(entry: dict[str, Any]) -> str:
     """Return the costs of an epoch."""
-    costs = entry["seconds_per_epoch"]
+    costs, cpu = entry["seconds_per_epoch"], entry["cpu_seconds_per_epoch"]
     rows = [
         [
             LABELS[name],
@@ -183,11 +199,13 @@ def table(entry: dict[str, Any]) -> str:
             spread(values, 1000),
             f"{of(costs, name, 'loop'):.2f}",
             f"{of(costs, name, 'skae'):.2f}",
+            f"{of(cpu, name, 'loop'):.2f}",
+            f"{of(cpu, name, 'skae'):.2f}",
         ]
         for name, values in costs.items()
     ]
     header = ["", "ms per epoch, median", "least to most", "to the loop", "to skae"]
-    return markdown_table(header, rows)
+    return markdown_table([*header, "CPU, to the loop", "CPU, to skae"], rows)
 
 
 def below(entry: dict[str, Any]) -> str:
