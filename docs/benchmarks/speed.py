@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _report import RESULTS, announce, limit_threads, surroundings, write_results
+from _report import RESULTS, announce, limit_threads, surroundings, write_results, write_whole
 from _speed._contestants import HAS_PYOD, SEED
 from _speed._page import page
 from _speed._parts import PARTS
@@ -89,6 +89,8 @@ def keep(folder: Path, part: str, name: str, entry: dict[str, Any]) -> None:
         for known in PARTS
         if known in found
     }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(record) + "\n")  # should the page fail, the figures are safe
     for bar in PARTS[part].bars({name: record[part][name]}):
         print(f"  {bar.line}", flush=True)
     write_results(folder, "speed", record, page(record))

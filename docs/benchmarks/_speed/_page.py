@@ -25,8 +25,8 @@ def page(record: dict[str, Entries]) -> str:
         "# Speed",
         "Written by `speed.py`, not by hand, an entry at a time; what is measured, and how, is at "
         "the top of the script. Figures are medians and their ratios; the range is from the least "
-        "to the largest. Each part ends with the runs that it is from, and the load of the machine in "
-        "the minute before each began: on one that does other things too, times are larger and "
+        "to the largest. Each part ends with the runs that it is from, and the load of the machine "
+        "in the minute before each began: on one that does other things too, times are larger and "
         "ratios noisier.",
         "## Bars",
         bars_table([bar for part, entries in record.items() for bar in PARTS[part].bars(entries)]),
