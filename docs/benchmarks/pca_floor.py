@@ -21,9 +21,6 @@ by more than 1e-6, which float32 accounts for.
 
 Fits run one after the other, on `--threads` threads (default 1, see
 `_report.limit_threads`), and `seconds` are those of `fit` alone.
-
-The second part, `--skip-speed` leaves it out, times one default fit beside PyOD's, see
-`_pyod_speed.py`.
 """
 
 import argparse
@@ -35,11 +32,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _pyod_speed import N_COLUMNS, compare_with_pyod, speed_section
 from _report import (
     RESULTS,
     announce,
-    is_installed,
     limit_threads,
     markdown_table,
     provenance,
@@ -70,8 +65,7 @@ def main() -> None:
     options = parse()
     loaders = find_tables(options.folder, options.only)
     limit_threads(options.threads)
-    with_pyod = not options.skip_speed and is_installed("pyod")
-    where = surroundings(["pyod"] if with_pyod else [])
+    where = surroundings()
     announce(where)
     print(f"seeds {options.seeds}, at most {options.rows} rows a table", flush=True)
     warm_up()
@@ -83,18 +77,14 @@ def main() -> None:
         print(f"[{number}/{len(loaders)}] {progress(tables[-1])}", flush=True)
     summary = summarise(tables)
     print("\n" + "\n".join(summary_lines(summary)), flush=True)
-    speed = compare_with_pyod(code_size(N_COLUMNS)) if with_pyod else None
-    speed_text = speed_section(speed, options.skip_speed)
-    print(f"\n{speed_text}\n", flush=True)
     record = {
         "surroundings": where,
         "settings": {"seeds": options.seeds, "rows": options.rows, "tables": list(loaders)},
         "summary": summary,
         "tables": tables,
         "cells": cells,
-        "speed": speed,
     }
-    write_results(options.out, "pca_floor", record, page(record, speed_text))
+    write_results(options.out, "pca_floor", record, page(record))
 
 
 def parse() -> argparse.Namespace:
@@ -108,7 +98,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=10_000, help="sample larger tables to this")
     parser.add_argument("--threads", type=int, default=1, help="for all methods alike")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these tables alone")
-    parser.add_argument("--skip-speed", action="store_true", help="leave PyOD out")
     return parser.parse_args()
 
 
@@ -347,7 +336,7 @@ def cost_table(tables: list[dict[str, Any]]) -> str:
     return markdown_table(header, rows)
 
 
-def page(record: dict[str, Any], speed_text: str) -> str:
+def page(record: dict[str, Any]) -> str:
     """Return the results page."""
     settings, tables = record["settings"], record["tables"]
     parts = [
@@ -363,7 +352,6 @@ def page(record: dict[str, Any], speed_text: str) -> str:
         "Epochs are `n_iter_`: for skae those that the weights kept have seen; more were run to "
         "choose them.",
         cost_table(tables),
-        speed_text,
     ]
     return "\n\n".join(parts)
 

@@ -1,0 +1,1 @@
+"""The parts of `speed.py`: one module for each, and what they share."""

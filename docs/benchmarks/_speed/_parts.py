@@ -1,0 +1,16 @@
+"""The parts, in the order of the page."""
+
+from types import ModuleType
+
+from . import gpu, growth, imports, inference, quality, search, training
+
+#: Each has ENTRIES, bars(entries) and section(entries).
+PARTS: dict[str, ModuleType] = {
+    "training": training,
+    "quality": quality,
+    "inference": inference,
+    "growth": growth,
+    "search": search,
+    "imports": imports,
+    "gpu": gpu,
+}

@@ -1,0 +1,94 @@
+"""What `import skae` takes beside importing what it stands on."""
+
+import json
+from functools import partial
+from typing import Any
+
+from _report import is_installed, markdown_table
+
+from . import _fresh
+from ._bars import Bar, Entries, Measure, at_most
+from ._timing import alternate, median, ratio, spread
+
+STATEMENTS = {"torch, sklearn, skorch": "import torch, sklearn, skorch", "skae": "import skae"}
+LEAST_ROUNDS = 7
+
+#: What skae can work with, and doesn't need.
+OPTIONAL = ("matplotlib", "pyod", "pyarrow", "polars", "skops", "dask", "onnx", "IPython")
+
+
+def measure(rounds: int) -> dict[str, Any]:
+    """Return the times of both imports in fresh processes, and what optional they bring in."""
+    for statement in STATEMENTS.values():
+        time_of(statement)
+    calls = {name: partial(time_of, statement) for name, statement in STATEMENTS.items()}
+    return {
+        "seconds": alternate(calls, max(rounds, LEAST_ROUNDS)),
+        "optional": {name: optional_after(text) for name, text in STATEMENTS.items()},
+        "installed": [name for name in OPTIONAL if is_installed(name)],
+    }
+
+
+def time_of(statement: str) -> float:
+    """Return the seconds of an import in a fresh process, whose own start doesn't count."""
+    return float(
+        _fresh.run_code(
+            f"import time; began = time.perf_counter(); {statement}; "
+            "print(time.perf_counter() - began)"
+        )
+    )
+
+
+def optional_after(statement: str) -> list[str]:
+    """Return the optional packages that an import brings in."""
+    code = (
+        f"import json, sys; {statement}; "
+        f"print(json.dumps([name for name in {OPTIONAL!r} if name in sys.modules]))"
+    )
+    return json.loads(_fresh.run_code(code))
+
+
+ENTRIES: dict[str, Measure] = {"imports": measure}
+
+
+def bars(entries: Entries) -> list[Bar]:
+    """Return the bars on the time, and on what is imported."""
+    found = []
+    for entry in entries.values():
+        seconds, optional = entry["seconds"], entry["optional"]["skae"]
+        value = ratio(seconds["skae"], seconds["torch, sklearn, skorch"])
+        found += [
+            at_most("(7) `import skae` to importing torch, sklearn and skorch", value, 1.15),
+            Bar(
+                "(7) optional packages imported",
+                "none",
+                ", ".join(optional) or "none",
+                not optional,
+            ),
+        ]
+    return found
+
+
+def section(entries: Entries) -> str:
+    """Return this part of the page."""
+    parts = []
+    for entry in entries.values():
+        seconds = entry["seconds"]
+        rows = [
+            [
+                f"`{STATEMENTS[name]}`",
+                median(values),
+                spread(values),
+                f"{ratio(values, seconds['torch, sklearn, skorch']):.2f}",
+                ", ".join(entry["optional"][name]) or "none",
+            ]
+            for name, values in seconds.items()
+        ]
+        header = ["", "seconds", "least to most", "ratio", "optional packages imported"]
+        parts += [
+            f"Fresh processes in turn, {len(seconds['skae'])} rounds after a warm-up, without the "
+            "start of Python. Optional packages that are installed here: "
+            f"{', '.join(entry['installed']) or 'none'}.",
+            markdown_table(header, rows),
+        ]
+    return "\n\n".join(parts)

@@ -1,0 +1,193 @@
+"""Seconds until skae is as good as each peer after its own default training."""
+
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from _report import markdown_table
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+
+from . import _contestants as c
+from ._bars import Bar, Entries, Measure, at_least
+from ._tables import BY_NAME, Size, titled, train_and_test
+from ._timing import median, repeated, spread
+
+LOOP_EPOCHS, LOOP_BATCH = 20, 256
+BUDGET = 20.0  # seconds of fits of one contestant, after which none is begun
+LONG = 2.0  # seconds of a peer's training from which on it has a bar
+FACTOR = 10.0
+
+LABELS = {
+    "pyod": "PyOD AutoEncoder()",
+    "mlp": "MLPRegressor",
+    "skorch": "skorch NeuralNetRegressor",
+    "loop": f"loop, {LOOP_EPOCHS} epochs",
+}
+
+#: Fits, and returns the seconds of the fits and held-out rows as they are reconstructed.
+Peer = Callable[[np.ndarray], Any]
+
+
+class Curve(Callback):
+    """Note the held-out error at the start of training and at each epoch's end.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features)
+        The held-out rows, scaled as the network's are.
+    """
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows = torch.from_numpy(rows)
+
+    def begin(self) -> None:
+        """Start the clock."""
+        self.began_, self.measuring_ = time.perf_counter(), 0.0
+        self.points_: list[tuple[float, float]] = []
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Measure the start, which is PCA."""
+        self._measure(net.module_)
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Measure the epoch."""
+        self._measure(net.module_)
+
+    def _measure(self, module: torch.nn.Module) -> None:
+        now = time.perf_counter()
+        with torch.no_grad():  # there is no dropout, so the mode doesn't matter
+            error = float((module(self.rows) - self.rows).square().mean())
+        self.points_.append((now - self.began_ - self.measuring_, error))
+        self.measuring_ += time.perf_counter() - now
+
+
+def measure(size: Size, rounds: int) -> dict[str, Any]:
+    """Return the peers' times and errors on a table, and skae's errors over time."""
+    train, test = train_and_test(size)
+    found: dict[str, Any] = {"skae": measure_skae(size, train, test, rounds), "peers": {}}
+    for name, (fit, rebuild) in make_peers(size).items():
+        fit(train[:512])
+        seconds, model = repeated(partial(fit, train), rounds, BUDGET)
+        error = c.squared_error(rebuild(model, test), test)
+        found["peers"][name] = {"seconds": seconds, "error": error}
+        reached = reached_after(found["skae"], error)
+        print(f"  {name}: {seconds} s, error {error:.4f}, skae after {reached} s", flush=True)
+    return found
+
+
+def measure_skae(
+    size: Size, train: np.ndarray, test: np.ndarray, rounds: int
+) -> dict[str, list[Any]]:
+    """Return skae's errors at the start and after each epoch, and the seconds of each fit."""
+    curve = Curve(test)
+    estimator = c.make_skae(size, callbacks=[curve])
+    curve.begin()
+    c.make_skae(size, max_epochs=1).fit(train[:600])  # a warm-up
+    runs: list[list[tuple[float, float]]] = []
+    seconds: list[float] = []
+    while not runs or (len(runs) < rounds and sum(seconds) < BUDGET):
+        curve.begin()
+        estimator.fit(train)
+        seconds.append(time.perf_counter() - curve.began_ - curve.measuring_)
+        runs.append(curve.points_)
+    error = c.squared_error(estimator.reconstruct(test), test)
+    print(f"  skae: {seconds} s, error {error:.4f}", flush=True)
+    return {
+        "seconds": seconds,
+        "error": error,
+        "batch_size": estimator.net_.batch_size,
+        "times": [[time for time, _ in run] for run in runs],
+        "errors": [error for _, error in runs[-1]],
+    }
+
+
+def make_peers(size: Size) -> dict[str, tuple[Peer, Callable[[Any, np.ndarray], np.ndarray]]]:
+    """Return the peers by their own defaults, and how rows are reconstructed by them."""
+
+    def fit_loop(X: np.ndarray) -> torch.nn.Module:
+        return c.fit_loop(c.make_module(size), X, LOOP_EPOCHS, LOOP_BATCH)
+
+    peers = {
+        "loop": (fit_loop, c.rebuild_with_module),
+        "skorch": (lambda X: c.make_skorch(size).fit(X, X), lambda net, X: net.predict(X)),
+        "mlp": (lambda X: c.fit_mlp(size, X), lambda model, X: model.predict(X)),
+    }
+    if c.HAS_PYOD:
+        peers["pyod"] = (c.fit_pyod, c.rebuild_with_pyod)
+    return peers
+
+
+def reached_after(skae: dict[str, Any], error: float) -> float | None:
+    """Return the seconds until skae's held-out error was as low, None if it never was."""
+    for epoch, ours in enumerate(skae["errors"]):
+        if ours <= error:
+            return statistics.median(times[epoch] for times in skae["times"])
+    return None
+
+
+ENTRIES: dict[str, Measure] = {name: partial(measure, size) for name, size in BY_NAME.items()}
+
+
+# The page -----------------------------------------------------------------------------
+
+
+def bars(entries: Entries) -> list[Bar]:
+    """Return a bar for each peer that trains for long, by size."""
+    found = []
+    for name, entry in entries.items():
+        for peer, theirs in entry["peers"].items():
+            seconds = statistics.median(theirs["seconds"])
+            if seconds <= LONG:
+                continue
+            title = f"(3) time of {LABELS[peer]} to skae's at its error, {titled(name)}"
+            reached = reached_after(entry["skae"], theirs["error"])
+            if reached is None:
+                found.append(Bar(title, f"≥ {FACTOR:g}", "its error is not reached", False))
+            else:
+                found.append(at_least(title, seconds / reached, FACTOR))
+    return found
+
+
+def section(entries: Entries) -> str:
+    """Return this part of the page."""
+    parts = [
+        "Each peer trains as it does by default, PyOD with its own widths and the others with "
+        "skae's; skae's code and hidden layers are those above and all else is its default. The "
+        f"loop takes {LOOP_EPOCHS} epochs in batches of {LOOP_BATCH}. A tenth as many rows as were "
+        "trained on are held out; the error is squared, in units of the columns' variances. skae's "
+        "time is from the call of `fit` to the end of the first epoch whose error on those rows "
+        "is as low, or to the PCA start, less the time that it took to look; the whole fit takes "
+        "longer, and ends with weights chosen by rows of its own. Fits are repeated until "
+        f"{BUDGET:g} s are spent, one at least. A peer that trains for {LONG:g} s or less has no "
+        "bar.",
+    ]
+    if not c.HAS_PYOD and not any("pyod" in entry["peers"] for entry in entries.values()):
+        parts.append(c.WITHOUT_PYOD)
+    for name, entry in entries.items():
+        parts += [f"### Quality on {titled(name)}", table(entry)]
+    return "\n\n".join(parts)
+
+
+def table(entry: dict[str, Any]) -> str:
+    """Return the peers' times, and skae's to the same errors."""
+    skae = entry["skae"]
+    rows = [
+        ["skae, whole fit", *_cells(skae["seconds"], skae["error"]), "", ""],
+        ["skae, PCA start", *_cells([t[0] for t in skae["times"]], skae["errors"][0]), "", ""],
+    ]
+    for peer, theirs in entry["peers"].items():
+        reached = reached_after(skae, theirs["error"])
+        times = "" if reached is None else f"{statistics.median(theirs['seconds']) / reached:.3g}"
+        after = "not reached" if reached is None else f"{reached:.3g}"
+        rows.append([LABELS[peer], *_cells(theirs["seconds"], theirs["error"]), after, times])
+    header = ["", "seconds", "least to most", "held-out error", "skae as low after, s", "times"]
+    return markdown_table(header, rows)
+
+
+def _cells(seconds: list[float], error: float) -> list[str]:
+    return [median(seconds), spread(seconds), f"{error:.4f}"]

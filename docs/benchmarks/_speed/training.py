@@ -1,0 +1,222 @@
+"""What an epoch costs, in skae and in its peers, and how far that is from the limit."""
+
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from _report import markdown_table
+
+from . import _contestants as c
+from ._bars import Bar, Entries, Measure, at_least, at_most
+from ._tables import BY_NAME, SIZES, Size, titled, train_and_test
+from ._timing import alternate, median, ratio, seconds_of, spread
+
+BATCH_SIZE = 256
+
+#: Timed for information, and on tables of few columns alone: on wide ones they take long.
+ASIDE = ("loop default batch", "skae early stopping", "loop plain")
+MANY_COLUMNS = 100
+
+#: Fits for so many epochs.
+Fit = Callable[[int], Any]
+
+#: The contestants on the page, and what is timed beside them.
+LABELS = {
+    "loop": "loop",
+    "skae": "skae",
+    "skorch": "skorch",
+    "pyod": "PyOD",
+    "mlp": "MLPRegressor",
+    "skae default batch": "skae, its default batch",
+    "loop default batch": "loop, skae's default batch",
+    "skae early stopping": "skae, early stopping",
+    "loop plain": "loop, plain network",
+    "products": "matrix products alone",
+}
+
+
+def measure(size: Size, rounds: int) -> dict[str, Any]:
+    """Return the cost of an epoch of each contestant on a table, and held-out errors."""
+    train, test = train_and_test(size)
+    fits = make_fits(size, train)
+    for fit in fits.values():
+        fit(size.few)
+    cpu: dict[str, list[float]] = {name: [] for name in fits}
+    calls = {name: partial(cost, size, fit, cpu[name]) for name, fit in fits.items()}
+    costs = alternate(calls, rounds)
+    batch = c.fit_skae(size, train, 1, "auto").net_.batch_size
+    return {
+        "settings": {"hidden": size.hidden, "code": size.code, "few": size.few, "many": size.many},
+        "default_batch": batch,
+        "seconds_per_epoch": costs,
+        "cpu_seconds_per_epoch": cpu,
+        "held_out": held_out_errors(size, train, test),
+    }
+
+
+def cost(size: Size, fit: Fit, cpu: list[float]) -> float:
+    """Return what an epoch adds to a fit, so that what a fit does once is left out.
+
+    The processor's time of the same goes to `cpu`: on one thread it is the wall time less
+    what other processes took.
+    """
+    began = time.process_time()
+    few = seconds_of(partial(fit, size.few))
+    between = time.process_time()
+    many = seconds_of(partial(fit, size.many))
+    ended = time.process_time()
+    n_epochs = size.many - size.few
+    cpu.append(((ended - between) - (between - began)) / n_epochs)
+    return (many - few) / n_epochs
+
+
+def make_fits(size: Size, X: np.ndarray) -> dict[str, Fit]:
+    """Return the contestants on a table."""
+    default = c.fit_skae(size, X, 1, "auto").net_.batch_size
+    products = c.products_of_a_step(c.make_module(size), X[:BATCH_SIZE])
+    fits: dict[str, Fit] = {
+        "loop": lambda n: c.fit_loop(c.make_module(size), X, n, BATCH_SIZE),
+        "skae": lambda n: c.fit_skae(size, X, n, BATCH_SIZE),
+        "skorch": lambda n: c.fit_skorch(size, X, n, BATCH_SIZE),
+        "mlp": lambda n: c.fit_mlp(
+            size, X, batch_size=BATCH_SIZE, max_iter=n, tol=0, n_iter_no_change=10**9
+        ),
+        "skae default batch": lambda n: c.fit_skae(size, X, n, "auto"),
+        "loop default batch": lambda n: c.fit_loop(c.make_module(size), X, n, default),
+        "skae early stopping": lambda n: c.fit_skae(
+            size, X, n, BATCH_SIZE, early_stopping=True, n_iter_no_change=10**6
+        ),
+        "loop plain": lambda n: c.fit_loop(c.make_plain(size), X, n, BATCH_SIZE),
+        "products": lambda n: c.run_products(products, len(X), n, BATCH_SIZE),
+    }
+    if c.HAS_PYOD:
+        widths = [*size.hidden, size.code]
+        fits["pyod"] = lambda n: c.fit_pyod(
+            X, hidden_neuron_list=widths, batch_size=BATCH_SIZE, epoch_num=n
+        )
+    left_out = ASIDE if size.columns > MANY_COLUMNS else ()
+    return {name: fits[name] for name in LABELS if name in fits and name not in left_out}
+
+
+def held_out_errors(size: Size, train: np.ndarray, test: np.ndarray) -> dict[str, Any]:
+    """Return errors of skae at its default batch and the loop at 256, after equal epochs."""
+    errors: dict[str, list[float]] = {"skae default batch": [], "loop": []}
+    for seed in range(size.seeds):
+        loop = c.fit_loop(c.make_module(size, seed), train, size.epochs, BATCH_SIZE)
+        errors["loop"].append(c.squared_error(c.rebuild_with_module(loop, test), test))
+        skae = c.fit_skae(size, train, size.epochs, "auto", seed=seed)
+        errors["skae default batch"].append(c.squared_error(skae.reconstruct(test), test))
+    print(f"  held-out errors after {size.epochs} epochs: {errors}", flush=True)
+    return {"epochs": size.epochs, "errors": errors}
+
+
+ENTRIES: dict[str, Measure] = {name: partial(measure, size) for name, size in BY_NAME.items()}
+
+
+# The page -----------------------------------------------------------------------------
+
+
+def bars(entries: Entries) -> list[Bar]:
+    """Return the bars of all sizes measured."""
+    found: list[Bar] = []
+    for name, entry in entries.items():
+        costs, size = entry["seconds_per_epoch"], titled(name)
+        found.append(
+            at_most(f"(1a) epoch of skae to the loop's, {size}", of(costs, "skae", "loop"), 1.05)
+        )
+        found.append(default_batch_bar(entry, size))
+        peers = [("1b", "skorch", 2.5), ("1c", "pyod", 4.0), ("1d", "mlp", 1.0)]
+        for number, peer, least in peers:
+            is_small = BY_NAME.get(name, SIZES[0]).rows < 10_000
+            if peer in costs and not (peer == "mlp" and is_small):
+                title = f"({number}) epoch of {LABELS[peer]} to skae's, {size}"
+                found.append(at_least(title, of(costs, peer, "skae"), least))
+    return sorted(found, key=lambda bar: bar.name[:4])
+
+
+def default_batch_bar(entry: dict[str, Any], size: str) -> Bar:
+    """Return the bar on time at the default batch, which counts at as low an error alone."""
+    costs, errors = entry["seconds_per_epoch"], entry["held_out"]["errors"]
+    value = of(costs, "skae default batch", "loop")
+    ours, theirs = (statistics.median(errors[name]) for name in ("skae default batch", "loop"))
+    return Bar(
+        f"(1a) epoch of skae at its default batch of {entry['default_batch']} to the loop's at "
+        f"{BATCH_SIZE}, {size}",
+        "≤ 0.8, error no higher",
+        f"{value:.3g}, error {ours:.4g} against {theirs:.4g}",
+        value <= 0.8 and ours <= theirs,
+    )
+
+
+def of(costs: dict[str, list[float]], numerator: str, denominator: str) -> float:
+    """Return a ratio of median costs."""
+    return ratio(costs[numerator], costs[denominator])
+
+
+def section(entries: Entries) -> str:
+    """Return this part of the page."""
+    parts = [
+        "The same rows, network widths, batch size and number of epochs for all; one thread. The "
+        "loop, skae and skorch train the same module, `skae.modules.mlp_autoencoder`, with "
+        "AdamW; PyOD's network has batch normalisation and dropout, MLPRegressor's has ReLU "
+        "and a nonlinear code. An epoch's cost is what it adds to a fit: the time of a fit of many "
+        "epochs less that of a fit of few, over the difference, so that what a fit does once "
+        "is left out. PyOD leaves out the last batch of an epoch if it is not full. The first "
+        "five rows and skae's default batch have bars; the others are for information, and some "
+        "are left out on wide tables. Ratios and bars are of wall times; ratios of the processor's "
+        "time stand beside them, for it feels less of what else the machine does.",
+        "The limit is the matrix products of a step of that module, made alone: the share of "
+        "it that skae reaches is their time over that of skae's epoch.",
+    ]
+    if not c.HAS_PYOD and not any("pyod" in e["seconds_per_epoch"] for e in entries.values()):
+        parts.append(c.WITHOUT_PYOD)
+    for name, entry in entries.items():
+        parts += [f"### {titled(name)}", describe(entry), table(entry), below(entry)]
+    return "\n\n".join(parts)
+
+
+def describe(entry: dict[str, Any]) -> str:
+    """Return what network was trained, and for how long."""
+    settings = entry["settings"]
+    rounds = len(entry["seconds_per_epoch"]["skae"])
+    return (
+        f"Hidden layers {tuple(settings['hidden'])}, code {settings['code']}; fits of "
+        f"{settings['few']} and {settings['many']} epochs, {rounds} rounds after a warm-up; "
+        f"batches of {BATCH_SIZE}, skae's default here is {entry['default_batch']}."
+    )
+
+
+def table(entry: dict[str, Any]) -> str:
+    """Return the costs of an epoch."""
+    costs, cpu = entry["seconds_per_epoch"], entry["cpu_seconds_per_epoch"]
+    rows = [
+        [
+            LABELS[name],
+            median(values, 1000),
+            spread(values, 1000),
+            f"{of(costs, name, 'loop'):.2f}",
+            f"{of(costs, name, 'skae'):.2f}",
+            f"{of(cpu, name, 'loop'):.2f}",
+            f"{of(cpu, name, 'skae'):.2f}",
+        ]
+        for name, values in costs.items()
+    ]
+    header = ["", "ms per epoch, median", "least to most", "to the loop", "to skae"]
+    return markdown_table([*header, "CPU, to the loop", "CPU, to skae"], rows)
+
+
+def below(entry: dict[str, Any]) -> str:
+    """Return the share of the limit, and the errors."""
+    costs, held_out = entry["seconds_per_epoch"], entry["held_out"]
+    errors = "; ".join(
+        f"{LABELS[name]} {median(values)} ({spread(values)})"
+        for name, values in held_out["errors"].items()
+    )
+    return (
+        f"Share of the limit: skae {of(costs, 'products', 'skae'):.2f}, the loop "
+        f"{of(costs, 'products', 'loop'):.2f}. Held-out squared error after "
+        f"{held_out['epochs']} epochs, median over seeds and their range: {errors}."
+    )
