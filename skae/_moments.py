@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ._blocks import evenly
 from ._density import (
     SMALLEST_VARIANCE,
     CodeModel,
@@ -19,8 +20,10 @@ from ._losses import kept_weight, squared_error
 from ._training import AnyRows, TrainedModule
 from .modules import EncoderDecoder
 
-# Rows whose Jacobians are averaged: a mean needs no more.
-_JACOBIAN_ROWS = 1000
+# Rows whose Jacobians are averaged, a mean needs no more, and columns of all of them together,
+# each of which costs a backward pass of a row.
+_JACOBIAN_ROWS = (64, 1000)
+_JACOBIAN_COLUMNS = 2**14
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,8 @@ class CodeMoments:
         """Return the moments of rows under a trained module; some of a stored table's do."""
         some = rows.some()
         X = some.table
-        codes = trained.apply(lambda module, part: module.encode(part), X).astype(np.float64)
-        errors = trained.apply(lambda module, part: squared_error(module(part), part), X)
-        errors = errors.astype(np.float64)
+        both = trained.apply(_code_and_error, X).astype(np.float64)
+        codes, errors = both[:, :-1], both[:, -1]
         weight = kept_weight(errors, some.weight_array, trim_fraction)
         mean = np.average(codes, axis=0, weights=weight)
         centred = codes - mean
@@ -66,7 +68,7 @@ class CodeMoments:
             mean,
             centred.T @ (centred * weight[:, None]) / weight.sum(),
             float(np.average(errors, weights=weight)),
-            _mean_gain(X, weight, trained),
+            _mean_gain(X, weight, trained, codes.shape[1]),
             X.shape[1],
         )
 
@@ -148,14 +150,21 @@ def code_log_density(score: dict[str, Any], module: EncoderDecoder, rows: Tensor
     return laplace_log_density(module.decode, rows, module.encode(rows), model)
 
 
-def _mean_gain(X: np.ndarray, weight: np.ndarray, trained: TrainedModule) -> np.ndarray:
-    some = np.linspace(0, len(X) - 1, min(len(X), _JACOBIAN_ROWS)).astype(int)
+def _code_and_error(module: EncoderDecoder, rows: Tensor) -> Tensor:
+    code = module.encode(rows)
+    return torch.cat([code, squared_error(module.decode(code), rows)[:, None]], dim=1)
+
+
+def _mean_gain(
+    X: np.ndarray, weight: np.ndarray, trained: TrainedModule, n_components: int
+) -> np.ndarray:
+    n_rows = int(np.clip(_JACOBIAN_COLUMNS // n_components, *_JACOBIAN_ROWS))
+    some = evenly(len(X), n_rows)
 
     def gains(module: EncoderDecoder, part: torch.Tensor) -> torch.Tensor:
         jacobian = decoder_jacobian(module.decode, module.encode(part), X.shape[1])
         return jacobian.mT @ jacobian
 
-    n_components = trained.module.encode(torch.from_numpy(X[:1]).to(trained.device)).shape[1]
     block = block_length(X.shape[1], n_components)
     each = trained.apply(gains, X[some].astype(np.float64), block=block)
     if not weight[some].any():
