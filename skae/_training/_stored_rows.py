@@ -139,7 +139,8 @@ class StoredRows(Dataset):
                 buffer.read(slice(first, min(first + run, len(self))))
             order = shuffled_order(buffer.n_rows, generator)
             n_whole = buffer.n_rows // length * length
-            yield from buffer.rows.cut(order[:n_whole], length)
+            if n_whole > 0:
+                yield from buffer.rows.cut(order[:n_whole], length)
             buffer.keep(order[n_whole:].cpu())
         if buffer.n_rows > 0:
             yield buffer.rows.X, buffer.rows.weight
