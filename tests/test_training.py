@@ -339,6 +339,18 @@ def test_a_stored_table_is_split_in_two(weighted):
         np.testing.assert_array_equal(some.weight_array, some.X[:, 0])
 
 
+def test_a_table_that_fits_on_an_accelerator_is_put_there(monkeypatch):
+    table = ScaledTable(StoredTable(np.ones((2000, 3))), Scaling(np.zeros(3), np.ones(3)))
+    rows = StoredRows(table, None, torch.device("meta"))  # which has no memory, but tells
+    placed = rows.placed()
+    assert isinstance(placed, Rows)
+    assert placed.X.shape == (2000, 3)
+    assert placed.device.type == "meta"
+    monkeypatch.setattr(_stored_rows, "_DEVICE_BYTES", 2000)
+    assert rows.placed() is rows
+    assert StoredRows(table, None, torch.device("cpu")).placed().device.type == "cpu"
+
+
 def test_blocks_keep_the_order():
     X = torch.arange(10.0)[:, None]
     assert torch.equal(torch.cat([part for part, _ in Blocks(Rows(X), 4)]), X)
