@@ -7,11 +7,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._anomaly_parts import (
+    Parting,
     check_takes_weights,
     default_estimator,
+    fitted,
     score_of,
     seeded,
     tails_of,
@@ -23,12 +25,13 @@ from ._conformal import (
     score_at_share,
 )
 from ._environment import RandomStreams
+from ._intake import AnyTable, copied_rows, validated_table
 from ._parameters import DETECTOR_CONSTRAINTS, validates_parameters
 from ._repair import candidates_of, repaired
+from ._stored import held
 from ._surprise import Surprise
-from ._table import check_sample_weight, each_as_often
+from ._table import check_sample_weight
 
-_FLOATS = (np.float64, np.float32)
 # The share of the rows kept apart that score lower than a row that needs no repair.
 _TYPICAL = 0.25
 
@@ -143,8 +146,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The rows; some may be anomalies.
+        X : array-like or store of shape (n_samples, n_features)
+            The rows; some may be anomalies. A store as in `AutoencoderTransformer`; an
+            estimator that isn't of this package has its rows loaded.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -161,42 +165,37 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             If values are missing or infinite, fewer than two rows have a positive weight,
             or the estimator takes no weights but some are given.
         """
-        table = validate_data(self, X, dtype=_FLOATS, ensure_min_samples=2)
+        table = validated_table(self, X, reset=True, min_rows=2)
         streams = RandomStreams(self.random_state)
         weight = check_sample_weight(sample_weight, len(table))
         own = self.estimator
         if weight is not None:
             check_takes_weights(own)
-        rows, weight = each_as_often(table, weight)
+        rows, weight = copied_rows(table, weight)
         if len(rows) < 2:
             raise ValueError(f"X has {len(rows)} row of positive weight, expected two or more")
         estimator = default_estimator(len(rows)) if own is None else clone(own)
         seeded(estimator, streams)
-        order = streams.numpy_generator().permutation(len(rows))
         n_apart = n_kept_apart(len(rows), self.calibration_fraction, self.alpha)
-        apart, part = order[:n_apart], order[n_apart:]
-        if weight is None:
-            estimator.fit(rows[part])
-        else:
-            estimator.fit(rows[part], sample_weight=weight[part])
-        self._keep(estimator, rows, weight, apart, part)
+        parting = Parting.of(rows, weight, n_apart, streams.numpy_generator())
+        self._keep(fitted(estimator, parting), rows, weight, parting)
         return self
 
     def _keep(
         self,
         estimator: Any,
-        rows: np.ndarray,
+        rows: AnyTable,
         weight: np.ndarray | None,
-        apart: np.ndarray,
-        part: np.ndarray,
+        parting: Parting,
     ) -> None:
         """Set the fitted attributes, all of them after all that can fail."""
-        tails = tails_of(estimator, rows[part], None if weight is None else weight[part])
+        tails = tails_of(estimator, parting.part, parting.part_weight)
         share = None if isinstance(self.contamination, str) else self.contamination
-        scores = score_of(estimator, tails, rows[apart] if share is None else rows)
-        of_apart = scores if share is None else scores[apart]
+        scores = score_of(estimator, tails, parting.apart if share is None else rows)
+        of_apart = scores if share is None else scores[parting.numbers]
         order = of_apart.argsort()
-        known, known_weight = of_apart[order], None if weight is None else weight[apart][order]
+        apart = parting.numbers[order]
+        known, known_weight = of_apart[order], None if weight is None else weight[apart]
         if share is None:
             offset = conformal_threshold(known, known_weight, self.alpha)
         else:
@@ -204,7 +203,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         self.estimator_, self.offset_ = estimator, offset
         self.calibration_scores_, self._calibration_weight = known, known_weight
         self._tails: Surprise | None = tails
-        self._candidates = candidates_of(rows[part])
+        self._candidates = candidates_of(held(parting.part))
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return how usual each row is; lower is stranger.
@@ -318,7 +317,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             cells that needed no repair. A row's contributions add up to the score it would
             have with the others' expected values in their place, less its own.
         """
-        table = self._checked(X)
+        table = self._checked(X)[:]
         index = X.index if isinstance(X, pd.DataFrame) else range(len(table))
         names = getattr(self, "feature_names_in_", range(self.n_features_in_))
         enough = float(np.quantile(self.calibration_scores_, _TYPICAL))
@@ -332,9 +331,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             index=pd.MultiIndex.from_product([index, names], names=["row", "column"]),
         )
 
-    def _checked(self, X: ArrayLike) -> np.ndarray:
+    def _checked(self, X: ArrayLike) -> AnyTable:
         check_is_fitted(self)
-        return validate_data(self, X, dtype=_FLOATS, reset=False)
+        return validated_table(self, X, reset=False)
 
-    def _score(self, rows: np.ndarray) -> np.ndarray:
+    def _score(self, rows: AnyTable) -> np.ndarray:
         return score_of(self.estimator_, self._tails, rows)

@@ -1,14 +1,19 @@
 """What `AEAnomalyDetector` asks of its estimator."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import has_fit_parameter
 
+from ._base import BaseAutoencoder
+from ._blocks import evenly, row_blocks
 from ._denoising import DenoisingAutoencoder
 from ._environment import RandomStreams
 from ._immse import knows_density
+from ._intake import AnyTable
+from ._stored import TablePart, some_at_most, taken
 from ._surprise import Surprise
 
 # How the default is trained: chosen on the tables of docs/benchmarks/adbench.py, all together.
@@ -17,6 +22,9 @@ _BATCH, _STEPS, _MOST_STEPS = 128, 9, 1500
 # Rows whose errors are remembered, and rows whose errors are held at a time.
 _KNOWN_ROWS = 1_000
 _BLOCK_ROWS = 65_536
+
+# Rows of a stored table that are kept apart: as many p-values as anybody could tell apart.
+_MOST_APART = 100_000
 
 
 def default_estimator(n_rows: int) -> DenoisingAutoencoder:
@@ -54,23 +62,74 @@ def check_takes_weights(estimator: Any) -> None:
         )
 
 
-def tails_of(estimator: Any, rows: np.ndarray, weight: np.ndarray | None) -> Surprise | None:
+def tails_of(estimator: Any, rows: AnyTable, weight: np.ndarray | None) -> Surprise | None:
     """Return the tails of an estimator's errors on rows, if it has errors by level."""
     if not _knows_errors(estimator):
         return None
-    places = np.linspace(0, len(rows) - 1, min(len(rows), _KNOWN_ROWS)).astype(int)
+    places = evenly(len(rows), _KNOWN_ROWS)
     return Surprise.of(
-        estimator.denoising_errors(rows[places]), None if weight is None else weight[places]
+        estimator.denoising_errors(taken(rows, places)), None if weight is None else weight[places]
     )
 
 
-def score_of(estimator: Any, tails: Surprise | None, rows: np.ndarray) -> np.ndarray:
+def score_of(estimator: Any, tails: Surprise | None, rows: AnyTable) -> np.ndarray:
     """Return the score of each row; lower is stranger."""
-    if tails is None:
+    if tails is not None:
+        parts = [-tails(estimator.denoising_errors(rows[b])) for b in row_blocks(rows, _BLOCK_ROWS)]
+        return np.concatenate(parts)
+    if isinstance(rows, np.ndarray):
         return estimator.score_samples(rows)
-    blocks = range(0, len(rows), _BLOCK_ROWS)
-    parts = [-tails(estimator.denoising_errors(rows[b : b + _BLOCK_ROWS])) for b in blocks]
-    return np.concatenate(parts)
+    return np.concatenate([estimator.score_samples(rows[b]) for b in row_blocks(rows)])
+
+
+@dataclass(frozen=True)
+class Parting:
+    """Rows parted into those that train, and those kept apart to calibrate on.
+
+    Attributes
+    ----------
+    part : ndarray or TablePart of shape (n_part, n_features)
+        The rows that train.
+    part_weight : ndarray of shape (n_part,) or None
+        How often each of them counts.
+    apart : ndarray of shape (n_apart, n_features)
+        The rows kept apart.
+    numbers : ndarray of shape (n_apart,)
+        Their numbers.
+    """
+
+    part: AnyTable
+    part_weight: np.ndarray | None
+    apart: np.ndarray
+    numbers: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        rows: AnyTable,
+        weight: np.ndarray | None,
+        n_apart: int,
+        generator: np.random.Generator,
+    ) -> "Parting":
+        """Return rows parted at random; of a stored table no more than can be held apart."""
+        if isinstance(rows, np.ndarray):
+            order = generator.permutation(len(rows))
+            numbers, others = order[:n_apart], order[n_apart:]
+            known = None if weight is None else weight[others]
+            return cls(rows[others], known, rows[numbers], numbers)
+        n_apart = min(n_apart, _MOST_APART, some_at_most(rows.shape[1]))
+        numbers = generator.choice(len(rows), n_apart, replace=False, shuffle=False)
+        numbers.sort()
+        known = None if weight is None else np.delete(weight, numbers)
+        return cls(TablePart(rows, numbers), known, rows.take(numbers), numbers)
+
+
+def fitted(estimator: Any, parting: Parting) -> Any:
+    """Return an estimator fitted to the rows that train; one that isn't ours has them loaded."""
+    rows = parting.part if isinstance(estimator, BaseAutoencoder) else parting.part[:]
+    if parting.part_weight is None:
+        return estimator.fit(rows)
+    return estimator.fit(rows, sample_weight=parting.part_weight)
 
 
 def _knows_errors(estimator: Any) -> bool:

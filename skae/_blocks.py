@@ -39,8 +39,8 @@ def shares(X: Table, weight: np.ndarray | None) -> Callable[[slice], np.ndarray]
     """
     if weight is None:
         return lambda rows: np.full(rows.stop - rows.start, 1 / len(X))
-    total = weight.sum()
-    return lambda rows: weight[rows] / total
+    total = weight.sum(dtype=np.float64)
+    return lambda rows: weight[rows].astype(np.float64) / total
 
 
 def evenly(n_rows: int, n_taken: int) -> np.ndarray:

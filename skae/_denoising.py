@@ -270,11 +270,13 @@ default="gaussian"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The rows, clean unless `y` has the clean ones.
+        X : array-like or store of shape (n_samples, n_features)
+            The rows, clean unless `y` has the clean ones; a store as in
+            `AutoencoderTransformer`.
         y : array-like of shape (n_samples, n_features), default=None
-            The clean rows behind those of `X`, to which no noise is added then. Labels, of
-            shape (n_samples,), are ignored, as by other transformers in a Pipeline.
+            The clean rows behind those of `X`, to which no noise is added then; both are
+            loaded if they are stores. Labels, of shape (n_samples,), are ignored, as by
+            other transformers in a Pipeline.
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row counts, as in `AutoencoderTransformer`.
 

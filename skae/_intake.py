@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from ._scaling import Scaling
 from ._stored import StoredTable, TablePart, is_large, left_in_place
-from ._table import distinct_rows, positive_rows
+from ._table import distinct_rows, each_as_often, positive_rows
 from ._training import AnyRows, Rows, ScaledTable, StoredRows
 
 #: A table as it is worked with: in memory, or left in its place.
@@ -42,6 +42,13 @@ def counted_rows(table: AnyTable, weight: np.ndarray | None) -> tuple[AnyTable, 
     """Return the rows that count, each once where copies can be found, and their weights."""
     if isinstance(table, np.ndarray):
         return distinct_rows(table, weight)
+    return positive_rows(table, weight)
+
+
+def copied_rows(table: AnyTable, weight: np.ndarray | None) -> tuple[AnyTable, np.ndarray | None]:
+    """Return rows as often as they count; those of a stored table once, with their weights."""
+    if isinstance(table, np.ndarray):
+        return each_as_often(table, weight)
     return positive_rows(table, weight)
 
 

@@ -138,13 +138,14 @@ def leading_axes(
         values, vectors = linalg.eigh(covariance)
         axes, variances, total = vectors[:, ::-1].T, values[::-1], float(np.trace(covariance))
     else:
-        scaled = (X[:] - mean) * np.sqrt(share(slice(0, len(X))))[:, None]
+        scaled = X[:] - mean
+        scaled *= np.sqrt(share(slice(0, len(X))))[:, None]  # in place: it is a copy of the table
         if len(X) <= FULL_UP_TO:
             _, spread, axes = linalg.svd(scaled, full_matrices=False)
         else:
             seed = int(generator.integers(2**31))
             _, spread, axes = randomized_svd(scaled, n_leading, n_iter=7, random_state=seed)
-        variances, total = np.square(spread), float(np.square(scaled).sum())
+        variances, total = np.square(spread), float(np.vdot(scaled, scaled))
     variances = variances[:n_leading].clip(min=0.0)  # where rounding has them below
     return mean, _signed(axes[:n_leading]), variances, total
 

@@ -1,6 +1,7 @@
 """Tables that stay where they are: read block by block, and never whole."""
 
 import math
+import mmap
 from typing import Any, final
 
 import numpy as np
@@ -18,6 +19,9 @@ _LOADED_ROWS = 500
 
 # What marks tables that have ways of their own into an array: data frames, sparse matrices.
 _NO_STORE = ("iloc", "columns", "toarray", "__array_namespace__", "__dataframe__")
+
+# What is read of a memmap before its pages are unmapped.
+_MAPPED_BYTES = 2**26
 
 _FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
@@ -82,6 +86,7 @@ class StoredTable:
         self.shape: tuple[int, int] = (int(source.shape[0]), int(source.shape[1]))
         kind = np.asarray(source[0:1]).dtype
         self.dtype: np.dtype = kind if kind in _FLOATS else np.dtype(np.float64)
+        self._n_mapped = 0
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -94,8 +99,23 @@ class StoredTable:
                 f"rows {first} to {last} of X came in an array of shape {block.shape}, expected "
                 f"({last - first}, {self.shape[1]})"
             )
+        self._let_go(block.nbytes)
         _check_finite(block, np.arange(first, last))
         return block
+
+    def _let_go(self, n_bytes: int) -> None:
+        """Unmap what was read of a memmap now and then, or it all counts as ours in the end.
+
+        It stays in the system's cache of the file. A memmap that is a copy on write has
+        changes that would be lost.
+        """
+        self._n_mapped += n_bytes
+        mapped = getattr(self.source, "_mmap", None)
+        if self._n_mapped < _MAPPED_BYTES or not isinstance(mapped, mmap.mmap):
+            return
+        if self.source.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
+        self._n_mapped = 0
 
     def take(self, numbers: np.ndarray) -> np.ndarray:
         """Return the rows of these numbers, which must be sorted, in memory."""
@@ -108,6 +128,7 @@ class StoredTable:
                 # Of an array that is a view, so that no other rows are read.
                 near = np.asarray(self.source[int(first) : int(own[-1]) + 1])
                 out[begin:end] = near[own - first]
+                self._let_go(near.nbytes)
                 _check_finite(out[begin:end], own)
         return out
 
@@ -152,6 +173,16 @@ class TablePart:
 
     def _places(self, numbers: np.ndarray) -> np.ndarray:
         return numbers + np.searchsorted(self._behind, numbers, side="right")
+
+
+def taken(table: "np.ndarray | StoredTable | TablePart", numbers: np.ndarray) -> np.ndarray:
+    """Return the rows of these numbers, in memory; of a stored table they must be sorted."""
+    return table[numbers] if isinstance(table, np.ndarray) else table.take(numbers)
+
+
+def held(table: "np.ndarray | StoredTable | TablePart") -> np.ndarray:
+    """Return a table's rows, or those that stand for a stored one's."""
+    return table if isinstance(table, np.ndarray) else some_of(table)[1]
 
 
 def some_of(table: StoredTable | TablePart) -> tuple[np.ndarray, np.ndarray]:

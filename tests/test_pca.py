@@ -6,7 +6,7 @@ from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 
 from skae import _pca
-from skae._pca import principal_axes
+from skae._pca import leading_axes, principal_axes
 
 
 def rng():
@@ -32,6 +32,38 @@ def test_weights_repeat_rows(columns):
     repeated = principal_axes(X.repeat(weight, axis=0), None, 2, 0.0, rng())
     np.testing.assert_allclose(ours.mean, repeated.mean, atol=1e-12)
     np.testing.assert_allclose(ours.components, repeated.components, atol=1e-7)
+
+
+class Rows:
+    """A table that isn't an array, as those in stores."""
+
+    def __init__(self, X):
+        self.X, self.shape = X, X.shape
+        self.n_passes = 0
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, rows):
+        self.n_passes += (rows.stop - rows.start) / len(self.X)
+        return self.X[rows]
+
+    def take(self, numbers):
+        return self.X[numbers]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_wide_tables_in_stores_take_two_passes(weighted):
+    hidden = rng().normal(size=(1500, 6)) * np.arange(6, 0, -1)
+    X = hidden @ rng().normal(size=(6, 1100)) + 0.1 * rng().normal(size=(1500, 1100))
+    X -= X.mean(axis=0)
+    weight = rng().uniform(0.5, 1.5, size=1500) if weighted else None
+    rows = Rows(X)
+    found = leading_axes(rows, weight, 3, rng())
+    assert rows.n_passes == pytest.approx(2)
+    expected = leading_axes(X, weight, 3, rng())
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
 
 
 def test_blocks_add_up(monkeypatch):

@@ -13,7 +13,9 @@ from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
 from skae import AutoencoderTransformer
-from skae._training import Rows
+from skae._scaling import Scaling
+from skae._stored import StoredTable
+from skae._training import Rows, ScaledTable, StoredRows, _stored_rows
 from skae._training._callbacks import CosineSchedule
 from skae._training._judgement import Rule, best_epoch, mean_loss, sure_gain
 from skae._training._rows import Blocks, ShuffledBatches, batch_length
@@ -295,6 +297,58 @@ def test_shuffled_batches_hold_each_row_once(n_rows, size, weighted):
         assert all(torch.equal(weight, part[:, 0] * 2) for part, weight in first)
     if len(first) > 1:
         assert not torch.equal(seen, torch.cat([part for part, _ in second]).flatten())
+
+
+@pytest.mark.parametrize(("n_rows", "size"), [(1000, 256), (5000, 7), (64, 64), (3001, 100)])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_batches_of_a_stored_table_are_those_of_an_array(n_rows, size, weighted, monkeypatch):
+    monkeypatch.setattr(_stored_rows, "_BUFFER_BYTES", 4096)
+    X = np.arange(n_rows, dtype=np.float32)[:, None]
+    table = ScaledTable(StoredTable(X), Scaling(np.zeros(1), np.ones(1)))
+    rows = StoredRows(table, X[:, 0] * 2 if weighted else None, torch.device("cpu"))
+    batches, in_memory = (
+        ShuffledBatches(source, size, torch.Generator().manual_seed(0))
+        for source in (rows, Rows(torch.from_numpy(X)))
+    )
+    first, second = list(batches), list(batches)
+    seen = torch.cat([part for part, _ in first]).flatten()
+    assert seen.sort().values.tolist() == X.flatten().tolist()
+    assert [len(part) for part, _ in first] == [len(part) for part, _ in in_memory]
+    if weighted:
+        assert all(torch.equal(weight, part[:, 0] * 2) for part, weight in first)
+    if len(first) > 1:
+        assert not torch.equal(seen, torch.cat([part for part, _ in second]).flatten())
+    if n_rows == 3001:  # a batch is of many places, though the buffer holds a third of the rows
+        assert min(float(part.std()) for part, _ in first[:-1]) > n_rows / 12
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_a_stored_table_is_split_in_two(weighted):
+    X = np.arange(2000, dtype=np.float32)[:, None]
+    table = ScaledTable(StoredTable(X), Scaling(np.zeros(1), np.ones(1)))
+    rows = StoredRows(table, X[:, 0] if weighted else None, torch.device("cpu"))
+    valid, part = rows.split(0.1, np.random.default_rng(0))
+    assert len(valid) == 200
+    held_out, left = valid.X.numpy(), part.table[:]
+    np.testing.assert_array_equal(np.sort(np.concatenate([held_out, left]), axis=0), X)
+    some = part.take(np.array([7, 3, 1799]))
+    np.testing.assert_array_equal(some.X.numpy(), left[[7, 3, 1799]])
+    if weighted:
+        np.testing.assert_array_equal(valid.weight_array, held_out[:, 0])
+        np.testing.assert_array_equal(part.weight_array, left[:, 0])
+        np.testing.assert_array_equal(some.weight_array, some.X[:, 0])
+
+
+def test_a_table_that_fits_on_an_accelerator_is_put_there(monkeypatch):
+    table = ScaledTable(StoredTable(np.ones((2000, 3))), Scaling(np.zeros(3), np.ones(3)))
+    rows = StoredRows(table, None, torch.device("meta"))  # which has no memory, but tells
+    placed = rows.placed()
+    assert isinstance(placed, Rows)
+    assert placed.X.shape == (2000, 3)
+    assert placed.device.type == "meta"
+    monkeypatch.setattr(_stored_rows, "_DEVICE_BYTES", 2000)
+    assert rows.placed() is rows
+    assert StoredRows(table, None, torch.device("cpu")).placed().device.type == "cpu"
 
 
 def test_blocks_keep_the_order():

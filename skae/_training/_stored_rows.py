@@ -21,8 +21,8 @@ _BUFFER_BYTES = 2**26
 _RUNS = 128
 _LONGEST_RUN = 4096
 
-# Held-out rows are kept in memory, and a loss for each of them and each epoch: with so many
-# the mean's error is a hundredth of a part in a hundred thousand rows' spread.
+# Held-out rows are kept in memory, and a loss of each of them for each epoch. A mean over so
+# many is off by a third of a percent of the losses' spread, and gains of 6 % are looked for.
 _MOST_HELD_OUT = 100_000
 _HELD_OUT_BYTES = 2**27
 
@@ -139,7 +139,8 @@ class StoredRows(Dataset):
                 buffer.read(slice(first, min(first + run, len(self))))
             order = shuffled_order(buffer.n_rows, generator)
             n_whole = buffer.n_rows // length * length
-            yield from buffer.rows.cut(order[:n_whole], length)
+            if n_whole > 0:
+                yield from buffer.rows.cut(order[:n_whole], length)
             buffer.keep(order[n_whole:].cpu())
         if buffer.n_rows > 0:
             yield buffer.rows.X, buffer.rows.weight
