@@ -231,7 +231,24 @@ class RowDenoiser(Denoiser):
         return self.path.beside(straight, seen, unit)
 
     def parts(self, input: Tensor, level: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the filter's guess, the unit of the network's part, and what that is given."""
+        """Return what `encode` adds up, for those who add it up themselves.
+
+        Parameters
+        ----------
+        input : Tensor of shape (n_rows, n_features)
+            Noisy rows.
+        level : Tensor of shape (n_rows, 1)
+            Their levels.
+
+        Returns
+        -------
+        straight : Tensor of shape (n_rows, n_features)
+            The filter's guess.
+        unit : Tensor of shape (n_rows, 1)
+            The unit of the network's part.
+        seen : Tensor of shape (n_rows, n_inputs)
+            What the network is given.
+        """
         unit = (self.filter.expected_error(level) / self.filter.n_features).sqrt()
         return self.filter(input, level), unit, self.levels.seen(input, level)
 
