@@ -16,7 +16,7 @@ from ._anomaly_parts import (
     fitted,
     score_of,
     seeded,
-    tails_of,
+    strangeness_of,
 )
 from ._conformal import (
     conformal_p_values,
@@ -29,11 +29,14 @@ from ._intake import AnyTable, copied_rows, validated_table
 from ._parameters import DETECTOR_CONSTRAINTS, validates_parameters
 from ._repair import candidates_of, repaired
 from ._stored import held
-from ._surprise import Surprise
+from ._strangeness import Strangeness
 from ._table import check_sample_weight
 
 # The share of the rows kept apart that score lower than a row that needs no repair.
 _TYPICAL = 0.25
+
+# A threshold is the score of a row, which is no outlier whatever rows it is scored beside.
+_ROUNDING = 1e-9
 
 
 class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -94,13 +97,16 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     Anomalies among the rows kept apart, if they score low, make thresholds lower: fewer
     outliers are found, and clean rows are no less safe.
 
-    A `DenoisingAutoencoder` that was told a range of Gaussian noise is asked how badly it
-    restores a row at each level of it. At each level the row's error is held against the
-    training rows', and the share of these whose error is as large, in nats, is its surprise
-    there. The score is minus the mean over the levels. It differs from the denoiser's
-    log-density, which is the sum of the same errors with weights that fall with the noise
-    [2]_, in that all resolutions have an equal say. For other estimators, the score is
-    theirs: for skae's a log-density.
+    A `DenoisingAutoencoder` that was told a range of Gaussian noise gives a row three
+    numbers: how badly it restores the row from noise, at all levels of it; how far the
+    row is from the nearest of up to 2,000 training rows; and how far from the fifth
+    nearest of those that are usual, the 70 % whose errors are least. Each is held against
+    the same number of these training rows, and the share of them that have one as large,
+    in nats, is its surprise, that of the errors a mean over the levels. The score is minus
+    the mean of the three surprises. It differs from the denoiser's log-density, which is
+    the sum of the same errors with weights that fall with the noise [2]_, in that all
+    resolutions have a say, from that of a single row's neighbourhood [3]_ to that of the
+    table's. For other estimators, the score is theirs: for skae's a log-density.
 
     References
     ----------
@@ -108,6 +114,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
        p-values", Annals of Statistics 51.
     .. [2] Kong, Brekelmans and Ver Steeg (2023), "Information-theoretic diffusion", ICLR,
        equation 8.
+    .. [3] Ramaswamy, Rastogi and Shim (2000), "Efficient algorithms for mining outliers
+       from large data sets", SIGMOD.
 
     Examples
     --------
@@ -189,9 +197,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         parting: Parting,
     ) -> None:
         """Set the fitted attributes, all of them after all that can fail."""
-        tails = tails_of(estimator, parting.part, parting.part_weight)
+        strangeness = strangeness_of(estimator, parting.part, parting.part_weight)
         share = None if isinstance(self.contamination, str) else self.contamination
-        scores = score_of(estimator, tails, parting.apart if share is None else rows)
+        scores = score_of(estimator, strangeness, parting.apart if share is None else rows)
         of_apart = scores if share is None else scores[parting.numbers]
         order = of_apart.argsort()
         apart = parting.numbers[order]
@@ -200,9 +208,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             offset = conformal_threshold(known, known_weight, self.alpha)
         else:
             offset = score_at_share(scores, weight, share)
-        self.estimator_, self.offset_ = estimator, offset
+        self.estimator_, self.offset_ = estimator, offset - _ROUNDING * max(1.0, abs(offset))
         self.calibration_scores_, self._calibration_weight = known, known_weight
-        self._tails: Surprise | None = tails
+        self._strangeness: Strangeness | None = strangeness
         self._candidates = candidates_of(held(parting.part))
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
@@ -336,4 +344,4 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         return validated_table(self, X, reset=False)
 
     def _score(self, rows: AnyTable) -> np.ndarray:
-        return score_of(self.estimator_, self._tails, rows)
+        return score_of(self.estimator_, self._strangeness, rows)
