@@ -93,8 +93,11 @@ def denoiser_log_density(module: Denoiser, rows: Tensor, calibration: dict[str, 
     `-log p(x) = n/2 log(2 pi e) - 1/2 int [n / (1 + a) - E|x - d(x + s e, s)|^2] da`.
     The same holds for the Wiener filter and its Gaussian density, so that the difference
     of the two densities is half the integral of the difference of the two errors; the
-    noise, common to both, all but cancels from it. Outside of the range of levels on
-    which the denoiser was trained, it is taken to be the filter.
+    noise, common to both, all but cancels from it. The denoiser was trained on a range of
+    levels. Above it, it is taken to be the filter. Below it the best denoiser of a smooth
+    density is `x + s^2 grad log p(x)`, by which errors are `n s^2` but for terms of
+    `s^4`: what the two errors differ by falls with `s^4` from the lowest level on, and
+    its integral is known.
 
     Parameters
     ----------
@@ -227,7 +230,10 @@ def _levels(module: Denoiser) -> list[tuple[float, float]]:
     half_range = 0.5 * math.log(high / low)
     levels = math.sqrt(low * high) * np.exp(half_range * nodes)
     # 1/2 da = ds / s^3, and the nodes are those of log s.
-    return list(zip(levels.tolist(), (half_range * weights / levels**2).tolist(), strict=True))
+    weights = half_range * weights / levels**2
+    # The integral below the range, where the difference falls with s^4.
+    weights[0] += low**2 / (2 * levels[0] ** 4)
+    return list(zip(levels.tolist(), weights.tolist(), strict=True))
 
 
 def _compared(module: Denoiser, rows: Tensor, level: float, noise: Tensor) -> tuple[Tensor, Tensor]:
