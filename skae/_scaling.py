@@ -9,6 +9,9 @@ from ._blocks import Table, row_blocks, shares
 # Cells that are worked on at a time: 256 KiB in float64 stay in the processor's cache.
 _CACHED_CELLS = 2**15
 
+# A scale from which on float32 has room for its inverse.
+_LEAST_SINGLE = 1e-30
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -53,15 +56,28 @@ class Scaling:
         X = X.reshape(-1, len(self.mean))
         limit = float(np.finfo(dtype).max) ** (1 / 3)
         out = np.empty(X.shape, dtype=dtype)
+        scaled = self._scaled_in_single if self._fits_single(X, out) else self._scaled
         length = max(1, _CACHED_CELLS // max(X.shape[1], 1))
-        room = np.empty((min(length, len(X)), X.shape[1]))
-        for first in range(0, len(X), length):
-            rows = slice(first, min(first + length, len(X)))
-            block = np.subtract(X[rows], self.mean, out=room[: rows.stop - first])
-            with np.errstate(over="ignore"):
-                np.divide(block, self.scale, out=out[rows], casting="same_kind")
-            np.clip(out[rows], -limit, limit, out=out[rows])
+        with np.errstate(over="ignore"):
+            for first in range(0, len(X), length):
+                block = out[first : first + length]
+                scaled(X[first : first + length], block)
+                np.clip(block, -limit, limit, out=block)
         return out.reshape(shape)
+
+    def _scaled(self, X: np.ndarray, out: np.ndarray) -> None:
+        np.divide(X - self.mean, self.scale, out=out, casting="same_kind")
+
+    def _fits_single(self, X: np.ndarray, out: np.ndarray) -> bool:
+        """Whether rows and their scales are of single precision, in which less is to be moved."""
+        return X.dtype == out.dtype == np.float32 and bool((self.scale > _LEAST_SINGLE).all())
+
+    def _scaled_in_single(self, X: np.ndarray, out: np.ndarray) -> None:
+        # The mean in two parts, or columns far from zero would lose what float32 has of them.
+        high = self.mean.astype(np.float32)
+        np.subtract(X, high, out=out)
+        out -= (self.mean - high).astype(np.float32)
+        out /= self.scale.astype(np.float32)
 
     def inverse(self, scaled: np.ndarray) -> np.ndarray:
         """Return what the network gave, in the units of the table."""

@@ -77,3 +77,20 @@ def test_values_that_would_overflow_are_cut():
 def test_a_constant_column_has_scale_one(n_rows, value):
     """Also where the mean of many equal values, a rounded sum, is not quite the value."""
     assert Scaling.of(np.full((n_rows, 1), value), None, standardize=True).scale == [1.0]
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4, -3e6])
+@pytest.mark.parametrize("spread", [1e-35, 1e-3, 1.0, 1e30])
+def test_single_precision_loses_nothing(offset, spread):
+    rng = np.random.default_rng(0)
+    X = (spread * (offset + rng.normal(size=(500, 3)))).astype(np.float32)
+    scaling = Scaling.of(X, None, standardize=True)
+    in_double = scaling.forward(X.astype(np.float64), np.float64)
+    np.testing.assert_allclose(scaling.forward(X, np.float32), in_double, rtol=1e-6, atol=1e-6)
+
+
+def test_values_beyond_single_precision_are_cut():
+    far = np.array([[3e38, -3e38]], dtype=np.float32)
+    scaled = Scaling(np.array([-1e38, 1e38]), np.ones(2)).forward(far, np.float32)
+    assert np.isfinite(np.square(scaled)).all()
+    assert (np.sign(scaled) == [[1, -1]]).all()
