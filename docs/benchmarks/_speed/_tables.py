@@ -52,8 +52,8 @@ class Size:
 SIZES = [
     Size(1_000, 10, (128, 64), 4, few=10, many=110, epochs=10, seeds=3),
     Size(10_000, 30, (128, 64), 8, few=2, many=10, epochs=10, seeds=3),
-    Size(100_000, 30, (128, 64), 8, few=1, many=2, epochs=10),
-    Size(60_000, 784, (256, 128), 32, few=1, many=2, epochs=3, latent=20),
+    Size(100_000, 30, (128, 64), 8, few=1, many=5, epochs=10),
+    Size(60_000, 784, (256, 128), 32, few=1, many=3, epochs=3, latent=20),
 ]
 BY_NAME = {size.name: size for size in SIZES}
 
