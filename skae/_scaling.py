@@ -6,8 +6,8 @@ import numpy as np
 
 from ._blocks import Table, row_blocks, shares
 
-# Cells that are worked on at a time: 256 KiB in float64 stay in the processor's cache.
-_CACHED_CELLS = 2**15
+# What is worked on at a time stays in the processor's cache.
+_CACHED_BYTES = 2**18
 
 # A scale from which on float32 has room for its inverse.
 _LEAST_SINGLE = 1e-30
@@ -57,7 +57,7 @@ class Scaling:
         limit = float(np.finfo(dtype).max) ** (1 / 3)
         out = np.empty(X.shape, dtype=dtype)
         scaled = self._scaled_in_single if self._fits_single(X, out) else self._scaled
-        length = max(1, _CACHED_CELLS // max(X.shape[1], 1))
+        length = _cached_rows(out)
         with np.errstate(over="ignore"):
             for first in range(0, len(X), length):
                 block = out[first : first + length]
@@ -84,7 +84,7 @@ class Scaling:
         largest = float(np.finfo(scaled.dtype).max)
         out = np.empty(scaled.shape, dtype=scaled.dtype)
         with np.errstate(over="ignore"):
-            for rows in row_blocks(scaled, max(1, _CACHED_CELLS // max(scaled.shape[1], 1))):
+            for rows in row_blocks(scaled, _cached_rows(scaled)):
                 block = scaled[rows] * self.scale
                 block += self.mean
                 np.clip(block, -largest, largest, out=out[rows], casting="same_kind")
@@ -94,6 +94,10 @@ class Scaling:
         """Return squares of scaled values in squared units; for a common scale only."""
         with np.errstate(over="ignore"):
             return _fitting(squares * self.scale[0] ** 2, squares.dtype)
+
+
+def _cached_rows(X: np.ndarray) -> int:
+    return max(1, _CACHED_BYTES // (X.itemsize * max(X.shape[1], 1)))
 
 
 def _mean_and_variance(X: Table, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
