@@ -19,7 +19,7 @@ from ._strangeness import Strangeness
 # How the default is trained: chosen on the tables of docs/benchmarks/adbench.py, all together.
 _BATCH, _STEPS, _MOST_STEPS = 128, 9, 1500
 
-# Rows that are remembered: with four times as many, figures over those tables were the same.
+# Rows that are remembered: with twice as many, figures over those tables were the same.
 _KNOWN_ROWS = 2_000
 
 # Rows of a stored table that are kept apart: as many p-values as anybody could tell apart.
