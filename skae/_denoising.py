@@ -155,9 +155,10 @@ default="gaussian"
     `score_samples` with a range of Gaussian noise is the density that the denoiser's
     squared errors determine: it differs from that of the Gaussian with the same mean and
     covariance by half the integral, over signal-to-noise ratios, of what its errors are
-    less than the Wiener filter's [2]_. Outside of the range the network is taken to be
-    the filter, and within it is trusted, level by level, as far as held-out rows agree
-    with it. Beside a code, the score takes the best linear guess of what the code leaves.
+    less than the Wiener filter's [2]_. Above the range the network is taken to be
+    the filter; below it, what their errors differ by falls with the fourth power of the
+    level; and within it the network is trusted, level by level, as far as held-out rows
+    agree with it. Beside a code, the score takes the best linear guess of what the code leaves.
     For other noises, one level and pairs, the score is `AutoencoderTransformer`'s or, without
     a code, that of the rows' Gaussian.
 
