@@ -132,7 +132,8 @@ def test_too_few_rows_for_alpha_make_the_least_that_they_can_of_it():
     X = ring(60, 0)
     detector = AEAnomalyDetector(GaussianMixture(), random_state=0).fit(X)
     assert len(detector.calibration_scores_) == 12
-    assert detector.offset_ == pytest.approx(detector.calibration_scores_[0])
+    # Just below it, so that the row itself is no outlier, whatever rows it is scored beside.
+    assert 0 < detector.calibration_scores_[0] - detector.offset_ < 1e-7
     assert detector.p_values([[9.0, 9.0]]) == pytest.approx(1 / 13)
 
 

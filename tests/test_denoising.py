@@ -96,20 +96,23 @@ def ring():
     return Mixture(np.column_stack([np.cos(angle), np.sin(angle)]), 0.1)
 
 
-def moons():
+def moons(width):
     angle = np.linspace(0, np.pi, 200)
     upper = np.column_stack([np.cos(angle), np.sin(angle)])
-    return Mixture(np.vstack([upper, [1, 0.5] - upper]), 0.05)
+    return Mixture(np.vstack([upper, [1, 0.5] - upper]), width)
 
 
 @pytest.mark.parametrize(
-    ("truth", "max_epochs"), [(ring(), 40), (moons(), 160)], ids=["ring", "moons"]
+    ("truth", "max_epochs"),
+    [(ring(), 40), (moons(0.1), 40), (moons(0.05), 160)],
+    ids=["ring", "moons", "thin moons"],
 )
 def test_on_rows_of_two_columns_the_score_is_their_density(truth, max_epochs):
     train, test = truth.draw(4000, 0), truth.draw(2000, 1)
     ours = clone(PRECISE).set_params(max_epochs=max_epochs).fit(train)
     scores = ours.score_samples(test)
     assert abs((scores - truth.log_density(test)).mean()) < 0.1
+    assert scores.mean() > GaussianMixture(4, random_state=0).fit(train).score(test)
     if max_epochs > 40:  # which is enough to be near, and not to be best
         kernels = [KernelDensity(bandwidth=width).fit(train) for width in WIDTHS]
         assert scores.mean() > max(each.score_samples(test).mean() for each in kernels)
