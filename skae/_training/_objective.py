@@ -21,7 +21,8 @@ from .._losses import (
 from ..modules import EncoderDecoder
 from ..modules._explicit import Pass, explicit_autoencoder
 
-#: Returns the loss of a batch and its weights, its gradients added to those of the network.
+#: Returns the loss of a batch and its weights. The network's gradients, nothing or zeros
+#: before, are those of the loss then.
 Descent = Callable[[Tensor, Tensor | None], Tensor]
 
 #: A gain in log-likelihood, in nats a column, that is worth leaving the start for: what 6 %
@@ -70,7 +71,7 @@ class Objective(nn.Module, ABC):
         return partial(self.descend, module)
 
     def descend(self, module: EncoderDecoder, input: Tensor, weight: Tensor | None) -> Tensor:
-        """Return the loss of a batch, its gradients added to those of the weights."""
+        """Return the loss of a batch, and leave its gradients with the weights."""
         loss = self.loss(module, input, weight)
         if loss.requires_grad:  # a filter has nothing to train
             loss.backward()
@@ -170,7 +171,7 @@ class ReconstructionObjective(Objective):
 
     @torch.no_grad()
     def _descend_by(self, path: Pass, input: Tensor, weight: Tensor | None) -> Tensor:
-        difference = path.forward(input) - input
+        difference = path.forward(input).sub_(input)
         if weight is None and self.trim_fraction == 0:
             loss = difference.square().mean()
             path.backward(difference.mul_(2 / difference.numel()), False)

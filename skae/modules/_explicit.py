@@ -2,7 +2,9 @@
 
 For networks of tables' size much of autograd's time is not spent on products: it goes to the
 record of each operation, and to a gate that is applied to rows where it can be applied to
-weights. A pass remembers what its `backward` needs from its last `forward`.
+weights. A pass holds the weights themselves, for to look one up in a module takes as long as a
+small product, and remembers what its `backward` needs from its last `forward`. Both are called
+under `torch.no_grad()`.
 """
 
 from abc import ABC, abstractmethod
@@ -18,16 +20,21 @@ from ._mlp import MLP
 
 _aten = torch.ops.aten
 
-#: What activations make of a gradient, given their input and their output.
+# Of products whose rows are no whole number of the processor's vectors, and shorter than
+# this, the transpose is made: BLAS took up to eight times as long for the product itself.
+_SHORT = 64
+_VECTOR = 16
+
+#: What activations make of a gradient, in its place, given their input and their output.
 Slope = Callable[[Tensor, Tensor, Tensor], Tensor]
 SLOPES: dict[type[nn.Module], Slope] = {
-    nn.ELU: lambda gradient, x, y: _aten.elu_backward(gradient, 1.0, 1.0, 1.0, False, x),
-    nn.GELU: lambda gradient, x, y: _aten.gelu_backward(gradient, x),
-    nn.Identity: lambda gradient, x, y: gradient,
-    nn.ReLU: lambda gradient, x, y: _aten.threshold_backward(gradient, y, 0.0),
-    nn.Sigmoid: lambda gradient, x, y: _aten.sigmoid_backward(gradient, y),
-    nn.SiLU: lambda gradient, x, y: _aten.silu_backward(gradient, x),
-    nn.Tanh: lambda gradient, x, y: _aten.tanh_backward(gradient, y),
+    nn.ELU: lambda g, x, y: _aten.elu_backward.grad_input(g, 1.0, 1.0, 1.0, False, x, grad_input=g),
+    nn.GELU: lambda g, x, y: _aten.gelu_backward.grad_input(g, x, grad_input=g),
+    nn.Identity: lambda g, x, y: g,
+    nn.ReLU: lambda g, x, y: _aten.threshold_backward.grad_input(g, y, 0.0, grad_input=g),
+    nn.Sigmoid: lambda g, x, y: _aten.sigmoid_backward.grad_input(g, y, grad_input=g),
+    nn.SiLU: lambda g, x, y: _aten.silu_backward.grad_input(g, x, grad_input=g),
+    nn.Tanh: lambda g, x, y: _aten.tanh_backward.grad_input(g, y, grad_input=g),
 }
 
 
@@ -40,7 +47,10 @@ class Pass(ABC):
 
     @abstractmethod
     def backward(self, gradient: Tensor, wants_input: bool) -> Tensor | None:
-        """Add the weights' gradients to theirs, and return the input's if it is wanted."""
+        """Set the weights' gradients, and return the input's if it is wanted.
+
+        What `gradient` holds is lost.
+        """
 
 
 class Affine(Pass):
@@ -53,18 +63,18 @@ class Affine(Pass):
     """
 
     def __init__(self, layer: nn.Linear) -> None:
-        self.layer = layer
+        self.weight, self.bias = layer.weight, layer.bias
 
     def forward(self, input: Tensor) -> Tensor:
         """Return `input W' + b`."""
         self.input = input
-        return torch.addmm(self.layer.bias, input, self.layer.weight.t())
+        return _affine(self.bias, input, self.weight)
 
     def backward(self, gradient: Tensor, wants_input: bool) -> Tensor | None:
         """Go backwards."""
-        _add(self.layer.weight, gradient.t() @ self.input)
-        _add(self.layer.bias, gradient.sum(0))
-        return gradient @ self.layer.weight if wants_input else None
+        _product(gradient.t(), self.input, _place(self.weight))
+        torch.sum(gradient, 0, out=_place(self.bias))
+        return _product(gradient, self.weight) if wants_input else None
 
 
 class Activation(Pass):
@@ -77,12 +87,12 @@ class Activation(Pass):
     """
 
     def __init__(self, activation: nn.Module) -> None:
-        self.activation = activation
+        self.activate = activation.forward
         self.slope = SLOPES[type(activation)]
 
     def forward(self, input: Tensor) -> Tensor:
         """Return what the activation makes of each element."""
-        self.input, self.output = input, self.activation(input)
+        self.input, self.output = input, self.activate(input)
         return self.output
 
     def backward(self, gradient: Tensor, wants_input: bool) -> Tensor | None:
@@ -137,36 +147,36 @@ class Gated(Pass):
     def __init__(
         self, straight: nn.Linear | None, hidden: Chain, last: nn.Linear, gate: nn.Parameter
     ) -> None:
-        self.straight = straight
+        self.beside = None if straight is None else (straight.weight, straight.bias)
         self.hidden = hidden
-        self.last = last
+        self.weight, self.bias = last.weight, last.bias
         self.gate = gate
 
     def forward(self, input: Tensor) -> Tensor:
         """Return `straight(input) + gate * last(hidden(input))`."""
         self.input, self.before = input, self.hidden.forward(input)
-        self.weight = self.gate[:, None] * self.last.weight
-        bias = self.gate * self.last.bias
-        if self.straight is None:
-            return torch.addmm(bias, self.before, self.weight.t())
-        output = torch.addmm(bias + self.straight.bias, input, self.straight.weight.t())
-        return output.addmm_(self.before, self.weight.t())
+        self.gated = self.gate[:, None] * self.weight
+        bias = self.gate * self.bias
+        if self.beside is None:
+            return _affine(bias, self.before, self.gated)
+        straight_weight, straight_bias = self.beside
+        output = _affine(bias.add_(straight_bias), input, straight_weight)
+        return output.addmm_(self.before, self.gated.t())
 
     def backward(self, gradient: Tensor, wants_input: bool) -> Tensor | None:
         """Go backwards."""
-        turned, total = gradient.t(), gradient.sum(0)
-        weight = turned @ self.before
-        _add(self.gate, (weight * self.last.weight).sum(1) + total * self.last.bias)
-        _add(self.last.weight, weight.mul_(self.gate[:, None]))
-        _add(self.last.bias, total * self.gate)
-        behind = self.hidden.backward(gradient @ self.weight, wants_input)
-        if self.straight is None:
+        place = None if self.beside is None else _place(self.beside[1])
+        turned, total = gradient.t(), torch.sum(gradient, 0, out=place)
+        ungated = _product(turned, self.before)
+        torch.sum(ungated * self.weight, 1, out=_place(self.gate)).addcmul_(total, self.bias)
+        torch.mul(ungated, self.gate[:, None], out=_place(self.weight))
+        torch.mul(total, self.gate, out=_place(self.bias))
+        behind = self.hidden.backward(_product(gradient, self.gated), wants_input)
+        if self.beside is None:
             return behind
-        _add(self.straight.weight, turned @ self.input)
-        _add(self.straight.bias, total)
-        if behind is None:
-            return None
-        return torch.addmm(behind, gradient, self.straight.weight)
+        straight_weight = self.beside[0]
+        _product(turned, self.input, _place(straight_weight))
+        return None if behind is None else behind.addmm_(gradient, straight_weight)
 
 
 def explicit_autoencoder(module: nn.Module) -> Pass | None:
@@ -181,8 +191,6 @@ def explicit_autoencoder(module: nn.Module) -> Pass | None:
 
 def explicit_path(path: nn.Module) -> Pass | None:
     """Return a pass through a perceptron or a bypass, None if it is made of other parts."""
-    if not all(parameter.requires_grad for parameter in path.parameters()):
-        return None
     if isinstance(path, MLP):
         return _explicit_perceptron(path)
     return _explicit_bypass(path) if isinstance(path, Bypass) else None
@@ -226,5 +234,29 @@ def _plain_layers(path: nn.Module) -> list[nn.Linear]:
     return cast(list[nn.Linear], layers) if are_plain else []
 
 
-def _add(parameter: Tensor, gradient: Tensor) -> None:
-    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+def _affine(bias: Tensor, input: Tensor, weight: Tensor) -> Tensor:
+    """Return `input weight' + bias`."""
+    if _is_slow(input.shape[0], weight.shape[0]):
+        return torch.addmm(bias[:, None], weight, input.t()).t()
+    return torch.addmm(bias, input, weight.t())
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
+    """Return `a b`, in `out` if there is one."""
+    if not _is_slow(a.shape[0], b.shape[1]):
+        return torch.mm(a, b, out=out)
+    result = torch.mm(b.t(), a.t()).t()
+    return result if out is None else out.copy_(result)
+
+
+def _is_slow(n_rows: int, n_columns: int) -> bool:
+    return n_columns < _SHORT and n_columns < n_rows and n_columns % _VECTOR > 0
+
+
+def _place(parameter: Tensor) -> Tensor | None:
+    """Return where a weight's gradient is to be, None if it isn't wanted."""
+    if not parameter.requires_grad:  # frozen, perhaps since the pass was made
+        return None
+    if parameter.grad is None:
+        parameter.grad = torch.empty_like(parameter)
+    return parameter.grad
