@@ -4,28 +4,21 @@ The one place that imports scikit-learn's private parameter validation.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
-import torch
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ._corruption import NOISES
 from ._environment import resolve_device
-from ._training import Objective, Training
+from ._training import OPTIMIZERS, Objective, Training
 from .modules import ACTIVATIONS
 
 #: Validates an estimator's parameters before the method it decorates runs.
 validates_parameters: Callable[[Callable], Callable] = _fit_context(
     prefer_skip_nested_validation=True
 )
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adamw": partial(torch.optim.AdamW, fused=True),
-    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True, fused=True),
-}
 
 SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     "n_components": [Interval(Integral, 1, None, closed="left")],

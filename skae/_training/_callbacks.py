@@ -121,7 +121,6 @@ class WeightDecay(Callback):
         self.rates_ = 0.0
         self.step_ = 0
 
-    @torch.no_grad()
     def on_batch_begin(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
         """Decay for the steps since the last time."""
         if not training or self.decay == 0:
@@ -129,9 +128,14 @@ class WeightDecay(Callback):
         self.step_ += 1
         self.rates_ += net.optimizer_.param_groups[0]["lr"]
         if self.step_ % self.every == 0:
-            for weight in self.weights_:
-                weight.mul_(math.exp(-self.decay * self.rates_))
+            self._shrink(math.exp(-self.decay * self.rates_))
             self.rates_ = 0.0
+
+    @torch.no_grad()
+    def _shrink(self, share: float) -> None:
+        for weight in self.weights_:
+            if weight.requires_grad:  # and not frozen by another callback
+                weight.mul_(share)
 
 
 class FiniteLoss(Callback):
@@ -158,7 +162,7 @@ class FiniteLoss(Callback):
         One look an epoch does: no mean hides a NaN, and a look a step would cost 1 %.
         """
         numbers = self.weights_.now()
-        are_finite = bool(torch.isfinite(numbers).all())
+        are_finite = math.isfinite(float(numbers.sum()))
         if not (are_finite and math.isfinite(net.history[-1].get("train_loss", math.nan))):
             stop_training(net, "diverged")
         self.weights_.keep(numbers)

@@ -21,8 +21,9 @@ from ._callbacks import (
     InverseRootSchedule,
     WeightDecay,
 )
-from ._net import AutoencoderNet, OptimizerFactory
+from ._net import AutoencoderNet
 from ._objective import Objective
+from ._optimizers import OptimizerFactory
 from ._progress import EpochProgress
 from ._rows import Blocks, Rows, ShuffledBatches, batch_length
 from ._stored_rows import AnyRows
@@ -115,8 +116,7 @@ def make_stream_net(
 
 def run_block(net: AutoencoderNet, rows: AnyRows) -> list[float]:
     """Train a stream's net on a block; return the loss."""
-    with _threads_for(net, net.module_):
-        net.partial_fit(rows.placed(), None)
+    _train(net, rows)
     _note_interruption(net, 1)
     _warn_of_early_end(net, 1, "training")
     return loss_curve(net)[-1:]
@@ -150,8 +150,7 @@ def run(
         training, module, n_epochs, len(rows), generator, [*callbacks, *training.callbacks]
     )
     net.set_params(train_split=None if valid is None else predefined_split(valid))
-    with _threads_for(net, module):
-        net.fit(rows.placed(), None)
+    _train(net.initialize(), rows)
     net.set_params(train_split=None)  # let go of the rows
     _note_interruption(net, n_epochs)
     if warns:
@@ -159,8 +158,13 @@ def run(
     return net
 
 
-def _threads_for(net: AutoencoderNet, module: nn.Module) -> AbstractContextManager[None]:
-    n_weights = sum(parameter.numel() for parameter in module.parameters())
+def _train(net: AutoencoderNet, rows: AnyRows) -> None:
+    with _threads_for(net), net.ready():
+        net.partial_fit(rows.placed(), None)
+
+
+def _threads_for(net: AutoencoderNet) -> AbstractContextManager[None]:
+    n_weights = sum(parameter.numel() for parameter in net.module_.parameters())
     return limited_threads(n_threads_for(6.0 * n_weights * net.batch_size))
 
 

@@ -1,6 +1,6 @@
 """The skorch net: its loop, fed with slices of tensors."""
 
-from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import torch
@@ -9,9 +9,8 @@ from skorch.callbacks import EpochTimer, PassthroughScoring
 from torch import Tensor, nn
 
 from ._objective import Descent, Objective
+from ._optimizers import OnePiece, one_piece
 from ._rows import Batch
-
-OptimizerFactory = Callable[..., torch.optim.Optimizer]
 
 
 class AutoencoderNet(NeuralNet):
@@ -28,6 +27,8 @@ class AutoencoderNet(NeuralNet):
     was_finite_: bool = False
     # While it trains: what computes a batch's loss and gradients.
     descent_: Descent | None = None
+    # What the optimizer works on in the place of the module's weights.
+    piece_: OnePiece | None = None
 
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
         """Return skorch's own, less the one that prints."""
@@ -39,9 +40,15 @@ class AutoencoderNet(NeuralNet):
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> "AutoencoderNet":
         """Create the optimizer, with one group and no decay: `WeightDecay` sees to that."""
-        group = {"params": list(self.module_.parameters()), "weight_decay": 0.0}
-        self.optimizer_ = self.optimizer([group], lr=self.lr)
+        self.piece_ = None if self.compile else one_piece(self.module_, self.optimizer)
+        piece = self.piece_
+        weights = list(self.module_.parameters()) if piece is None else [piece.weights]
+        self.optimizer_ = self.optimizer([{"params": weights, "weight_decay": 0.0}], lr=self.lr)
         return self
+
+    def ready(self) -> AbstractContextManager[None]:
+        """Return a context in which the weights are where the optimizer has them."""
+        return nullcontext() if self.piece_ is None else self.piece_.taken_up()
 
     def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
         """Compile in place, which leaves the names of the weights as they are."""
@@ -65,6 +72,20 @@ class AutoencoderNet(NeuralNet):
         super().on_epoch_begin(net, **kwargs)
         if not self.module_.training:
             self._set_training(True)
+
+    def on_batch_begin(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
+        """Give weights back their own gradients once a callback has frozen some."""
+        super().on_batch_begin(net, *args, **kwargs)
+        if self.piece_ is not None and not self.piece_.is_whole:
+            self.initialize_optimizer()
+            self.module_.zero_grad()
+
+    def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
+        """Let gradients begin at nothing."""
+        if self.piece_ is None:
+            super()._zero_grad_optimizer(set_to_none)
+        else:
+            self.piece_.begin_step()
 
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor | None]:
         """Compute the loss of a batch and its gradients."""

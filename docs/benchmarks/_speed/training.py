@@ -168,8 +168,9 @@ def section(entries: Entries) -> str:
         "five rows and skae's default batch have bars; the others are for information, and some "
         "are left out on wide tables. Ratios and bars are of wall times; ratios of the processor's "
         "time stand beside them, for it feels less of what else the machine does.",
-        "The limit is the matrix products of a step of that module, made alone: the share of "
-        "it that skae reaches is their time over that of skae's epoch.",
+        "The limit is the matrix products of a step of that module, made alone, each as it is or "
+        "transposed, whichever is faster: the share of it that skae reaches is their time over "
+        "that of skae's epoch.",
     ]
     if not c.HAS_PYOD and not any("pyod" in e["seconds_per_epoch"] for e in entries.values()):
         parts.append(c.WITHOUT_PYOD)
