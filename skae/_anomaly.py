@@ -9,27 +9,26 @@ from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from ._anomaly_parts import (
+from ._detection import (
     Parting,
+    Strangeness,
+    candidates_of,
     check_takes_weights,
+    conformal_p_values,
+    conformal_threshold,
     default_estimator,
     fitted,
+    n_kept_apart,
+    repaired,
+    score_at_share,
     score_of,
     seeded,
     strangeness_of,
 )
-from ._conformal import (
-    conformal_p_values,
-    conformal_threshold,
-    n_kept_apart,
-    score_at_share,
-)
 from ._environment import RandomStreams
 from ._intake import AnyTable, copied_rows, validated_table
 from ._parameters import DETECTOR_CONSTRAINTS, validates_parameters
-from ._repair import candidates_of, repaired
 from ._stored import held
-from ._strangeness import Strangeness
 from ._table import check_sample_weight
 
 # The share of the rows kept apart that score lower than a row that needs no repair.

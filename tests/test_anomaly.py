@@ -12,8 +12,8 @@ from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-import skae._anomaly_parts as parts
-import skae._strangeness as strangeness
+import skae._detection._parts as parts
+import skae._detection._strangeness as strangeness
 from skae import (
     AEAnomalyDetector,
     AutoencoderTransformer,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skae._conformal import (
+from skae._detection._conformal import (
     conformal_p_values,
     conformal_threshold,
     n_kept_apart,

@@ -16,16 +16,14 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = [
     {"_blocks"},
     {"_environment", "_krylov", "_losses", "_stored", "modules"},
-    {"_conformal", "_corruption", "_density", "_evidence", "_memory", "_mixture", "_pca"}
-    | {"_repair", "_scaling", "_surprise", "_table"},
+    {"_corruption", "_density", "_evidence", "_mixture", "_pca", "_scaling", "_table"},
     {"_building", "_covariance", "_linear_gaussian", "_storage", "_training"},
     {"_code_spread", "_denoising_start", "_factor_analysis", "_intake", "_moments"}
     | {"_own_network", "_parameters"},
     {"_base", "_denoising_parts", "_immse", "_variational_start"},
     {"_autoencoder", "_generative", "_restoring"},
     {"_denoising", "_variational"},
-    {"_strangeness"},
-    {"_anomaly_parts"},
+    {"_detection"},
     {"_anomaly"},
     {"inspection"},
     {"__init__"},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from skae._memory import Memory
+from skae._detection._memory import Memory
 
 
 @pytest.fixture(scope="module")

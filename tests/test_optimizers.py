@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from skorch.callbacks import Callback, Freezer
+from skorch.callbacks import Callback, Checkpoint, Freezer, GradientNormClipping
 from torch import nn
 
 from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
@@ -32,9 +32,10 @@ def weights_of(estimator):
         clone(OURS).set_params(dropout=0.2, tied_weights=True),
         clone(OURS).set_params(pretrain="layerwise", batch_size=40),
         DenoisingAutoencoder(hidden_layer_sizes=(8,), **RANDOM),
+        clone(OURS).set_params(callbacks=[GradientNormClipping(0.05)]),
         VAETransformer(hidden_layer_sizes=(8,), **RANDOM),
     ],
-    ids=["explicit", "tied", "layerwise", "denoiser", "vae"],
+    ids=["explicit", "tied", "layerwise", "denoiser", "clipped", "vae"],
 )
 def test_steps_are_those_of_weights_apart(curve, estimator, name, apart):
     ours = clone(estimator).set_params(optimizer=name).fit(curve)
@@ -76,6 +77,15 @@ def test_weights_come_back_when_training_fails(curve):
         clone(OURS).set_params(callbacks=[failing]).fit(curve)
     for weight in failing.module.parameters():
         assert weight.untyped_storage().nbytes() == 4 * weight.numel()
+
+
+def test_skorchs_checkpoint_saves_and_loads_them(curve, tmp_path):
+    best = Checkpoint(monitor=None, dirname=tmp_path, load_best=True)
+    ours = clone(OURS).set_params(callbacks=[best]).fit(curve)
+    again = clone(OURS).fit(curve)
+    again.net_.load_params(f_params=tmp_path / "params.pt", f_optimizer=tmp_path / "optimizer.pt")
+    for a, b in zip(weights_of(ours), weights_of(again), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 class Recurrent(nn.Module):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from skae._repair import candidates_of, repaired
+from skae._detection._repair import candidates_of, repaired
 
 N_FEATURES = 5
 

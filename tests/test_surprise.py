@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skae._surprise import Surprise
+from skae._detection._surprise import Surprise
 
 
 @pytest.fixture(scope="module")

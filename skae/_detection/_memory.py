@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._environment import limited_threads
+from .._environment import limited_threads
 
 # Neighbours among the usual rows: one is chance, and a few anomalies that lie together are
 # neighbours of each other.

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._blocks import row_blocks
+from .._blocks import row_blocks
+from .._denoising import DenoisingAutoencoder
+from .._intake import AnyTable
+from .._scaling import Scaling
 from ._conformal import score_at_share
-from ._denoising import DenoisingAutoencoder
-from ._intake import AnyTable
 from ._memory import Memory
-from ._scaling import Scaling
 from ._surprise import Surprise
 
 # Share of the rows that are remembered, the strangest by their errors, of which a row's fifth

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import has_fit_parameter
 
-from ._base import BaseAutoencoder
-from ._blocks import evenly, row_blocks
-from ._denoising import DenoisingAutoencoder
-from ._environment import RandomStreams
-from ._immse import knows_density
-from ._intake import AnyTable
-from ._stored import TablePart, some_at_most, taken
+from .._base import BaseAutoencoder
+from .._blocks import evenly, row_blocks
+from .._denoising import DenoisingAutoencoder
+from .._environment import RandomStreams
+from .._immse import knows_density
+from .._intake import AnyTable
+from .._stored import TablePart, some_at_most, taken
 from ._strangeness import Strangeness
 
 # How the default is trained: chosen on the tables of docs/benchmarks/adbench.py, all together.
