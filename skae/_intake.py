@@ -16,6 +16,10 @@ AnyTable = np.ndarray | StoredTable | TablePart
 
 _FLOATS = (np.float64, np.float32)
 
+# Cells of a table for which scikit-learn's checks take longer than it takes to see that
+# they would find nothing.
+_FEW_CELLS = 2**14
+
 
 def validated_table(estimator: Any, X: Any, reset: bool, min_rows: int = 1) -> AnyTable:
     """Return a table checked as scikit-learn does; of a large one each block, when it is read.
@@ -31,11 +35,25 @@ def validated_table(estimator: Any, X: Any, reset: bool, min_rows: int = 1) -> A
     min_rows : int, default=1
         How many rows it must have.
     """
+    if not reset and _is_plain(X, estimator):
+        return X
     X = left_in_place(X, estimator)
     if isinstance(X, StoredTable):
         return validate_data(estimator, X, reset=reset, skip_check_array=True)
     table = validate_data(estimator, X, dtype=_FLOATS, reset=reset, ensure_min_samples=min_rows)
     return StoredTable(table) if is_large(table.shape) else table
+
+
+def _is_plain(X: Any, estimator: Any) -> bool:
+    """Whether a table is a few rows that scikit-learn would find nothing wrong with."""
+    return (
+        type(X) is np.ndarray
+        and X.dtype in _FLOATS
+        and 0 < X.size <= _FEW_CELLS
+        and X.shape[1:] == (estimator.n_features_in_,)
+        and not hasattr(estimator, "feature_names_in_")
+        and bool(np.isfinite(X).all())
+    )
 
 
 def counted_rows(table: AnyTable, weight: np.ndarray | None) -> tuple[AnyTable, np.ndarray | None]:
