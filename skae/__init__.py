@@ -1,5 +1,7 @@
 """Autoencoders that drop into scikit-learn."""
 
+# First, for torch takes a third of a second longer to import after pandas and scipy.
+from . import modules as modules
 from ._anomaly import AEAnomalyDetector
 from ._autoencoder import AutoencoderTransformer
 from ._denoising import DenoisingAutoencoder
