@@ -88,6 +88,29 @@ def test_skorchs_checkpoint_saves_and_loads_them(curve, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+class Again(Callback):
+    """Begin with a new optimizer at the third epoch, of another kind if there is one."""
+
+    def __init__(self, optimizer=None):
+        self.optimizer = optimizer
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 3:
+            net.optimizer = net.optimizer if self.optimizer is None else self.optimizer
+            net.initialize_optimizer()
+
+
+@pytest.mark.parametrize("again", [None, SGD], ids=["the same", "the user's"])
+def test_an_optimizer_begun_anew_goes_on_with_the_weights(curve, again):
+    ours, theirs = (
+        clone(OURS).set_params(optimizer=optimizer, callbacks=[Again(again)]).fit(curve)
+        for optimizer in ("adamw", ADAMW)
+    )
+    assert (ours.net_.piece_ is None) == (again is not None)
+    for a, b in zip(weights_of(ours), weights_of(theirs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
 class Recurrent(nn.Module):
     """A layer that holds on to where its weights are."""
 

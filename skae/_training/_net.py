@@ -40,8 +40,8 @@ class AutoencoderNet(NeuralNet):
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> "AutoencoderNet":
         """Create the optimizer, with one group and no decay: `WeightDecay` sees to that."""
-        self.piece_ = None if self.compile else one_piece(self.module_, self.optimizer)
-        piece = self.piece_
+        piece = None if self.compile else one_piece(self.module_, self.optimizer, self.piece_)
+        self.piece_ = piece
         weights = list(self.module_.parameters()) if piece is None else [piece.weights]
         self.optimizer_ = self.optimizer([{"params": weights, "weight_decay": 0.0}], lr=self.lr)
         return self

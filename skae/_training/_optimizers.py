@@ -56,6 +56,10 @@ class OnePiece:
         """Whether all weights are trained: a callback may have frozen some."""
         return all(parameter.requires_grad for parameter in self.parameters)
 
+    def is_of(self, parameters: list[nn.Parameter]) -> bool:
+        """Whether these are the parameters, and no others."""
+        return list(map(id, parameters)) == list(map(id, self.parameters))
+
     def begin_step(self) -> None:
         """Let gradients be added up from zero."""
         self.gradients.zero_()
@@ -66,11 +70,14 @@ class OnePiece:
         return [part.view_as(p) for part, p in zip(parts, self.parameters, strict=True)]
 
 
-def one_piece(module: nn.Module, optimizer: OptimizerFactory) -> OnePiece | None:
+def one_piece(
+    module: nn.Module, optimizer: OptimizerFactory, present: OnePiece | None = None
+) -> OnePiece | None:
     """Return a module's weights in one piece, None if they must not be moved together.
 
     A user's optimizer may look at whole matrices, and layers that are not ours may hold on
-    to where their weights are, as recurrent ones do.
+    to where their weights are, as recurrent ones do. If `present` is of these weights it is
+    what is returned, for they may be in it just now.
     """
     if not any(optimizer is known for known in OPTIMIZERS.values()):
         return None
@@ -78,7 +85,7 @@ def one_piece(module: nn.Module, optimizer: OptimizerFactory) -> OnePiece | None
     are_alike = len({(parameter.dtype, parameter.device) for parameter in parameters}) == 1
     if not are_alike or not all(_is_known(part) for part in module.modules()):
         return None
-    piece = OnePiece(parameters)
+    piece = present if present is not None and present.is_of(parameters) else OnePiece(parameters)
     return piece if piece.is_whole else None
 
 
