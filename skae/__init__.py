@@ -1,11 +1,15 @@
 """Autoencoders that drop into scikit-learn."""
 
-# First, for torch takes a third of a second longer to import after pandas and scipy.
-from . import modules as modules
-from ._anomaly import AEAnomalyDetector
-from ._autoencoder import AutoencoderTransformer
-from ._denoising import DenoisingAutoencoder
-from ._variational import VAETransformer
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import inspection as inspection
+    from . import modules as modules
+    from ._anomaly import AEAnomalyDetector
+    from ._autoencoder import AutoencoderTransformer
+    from ._denoising import DenoisingAutoencoder
+    from ._variational import VAETransformer
 
 __all__ = [
     "AEAnomalyDetector",
@@ -15,3 +19,24 @@ __all__ = [
     "__version__",
 ]
 __version__ = "0.1.0.dev0"
+
+_HOMES = {
+    "AEAnomalyDetector": "_anomaly",
+    "AutoencoderTransformer": "_autoencoder",
+    "DenoisingAutoencoder": "_denoising",
+    "VAETransformer": "_variational",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import an estimator or a folder when it is first asked for (SPEC 1): torch takes seconds."""
+    if name in ("inspection", "modules"):
+        return import_module(f".{name}", __name__)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_module(".modules", __name__)  # torch first: it imports faster before pandas and scipy
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "inspection", "modules"]

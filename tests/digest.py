@@ -164,7 +164,11 @@ def shrink_limits():
 def cases():
     for name, (model, X, *y) in FITS.items():
         yield name, outputs(model.fit(X, *y), X)
-    for name, model in {"ae": AE(2, **small()), "dae": DAE(2, **small()), "vae": VAE(2, **small())}.items():
+    for name, model in {
+        "ae": AE(2, **small()),
+        "dae": DAE(2, **small()),
+        "vae": VAE(2, **small()),
+    }.items():
         yield f"{name} weights", outputs(model.fit(CURVE, sample_weight=WEIGHT), CURVE)
         yield f"{name} pickled", outputs(pickle.loads(pickle.dumps(model)), CURVE)
         warm = model.set_params(warm_start=True).fit(CURVE)
