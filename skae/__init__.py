@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import inspection as inspection
     from . import modules as modules
-    from ._anomaly import AEAnomalyDetector
     from ._autoencoder import AutoencoderTransformer
     from ._denoising import DenoisingAutoencoder
+    from ._detection import AEAnomalyDetector
     from ._variational import VAETransformer
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
-    "AEAnomalyDetector": "_anomaly",
+    "AEAnomalyDetector": "_detection",
     "AutoencoderTransformer": "_autoencoder",
     "DenoisingAutoencoder": "_denoising",
     "VAETransformer": "_variational",

@@ -1,18 +1,21 @@
-"""Device, threads and random generators; what is global is left as it was found."""
+"""Device, threads, random generators and warnings; what is global is left as it was found."""
 
+import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
+import sklearn
+import skorch
 import torch
 from sklearn.utils import check_random_state
 
 # Both torch's default generator and its thread count belong to the process, and fits may
 # run in several threads (joblib's threading backend), so one lock guards the two.
 _lock = threading.RLock()
-_n_limits = 0
-_threads_found = 0
 
 # Below this much work a step, a second thread was at most 15 % faster on an idle machine,
 # and up to a hundred times slower beside another busy process.
@@ -29,31 +32,52 @@ def resolve_device(device: str) -> torch.device:
         return torch.empty(0, device=device).device
     except (AssertionError, RuntimeError) as error:  # torch raises either, as built
         raise ValueError(
-            f'device={device!r} can\'t be used here, expected "auto", "cpu" or an '
-            f"accelerator that this installation of torch has: {error}"
+            'device must be "auto", "cpu" or an accelerator that this installation of torch '
+            f"supports, got {device!r}: {error}"
         ) from error
 
 
-def n_threads_for(flops_per_step: float) -> int:
-    """Return how many threads pay for steps of that much work."""
+def count_threads(flops_per_step: float) -> int:
+    """Return how many threads pay off for steps of that much work."""
     return 1 if flops_per_step < _FLOPS_FOR_A_SECOND_THREAD else torch.get_num_threads()
 
 
+class _ThreadLimits:
+    """The limits that hold now, in all threads and in this one."""
+
+    def __init__(self) -> None:
+        self.n_held = 0
+        self.n_allowed = 0
+        self.here = threading.local()
+
+
+_limits = _ThreadLimits()
+
+
 @contextmanager
-def limited_threads(n_threads: int) -> Iterator[None]:
-    """Let torch use at most `n_threads` threads, and never more than it was allowed."""
-    global _n_limits, _threads_found
+def limit_threads(n_threads: int) -> Iterator[None]:
+    """Let torch use at most `n_threads` threads in this thread, and never more than allowed.
+
+    Limits nest: leaving one restores the count that it found. torch sets the count of the
+    calling thread and of threads yet to start, so a thread that enters its first limit while
+    others hold theirs may see a count that is not its own; it restores what the first of them
+    found.
+    """
     with _lock:
-        if _n_limits == 0:
-            _threads_found = torch.get_num_threads()
-        _n_limits += 1
-        _set_threads(min(n_threads, _threads_found))
+        if _limits.n_held == 0:
+            _limits.n_allowed = torch.get_num_threads()
+        depth = getattr(_limits.here, "depth", 0)
+        found = torch.get_num_threads() if depth else _limits.n_allowed
+        _limits.n_held += 1
+        _limits.here.depth = depth + 1
+        _set_threads(min(n_threads, found))
     try:
         yield
     finally:
         with _lock:
-            _n_limits -= 1
-            _set_threads(_threads_found)
+            _limits.n_held -= 1
+            _limits.here.depth = depth
+            _set_threads(found)
 
 
 def _set_threads(n_threads: int) -> None:
@@ -67,8 +91,8 @@ class RandomStreams:
     Parameters
     ----------
     random_state : int, numpy.random.RandomState or None
-        None takes fresh entropy from the operating system, not NumPy's global state,
-        which is left alone.
+        None takes fresh entropy from the operating system; NumPy's global state is neither
+        read nor changed.
     """
 
     def __init__(self, random_state: int | np.random.RandomState | None) -> None:
@@ -76,22 +100,22 @@ class RandomStreams:
             random_state = np.random.RandomState()
         self._source = check_random_state(random_state)
 
-    def seed(self) -> int:
+    def draw_seed(self) -> int:
         """Return a fresh seed."""
         return int(self._source.randint(np.iinfo(np.int32).max))
 
-    def torch_generator(self, device: torch.device | str = "cpu") -> torch.Generator:
+    def make_torch_generator(self, device: torch.device | str = "cpu") -> torch.Generator:
         """Return a fresh generator on `device`."""
-        return torch.Generator(device).manual_seed(self.seed())
+        return torch.Generator(device).manual_seed(self.draw_seed())
 
-    def numpy_generator(self) -> np.random.Generator:
+    def make_numpy_generator(self) -> np.random.Generator:
         """Return a fresh generator."""
-        return np.random.default_rng(self.seed())
+        return np.random.default_rng(self.draw_seed())
 
 
 @contextmanager
-def seeded_default_generator(seed: int) -> Iterator[None]:
-    """Seed torch's global CPU generator for code that knows no other, then put it back."""
+def seed_default_generator(seed: int) -> Iterator[None]:
+    """Seed torch's global CPU generator for code that can use no other, then restore it."""
     with _lock:
         found = torch.default_generator.get_state()
         torch.default_generator.manual_seed(seed)
@@ -99,3 +123,17 @@ def seeded_default_generator(seed: int) -> Iterator[None]:
             yield
         finally:
             torch.default_generator.set_state(found)
+
+
+# Frames of these packages stand between a user's line and a warning of ours.
+_NOT_THE_USERS = tuple(
+    str(Path(file).parent) for file in (__file__, sklearn.__file__, skorch.__file__)
+)
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn at the user's line that called the package, directly or through scikit-learn."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

@@ -1,17 +1,22 @@
 """Device, threads and generators."""
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
 
+from skae import AutoencoderTransformer
 from skae._environment import (
     RandomStreams,
-    limited_threads,
-    n_threads_for,
+    count_threads,
+    limit_threads,
     resolve_device,
-    seeded_default_generator,
+    seed_default_generator,
+    warn_user,
 )
 
 
@@ -26,25 +31,58 @@ def two_threads():
 def test_device():
     assert resolve_device("cpu") == torch.device("cpu")
     assert resolve_device("auto").type in {"cpu", "cuda", "mps"}
-    with pytest.raises(ValueError, match=r"device='nowhere'.*expected"):
+    with pytest.raises(ValueError, match=r"device must be .* got 'nowhere'"):
         resolve_device("nowhere")
 
 
 def test_small_steps_get_one_thread(two_threads):
-    assert n_threads_for(1e6) == 1
-    assert n_threads_for(1e12) == 2
+    assert count_threads(1e6) == 1
+    assert count_threads(1e12) == 2
 
 
 def test_never_more_threads_than_allowed(two_threads):
-    with limited_threads(1):
-        assert torch.get_num_threads() == 1
-        with limited_threads(8):
-            assert torch.get_num_threads() == 2
-        assert torch.get_num_threads() >= 1
+    with limit_threads(8):
+        assert torch.get_num_threads() == 2
     assert torch.get_num_threads() == 2
-    with pytest.raises(RuntimeError, match="as it was"), limited_threads(1):
+
+
+def test_a_limit_ends_with_an_error(two_threads):
+    with pytest.raises(RuntimeError, match="as it was"), limit_threads(1):
         raise RuntimeError("as it was")
     assert torch.get_num_threads() == 2
+
+
+def test_an_inner_limit_leaves_the_outer_one_in_force(two_threads):
+    with limit_threads(1):
+        with limit_threads(8):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 1
+        with limit_threads(1):
+            pass
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+
+
+def run_in_thread(work):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(work()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def test_a_limit_of_another_thread_leaves_this_one_in_force(two_threads):
+    def work():
+        with limit_threads(1):
+            inside = torch.get_num_threads()
+        return inside, torch.get_num_threads()
+
+    with limit_threads(1):
+        # torch starts threads with the limited count, and the thread still ends with its own.
+        assert run_in_thread(work) == (1, 2)
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    assert run_in_thread(torch.get_num_threads) == 2
 
 
 def test_limits_in_several_threads_end_as_they_began(two_threads):
@@ -53,37 +91,67 @@ def test_limits_in_several_threads_end_as_they_began(two_threads):
     def work():
         barrier.wait()
         for _ in range(20):
-            with limited_threads(1):
+            with limit_threads(1):
                 torch.ones(10).sum()
+                with limit_threads(2):
+                    inner.append(torch.get_num_threads())
+        return ended.append(torch.get_num_threads())
 
+    inner, ended = [], []
     workers = [threading.Thread(target=work) for _ in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
+    assert set(inner) == {1}
+    assert ended == [2] * 4
     assert torch.get_num_threads() == 2
-    seen = []
-    late = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
-    late.start()
-    late.join()
-    assert seen == [2]
+    assert run_in_thread(torch.get_num_threads) == 2
 
 
 def test_streams():
     a, b = RandomStreams(0), RandomStreams(0)
-    assert [a.seed() for _ in range(3)] == [b.seed() for _ in range(3)]
-    assert RandomStreams(None).seed() != RandomStreams(None).seed()
-    first = torch.rand(3, generator=RandomStreams(1).torch_generator())
-    assert torch.equal(first, torch.rand(3, generator=RandomStreams(1).torch_generator()))
+    assert [a.draw_seed() for _ in range(3)] == [b.draw_seed() for _ in range(3)]
+    assert RandomStreams(None).draw_seed() != RandomStreams(None).draw_seed()
+    first = torch.rand(3, generator=RandomStreams(1).make_torch_generator())
+    assert torch.equal(first, torch.rand(3, generator=RandomStreams(1).make_torch_generator()))
     state = np.random.RandomState(0)
-    assert RandomStreams(state).seed() != RandomStreams(state).seed()
+    assert RandomStreams(state).draw_seed() != RandomStreams(state).draw_seed()
 
 
-def test_default_generator_is_put_back():
+def test_default_generator_is_seeded_and_restored():
     found = torch.get_rng_state()
-    with seeded_default_generator(3):
-        one = torch.rand(2)
+    draws = []
+    for seed in (3, 3, 4):
+        with seed_default_generator(seed):
+            draws.append(torch.rand(2))
+        assert torch.equal(torch.get_rng_state(), found)
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+    with pytest.raises(RuntimeError, match="as it was"), seed_default_generator(3):
+        raise RuntimeError("as it was")
     assert torch.equal(torch.get_rng_state(), found)
-    with pytest.raises(ZeroDivisionError), seeded_default_generator(3):
-        1 / int(torch.equal(one, torch.rand(2))) / 0
-    assert torch.equal(torch.get_rng_state(), found)
+
+
+def warn_here():
+    warn_user("look here", UserWarning)
+
+
+def test_a_warning_points_at_the_users_line():
+    with pytest.warns(UserWarning, match="look here") as caught:
+        warn_here()
+    assert caught[0].filename == __file__
+    source = Path(__file__).read_text().splitlines()[caught[0].lineno - 1]
+    assert source.strip() == 'warn_user("look here", UserWarning)'
+
+
+@pytest.mark.parametrize("wrap", [lambda model: model, make_pipeline])
+def test_a_fits_warning_points_at_the_line_that_fits(curve, wrap):
+    model = AutoencoderTransformer(
+        2, lr=1e6, optimizer="sgd", hidden_layer_sizes=(8,), max_epochs=9, random_state=0
+    )
+    with pytest.warns(ConvergenceWarning, match="diverged") as caught:
+        wrap(model).fit(curve)
+    assert caught[0].filename == __file__
+    source = Path(__file__).read_text().splitlines()[caught[0].lineno - 1]
+    assert source.strip() == "wrap(model).fit(curve)"

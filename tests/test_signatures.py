@@ -1,12 +1,15 @@
 """The estimators' signatures: shared names, order and defaults."""
 
 import inspect
+import re
+from itertools import pairwise
 
 import pytest
+from numpydoc.docscrape import ClassDoc
 
 import skae
 from skae import AutoencoderTransformer
-from skae._parameters import SHARED_CONSTRAINTS
+from skae._base.parameters import CODE_CONSTRAINTS, SHARED_CONSTRAINTS
 
 ESTIMATORS = [getattr(skae, name) for name in skae.__all__ if name != "__version__"]
 # The detector wraps one, and has none of their parameters but the seed.
@@ -79,7 +82,45 @@ def test_every_parameter_is_bounded_and_documented(estimator):
 
 
 def test_constraints_are_of_shared_parameters():
-    assert set(SHARED_CONSTRAINTS) == set(SHARED)
+    assert {*SHARED_CONSTRAINTS, *CODE_CONSTRAINTS} == set(SHARED)
+    assert set(CODE_CONSTRAINTS) == LEFT_OUT["VAETransformer"]
+
+
+def read_section(estimator, section):
+    """Type and description of each parameter or attribute, and the headings of groups."""
+    return {part.name: (part.type, " ".join(part.desc)) for part in ClassDoc(estimator)[section]}
+
+
+# `None` and what a code is of are the denoiser's own.
+@pytest.mark.parametrize("name", [name for name in SHARED if name != "n_components"])
+def test_shared_parameters_have_the_same_words(name):
+    own = [e for e in NETWORKS if name not in LEFT_OUT.get(e.__name__, ())]
+    assert len({read_section(estimator, "Parameters")[name] for estimator in own}) == 1
+
+
+@pytest.mark.parametrize("name", ["net_", "n_iter_", "loss_curve_", "validation_scores_"])
+def test_shared_attributes_have_the_same_words(name):
+    assert len({read_section(estimator, "Attributes")[name] for estimator in NETWORKS}) == 1
+
+
+@pytest.mark.parametrize("estimator", NETWORKS)
+def test_parameters_are_in_groups_that_a_glance_takes_in(estimator):
+    names = list(read_section(estimator, "Parameters"))
+    starts = [i for i, name in enumerate(names) if name.endswith(":")]
+    assert names[0] == "Network:"
+    assert all(2 <= end - start - 1 <= 8 for start, end in pairwise([*starts, len(names)]))
+    assert [name for name in names if not name.endswith(":")] == list(
+        inspect.signature(estimator).parameters
+    )
+
+
+@pytest.mark.parametrize("estimator", NETWORKS)
+def test_the_parameters_to_try_first_are_named_first(estimator):
+    text = " ".join(estimator.__doc__.split())
+    (sentence,) = re.findall(r"parameters to try first are ([^;]*);", text)
+    named = re.findall(r"`(\w+)`", sentence)
+    assert len(named) == 5
+    assert set(named) <= set(inspect.signature(estimator).parameters)
 
 
 def test_documented_defaults_are_the_defaults():

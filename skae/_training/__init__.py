@@ -1,38 +1,27 @@
-"""The training engine: skorch's loop over slices of tensors."""
+"""The training engine: skorch's loop over slices of tensors. It knows no family."""
 
-from ._denoising import DenoisingObjective, PairObjective
-from ._fit import Start, Trained, train, untrained
-from ._inference import TrainedModule
-from ._loop import Training, make_stream_net, run_block
-from ._net import AutoencoderNet
-from ._objective import WORTH_NATS, CodePenalty, Objective, ReconstructionObjective
-from ._optimizers import OPTIMIZERS
-from ._pretraining import pretrain_layerwise
-from ._rows import Rows
-from ._stored_rows import AnyRows, ScaledTable, StoredRows
-from ._variational import VariationalObjective
+from .config import FastStep, TrainingConfig
+from .inference import TrainedModule
+from .loop import make_stream_net, run, run_block
+from .net import AutoencoderNet
+from .objective import MINIMUM_IMPROVEMENT_NATS, Module, Objective, TrainingStep
+from .optimizers import OPTIMIZERS
+from .train import TrainingResult, leave_untrained, train
 
 __all__ = [
+    "MINIMUM_IMPROVEMENT_NATS",
     "OPTIMIZERS",
-    "WORTH_NATS",
-    "AnyRows",
     "AutoencoderNet",
-    "CodePenalty",
-    "DenoisingObjective",
+    "FastStep",
+    "Module",
     "Objective",
-    "PairObjective",
-    "ReconstructionObjective",
-    "Rows",
-    "ScaledTable",
-    "Start",
-    "StoredRows",
-    "Trained",
     "TrainedModule",
-    "Training",
-    "VariationalObjective",
+    "TrainingConfig",
+    "TrainingResult",
+    "TrainingStep",
+    "leave_untrained",
     "make_stream_net",
-    "pretrain_layerwise",
+    "run",
     "run_block",
     "train",
-    "untrained",
 ]

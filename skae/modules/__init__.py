@@ -1,10 +1,14 @@
 """Networks in plain torch: use them with skorch, or with a loop of your own."""
 
-from ._abstract import EncoderDecoder
-from ._architecture import Architecture, MLPArchitecture
-from ._autoencoder import Autoencoder, make_autoencoder, mlp_autoencoder, own_dropout
-from ._bypass import Bypass
-from ._denoiser import (
+from .architectures import Architecture, MLPArchitecture
+from .autoencoder import (
+    Autoencoder,
+    make_autoencoder,
+    mlp_autoencoder,
+    set_dropout_generator,
+)
+from .bypass import Bypass
+from .denoisers import (
     CodeDenoiser,
     Denoiser,
     NoiseLevels,
@@ -12,10 +16,11 @@ from ._denoiser import (
     make_code_denoiser,
     make_row_denoiser,
 )
-from ._filter import WienerFilter
-from ._layers import ACTIVATIONS, Dropout, set_weight
-from ._mlp import MLP, TransposedMLP
-from ._variational import VariationalAutoencoder, make_variational
+from .encoder_decoder import EncoderDecoder
+from .layers import ACTIVATIONS, Dropout, set_weight
+from .mlp import MLP, TransposedMLP
+from .variational import VariationalAutoencoder, make_variational
+from .wiener_filter import WienerFilter
 
 __all__ = [
     "ACTIVATIONS",
@@ -38,6 +43,6 @@ __all__ = [
     "make_row_denoiser",
     "make_variational",
     "mlp_autoencoder",
-    "own_dropout",
+    "set_dropout_generator",
     "set_weight",
 ]

@@ -1,0 +1,5 @@
+"""`AutoencoderTransformer`: least squares from PCA on, with penalties and layerwise pretraining."""
+
+from .estimator import AutoencoderTransformer
+
+__all__ = ["AutoencoderTransformer"]

@@ -1,0 +1,308 @@
+"""The density of rows under an autoencoder, by Laplace's approximation."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._base import Density
+from .._data import AnyRows, block_length, subsample_indices, trim_weight_array
+from .._linear import SMALLEST_VARIANCE, Moments
+from .._training import Module, TrainedModule
+from .._training.losses import squared_error
+from ..modules import EncoderDecoder
+
+Decoder = Callable[[Tensor], Tensor]
+
+# Cells of a block's largest array (rows x columns x components).
+_BLOCK_CELLS = 2**22
+
+# Rows whose Jacobians are averaged, a mean needs no more; and columns of all of them together,
+# each of which costs a backward pass of a row.
+_JACOBIAN_ROWS = (64, 1000)
+_JACOBIAN_COLUMNS = 2**14
+
+
+@dataclass(frozen=True)
+class CodeModel:
+    """The Gaussian model `z ~ N(mean, factor factor')`, `x | z ~ N(g(z), variance I)`.
+
+    Attributes
+    ----------
+    mean : Tensor of shape (n_components,)
+        Mean of the codes.
+    factor : Tensor of shape (n_components, n_components)
+        A square root of the codes' covariance, which may be singular.
+    variance : float
+        Variance of a cell around its reconstruction.
+    """
+
+    mean: Tensor
+    factor: Tensor
+    variance: float
+
+
+@dataclass(frozen=True)
+class CodeMoments:
+    """Weighted moments of rows' codes and errors, which blocks of rows can add to.
+
+    Attributes
+    ----------
+    codes : Moments
+        Of the codes.
+    error : float
+        Mean squared error of the reconstruction, summed over columns.
+    gain : ndarray of shape (n_components, n_components)
+        Mean of `J'J`, where `J` is the decoder's Jacobian.
+    n_features : int
+        Number of columns.
+    """
+
+    codes: Moments
+    error: float
+    gain: np.ndarray
+    n_features: int
+
+    @classmethod
+    def from_rows(
+        cls, rows: AnyRows, trained: TrainedModule[Module], trim_fraction: float
+    ) -> "CodeMoments":
+        """Return the moments of rows under a trained module, by a subsample of a stored table."""
+        sample = rows.subsample()
+        X = sample.table
+        both = trained.apply(_code_and_error, X).astype(np.float64)
+        codes, errors = both[:, :-1], both[:, -1]
+        weight = trim_weight_array(errors, sample.weight_array, trim_fraction)
+        total = float(weight.sum()) * len(rows) / len(sample)
+        return cls(
+            Moments.from_rows(codes, weight, total),
+            float(np.average(errors, weights=weight)),
+            _average_gain(X, weight, trained, codes.shape[1]),
+            X.shape[1],
+        )
+
+    def merge(self, other: "CodeMoments") -> "CodeMoments":
+        """Return the moments of the rows of both."""
+        codes = self.codes.merge(other.codes)
+        share = other.codes.total / codes.total
+        return CodeMoments(
+            codes,
+            (1 - share) * self.error + share * other.error,
+            (1 - share) * self.gain + share * other.gain,
+            self.n_features,
+        )
+
+    def make_model(self, held_out_loss: float | None) -> CodeModel:
+        """Return the model of codes and cells.
+
+        A network fits its training rows better than others, so the noise comes from the mean
+        error of held-out rows if that is larger.
+
+        Parameters
+        ----------
+        held_out_loss : float or None
+            Mean squared error of held-out rows, averaged over columns.
+        """
+        n_components = len(self.codes.mean)
+        error = self.error
+        if held_out_loss is not None:
+            error = max(error, held_out_loss * self.n_features)
+        freedom = self.n_features - n_components  # of the residual (Tipping 1999, eq. 8)
+        variance = error / (freedom if freedom > 0 else self.n_features)
+        variance = max(variance, SMALLEST_VARIANCE)
+        factor = prior_factor(
+            torch.from_numpy(self.codes.covariance), variance, torch.from_numpy(self.gain)
+        )
+        return CodeModel(torch.from_numpy(self.codes.mean), factor, variance)
+
+
+@dataclass(frozen=True)
+class LaplaceDensity(Density[Module]):
+    """The density of rows by way of their codes.
+
+    Attributes
+    ----------
+    moments : CodeMoments
+        Moments of the training rows.
+    model : CodeModel
+        The model that they determine.
+    """
+
+    moments: CodeMoments
+    model: CodeModel
+
+    @classmethod
+    def fit(
+        cls,
+        rows: AnyRows,
+        trained: TrainedModule[Module],
+        trim_fraction: float,
+        held_out_loss: float | None,
+        previous: "LaplaceDensity[Module] | None",
+    ) -> Self:
+        """Return the density of rows and of those of `previous`.
+
+        Parameters
+        ----------
+        rows : Rows or StoredRows
+            Training rows.
+        trained : TrainedModule
+            The module.
+        trim_fraction : float
+            Share of rows, those of largest error, that doesn't count.
+        held_out_loss : float or None
+            Mean squared error of held-out rows, averaged over columns.
+        previous : LaplaceDensity or None
+            The density of earlier blocks of rows.
+        """
+        moments = CodeMoments.from_rows(rows, trained, trim_fraction)
+        if previous is not None:
+            moments = previous.moments.merge(moments)
+        return cls(moments, moments.make_model(held_out_loss))
+
+    def log_density(self, module: Module, rows: Tensor) -> Tensor:
+        """Return each row's log-density, in nats."""
+        model = CodeModel(
+            self.model.mean.to(rows.device),
+            self.model.factor.to(rows.device),
+            self.model.variance,
+        )
+        return laplace_log_density(module.decode, rows, module.encode(rows), model)
+
+    def block_length(self) -> int:
+        """Return how many rows to score at a time."""
+        return _jacobian_block(self.moments.n_features, len(self.moments.codes.mean))
+
+    def get_state(self) -> dict[str, Any]:
+        """Return plain values and arrays, which any pickler can store."""
+        moments, codes = self.moments, self.moments.codes
+        return {
+            "codes": {field.name: getattr(codes, field.name) for field in fields(codes)},
+            "error": moments.error,
+            "gain": moments.gain,
+            "n_features": moments.n_features,
+            "mean": self.model.mean.numpy(),
+            "factor": self.model.factor.numpy(),
+            "variance": self.model.variance,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Return the density of a stored state."""
+        codes = Moments(**state["codes"])
+        moments = CodeMoments(codes, state["error"], state["gain"], state["n_features"])
+        mean, factor = (torch.from_numpy(state[name]) for name in ("mean", "factor"))
+        return cls(moments, CodeModel(mean, factor, state["variance"]))
+
+
+def laplace_log_density(decode: Decoder, input: Tensor, code: Tensor, model: CodeModel) -> Tensor:
+    """Return the log-density of each row of `input`, in nats.
+
+    Laplace's approximation of `log int N(z; m, S) N(x; g(z), s2 I) dz` around `z = f(x)`,
+    with the Gauss-Newton Hessian and one Newton step to the mode: the decoder is replaced
+    by its tangent at the code, `g(z + d) = g(z) + J d`, and the integral is then exactly
+    `log N(x; g(z) + J (m - z), J S J' + s2 I)`. For a linear decoder it is exact whether
+    or not the code is the posterior's mode, so that a linear autoencoder's score is
+    probabilistic PCA's (MacKay 2003, chapter 27; Tipping and Bishop 1999).
+
+    Parameters
+    ----------
+    decode : callable
+        Maps codes `(n_rows, n_components)` to rows `(n_rows, n_features)`.
+    input : Tensor of shape (n_rows, n_features)
+        The rows.
+    code : Tensor of shape (n_rows, n_components)
+        Their codes.
+    model : CodeModel
+        The codes' distribution and the cells' noise.
+    """
+    n_features = input.shape[1]
+    jacobian = decoder_jacobian(decode, code, n_features)
+    tangent = jacobian @ model.factor
+    offset = input - decode(code) + (jacobian @ (code - model.mean).unsqueeze(2)).squeeze(2)
+    precision = tangent.mT @ tangent / model.variance
+    precision.diagonal(dim1=1, dim2=2).add_(1)
+    cholesky = torch.linalg.cholesky(precision)
+    mode = torch.cholesky_solve(tangent.mT @ offset.unsqueeze(2) / model.variance, cholesky)
+    # A sum of squares, where the textbook's difference of two would cancel.
+    unexplained = (offset.unsqueeze(2) - tangent @ mode).squeeze(2)
+    squares = unexplained.square().sum(1) / model.variance + mode.squeeze(2).square().sum(1)
+    log_determinant = 2 * cholesky.diagonal(dim1=1, dim2=2).log().sum(1)
+    constant = n_features * math.log(2 * math.pi * model.variance)
+    return -0.5 * (constant + log_determinant + squares)
+
+
+def decoder_jacobian(decode: Decoder, code: Tensor, n_features: int) -> Tensor:
+    """Return the Jacobians `(n_rows, n_features, n_components)` of `decode` at `code`.
+
+    One backward pass a component serves all rows together: `J'u` is linear in `u`, and its
+    gradient with respect to `u` consists of the columns of `J`. (`torch.func.jacfwd` returns
+    the same, but its first call takes seconds and warns of torch's own deprecations.) With
+    more components than features, one pass a feature is cheaper.
+    """
+    with torch.enable_grad():
+        code = code.detach().requires_grad_()
+        rows = decode(code)
+        if code.shape[1] > n_features:
+            lines = [_gradient(column.sum(), code) for column in rows.unbind(1)]
+            return torch.stack(lines, dim=1)
+        direction = torch.zeros_like(rows, requires_grad=True)
+        (pulled,) = torch.autograd.grad(rows, code, direction, create_graph=True)
+        columns = [_gradient(part.sum(), direction) for part in pulled.unbind(1)]
+        return torch.stack(columns, dim=2)
+
+
+def _gradient(value: Tensor, of: Tensor) -> Tensor:
+    return torch.autograd.grad(value, of, retain_graph=True)[0].detach()
+
+
+def prior_factor(covariance: Tensor, variance: float, gain: Tensor) -> Tensor:
+    """Return a factor of the codes' covariance without the part that is noise.
+
+    The encoder's code of a row is its true code plus noise of covariance `variance (J'J)^-1`,
+    which is subtracted. In the linear case this makes the model probabilistic PCA (Tipping
+    and Bishop 1999, equation 7).
+
+    Parameters
+    ----------
+    covariance : Tensor of shape (n_components, n_components)
+        Covariance of the training rows' codes.
+    variance : float
+        Variance of a cell around its reconstruction.
+    gain : Tensor of shape (n_components, n_components)
+        Mean of `J'J` over rows, where `J` is the decoder's Jacobian.
+    """
+    noise = variance * torch.linalg.pinv(gain, hermitian=True)
+    values, vectors = torch.linalg.eigh(covariance - noise)
+    return vectors * values.clamp_min(0).sqrt()
+
+
+def _code_and_error(module: EncoderDecoder, rows: Tensor) -> Tensor:
+    code = module.encode(rows)
+    return torch.cat([code, squared_error(module.decode(code), rows)[:, None]], dim=1)
+
+
+def _average_gain(
+    X: np.ndarray, weight: np.ndarray, trained: TrainedModule[Module], n_components: int
+) -> np.ndarray:
+    n_rows = int(np.clip(_JACOBIAN_COLUMNS // n_components, *_JACOBIAN_ROWS))
+    indices = subsample_indices(len(X), n_rows)
+
+    def gains(module: Module, part: torch.Tensor) -> torch.Tensor:
+        jacobian = decoder_jacobian(module.decode, module.encode(part), X.shape[1])
+        return jacobian.mT @ jacobian
+
+    block = _jacobian_block(X.shape[1], n_components)
+    each = trained.apply(gains, X[indices].astype(np.float64), block=block)
+    if not weight[indices].any():
+        return each.mean(axis=0)
+    return np.average(each, axis=0, weights=weight[indices])
+
+
+def _jacobian_block(n_features: int, n_components: int) -> int:
+    """Return how many rows' Jacobians to compute at a time."""
+    return block_length(n_features * n_components, _BLOCK_CELLS, most_rows=_BLOCK_CELLS)

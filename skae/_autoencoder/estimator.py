@@ -1,0 +1,339 @@
+"""The autoencoder as a transformer."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._base import BaseAutoencoder
+from .._base.parameters import (
+    CODE_CONSTRAINTS,
+    SHARED_CONSTRAINTS,
+    Constraints,
+    refuse_parameters,
+)
+from .._data import AnyRows, Scaling
+from .._environment import RandomStreams
+from .._linear import find_principal_axes
+from .._training import TrainedModule, TrainingConfig, TrainingResult
+from ..modules import Architecture, Autoencoder
+from .blueprint import AutoencoderBlueprint, make_code_config
+from .density import LaplaceDensity
+from .fast_step import make_fast_step
+from .initialization import initialize_at_pca, initialize_sparse_codes
+from .objective import ReconstructionObjective
+from .penalties import CodePenalty
+from .pretraining import pretrain_layerwise
+
+
+class AutoencoderTransformer(
+    BaseAutoencoder[Autoencoder, AutoencoderBlueprint, LaplaceDensity[Autoencoder]]
+):
+    """Dimensionality reduction by an autoencoder that begins training at PCA.
+
+    An encoder maps each row to a code of `n_components` numbers, and a decoder maps codes
+    back to rows. Both are trained together to minimize the squared error of the
+    reconstruction. Each has a linear path and a nonlinear one. Training begins with the
+    linear paths at PCA and the nonlinear ones closed, and ends at an epoch that is surely
+    better on held-out rows. If there is none, the result is the initialization: PCA, unless a
+    penalty asks for other codes. With `hidden_layer_sizes=()` it is PCA in closed form.
+
+    The parameters to try first are `n_components`, `hidden_layer_sizes`, `standardize`,
+    `max_epochs` and `random_state`; all are keyword-only but the first.
+
+    Parameters
+    ----------
+    Network:
+
+    n_components : int, default=2
+        Size of the code. It may exceed the number of columns or rows; axes that PCA does not
+        have are then completed at random.
+    hidden_layer_sizes : sequence of int, default=(128, 128)
+        Units of the encoder's hidden layers; the decoder has them in reverse order. `()` is
+        linear. For `architecture="mlp"`.
+    activation : str, default="silu"
+        "elu", "gelu", "identity", "logistic", "relu", "silu" or "tanh", after each hidden
+        layer. For `architecture="mlp"`.
+    architecture : "mlp" or callable, default="mlp"
+        Builder of the nonlinear paths: "mlp" makes multilayer perceptrons; a callable
+        `architecture(role, n_inputs, n_outputs)` returns a module that maps tensors of shape
+        `(n, n_inputs)` to `(n, n_outputs)`. The notes list the roles.
+    init : {"pca", "random"}, default="pca"
+        "pca" adds a linear path, and begins training at the best linear model; "random" is a
+        plain network with random weights, as in the literature.
+    standardize : bool, default=True
+        Scale columns to unit variance inside, and scale all outputs back. Without it columns
+        count by their variance.
+
+    Code and regularization:
+
+    penalty : {"l1", "kl", "contractive"} or None, default=None
+        Penalty on the code: "l1" on its absolute values; "kl" on the divergence of each
+        unit's mean activity from 0.05, for codes that a logistic function maps to (0, 1);
+        "contractive" on the squared Frobenius norm of the encoder's Jacobian. See the notes.
+    alpha : float, default=0.1
+        Factor of the penalty; the squared error that it is added to is summed over columns.
+    tied_weights : bool, default=False
+        Use the encoder's weights, transposed, in the decoder. For `architecture="mlp"`.
+    pretrain : "layerwise" or None, default=None
+        Train the layers greedily, one after the other, before all of them together. For
+        `architecture="mlp"`.
+    dropout : float, default=0.0
+        Share of the hidden units that is zeroed in training. For `architecture="mlp"`.
+    weight_decay : float, default=0.01
+        Decay of the nonlinear paths' weights, as a share of the learning rate and apart from
+        the loss, whatever the optimizer. Linear paths don't decay, so it draws the network
+        towards the best linear model.
+
+    Training:
+
+    max_epochs : int or "auto", default="auto"
+        Passes over the rows. "auto" makes one optimizer step for each row, but at least 150
+        steps and 10 passes, and at most 1,500 steps.
+    lr : float or "auto", default="auto"
+        Largest learning rate: it rises over a tenth of the training, then falls to zero along
+        a cosine. "auto" is 0.006 for batches of 256 rows, and grows with the root of the
+        batch length.
+    batch_size : int or "auto", default="auto"
+        Rows of a batch. "auto" is 256, more from some 16,000 rows on, and at most 1,024.
+    optimizer : {"adamw", "sgd"} or callable, default="adamw"
+        "sgd" has Nesterov momentum 0.9, and needs a larger `lr`. A callable takes parameter
+        groups and `lr`, like the classes of `torch.optim`.
+    device : str, default="auto"
+        A torch device; "auto" is cuda, else mps, else cpu.
+    callbacks : list of skorch.callbacks.Callback, default=None
+        Further callbacks for the training on the whole table.
+    compile : bool, default=False
+        Compile the module with `torch.compile`, which pays off on accelerators and for large
+        networks only.
+
+    Stopping:
+
+    early_stopping : bool, default=True
+        Select the epoch by held-out rows. With 500 distinct rows or more a part of them is
+        held out. With fewer, each row is held out in one of five folds, and the network is
+        then trained on all rows up to the selected epoch. With fewer than 10 rows no epoch
+        can be selected: PCA is kept, and a random initialization is trained to the end.
+    validation_fraction : float, default=0.1
+        Share of the rows that is held out, with 500 rows or more.
+    n_iter_no_change : int, default=30
+        Epochs without a lower loss on held-out rows after which training ends.
+    tol : float, default=1e-4
+        A loss is lower if it is lower by this share of the lowest so far.
+
+    Other:
+
+    trim_fraction : float, default=0.0
+        Share of the rows that training ignores: those of largest loss in every batch, and
+        those that are farthest from the linear model at initialization.
+    warm_start : bool, default=False
+        Continue `fit` with the network of the last one.
+    random_state : int, RandomState instance or None, default=None
+        Seed of weights, noise, shuffles and splits; None takes fresh entropy. The global
+        random states of NumPy and torch are neither read nor changed, unless a custom
+        architecture has random layers other than `torch.nn.Dropout`.
+    verbose : int, default=0
+        1 shows a progress bar, or plain lines without a terminal.
+
+    Attributes
+    ----------
+    module_ : skae.modules.Autoencoder
+        The trained module, in float32, for scaled rows.
+    net_ : skorch.NeuralNet
+        The skorch net around `module_`.
+    components_ : ndarray of shape (n_components, n_features)
+        Weights of the encoder's linear path, for scaled columns.
+    mean_, scale_ : ndarray of shape (n_features,)
+        Means and scales of the columns.
+    n_components_ : int
+        Size of the code.
+    n_iter_ : int
+        Epochs that the weights have seen; 0 if the result is the initialization.
+    loss_curve_ : list of float
+        Training loss of each epoch.
+    validation_scores_ : list of float or None
+        Mean loss on held-out rows at initialization and after each epoch; lower is better.
+        None without held-out rows.
+    noise_variance_ : float
+        Estimated variance of a scaled cell around its reconstruction.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if all of them are strings.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : What this starts from.
+
+    Notes
+    -----
+    Networks train in float32. Methods compute in the precision of their input, but scores
+    always in float64.
+
+    A custom architecture is called with the roles "encoder" and "decoder".
+
+    A linear decoder could cancel a penalty by rescaling the code. So its weights from each
+    code unit keep their initial length, as do those of a deep decoder's first layer, whose
+    further layers can compensate in part. With `init="random"`, as in the papers, only
+    `weight_decay` and `tied_weights` limit rescaling. The penalty "kl" is that of [1]_,
+    "contractive" that of [2]_, and pretraining follows [3]_ and [4]_.
+
+    `score_samples` is Laplace's approximation, around each row's code, of the marginal
+    likelihood of `z ~ N(m, S)`, `x | z ~ N(g(z), s2 I)`. It is exact for a linear
+    autoencoder, where it is probabilistic PCA [5]_. For a nonlinear one its integral need not
+    be one, as the user guide shows.
+
+    References
+    ----------
+    .. [1] Ng (2011), "Sparse autoencoder", CS294A lecture notes, section 3.
+    .. [2] Rifai, Vincent, Muller, Glorot and Bengio (2011), "Contractive auto-encoders",
+       ICML, equation 5.
+    .. [3] Bengio, Lamblin, Popovici and Larochelle (2007), "Greedy layer-wise training of
+       deep networks", NeurIPS, section 3.
+    .. [4] Hinton and Salakhutdinov (2006), "Reducing the dimensionality of data with
+       neural networks", Science 313.
+    .. [5] Tipping and Bishop (1999), "Probabilistic principal component analysis", JRSS B
+       61, equation 7.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skae import AutoencoderTransformer
+    >>> train, test = train_test_split(load_digits().data, random_state=0)
+    >>> autoencoder = AutoencoderTransformer(8, standardize=False, random_state=0).fit(train)
+    >>> pca = PCA(8).fit(train)
+    >>> pca_error = ((pca.inverse_transform(pca.transform(test)) - test) ** 2).mean()
+    >>> bool(autoencoder.reconstruction_error(test).mean() < 0.75 * pca_error)
+    True
+    """
+
+    _parameter_constraints: ClassVar[Constraints] = {**SHARED_CONSTRAINTS, **CODE_CONSTRAINTS}
+    _blueprint_class = AutoencoderBlueprint
+    _fast_step = staticmethod(make_fast_step)
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        hidden_layer_sizes: Sequence[int] = (128, 128),
+        activation: str = "silu",
+        architecture: str | Architecture = "mlp",
+        init: str = "pca",
+        standardize: bool = True,
+        penalty: str | None = None,
+        alpha: float = 0.1,
+        tied_weights: bool = False,
+        pretrain: str | None = None,
+        dropout: float = 0.0,
+        weight_decay: float = 0.01,
+        max_epochs: int | str = "auto",
+        lr: float | str = "auto",
+        batch_size: int | str = "auto",
+        optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw",
+        device: str = "auto",
+        callbacks: list | None = None,
+        compile: bool = False,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 30,
+        tol: float = 1e-4,
+        trim_fraction: float = 0.0,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.architecture = architecture
+        self.init = init
+        self.standardize = standardize
+        self.penalty = penalty
+        self.alpha = alpha
+        self.tied_weights = tied_weights
+        self.pretrain = pretrain
+        self.dropout = dropout
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.device = device
+        self.callbacks = callbacks
+        self.compile = compile
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.trim_fraction = trim_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def noise_variance_(self) -> float:
+        """Estimated variance of a scaled cell around its reconstruction."""
+        return self._state.density.model.variance
+
+    @staticmethod
+    def _linear_weights(module: Autoencoder) -> Tensor | None:
+        return module.linear_layers[0].weight if module.has_linear_path else None
+
+    def _make_blueprint(self, n_features: int, has_target: bool) -> AutoencoderBlueprint:
+        network = self._make_network_config(n_features)
+        if self.architecture != "mlp":
+            refuse_parameters(self, ("tied_weights", "pretrain"), 'architecture="mlp"')
+        code = make_code_config(
+            self.n_components, self.tied_weights, self.penalty, network.linear_path
+        )
+        return AutoencoderBlueprint(network, code)
+
+    def _make_objective(
+        self, blueprint: AutoencoderBlueprint, scaling: Scaling, streams: RandomStreams
+    ) -> ReconstructionObjective:
+        penalty = CodePenalty(self.penalty, self.alpha)
+        return ReconstructionObjective(penalty, self.trim_fraction)
+
+    def _initialize(
+        self,
+        blueprint: AutoencoderBlueprint,
+        scaling: Scaling,
+        rows: AnyRows,
+        config: TrainingConfig[Autoencoder],
+        streams: RandomStreams,
+    ) -> Autoencoder:
+        module = blueprint.build(streams.draw_seed())
+        if module.has_linear_path:
+            generator = streams.make_numpy_generator()
+            axes = find_principal_axes(
+                rows.table, rows.weight_array, self.n_components, self.trim_fraction, generator
+            )
+            if self.penalty == "kl":
+                sample = rows.subsample()
+                initialize_sparse_codes(module, axes, sample.table, sample.weight_array)
+            else:
+                initialize_at_pca(module, axes)
+        if self.pretrain is not None:
+            pretrain_layerwise(module, rows.subsample(), config, streams)
+        return module
+
+    def _fit_density(
+        self,
+        trained: TrainedModule[Autoencoder],
+        scaling: Scaling,
+        rows: AnyRows,
+        result: TrainingResult[Autoencoder] | None,
+        previous: LaplaceDensity[Autoencoder] | None,
+    ) -> LaplaceDensity[Autoencoder]:
+        loss = None
+        if result is not None and self.penalty is None:
+            loss = result.held_out_loss
+        return LaplaceDensity.fit(rows, trained, self.trim_fraction, loss, previous)
+
+    @staticmethod
+    def _load_density(state: dict[str, Any]) -> LaplaceDensity[Autoencoder]:
+        return LaplaceDensity.from_state(state)

@@ -1,0 +1,122 @@
+"""Blueprints: what a module is built from, as values that any pickler can store."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Generic, Self, TypeVar
+
+import torch
+
+from .._environment import seed_default_generator
+from .._training import Module
+from ..modules import Architecture, MLPArchitecture
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The networks of a module.
+
+    Attributes
+    ----------
+    n_features : int
+        Number of columns.
+    architecture : "mlp" or callable
+        Builder of the nonlinear paths.
+    hidden_layer_sizes : tuple of int
+        Hidden units of "mlp".
+    activation : str
+        Activation of "mlp".
+    dropout : float
+        Dropout of "mlp".
+    linear_path : bool
+        Whether there is a linear path, where training begins.
+    """
+
+    n_features: int
+    architecture: str | Architecture
+    hidden_layer_sizes: tuple[int, ...]
+    activation: str
+    dropout: float
+    linear_path: bool
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether the linear path is the whole network."""
+        is_mlp = isinstance(self.architecture, str)
+        return self.linear_path and is_mlp and not self.hidden_layer_sizes
+
+
+@dataclass(frozen=True)
+class Blueprint(ABC, Generic[Module]):
+    """Abstract: what a module is built from.
+
+    Attributes
+    ----------
+    network : NetworkConfig
+        Its networks.
+    """
+
+    network: NetworkConfig
+
+    @property
+    @abstractmethod
+    def code_size(self) -> int:
+        """Number of columns of the code."""
+
+    @property
+    @abstractmethod
+    def is_closed_form(self) -> bool:
+        """Whether the initialization is the optimum, so that there is nothing to train."""
+
+    @abstractmethod
+    def assemble(self, architecture: Architecture, generator: torch.Generator) -> Module:
+        """Return the module, with weights drawn from `generator`."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Return the blueprint of a stored state."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the values by name, those of the parts in dictionaries of their own."""
+        parts = _name_fields(self)
+        return {name: _name_fields(v) if is_dataclass(v) else v for name, v in parts.items()}
+
+    def build(self, seed: int) -> Module:
+        """Return the module, on the CPU, with weights drawn from `seed`."""
+        generator = torch.Generator().manual_seed(seed)
+        network, architecture = self.network, self.network.architecture
+        if isinstance(architecture, str):
+            sizes = network.hidden_layer_sizes
+            mlp = MLPArchitecture(sizes, network.activation, network.dropout, generator)
+            return self.assemble(mlp, generator)
+        with seed_default_generator(seed):  # the only one that a user's modules use
+            return self.assemble(architecture, generator)
+
+    def check_continues(self, fitted: "Blueprint[Module]") -> None:
+        """Raise unless training can continue with a network built from `fitted`."""
+        known = dict(_name_values(fitted.get_state()))
+        changed = sorted(
+            name for name, value in _name_values(self.get_state()) if known.get(name) != value
+        )
+        if changed:
+            raise ValueError(
+                "training can continue only with the fitted network, which has another "
+                f"{', '.join(changed)}: restore the parameters, or fit with warm_start=False"
+            )
+
+
+BlueprintT = TypeVar("BlueprintT", bound=Blueprint)
+
+
+def _name_fields(value: Any) -> dict[str, Any]:
+    # Not `dataclasses.asdict`, which would copy a user's architecture.
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def _name_values(state: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in state.items():
+        if isinstance(value, dict):
+            yield from _name_values(value)
+        else:
+            yield name, value

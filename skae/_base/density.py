@@ -1,0 +1,27 @@
+"""The abstract density: what the score of rows needs besides the module."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeVar
+
+from torch import Tensor
+
+from .._training import Module
+
+
+class Density(ABC, Generic[Module]):
+    """Abstract: the log-density of scaled rows under a fitted module."""
+
+    @abstractmethod
+    def log_density(self, module: Module, rows: Tensor) -> Tensor:
+        """Return each row's log-density, in nats."""
+
+    @abstractmethod
+    def block_length(self) -> int:
+        """Return how many rows to score at a time."""
+
+    @abstractmethod
+    def get_state(self) -> dict[str, Any]:
+        """Return plain values and arrays, which any pickler can store."""
+
+
+DensityT = TypeVar("DensityT", bound=Density)

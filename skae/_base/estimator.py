@@ -1,0 +1,550 @@
+"""The base class of the transformers: rows in, a trained module, rows out."""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Generic, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from .._data import (
+    AnyRows,
+    AnyTable,
+    Rows,
+    ScaledTable,
+    Scaling,
+    StoredRows,
+    TrainingTable,
+    check_codes,
+    check_sample_weight,
+    merge_copies,
+    validate_table,
+)
+from .._environment import RandomStreams, resolve_device
+from .._training import (
+    OPTIMIZERS,
+    AutoencoderNet,
+    Module,
+    Objective,
+    TrainedModule,
+    TrainingConfig,
+    TrainingResult,
+    TrainingStep,
+    leave_untrained,
+    make_stream_net,
+    run_block,
+    train,
+)
+from ..modules import Architecture, set_dropout_generator
+from .blueprints import BlueprintT, NetworkConfig
+from .density import DensityT
+from .parameters import check_layer_sizes, validate_parameters
+from .persistence import FittedState, dump_state, load_state
+
+
+class BaseAutoencoder(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    ABC,
+    Generic[Module, BlueprintT, DensityT],
+):
+    """Abstract base: `fit`, `transform` and their inverses around a module.
+
+    A subclass writes its own literal `__init__` and the abstract methods below. All that a fit
+    leads to is one `FittedState`, set at its end.
+    """
+
+    hidden_layer_sizes: Sequence[int]
+    activation: str
+    architecture: str | Architecture
+    init: str
+    standardize: bool
+    dropout: float
+    weight_decay: float
+    max_epochs: int | str
+    lr: float | str
+    batch_size: int | str
+    optimizer: str | Callable[..., torch.optim.Optimizer]
+    device: str
+    callbacks: list | None
+    compile: bool
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    tol: float
+    trim_fraction: float
+    warm_start: bool
+    random_state: int | np.random.RandomState | None
+    verbose: int
+
+    #: Returns a training step without autograd where there is one, see `TrainingConfig`.
+    _fast_step: ClassVar["staticmethod[..., TrainingStep | None] | None"] = None
+    _blueprint_class: type[BlueprintT]
+    _fitted: FittedState[Module, BlueprintT, DensityT]
+
+    @abstractmethod
+    def _make_blueprint(self, n_features: int, has_target: bool) -> BlueprintT:
+        """Return what the module is built from."""
+
+    @abstractmethod
+    def _make_objective(
+        self, blueprint: BlueprintT, scaling: Scaling, streams: RandomStreams
+    ) -> Objective[Module]:
+        """Return what training minimizes."""
+
+    @abstractmethod
+    def _initialize(
+        self,
+        blueprint: BlueprintT,
+        scaling: Scaling,
+        rows: AnyRows,
+        config: TrainingConfig[Module],
+        streams: RandomStreams,
+    ) -> Module:
+        """Return a module that is initialized from the rows that it will be trained on."""
+
+    @abstractmethod
+    def _fit_density(
+        self,
+        trained: TrainedModule[Module],
+        scaling: Scaling,
+        rows: AnyRows,
+        result: TrainingResult[Module] | None,
+        previous: DensityT | None,
+    ) -> DensityT:
+        """Return the density of the module, from these rows and those of `previous`."""
+
+    @staticmethod
+    @abstractmethod
+    def _load_density(state: dict[str, Any]) -> DensityT:
+        """Return the density of a stored state."""
+
+    @validate_parameters
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Train on a table.
+
+        Parameters
+        ----------
+        X : array-like or store of shape (n_samples, n_features)
+            The rows. A store is a `numpy.memmap`, or an object that gives slices of rows as
+            arrays, such as those of h5py, zarr and dask. Beyond 256 MiB as float32, stores and
+            arrays are read block by block and never copied as a whole.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts. In tables of up to 10,000 rows, copies included, and
+            256 MiB, a weight of two and a row that is there twice give the same fit to the
+            last bit.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If `X` has missing or infinite values, if a parameter is out of its bounds, or if
+            the loss is not finite from the first step on.
+        """
+        previous = self._fitted if self.warm_start and self.__sklearn_is_fitted__() else None
+        if previous is not None and previous.blueprint.is_closed_form:
+            previous = None
+        table, blueprint = self._prepare(X, y, sample_weight, previous)
+        streams = RandomStreams(self.random_state)
+        scaling = self._choose_scaling(table, previous)
+        config = self._make_config(blueprint, scaling, streams)
+
+        def initialize(rows: AnyRows) -> Module:
+            if previous is None:
+                module = self._initialize(blueprint, scaling, rows, config, streams)
+            else:
+                module = copy.deepcopy(previous.trained.module)
+            return _prepare_module(module, config.device, streams)
+
+        rows = _scale_rows(table, scaling, config.device)
+        if blueprint.is_closed_form:
+            result = leave_untrained(config, initialize(rows), len(rows))
+        else:
+            result = train(config, initialize, rows, streams, blueprint.network.linear_path)
+        trained = TrainedModule(result.module)
+        self._fitted = FittedState(
+            trained,
+            scaling,
+            blueprint,
+            self._fit_density(trained, scaling, rows, result, None),
+            result.n_epochs,
+            result.loss_curve,
+            result.validation_scores,
+            result.net,
+        )
+        return self
+
+    @validate_parameters
+    def partial_fit(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Train for one epoch on a block of rows.
+
+        The first block determines the columns' means and scales and the initialization, so it
+        should be a fair sample of all blocks, and have more rows than the code has columns. No
+        rows are held out, and a linear autoencoder takes steps from the first block's PCA.
+
+        Parameters
+        ----------
+        X : array-like or store of shape (n_samples, n_features)
+            The block.
+        y : object, default=None
+            As in `fit`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        previous = self._fitted if self.__sklearn_is_fitted__() else None
+        table, blueprint = self._prepare(X, y, sample_weight, previous)
+        streams = RandomStreams(self.random_state)
+        scaling = self._choose_scaling(table, previous)
+        config = self._make_config(blueprint, scaling, streams)
+        rows = _scale_rows(table, scaling, config.device)
+        if previous is not None and previous.is_stream:
+            net = self.net_
+        else:
+            if previous is None:
+                module = self._initialize(blueprint, scaling, rows, config, streams)
+            else:
+                module = previous.trained.module
+            module = _prepare_module(module, config.device, streams)
+            net = make_stream_net(config, module, len(table), streams)
+        losses = run_block(net, rows)
+        trained: TrainedModule[Module] = TrainedModule(net.module_)
+        known = None if previous is None else previous.density
+        self._fitted = FittedState(
+            trained,
+            scaling,
+            blueprint,
+            self._fit_density(trained, scaling, rows, None, known),
+            1 if previous is None else previous.n_iter + 1,
+            losses if previous is None else [*previous.loss_curve, *losses],
+            None if previous is None else previous.validation_scores,
+            net,
+            is_stream=True,
+        )
+        return self
+
+    def _prepare(
+        self,
+        X: ArrayLike,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        previous: FittedState[Module, BlueprintT, DensityT] | None,
+    ) -> tuple[TrainingTable, BlueprintT]:
+        """Return the distinct rows to train on, and what a module for them is built from."""
+        table = self._validate(X, reset=previous is None)
+        weight = check_sample_weight(sample_weight, len(table))
+        target = self._check_target(table, y)
+        blueprint = self._make_blueprint(table.shape[1], target is not None)
+        if previous is not None:
+            blueprint.check_continues(previous.blueprint)
+        rows = table if target is None else table[:]
+        return merge_copies(TrainingTable(rows, weight, target)), blueprint
+
+    def _check_target(self, table: AnyTable, y: Any) -> np.ndarray | None:
+        """Return the rows to reconstruct, None if they are those of the table."""
+        return None
+
+    def _choose_scaling(
+        self, table: TrainingTable, previous: FittedState[Module, BlueprintT, DensityT] | None
+    ) -> Scaling:
+        if previous is not None:
+            return previous.scaling
+        return Scaling.from_table(table.X, table.weight, self.standardize)
+
+    def _make_config(
+        self, blueprint: BlueprintT, scaling: Scaling, streams: RandomStreams
+    ) -> TrainingConfig[Module]:
+        optimizer = self.optimizer
+        return TrainingConfig(
+            objective=self._make_objective(blueprint, scaling, streams),
+            fast_step=self._fast_step,
+            optimizer=OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            device=resolve_device(self.device),
+            compile=self.compile,
+            callbacks=list(self.callbacks or ()),
+            early_stopping=self.early_stopping,
+            validation_fraction=self.validation_fraction,
+            n_iter_no_change=self.n_iter_no_change,
+            tol=self.tol,
+            verbose=int(self.verbose),
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_fitted")
+
+    @property
+    def _state(self) -> FittedState[Module, BlueprintT, DensityT]:
+        """The fitted state; an unfitted estimator raises `NotFittedError`."""
+        check_is_fitted(self)
+        return self._fitted
+
+    @property
+    def module_(self) -> Module:
+        """The trained module."""
+        return self._state.trained.module
+
+    @property
+    def mean_(self) -> np.ndarray:
+        """Means that columns are centred at."""
+        return self._state.scaling.mean
+
+    @property
+    def scale_(self) -> np.ndarray:
+        """Scales that centred columns are divided by."""
+        return self._state.scaling.scale
+
+    @property
+    def n_components_(self) -> int:
+        """Size of the code."""
+        return self._state.blueprint.code_size
+
+    @property
+    def n_iter_(self) -> int:
+        """Epochs that the weights have seen."""
+        return self._state.n_iter
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Training loss of each epoch."""
+        return self._state.loss_curve
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """Mean loss on held-out rows at initialization and after each epoch."""
+        return self._state.validation_scores
+
+    @property
+    def net_(self) -> AutoencoderNet:
+        """The skorch net around `module_`."""
+        state = self._state
+        if state.net is not None:
+            return state.net
+        # It was loaded without one, and the number of rows to train on is unknown.
+        config = self._make_config(state.blueprint, state.scaling, RandomStreams(0))
+        net = leave_untrained(config, state.trained.module, n_rows=1).net
+        self._fitted = replace(state, net=net)
+        return net
+
+    @property
+    def components_(self) -> np.ndarray:
+        """Weights of the encoder's linear path."""
+        weights = self._linear_weights(self.module_)
+        if weights is None:
+            raise AttributeError('components_ belongs to the linear path; init="random" has none')
+        return weights.detach().cpu().numpy()
+
+    @staticmethod
+    @abstractmethod
+    def _linear_weights(module: Any) -> Tensor | None:
+        """Return the weights of the encoder's linear path, None if there is none."""
+
+    def transform(self, X: ArrayLike) -> np.ndarray:
+        """Return the codes of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, n_components)
+            Their codes, in the precision of `X`.
+        """
+        return self._apply(X, lambda module, rows: module.encode(rows))
+
+    def inverse_transform(self, X: ArrayLike) -> np.ndarray:
+        """Return the rows that codes decode to.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            The codes.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            The rows, in the units of the table and the precision of `X`.
+        """
+        state = self._state
+        codes = check_codes(self, X, state.blueprint.code_size)
+        return state.trained.apply(
+            lambda module, part: module.decode(part), codes, finish=state.scaling.inverse
+        )
+
+    def reconstruct(self, X: ArrayLike) -> np.ndarray:
+        """Return rows encoded and decoded.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        X_reconstructed : ndarray of shape (n_samples, n_features)
+            Their reconstructions, in the units of the table.
+        """
+        scaling = self._state.scaling
+        return self._apply(X, lambda module, rows: module(rows), finish=scaling.inverse)
+
+    def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
+        """Return the squared error of each row's reconstruction.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+        per_cell : bool, default=False
+            Return an error for each cell instead of its mean over the columns.
+
+        Returns
+        -------
+        error : ndarray of shape (n_samples,) or (n_samples, n_features)
+            In units of the columns' variances, so that the mean over the training rows is
+            the share of variance left unexplained, if no column is constant; with
+            `standardize=False` in squared units of the table.
+        """
+
+        def squares(module: Module, rows: Tensor) -> Tensor:
+            errors = (module(rows) - rows).square()
+            return errors if per_cell else errors.mean(dim=1)
+
+        scaling = self._state.scaling
+        return self._apply(X, squares, finish=None if self.standardize else scaling.inverse_squares)
+
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
+        """Return the log-density of each row, in nats, in the units of the table.
+
+        Comparable with the `score_samples` of `sklearn.decomposition.PCA`,
+        `sklearn.mixture.GaussianMixture` and `sklearn.neighbors.KernelDensity`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            Always float64.
+        """
+        state = self._state
+        density = self._apply_exactly(X, state.density.log_density)
+        return density - state.scaling.log_determinant
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """Return the mean log-density of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        score : float
+            Mean of `score_samples(X)`: higher is better, so that `GridSearchCV` and
+            `cross_val_score` can choose by it.
+        """
+        return float(self.score_samples(X).mean())
+
+    def _apply(
+        self,
+        X: ArrayLike,
+        function: Callable[[Module, Tensor], Tensor],
+        finish: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """Return a function of scaled rows, in the precision of the rows."""
+        state = self._state
+        table = self._validate(X, reset=False)
+        return state.trained.apply(
+            function, table, lambda rows: state.scaling.forward(rows, rows.dtype), finish=finish
+        )
+
+    def _apply_exactly(
+        self, X: ArrayLike, function: Callable[[Module, Tensor], Tensor]
+    ) -> np.ndarray:
+        """Return a function of scaled rows, in float64 and in the density's blocks."""
+        state = self._state
+        table = self._validate(X, reset=False)
+        return state.trained.apply(
+            function,
+            table,
+            lambda rows: state.scaling.forward(rows, np.float64),
+            state.density.block_length(),
+        )
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def _validate(self, X: ArrayLike, reset: bool) -> AnyTable:
+        return validate_table(self, X, reset=reset)
+
+    def _make_network_config(self, n_features: int) -> NetworkConfig:
+        return NetworkConfig(
+            n_features,
+            self.architecture,
+            check_layer_sizes(self.hidden_layer_sizes),
+            self.activation,
+            float(self.dropout),
+            linear_path=self.init == "pca",
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if "_fitted" not in state:
+            return state
+        return {**state, "_fitted": dump_state(state["_fitted"])}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        fitted = state.get("_fitted")
+        super().__setstate__({name: value for name, value in state.items() if name != "_fitted"})
+        if fitted is not None:
+            blueprint = self._blueprint_class.from_state(fitted["blueprint"])
+            self._fitted = load_state(fitted, blueprint, self._load_density, self.device)
+
+
+def _scale_rows(table: TrainingTable, scaling: Scaling, device: torch.device) -> AnyRows:
+    """Return rows that train: scaled on the device, or to be scaled as they are read."""
+    weight = table.weight
+    if not isinstance(table.X, np.ndarray):
+        known = None if weight is None else weight.astype(np.float32)
+        return StoredRows(ScaledTable(table.X, scaling), known, device)
+    X, target = scaling.forward(table.X, np.float32), None
+    if table.target is not None:
+        target = scaling.forward(table.target, np.float32)
+    return Rows.from_arrays(X, weight, device, target)
+
+
+def _prepare_module(module: Module, device: torch.device, streams: RandomStreams) -> Module:
+    """Return a module on a device, with dropout drawn from a generator of the fit's own."""
+    module = module.to(device)
+    set_dropout_generator(module, streams.make_torch_generator(device))
+    return module.train()

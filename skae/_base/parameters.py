@@ -1,0 +1,88 @@
+"""Constraints of the estimators' parameters.
+
+The one place that imports scikit-learn's private parameter validation.
+"""
+
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from .._training import OPTIMIZERS
+from ..modules import ACTIVATIONS
+
+#: Validates an estimator's parameters before the method that it decorates runs.
+validate_parameters: Callable[[Callable], Callable] = _fit_context(
+    prefer_skip_nested_validation=True
+)
+
+#: Types and intervals of `_parameter_constraints`, for the modules of the families.
+__all__ = [
+    "CODE_CONSTRAINTS",
+    "SHARED_CONSTRAINTS",
+    "Constraints",
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "check_layer_sizes",
+    "refuse_parameters",
+    "validate_parameters",
+]
+
+Constraints = dict[str, list[Any]]
+
+#: Of the parameters that all three transformers have.
+SHARED_CONSTRAINTS: Constraints = {
+    "n_components": [Interval(Integral, 1, None, closed="left")],
+    "hidden_layer_sizes": ["array-like"],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "architecture": [StrOptions({"mlp"}), callable],
+    "init": [StrOptions({"pca", "random"})],
+    "standardize": ["boolean"],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+    "device": [str],
+    "callbacks": [list, tuple, None],
+    "compile": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, 1, closed="left")],
+    "trim_fraction": [Interval(Real, 0, 0.5, closed="left")],
+    "warm_start": ["boolean"],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+#: Of the parameters of codes that can be penalized.
+CODE_CONSTRAINTS: Constraints = {
+    "penalty": [StrOptions({"l1", "kl", "contractive"}), None],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "tied_weights": ["boolean"],
+    "pretrain": [StrOptions({"layerwise"}), None],
+}
+
+
+def check_layer_sizes(hidden_layer_sizes: Sequence[int]) -> tuple[int, ...]:
+    """Return `hidden_layer_sizes` as a tuple of positive integers."""
+    sizes = tuple(hidden_layer_sizes)
+    if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
+        raise ValueError(
+            "hidden_layer_sizes must be positive integers, such as (128, 128), or () for a linear "
+            f"autoencoder, got {hidden_layer_sizes!r}"
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def refuse_parameters(estimator: BaseEstimator, names: Sequence[str], requirement: str) -> None:
+    """Raise if any of these parameters is set, naming what it requires."""
+    for name in names:
+        value = getattr(estimator, name)
+        if value:
+            raise ValueError(f"{name}={value!r} requires {requirement}")

@@ -1,0 +1,91 @@
+"""Fitted states as plain values and arrays: one form for pickle, joblib, cloudpickle and skops.
+
+Neither rows nor optimizers are stored.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic
+
+import torch
+
+from .._data import Scaling
+from .._environment import resolve_device
+from .._training import AutoencoderNet, Module, TrainedModule
+from .blueprints import BlueprintT
+from .density import DensityT
+
+
+@dataclass(frozen=True)
+class FittedState(Generic[Module, BlueprintT, DensityT]):
+    """All that a fit leads to.
+
+    Attributes
+    ----------
+    trained : TrainedModule
+        The module.
+    scaling : Scaling
+        The scaling of its columns.
+    blueprint : Blueprint
+        What it was built from.
+    density : Density
+        What its score needs.
+    n_iter : int
+        Epochs that its weights have seen.
+    loss_curve : list of float
+        Training loss of each epoch.
+    validation_scores : list of float or None
+        Mean loss on held-out rows at initialization and after each epoch.
+    net : AutoencoderNet or None
+        The skorch net around it; None if it was loaded.
+    is_stream : bool
+        Whether the net continues a stream.
+    """
+
+    trained: TrainedModule[Module]
+    scaling: Scaling
+    blueprint: BlueprintT
+    density: DensityT
+    n_iter: int
+    loss_curve: list[float]
+    validation_scores: list[float] | None
+    net: AutoencoderNet | None = None
+    is_stream: bool = False
+
+
+def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, Any]:
+    """Return a fitted state as plain values and arrays."""
+    weights = fitted.trained.module.state_dict()
+    return {
+        "weights": {name: value.cpu().numpy().copy() for name, value in weights.items()},
+        "scaling": (fitted.scaling.mean, fitted.scaling.scale),
+        "blueprint": fitted.blueprint.get_state(),
+        "density": fitted.density.get_state(),
+        "n_iter": fitted.n_iter,
+        "loss_curve": fitted.loss_curve,
+        "validation_scores": fitted.validation_scores,
+    }
+
+
+def load_state(
+    state: dict[str, Any],
+    blueprint: BlueprintT,
+    load_density: Callable[[dict[str, Any]], DensityT],
+    device: str,
+) -> FittedState[Module, BlueprintT, DensityT]:
+    """Return the fitted state of a dumped one, on `device` or, where that isn't here, the CPU."""
+    module: Module = blueprint.build(seed=0)
+    module.load_state_dict({name: torch.tensor(v) for name, v in state["weights"].items()})
+    try:
+        module = module.to(resolve_device(device))
+    except ValueError:
+        module = module.cpu()
+    return FittedState(
+        TrainedModule(module),
+        Scaling(*state["scaling"]),
+        blueprint,
+        load_density(state["density"]),
+        state["n_iter"],
+        state["loss_curve"],
+        state["validation_scores"],
+    )

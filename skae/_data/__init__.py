@@ -1,0 +1,51 @@
+"""All that happens to a table before training: checked, weighted, scaled, cut into batches."""
+
+from .batches import OrderedBlocks, ShuffledBatches, batch_length
+from .blocks import Table, block_length, row_blocks, subsample_indices
+from .rows import Batch, Rows
+from .sample_weights import (
+    check_sample_weight,
+    normalize_weight,
+    trim_weight,
+    trim_weight_array,
+    weighted_quantile,
+)
+from .scaling import Scaling
+from .stored_rows import AnyRows, ScaledTable, StoredRows
+from .stores import AnyTable, StoredTable, TablePart, load_subsample, subsample_size, take_rows
+from .training_table import TrainingTable, merge_copies, write_out_copies
+from .validation import check_codes, check_probabilities, check_target, validate_table
+
+__all__ = [
+    "AnyRows",
+    "AnyTable",
+    "Batch",
+    "OrderedBlocks",
+    "Rows",
+    "ScaledTable",
+    "Scaling",
+    "ShuffledBatches",
+    "StoredRows",
+    "StoredTable",
+    "Table",
+    "TablePart",
+    "TrainingTable",
+    "batch_length",
+    "block_length",
+    "check_codes",
+    "check_probabilities",
+    "check_sample_weight",
+    "check_target",
+    "load_subsample",
+    "merge_copies",
+    "normalize_weight",
+    "row_blocks",
+    "subsample_indices",
+    "subsample_size",
+    "take_rows",
+    "trim_weight",
+    "trim_weight_array",
+    "validate_table",
+    "weighted_quantile",
+    "write_out_copies",
+]

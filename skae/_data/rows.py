@@ -1,0 +1,148 @@
+"""Rows as tensors, and the batches that training slices from them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+# Batches gathered at a time: enough to make the gather cheap, few enough to copy a block of the
+# table and never the whole of it.
+_BATCHES_AT_A_TIME = 64
+
+
+class Batch(NamedTuple):
+    """All that a training step needs to know of some rows; None where there is nothing to know.
+
+    Attributes
+    ----------
+    input : Tensor of shape (n_rows, ...)
+        The rows that the network is given.
+    target : Tensor of shape (n_rows, ...) or None
+        The rows that it is to return; None is `input`.
+    mask : Tensor of shape (n_rows, ...) or None
+        Which cells are observed; None is all.
+    weight : Tensor of shape (n_rows,) or None
+        How often each row counts; None counts each once.
+    """
+
+    input: Tensor
+    target: Tensor | None = None
+    mask: Tensor | None = None
+    weight: Tensor | None = None
+
+    def select(self, index: Tensor | slice) -> "Batch":
+        """Return some of the rows."""
+        return Batch(
+            self.input[index],
+            None if self.target is None else self.target[index],
+            None if self.mask is None else self.mask[index],
+            None if self.weight is None else self.weight[index],
+        )
+
+    def split(self, length: int) -> "Iterator[Batch]":
+        """Yield batches of that many rows, in order."""
+        for first in range(0, len(self.input), length):
+            yield self.select(slice(first, first + length))
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device."""
+        return Batch(
+            self.input.to(device),
+            None if self.target is None else self.target.to(device),
+            None if self.mask is None else self.mask.to(device),
+            None if self.weight is None else self.weight.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class Rows(Dataset):
+    """Scaled rows of a table, in memory, on the device that trains.
+
+    Attributes
+    ----------
+    batch : Batch
+        All of the rows.
+    """
+
+    batch: Batch
+
+    @classmethod
+    def from_arrays(
+        cls,
+        X: np.ndarray,
+        weight: np.ndarray | None,
+        device: torch.device,
+        target: np.ndarray | None = None,
+    ) -> "Rows":
+        """Return arrays as rows on a device."""
+        known = None if weight is None else torch.from_numpy(weight.astype(np.float32))
+        goal = None if target is None else torch.from_numpy(target)
+        return cls(Batch(torch.from_numpy(X), goal, None, known).to(device))
+
+    def __len__(self) -> int:
+        return len(self.batch.input)
+
+    def __getitem__(self, index: Tensor | slice) -> Batch:
+        return self.batch.select(index)
+
+    @property
+    def weight_array(self) -> np.ndarray | None:
+        """The weights as float64, off the device: MPS has no float64."""
+        weight = self.batch.weight
+        return None if weight is None else weight.cpu().double().numpy()
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns."""
+        return self.batch.input.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the rows are on."""
+        return self.batch.input.device
+
+    @property
+    def table(self) -> np.ndarray:
+        """The input, off the device."""
+        return self.batch.input.cpu().numpy()
+
+    @property
+    def target_table(self) -> np.ndarray:
+        """The target, off the device; the input where there is no other."""
+        return self.table if self.batch.target is None else self.batch.target.cpu().numpy()
+
+    def take(self, indices: np.ndarray) -> "Rows":
+        """Return the rows of these indices."""
+        return Rows(self[torch.from_numpy(indices).to(self.device)])
+
+    def subsample(self) -> "Rows":
+        """Return rows in memory that represent all: these themselves."""
+        return self
+
+    def split(self, fraction: float, generator: np.random.Generator) -> tuple["Rows", "Rows"]:
+        """Return that share of the rows, drawn at random, and the others."""
+        order = generator.permutation(len(self))
+        n_taken = min(max(1, round(fraction * len(self))), len(self) - 1)
+        return self.take(order[:n_taken]), self.take(order[n_taken:])
+
+    def to_device(self) -> "Rows":
+        """Return the rows on the device that trains: they are there."""
+        return self
+
+    def shuffle(self, length: int, generator: torch.Generator) -> Iterator[Batch]:
+        """Yield batches of that many rows in a random order."""
+        return self.cut(shuffle_indices(len(self), generator), length)
+
+    def cut(self, order: Tensor, length: int) -> Iterator[Batch]:
+        """Yield batches of that many rows in an order."""
+        for chunk in order.split(_BATCHES_AT_A_TIME * length):
+            yield from self[chunk].split(length)
+
+
+def shuffle_indices(n_rows: int, generator: torch.Generator) -> Tensor:
+    """Return the indices of `n_rows` rows in a random order, on the generator's device."""
+    return torch.randperm(n_rows, generator=generator, device=generator.device)

@@ -1,0 +1,86 @@
+"""Sample weights: checked, normalized, trimmed, and quantiles under them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .blocks import Table
+
+
+def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray | None:
+    """Return weights as float64, or None where none were given."""
+    if sample_weight is None:
+        return None
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.ndim == 0:
+        weight = np.full(n_rows, float(weight))
+    if weight.shape != (n_rows,):
+        raise ValueError(
+            f"sample_weight must have a value for each row, shape ({n_rows},); got "
+            f"sample_weight.shape == {weight.shape}"
+        )
+    if not np.isfinite(weight).all() or (weight < 0).any():
+        raise ValueError(
+            f"sample_weight must be finite and not negative, got values from {weight.min()} to "
+            f"{weight.max()}"
+        )
+    if not (weight > 0).any():
+        raise ValueError("sample_weight must be positive for one row at least, got zeros only")
+    return weight
+
+
+def normalize_weight(X: Table, weight: np.ndarray | None) -> Callable[[slice], np.ndarray]:
+    """Return a function that gives each row's share of the total weight, for a block of rows.
+
+    A function, so that nothing as long as the table is made where all rows count alike.
+    """
+    if weight is None:
+        return lambda rows: np.full(rows.stop - rows.start, 1 / len(X))
+    total = weight.sum(dtype=np.float64)
+    return lambda rows: weight[rows].astype(np.float64) / total
+
+
+def trim_weight(losses: Tensor, weight: Tensor | None, trim_fraction: float) -> Tensor:
+    """Return the weights that are left once the rows of largest loss are ignored.
+
+    The share `trim_fraction` of the total weight is taken away, from the largest loss down;
+    the row at the border keeps a part of its weight, so that a row of weight two is exactly
+    worth two rows (the trimmed likelihood of Neykov and Müller 2003).
+    """
+    if weight is None:
+        weight = torch.ones_like(losses)
+    order = losses.detach().argsort(stable=True)
+    room = (1 - trim_fraction) * weight.sum() - (weight[order].cumsum(0) - weight[order])
+    left = torch.empty_like(weight)
+    left[order] = torch.minimum(weight[order], room.clamp_min(0))
+    return left
+
+
+def trim_weight_array(
+    losses: np.ndarray, weight: np.ndarray | None, trim_fraction: float
+) -> np.ndarray:
+    """Return what `trim_weight` does, for arrays."""
+    whole = np.ones(len(losses)) if weight is None else weight.astype(np.float64)
+    if trim_fraction == 0:
+        return whole
+    return trim_weight(torch.as_tensor(losses), torch.as_tensor(whole), trim_fraction).numpy()
+
+
+def weighted_quantile(
+    values: np.ndarray, share: float | np.ndarray, weight: np.ndarray | None
+) -> np.ndarray:
+    """Return each column's least value that has at least that share of the weight up to it.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows,) or (n_rows, n_columns)
+        The values.
+    share : float or ndarray of shape (n_shares,)
+        In [0, 1].
+    weight : ndarray of shape (n_rows,) or None
+        How often each row counts.
+    """
+    return np.quantile(values, share, axis=0, weights=weight, method="inverted_cdf")

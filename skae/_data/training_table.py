@@ -1,0 +1,96 @@
+"""A table to train on, with its weights and targets; copies of rows merged or written out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .stores import AnyTable, TablePart
+
+# Sorting finds repeated rows; beyond this many rows it would cost more than it gives.
+_MERGE_UP_TO = 10_000
+
+# Weights are taken for counts as long as writing all copies out takes no more than this
+# times the memory.
+_MOST_COPIES = 10
+
+
+@dataclass(frozen=True)
+class TrainingTable:
+    """A table to train on, in its own units.
+
+    Attributes
+    ----------
+    X : ndarray or stored table of shape (n_rows, n_features)
+        The rows.
+    weight : ndarray of shape (n_rows,) or None
+        How often each row counts; None counts each once.
+    target : ndarray of shape (n_rows, n_features) or None
+        The rows to reconstruct from `X`; None is `X` itself.
+    """
+
+    X: AnyTable
+    weight: np.ndarray | None = None
+    target: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+
+def merge_copies(table: TrainingTable) -> TrainingTable:
+    """Return each row once, with the weight of all its copies.
+
+    A row of weight two and a row that is there twice then give the same fit to the last bit,
+    and the copies of a row do not lie on both sides of a split. Rows of weight zero are
+    dropped. Stored tables and tables of more than 10,000 rows keep their copies.
+    """
+    table = drop_zero_weights(table)
+    if not isinstance(table.X, np.ndarray) or len(table) > _MERGE_UP_TO:
+        return TrainingTable(table.X, _scale_to_mean_one(table.weight), table.target)
+    n_features = table.X.shape[1]
+    whole = table.X if table.target is None else np.hstack([table.X, table.target])
+    rows, inverse = np.unique(whole, axis=0, return_inverse=True)
+    total = np.bincount(inverse.ravel(), weights=table.weight, minlength=len(rows))
+    total = total.astype(np.float64)
+    weight = None if (total == total[0]).all() else _scale_to_mean_one(total)
+    if table.target is None:
+        return TrainingTable(rows, weight)
+    X, target = np.hsplit(rows, [n_features])
+    return TrainingTable(np.ascontiguousarray(X), weight, np.ascontiguousarray(target))
+
+
+def write_out_copies(table: TrainingTable) -> TrainingTable:
+    """Return rows as often as they count, if their weights are counts.
+
+    Otherwise each row once with its weight, as `merge_copies` does. Rows that are written out
+    can be split at random, copies too. In tables of up to 10,000 rows their order does not
+    depend on whether copies came as weights. Stored tables keep their weights.
+    """
+    if not isinstance(table.X, np.ndarray):
+        table = drop_zero_weights(table)
+        return TrainingTable(table.X, _scale_to_mean_one(table.weight))
+    X, weight = table.X, table.weight
+    if weight is not None:
+        are_counts = (weight == np.floor(weight)).all()
+        if not are_counts or weight.sum() > _MOST_COPIES * len(X):
+            return merge_copies(table)
+        X = np.repeat(X, weight.astype(int), axis=0)
+    return TrainingTable(X[np.lexsort(X.T[::-1])] if len(X) <= _MERGE_UP_TO else X)
+
+
+def drop_zero_weights(table: TrainingTable) -> TrainingTable:
+    """Return the rows of positive weight."""
+    if table.weight is None or (table.weight > 0).all():
+        return table
+    kept = table.weight > 0
+    weight = table.weight[kept]
+    if not isinstance(table.X, np.ndarray):
+        return TrainingTable(TablePart(table.X, np.flatnonzero(~kept)), weight)
+    target = None if table.target is None else table.target[kept]
+    return TrainingTable(table.X[kept], weight, target)
+
+
+def _scale_to_mean_one(weight: np.ndarray | None) -> np.ndarray | None:
+    if weight is None:
+        return None
+    weight = weight / weight.max()  # first, because the mean of huge weights would overflow
+    return weight / weight.mean()

@@ -1,0 +1,92 @@
+"""Tables, codes and targets as users pass them, checked before anything is computed."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, validate_data
+
+from .blocks import Table, row_blocks
+from .stores import FLOATS, AnyTable, StoredTable, is_large, open_table
+
+# Cells of a table for which scikit-learn's checks take longer than it takes to see that
+# they would find nothing.
+_FEW_CELLS = 2**14
+
+# How far beyond [0, 1] a probability may be: scaling there and back rounds it.
+_ROUNDING = 1e-6
+
+
+def validate_table(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) -> AnyTable:
+    """Return a table checked as scikit-learn does; a large one is checked as blocks are read.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator that is given the table.
+    X : array-like or store of shape (n_samples, n_features)
+        The table.
+    reset : bool
+        Whether its columns are the ones to expect from now on, or must be the expected ones.
+    min_rows : int, default=1
+        How many rows it must have.
+    """
+    if not reset and _is_plain(X, estimator):
+        return X
+    X = open_table(X, estimator)
+    if isinstance(X, StoredTable):
+        return validate_data(estimator, X, reset=reset, skip_check_array=True)
+    table = validate_data(estimator, X, dtype=FLOATS, reset=reset, ensure_min_samples=min_rows)
+    return StoredTable(table) if is_large(table.shape) else table
+
+
+def _is_plain(X: Any, estimator: Any) -> bool:
+    """Whether a table is a few rows in which scikit-learn would find nothing wrong."""
+    return (
+        type(X) is np.ndarray
+        and X.dtype in FLOATS
+        and 0 < X.size <= _FEW_CELLS
+        and X.shape[1:] == (estimator.n_features_in_,)
+        and not hasattr(estimator, "feature_names_in_")
+        and bool(np.isfinite(X).all())
+    )
+
+
+def check_codes(estimator: BaseEstimator, X: Any, n_components: int) -> np.ndarray:
+    """Return codes that an estimator can decode."""
+    codes = check_array(X, dtype=FLOATS)
+    if codes.shape[1] != n_components:
+        raise ValueError(
+            f"{type(estimator).__name__}.inverse_transform takes codes of {n_components} "
+            f"columns, as transform gives them; X has {codes.shape[1]} columns"
+        )
+    return codes
+
+
+def check_target(table: AnyTable, y: Any) -> np.ndarray | None:
+    """Return the clean rows behind noisy ones, or None if `y` has none.
+
+    Labels, one for each row, are ignored: a Pipeline passes them to every step.
+    """
+    if y is None:
+        return None
+    shape = tuple(y.shape) if hasattr(y, "shape") else np.asarray(y).shape
+    if shape == table.shape[:1]:
+        return None
+    if shape != table.shape:
+        raise ValueError(
+            f"y must be the clean rows behind X, of the same shape {table.shape}, or None; got "
+            f"shape {shape}"
+        )
+    return check_array(y, dtype=table.dtype, input_name="y")
+
+
+def check_probabilities(X: Table) -> None:
+    """Raise unless all values lie in [0, 1], up to rounding."""
+    ranges = [(X[rows].min(), X[rows].max()) for rows in row_blocks(X)]
+    least, largest = min(low for low, _ in ranges), max(high for _, high in ranges)
+    if least < -_ROUNDING or largest > 1 + _ROUNDING:
+        raise ValueError(
+            'X must have values in [0, 1] for likelihood="bernoulli", got values from '
+            f'{least:g} to {largest:g}: scale them, or use likelihood="gaussian"'
+        )

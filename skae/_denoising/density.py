@@ -1,0 +1,351 @@
+"""The density that a denoiser's errors determine (I-MMSE), and the Gaussian one of its filter."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache, partial
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._base import Density
+from .._data import Rows, block_length, subsample_indices, trim_weight
+from .._environment import limit_threads
+from .._linear import fit_covariance
+from .._training import TrainedModule
+from ..modules import CodeDenoiser, Denoiser
+from .initialization import set_filter
+
+#: Levels of the integral.
+N_LEVELS = 32
+#: Levels at which rows' errors are reported, see `measure_errors`.
+N_ERROR_LEVELS = 12
+_SEED = 19480701
+_RESIDUAL_ROWS = 20_000
+_FRESH_PAIRS = 4
+# Rows to calibrate on, for each draw of the score: it needs no more precision than that.
+_CALIBRATION_ROWS = 128
+# Cells of a block's largest array (rows x draws x columns).
+_BLOCK_CELLS = 2**19
+
+
+def has_score_by_errors(module: Denoiser) -> bool:
+    """Whether a module's errors determine a density: those over a range of Gaussian noise."""
+    return module.levels.noise_conditional and module.is_gaussian
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far to trust a denoiser at each level, and the error of its few draws.
+
+    Attributes
+    ----------
+    gains : ndarray of shape (N_LEVELS,)
+        At each level the denoiser counts as `filter + gain (denoiser - filter)`.
+    offset : float
+        Correction for noise that is common to all rows, in nats.
+    """
+
+    gains: np.ndarray
+    offset: float
+
+
+class ErrorDensity(Density[Denoiser]):
+    """The density that a denoiser's errors over a range of Gaussian noise determine.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns.
+    n_draws : int
+        Draws of noise at each level.
+    calibrate : callable
+        Returns the calibration. It is called when a score is first asked for, because it takes
+        up to a third of a small table's fit, and denoising and anomaly scores don't need it.
+    """
+
+    def __init__(self, n_features: int, n_draws: int, calibrate: Callable[[], Calibration]) -> None:
+        self.n_features = n_features
+        self.n_draws = n_draws
+        self._calibrate = calibrate
+
+    @classmethod
+    def fit(
+        cls,
+        trained: TrainedModule[Denoiser],
+        rows: Rows,
+        unseen: Rows | None,
+        trim_fraction: float,
+        n_draws: int,
+    ) -> Self:
+        """Return the density of a denoiser.
+
+        Parameters
+        ----------
+        trained : TrainedModule
+            The denoiser, whose residual filter is fitted.
+        rows : Rows
+            Training rows.
+        unseen : Rows or None
+            Rows that training has not seen, to calibrate on.
+        trim_fraction : float
+            Share of the rows, those farthest out, that is left out.
+        n_draws : int
+            Draws of noise at each level.
+        """
+        fit_residual_filter(trained, rows, trim_fraction)
+        sample = _subsample(rows if unseen is None else unseen, _CALIBRATION_ROWS * n_draws)
+        find = partial(calibrate, trained, sample, trim_fraction, n_draws)
+        return cls(rows.n_features, n_draws, find)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """The calibration."""
+        return self._calibrate()
+
+    def log_density(self, module: Denoiser, rows: Tensor) -> Tensor:
+        """Return each row's log-density, in nats."""
+        return denoiser_log_density(module, rows, self.calibration, self.n_draws)
+
+    def block_length(self) -> int:
+        """Return how many rows to score at a time."""
+        return _draws_block(self.n_features, self.n_draws)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return plain values and arrays; the calibration needs rows, which are not stored."""
+        calibration = asdict(self.calibration)
+        return {"n_features": self.n_features, "n_draws": self.n_draws, **calibration}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Return the density of a stored state."""
+        calibration = Calibration(state["gains"], state["offset"])
+        return cls(state["n_features"], state["n_draws"], partial(_identity, calibration))
+
+
+@dataclass(frozen=True)
+class FilterDensity(Density[Denoiser]):
+    """The Gaussian density of rows, for a denoiser without a code and with no other density.
+
+    Attributes
+    ----------
+    n_features : int
+        Number of columns.
+    """
+
+    n_features: int
+
+    def log_density(self, module: Denoiser, rows: Tensor) -> Tensor:
+        """Return each row's log-density, in nats."""
+        return module.filter.log_density(rows)
+
+    def block_length(self) -> int:
+        """Return how many rows to score at a time."""
+        return _draws_block(self.n_features, 1)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+def denoiser_log_density(
+    module: Denoiser, rows: Tensor, calibration: Calibration, n_draws: int
+) -> Tensor:
+    """Return the log-density of each row that a denoiser determines, in nats.
+
+    A denoiser `d(x, s)` of least squared error determines the density (Kong, Brekelmans
+    and Ver Steeg 2023, equation 8), with `a = 1 / s^2`:
+    `-log p(x) = n/2 log(2 pi e) - 1/2 int [n / (1 + a) - E|x - d(x + s e, s)|^2] da`.
+    The same holds for the Wiener filter and its Gaussian density. So the difference of the
+    two densities is half the integral of the difference of the two errors, from which the
+    noise, common to both, all but cancels. Above the range of levels that the denoiser was
+    trained on, it is taken to be the filter. Below it, the best denoiser of a smooth density
+    is `x + s^2 grad log p(x)`, so that errors are `n s^2` up to terms of `s^4`: the
+    difference of the two errors falls with `s^4`, and its integral is known.
+
+    Parameters
+    ----------
+    module : Denoiser
+        The denoiser, its filter and its range of levels.
+    rows : Tensor of shape (n_rows, n_features)
+        The rows.
+    calibration : Calibration
+        How far the denoiser is trusted.
+    n_draws : int
+        Draws of noise at each level.
+    """
+    noise = draw_common_noise(n_draws, rows.shape[1]).to(rows)
+    result = module.filter.log_density(rows) + calibration.offset
+    for number, (level, weight) in enumerate(_integration_levels(module)):
+        gain = float(calibration.gains[number])
+        if gain > 0:
+            agreement, size = _compare(module, rows, level, noise[number])
+            result = result - weight * (gain**2 * size - 2 * gain * agreement)
+    return result
+
+
+def measure_errors(module: Denoiser, rows: Tensor, n_draws: int) -> Tensor:
+    """Return the expected squared error (n_rows, N_ERROR_LEVELS) of each row.
+
+    The filter's is known exactly; draws, common to all rows, estimate the difference between
+    it and the denoiser's. Levels are in equal ratios over the range of training.
+
+    Parameters
+    ----------
+    module : Denoiser
+        The denoiser.
+    rows : Tensor of shape (n_rows, n_features)
+        The rows, without noise.
+    n_draws : int
+        Draws of noise at each level.
+    """
+    noise = draw_common_noise(n_draws, rows.shape[1]).to(rows)
+    errors = []
+    for number, level in enumerate(module.levels.grid(N_ERROR_LEVELS).tolist()):
+        column = torch.full_like(rows[:, :1], level)
+        agreement, size = _compare(module, rows, level, noise[number])
+        errors.append(module.filter.error(rows, column) + size - 2 * agreement)
+    return torch.stack(errors, dim=1)
+
+
+def fit_residual_filter(trained: TrainedModule[Denoiser], rows: Rows, trim_fraction: float) -> None:
+    """Fit the filter of what a code loses; a denoiser without a bottleneck has none.
+
+    Parameters
+    ----------
+    trained : TrainedModule
+        The denoiser.
+    rows : Rows
+        Training rows.
+    trim_fraction : float
+        Share of the rows, those farthest out, that is left out.
+    """
+    module = trained.module
+    if not isinstance(module, CodeDenoiser):
+        return
+    sample = _subsample(rows, _RESIDUAL_ROWS)
+    residuals = trained.apply(lambda module, part: part - module(part), sample.table)
+    generator = np.random.default_rng(0)  # for wide tables' approximate axes
+    covariance = fit_covariance(residuals, sample.weight_array, trim_fraction, generator)
+    set_filter(module.residual_filter, covariance)
+
+
+def calibrate(
+    trained: TrainedModule[Denoiser], rows: Rows, trim_fraction: float, n_draws: int
+) -> Calibration:
+    """Return how far to trust a denoiser, and the error of its few draws.
+
+    The gain of each level, from 0 to 1, is the one of least error on `rows`, which should be
+    rows that training has not seen. Noise that is common to all rows has the same error for
+    all of them: the difference between its mean over rows and that of fresh noise.
+
+    Parameters
+    ----------
+    trained : TrainedModule
+        The denoiser.
+    rows : Rows
+        Rows to calibrate on.
+    trim_fraction : float
+        Share of the rows, those least likely under the filter, that is left out.
+    n_draws : int
+        Draws of noise at each level.
+    """
+    module = trained.module
+    X = rows.batch.input.to(next(module.buffers()))
+    with torch.no_grad(), limit_threads(1):
+        weight = trim_weight(-module.filter.log_density(X), rows.batch.weight, trim_fraction)
+        weight = weight.to(X) / weight.sum()
+        common = draw_common_noise(n_draws, X.shape[1]).to(X)
+        generator = torch.Generator(X.device).manual_seed(_SEED)
+        fresh_means: list[list[float]] = []
+        common_means: list[list[float]] = []
+        for (level, nats), noise in zip(_integration_levels(module), common, strict=True):
+            half = torch.empty(len(X), _FRESH_PAIRS, X.shape[1], dtype=X.dtype, device=X.device)
+            half.normal_(generator=generator)
+            fresh = torch.cat([half, -half], dim=1)
+            for means, drawn in ((fresh_means, fresh), (common_means, noise)):
+                parts = _compare(module, X, level, drawn)
+                means.append([nats * float(weight @ part) for part in parts])
+    gains = _estimate_gains(np.array(fresh_means))
+    agreement, size = (np.array(common_means) - np.array(fresh_means)).T
+    offset = float((gains**2 * size - 2 * gains * agreement).sum())
+    return Calibration(gains, offset)
+
+
+def _estimate_gains(means: np.ndarray) -> np.ndarray:
+    """Return the gain of each level from its agreement and size, and its neighbours'.
+
+    A gain is a ratio of two noisy means; those of neighbouring levels are similar.
+    """
+    window = [1.0, 2.0, 3.0, 2.0, 1.0]
+    agreement, size = (np.convolve(column, window, mode="same") for column in means.T)
+    return np.divide(agreement, size, out=np.zeros(len(size)), where=size > 0).clip(0.0, 1.0)
+
+
+@lru_cache(maxsize=2)
+def draw_common_noise(n_draws: int, n_features: int) -> Tensor:
+    """Return normal noise `(N_LEVELS, n_draws, n_features)`, the same at each call.
+
+    It comes in antithetic pairs, and has unit covariance.
+    """
+    generator = torch.Generator().manual_seed(_SEED)
+    shape = (N_LEVELS, -(-n_draws // 2), n_features)
+    half = _whiten(torch.randn(shape, generator=generator, dtype=torch.float64))
+    return torch.cat([half, -half], dim=1)
+
+
+def _whiten(noise: Tensor) -> Tensor:
+    """Return noise whose second moments over the draws are exactly those of the normal.
+
+    With fewer draws than columns that is impossible; the draws are then made orthogonal and
+    of the expected length. The leading term of an error in the noise is its second moment.
+    """
+    n_draws, n_features = noise.shape[1:]
+    left, _, right = torch.linalg.svd(noise, full_matrices=False)
+    return math.sqrt(max(n_draws, n_features)) * left @ right
+
+
+def _integration_levels(module: Denoiser) -> list[tuple[float, float]]:
+    """Return levels, and the weights of their squared errors in minus a log-density."""
+    nodes, weights = np.polynomial.legendre.leggauss(N_LEVELS)
+    low, high = float(module.levels.low), float(module.levels.high)
+    half_range = 0.5 * math.log(high / low)
+    levels = math.sqrt(low * high) * np.exp(half_range * nodes)
+    # 1/2 da = ds / s^3, and the nodes are those of log s.
+    weights = half_range * weights / levels**2
+    # The integral below the range, where the difference falls with s^4.
+    weights[0] += low**2 / (2 * levels[0] ** 4)
+    return list(zip(levels.tolist(), weights.tolist(), strict=True))
+
+
+def _compare(module: Denoiser, rows: Tensor, level: float, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how the denoiser's step off the filter agrees with the filter's error, and its size.
+
+    Both are means over the draws: `(x - w) (d - w)` and `|d - w|^2`, so that
+    `|x - d|^2 - |x - w|^2` is the second less twice the first. `noise` is
+    (n_draws, n_features), or has rows in front.
+    """
+    noisy = (rows[:, None, :] + level * noise).flatten(0, 1)
+    column = torch.full_like(noisy[:, :1], level)
+    n_draws = len(noisy) // max(len(rows), 1)
+    filtered = module.filter(noisy, column)
+    step = module.posterior_mean(noisy, column) - filtered
+    error = rows.repeat_interleave(n_draws, dim=0) - filtered
+    shape = (len(rows), n_draws)
+    agreement = (error * step).sum(1).reshape(shape).mean(1)
+    return agreement, step.square().sum(1).reshape(shape).mean(1)
+
+
+def _subsample(rows: Rows, most: int) -> Rows:
+    return rows.take(subsample_indices(len(rows), most))
+
+
+def _draws_block(n_features: int, n_draws: int) -> int:
+    cells = n_draws * max(n_features, 128)
+    return block_length(cells, _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
+
+
+def _identity(calibration: Calibration) -> Calibration:
+    return calibration

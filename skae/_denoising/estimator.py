@@ -1,0 +1,539 @@
+"""The denoising autoencoder as a transformer."""
+
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from .._autoencoder.blueprint import make_code_config
+from .._autoencoder.density import LaplaceDensity
+from .._autoencoder.penalties import CodePenalty
+from .._autoencoder.pretraining import pretrain_layerwise
+from .._base import BaseAutoencoder, Density
+from .._base.parameters import (
+    CODE_CONSTRAINTS,
+    SHARED_CONSTRAINTS,
+    Constraints,
+    Interval,
+    StrOptions,
+    refuse_parameters,
+)
+from .._data import AnyRows, AnyTable, Scaling, check_target
+from .._environment import RandomStreams, resolve_device
+from .._training import (
+    MINIMUM_IMPROVEMENT_NATS,
+    Objective,
+    TrainedModule,
+    TrainingConfig,
+    TrainingResult,
+)
+from ..modules import Architecture, CodeDenoiser, Denoiser, RowDenoiser
+from .blueprint import DenoiserBlueprint
+from .density import ErrorDensity, FilterDensity, has_score_by_errors, measure_errors
+from .fast_step import make_fast_step
+from .initialization import initialize_denoiser
+from .noise import (
+    NOISES,
+    Corruption,
+    UserNoise,
+    UserNoiseFunction,
+    check_level,
+    resolve_noise_range,
+)
+from .objective import DenoisingObjective, PairObjective
+
+
+class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[Denoiser]]):
+    """An autoencoder that removes noise, and whose errors are a density of the rows.
+
+    Training adds noise to rows, and the network learns to return the clean ones [1]_. It has
+    a linear path, which is initialized at the best linear denoiser, and nonlinear ones. By
+    default the network is conditioned on the level of Gaussian noise; its errors then
+    determine the density of the rows, which `score_samples` returns [2]_.
+
+    The parameters to try first are `n_components`, `hidden_layer_sizes`, `noise`,
+    `max_epochs` and `random_state`; all are keyword-only but the first.
+
+    Parameters
+    ----------
+    Network:
+
+    n_components : int or None, default=2
+        Size of the code. None is a network without a bottleneck, whose code is the denoised
+        row.
+    hidden_layer_sizes : sequence of int, default=(128, 128)
+        Units of the encoder's hidden layers; the decoder has them in reverse order. `()` is
+        linear. For `architecture="mlp"`.
+    activation : str, default="silu"
+        "elu", "gelu", "identity", "logistic", "relu", "silu" or "tanh", after each hidden
+        layer. For `architecture="mlp"`.
+    architecture : "mlp" or callable, default="mlp"
+        Builder of the nonlinear paths: "mlp" makes multilayer perceptrons; a callable
+        `architecture(role, n_inputs, n_outputs)` returns a module that maps tensors of shape
+        `(n, n_inputs)` to `(n, n_outputs)`. The notes list the roles.
+    init : {"pca", "random"}, default="pca"
+        "pca" adds a linear path, and begins training at the best linear model; "random" is a
+        plain network with random weights, as in the literature.
+    standardize : bool, default=True
+        Scale columns to unit variance inside, and scale all outputs back. Without it columns
+        count by their variance.
+
+    Noise:
+
+    noise : {"gaussian", "masking", "salt_and_pepper", "swap"} or callable, default="gaussian"
+        Noise of the training rows: "gaussian" adds normal noise to every cell; "masking" sets
+        cells to their column's mean; "salt_and_pepper" sets them to its smallest or largest
+        value in the batch; "swap" sets them to the value of another row. A callable
+        `noise(X, generator)` maps a tensor of rows, in the units of the table, to noisy ones.
+        Unused if `fit` is given pairs.
+    noise_level : float, (float, float) or "auto", default="auto"
+        Standard deviation of Gaussian noise, in those of the columns, or with
+        `standardize=False` in the units of the table; for other noise the share of the cells.
+        `(low, high)` is a range: each row's level is drawn log-uniformly from it, and the
+        network is conditioned on the level. "auto" is (0.02, 3.0) standard deviations, or a
+        share of 0.2. A callable noise sets its own level.
+    n_draws : int, default=8
+        Draws of noise for the score, at each of 32 levels.
+
+    Code and regularization:
+
+    penalty : {"l1", "kl", "contractive"} or None, default=None
+        Penalty on the code: "l1" on its absolute values; "kl" on the divergence of each
+        unit's mean activity from 0.05, for codes that a logistic function maps to (0, 1);
+        "contractive" on the squared Frobenius norm of the encoder's Jacobian. See the notes.
+    alpha : float, default=0.1
+        Factor of the penalty; the squared error that it is added to is summed over columns.
+    tied_weights : bool, default=False
+        Use the encoder's weights, transposed, in the decoder. For `architecture="mlp"`.
+    pretrain : "layerwise" or None, default=None
+        Train the layers greedily, one after the other, before all of them together. For
+        `architecture="mlp"`.
+    dropout : float, default=0.0
+        Share of the hidden units that is zeroed in training. For `architecture="mlp"`.
+    weight_decay : float, default=0.01
+        Decay of the nonlinear paths' weights, as a share of the learning rate and apart from
+        the loss, whatever the optimizer. Linear paths don't decay, so it draws the network
+        towards the best linear model.
+
+    Training:
+
+    max_epochs : int or "auto", default="auto"
+        Passes over the rows. "auto" makes one optimizer step for each row, but at least 150
+        steps and 10 passes, and at most 1,500 steps.
+    lr : float or "auto", default="auto"
+        Largest learning rate: it rises over a tenth of the training, then falls to zero along
+        a cosine. "auto" is 0.006 for batches of 256 rows, and grows with the root of the
+        batch length.
+    batch_size : int or "auto", default="auto"
+        Rows of a batch. "auto" is 256, more from some 16,000 rows on, and at most 1,024.
+    optimizer : {"adamw", "sgd"} or callable, default="adamw"
+        "sgd" has Nesterov momentum 0.9, and needs a larger `lr`. A callable takes parameter
+        groups and `lr`, like the classes of `torch.optim`.
+    device : str, default="auto"
+        A torch device; "auto" is cuda, else mps, else cpu.
+    callbacks : list of skorch.callbacks.Callback, default=None
+        Further callbacks for the training on the whole table.
+    compile : bool, default=False
+        Compile the module with `torch.compile`, which pays off on accelerators and for large
+        networks only.
+
+    Stopping:
+
+    early_stopping : bool, default=True
+        Select the epoch by held-out rows. With 500 distinct rows or more a part of them is
+        held out. With fewer, each row is held out in one of five folds, and the network is
+        then trained on all rows up to the selected epoch. With fewer than 10 rows no epoch
+        can be selected: PCA is kept, and a random initialization is trained to the end.
+    validation_fraction : float, default=0.1
+        Share of the rows that is held out, with 500 rows or more.
+    n_iter_no_change : int, default=30
+        Epochs without a lower loss on held-out rows after which training ends.
+    tol : float, default=1e-4
+        A loss is lower if it is lower by this share of the lowest so far.
+
+    Other:
+
+    trim_fraction : float, default=0.0
+        Share of the rows that training ignores: those of largest loss in every batch, and
+        those that are farthest from the linear model at initialization.
+    warm_start : bool, default=False
+        Continue `fit` with the network of the last one.
+    random_state : int, RandomState instance or None, default=None
+        Seed of weights, noise, shuffles and splits; None takes fresh entropy. The global
+        random states of NumPy and torch are neither read nor changed, unless a custom
+        architecture has random layers other than `torch.nn.Dropout`.
+    verbose : int, default=0
+        1 shows a progress bar, or plain lines without a terminal.
+
+    Attributes
+    ----------
+    module_ : skae.modules.Denoiser
+        The trained module, in float32, for scaled rows.
+    net_ : skorch.NeuralNet
+        The skorch net around `module_`.
+    components_ : ndarray of shape (n_components, n_features)
+        Weights of the encoder's linear path, for scaled columns. For Gaussian noise they are
+        the principal axes, whose scores the filter then shrinks.
+    noise_levels_ : tuple of (float, float)
+        The range of noise in training, in the units of `noise_level`; zeros for pairs and
+        callables.
+    mean_, scale_ : ndarray of shape (n_features,)
+        Means and scales of the columns.
+    n_components_ : int
+        Size of the code.
+    n_iter_ : int
+        Epochs that the weights have seen; 0 if the result is the initialization.
+    loss_curve_ : list of float
+        Training loss of each epoch.
+    validation_scores_ : list of float or None
+        Mean loss on held-out rows at initialization and after each epoch; lower is better.
+        None without held-out rows.
+    noise_variance_ : float
+        Estimated variance of a scaled cell around its reconstruction, if the score is one of
+        codes.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if all of them are strings.
+
+    See Also
+    --------
+    AutoencoderTransformer : Reconstructs rows as they are.
+
+    Notes
+    -----
+    Networks train in float32. Methods compute in the precision of their input, but scores
+    always in float64. `transform` takes rows as they are, as of the lowest noise level;
+    `denoise` is for noisy rows.
+
+    A custom architecture is called with the roles "encoder" and "decoder", or with the role
+    "denoiser" if `n_components` is None. The last input of the encoder (or denoiser) is the
+    noise level if the network is conditioned on it.
+
+    `penalty`, `tied_weights` and `pretrain` need a code. The penalty "kl" is that of [3]_,
+    "contractive" that of [4]_, and pretraining, on rows without noise, is that of [5]_.
+
+    With `init="pca"` the best linear denoiser is the Wiener filter for Gaussian noise, and a
+    regression for other noise and for pairs.
+
+    For a range of Gaussian noise, `score_samples` is the density that the denoiser's squared
+    errors determine. It differs from that of the Gaussian with the same mean and covariance
+    by half the integral, over signal-to-noise ratios, of the Wiener filter's errors less the
+    denoiser's [2]_. Above the range the network is taken to be the filter; below it, the
+    difference of their errors falls with the fourth power of the level. Within it the network
+    is trusted, level by level, as far as held-out rows agree with it. With a code, the best
+    linear estimate of what the code loses is added. For other noise, one level and pairs, the
+    score is that of `AutoencoderTransformer` or, without a code, that of the rows' Gaussian.
+
+    Without a bottleneck and with a range of Gaussian noise, losses are minus that
+    log-density, up to a constant, in nats a column; with one, they are relative to the
+    expected loss of the linear path at the level. Otherwise they are mean squared errors.
+    Trimming compares errors with those expected at their noise level.
+
+    References
+    ----------
+    .. [1] Vincent, Larochelle, Bengio and Manzagol (2008), "Extracting and composing
+       robust features with denoising autoencoders", ICML.
+    .. [2] Kong, Brekelmans and Ver Steeg (2023), "Information-theoretic diffusion", ICLR,
+       equation 8.
+    .. [3] Ng (2011), "Sparse autoencoder", CS294A lecture notes, section 3.
+    .. [4] Rifai, Vincent, Muller, Glorot and Bengio (2011), "Contractive auto-encoders",
+       ICML, equation 5.
+    .. [5] Vincent et al. (2010), "Stacked denoising autoencoders", JMLR 11.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae import DenoisingAutoencoder
+    >>> rng = np.random.default_rng(0)
+    >>> angle = rng.uniform(0, 2 * np.pi, size=1000)
+    >>> ring = np.column_stack([np.cos(angle), np.sin(angle)])
+    >>> ring += 0.1 * rng.normal(size=ring.shape)
+    >>> denoiser = DenoisingAutoencoder(None, random_state=0).fit(ring)
+    >>> on_it, inside = denoiser.score_samples([[1.0, 0.0], [0.0, 0.0]])
+    >>> bool(on_it > inside + 2)
+    True
+    >>> bool(abs(denoiser.denoise([[1.3, 0.0]], noise_level=0.3)[0, 0] - 1) < 0.15)
+    True
+    """
+
+    _parameter_constraints: ClassVar[Constraints] = {
+        **SHARED_CONSTRAINTS,
+        **CODE_CONSTRAINTS,
+        "n_components": [*SHARED_CONSTRAINTS["n_components"], None],
+        "noise": [StrOptions(set(NOISES)), callable],
+        "noise_level": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, None, closed="neither"),
+            tuple,
+            list,
+        ],
+        "n_draws": [Interval(Integral, 1, None, closed="left")],
+    }
+    _blueprint_class = DenoiserBlueprint
+    _fast_step = staticmethod(make_fast_step)
+
+    def __init__(
+        self,
+        n_components: int | None = 2,
+        *,
+        hidden_layer_sizes: Sequence[int] = (128, 128),
+        activation: str = "silu",
+        architecture: str | Architecture = "mlp",
+        init: str = "pca",
+        standardize: bool = True,
+        noise: str | UserNoiseFunction = "gaussian",
+        noise_level: float | tuple[float, float] | str = "auto",
+        n_draws: int = 8,
+        penalty: str | None = None,
+        alpha: float = 0.1,
+        tied_weights: bool = False,
+        pretrain: str | None = None,
+        dropout: float = 0.0,
+        weight_decay: float = 0.01,
+        max_epochs: int | str = "auto",
+        lr: float | str = "auto",
+        batch_size: int | str = "auto",
+        optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw",
+        device: str = "auto",
+        callbacks: list | None = None,
+        compile: bool = False,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 30,
+        tol: float = 1e-4,
+        trim_fraction: float = 0.0,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.architecture = architecture
+        self.init = init
+        self.standardize = standardize
+        self.noise = noise
+        self.noise_level = noise_level
+        self.n_draws = n_draws
+        self.penalty = penalty
+        self.alpha = alpha
+        self.tied_weights = tied_weights
+        self.pretrain = pretrain
+        self.dropout = dropout
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.device = device
+        self.callbacks = callbacks
+        self.compile = compile
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.trim_fraction = trim_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Learn to remove noise, from clean rows or from pairs.
+
+        Parameters
+        ----------
+        X : array-like or store of shape (n_samples, n_features)
+            The rows: clean, unless `y` has the clean ones. A store as in
+            `AutoencoderTransformer`.
+        y : array-like of shape (n_samples, n_features), default=None
+            The clean rows behind those of `X`, to which no noise is added then. Both are
+            loaded if they are stores. Labels, of shape (n_samples,), are ignored, as other
+            transformers in a Pipeline do.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts, as in `AutoencoderTransformer`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If values are missing or infinite, if `y` has another shape than `X`, or if a
+            parameter is out of its bounds.
+        """
+        return super().fit(X, y, sample_weight)
+
+    @property
+    def noise_levels_(self) -> tuple[float, float]:
+        """The range of noise that training drew from."""
+        levels = self.module_.levels
+        return self._level_unit * float(levels.low), self._level_unit * float(levels.high)
+
+    @property
+    def noise_variance_(self) -> float:
+        """Variance of a scaled cell around its reconstruction, for a score by codes."""
+        density = self._state.density
+        if not isinstance(density, LaplaceDensity):
+            raise AttributeError(
+                "noise_variance_ belongs to a score by codes: to one noise level or other noise, "
+                "with n_components"
+            )
+        return density.model.variance
+
+    @property
+    def _level_unit(self) -> float:
+        """The unit of the network's levels, in the units of `noise_level`."""
+        in_table_units = self.module_.is_gaussian and not self.standardize
+        return float(self.scale_[0]) if in_table_units else 1.0
+
+    def denoise(self, X: ArrayLike, noise_level: float | None = None) -> np.ndarray:
+        """Return the clean rows behind noisy ones.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Noisy rows.
+        noise_level : float, default=None
+            Their noise level, for a network that was trained on a range, in the units of the
+            parameter of that name. None takes, for Gaussian noise, each row's likeliest level
+            under the linear path, and for other noise the geometric mean of the range.
+
+        Returns
+        -------
+        X_denoised : ndarray of shape (n_samples, n_features)
+            The rows, in the units of the table.
+        """
+        scaling = self._state.scaling
+        level = check_level(self.module_.levels, noise_level, self._level_unit)
+
+        def denoise(module: Denoiser, rows: Tensor) -> Tensor:
+            return module.denoise(rows, module.choose_level(rows, level))
+
+        return self._apply(X, denoise, finish=scaling.inverse)
+
+    def denoising_errors(self, X: ArrayLike) -> np.ndarray:
+        """Return the expected error of denoising each row, at several noise levels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows, without noise.
+
+        Returns
+        -------
+        errors : ndarray of shape (n_samples, n_levels)
+            The expected squared error, summed over scaled columns, at 12 levels in equal
+            ratios from the lowest to the highest of `noise_levels_`.
+        """
+        density = self._state.density
+        if not isinstance(density, ErrorDensity):
+            raise ValueError(
+                'denoising_errors requires noise="gaussian" with a range, noise_level=(low, high), '
+                f"and no pairs; got noise={self.noise!r} with noise_level={self.noise_level!r}"
+            )
+        n_draws = density.n_draws
+        return self._apply_exactly(X, lambda module, rows: measure_errors(module, rows, n_draws))
+
+    @staticmethod
+    def _linear_weights(module: Denoiser) -> Tensor | None:
+        return module.linear_weights
+
+    def _check_target(self, table: AnyTable, y: Any) -> np.ndarray | None:
+        return check_target(table, y)
+
+    def _make_blueprint(self, n_features: int, has_target: bool) -> DenoiserBlueprint:
+        network, code = self._make_network_config(n_features), None
+        low, high = resolve_noise_range(self.noise, self.noise_level)
+        if self.n_components is None:
+            names = ("penalty", "tied_weights", "pretrain")
+            refuse_parameters(self, names, "a code, and n_components is None")
+        else:
+            if self.architecture != "mlp":
+                refuse_parameters(self, ("tied_weights", "pretrain"), 'architecture="mlp"')
+            code = make_code_config(
+                self.n_components, self.tied_weights, self.penalty, network.linear_path
+            )
+        return DenoiserBlueprint(
+            network,
+            code,
+            is_gaussian=self.noise == "gaussian" and not has_target,
+            noise_conditional=low < high and not has_target,
+            is_paired=has_target,
+        )
+
+    def _make_corruption(self, blueprint: DenoiserBlueprint, scaling: Scaling) -> Corruption | None:
+        """Return the noise of training, None for pairs."""
+        if blueprint.is_paired:
+            return None
+        low, high = resolve_noise_range(self.noise, self.noise_level)
+        in_table_units = not self.standardize and self.noise == "gaussian"
+        if in_table_units and self.noise_level != "auto":
+            low, high = low / scaling.scale[0], high / scaling.scale[0]
+        noise = self.noise
+        return Corruption(
+            UserNoise(noise, scaling) if callable(noise) else NOISES[noise], low, high
+        )
+
+    def _make_objective(
+        self, blueprint: DenoiserBlueprint, scaling: Scaling, streams: RandomStreams
+    ) -> Objective[Denoiser]:
+        penalty = CodePenalty(self.penalty, self.alpha)
+        corruption = self._make_corruption(blueprint, scaling)
+        if corruption is None:
+            return PairObjective(penalty, self.trim_fraction)
+        is_range = blueprint.noise_conditional and blueprint.is_gaussian
+        return DenoisingObjective(
+            corruption,
+            streams.make_torch_generator(resolve_device(self.device)),
+            penalty,
+            self.trim_fraction,
+            is_range,
+            MINIMUM_IMPROVEMENT_NATS if is_range and blueprint.code is None else None,
+        )
+
+    def _initialize(
+        self,
+        blueprint: DenoiserBlueprint,
+        scaling: Scaling,
+        rows: AnyRows,
+        config: TrainingConfig[Denoiser],
+        streams: RandomStreams,
+    ) -> Denoiser:
+        module, sample = blueprint.build(streams.draw_seed()), rows.subsample()
+        corruption = self._make_corruption(blueprint, scaling)
+        initialize_denoiser(module, blueprint, sample, corruption, self.trim_fraction, streams)
+        if self.pretrain is not None and isinstance(module, CodeDenoiser):
+            pretrain_layerwise(module.autoencoder, sample, config, streams)
+        return module
+
+    def _fit_density(
+        self,
+        trained: TrainedModule[Denoiser],
+        scaling: Scaling,
+        rows: AnyRows,
+        result: TrainingResult[Denoiser] | None,
+        previous: Density[Denoiser] | None,
+    ) -> Density[Denoiser]:
+        if has_score_by_errors(trained.module):
+            unseen = None if result is None else result.held_out
+            share = self.trim_fraction
+            return ErrorDensity.fit(trained, rows.subsample(), unseen, share, self.n_draws)
+        if isinstance(trained.module, RowDenoiser):
+            return FilterDensity(rows.n_features)
+        known = previous if isinstance(previous, LaplaceDensity) else None
+        return LaplaceDensity.fit(rows, trained, self.trim_fraction, None, known)
+
+    @staticmethod
+    def _load_density(state: dict[str, Any]) -> Density[Denoiser]:
+        if "gains" in state:
+            return ErrorDensity.from_state(state)
+        if "codes" in state:
+            return LaplaceDensity.from_state(state)
+        return FilterDensity(**state)

@@ -1,0 +1,60 @@
+"""The split into rows that train an estimator and rows that calibrate its threshold."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._data import AnyTable, TablePart, TrainingTable, subsample_size
+
+# Calibration rows of a stored table: as many p-values as anybody could tell apart.
+_MOST_STORED = 100_000
+
+
+@dataclass(frozen=True)
+class CalibrationSplit:
+    """Rows that train, and calibration rows.
+
+    Attributes
+    ----------
+    train : TrainingTable
+        The rows that train.
+    calibration : ndarray of shape (n_calibration, n_features)
+        The calibration rows.
+    indices : ndarray of shape (n_calibration,)
+        Their indices.
+    """
+
+    train: TrainingTable
+    calibration: np.ndarray
+    indices: np.ndarray
+
+    @classmethod
+    def draw(
+        cls, table: TrainingTable, n_calibration: int, generator: np.random.Generator
+    ) -> "CalibrationSplit":
+        """Return rows split at random; memory limits the calibration rows of a stored table."""
+        rows, weight = table.X, table.weight
+        if isinstance(rows, np.ndarray):
+            order = generator.permutation(len(rows))
+            indices, others = order[:n_calibration], order[n_calibration:]
+            known = None if weight is None else weight[others]
+            return cls(TrainingTable(rows[others], known), rows[indices], indices)
+        n_calibration = min(n_calibration, _MOST_STORED, subsample_size(rows.shape[1]))
+        indices = generator.choice(len(rows), n_calibration, replace=False, shuffle=False)
+        indices.sort()
+        known = None if weight is None else np.delete(weight, indices)
+        part: AnyTable = TablePart(rows, indices)
+        return cls(TrainingTable(part, known), rows.take(indices), indices)
+
+
+def count_calibration_rows(n_rows: int, fraction: float | str, alpha: float) -> int:
+    """Return how many rows calibrate.
+
+    "auto" is a tenth, or as many as the smallest p-value needs to be `alpha` if that is more,
+    but at most a fifth of the rows.
+    """
+    if not isinstance(fraction, str):
+        return min(max(1, round(fraction * n_rows)), n_rows - 1)
+    wanted = max(round(n_rows / 10), math.ceil(1 / alpha - 1 - 1e-9))
+    return max(1, min(wanted, round(n_rows / 5)))

@@ -1,0 +1,45 @@
+"""Thresholds and p-values from the scores of rows that a model has not seen.
+
+Split-conformal: nothing is assumed of the score, only that fresh inliers and the calibration rows
+are exchangeable (Vovk, Gammerman and Shafer 2005; for anomalies Bates, Candès, Lei, Romano and
+Sesia 2023, "Testing for outliers with conformal p-values", Annals of Statistics 51).
+"""
+
+import numpy as np
+
+
+def conformal_p_values(
+    scores: np.ndarray, known: np.ndarray, weight: np.ndarray | None
+) -> np.ndarray:
+    """Return the p-value of each score, for the hypothesis that it comes from an inlier.
+
+    `(1 + how many known scores are as low) / (1 + how many there are)`, which is at most
+    `a` with a probability of at most `a` for a fresh inlier.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows,)
+        Scores; lower is more anomalous.
+    known : ndarray of shape (n_known,)
+        Scores of the calibration rows, in increasing order.
+    weight : ndarray of shape (n_known,) or None
+        How often each of them counts.
+    """
+    counts = np.ones(len(known)) if weight is None else weight
+    as_low = np.concatenate([[0.0], counts.cumsum()])
+    indices = np.searchsorted(known, scores, side="right")
+    return (1 + as_low[indices]) / (1 + as_low[-1])
+
+
+def conformal_threshold(known: np.ndarray, weight: np.ndarray | None, alpha: float) -> float:
+    """Return the score below which p-values are at most `alpha`.
+
+    If they cannot be as small as that, it is the lowest known score: below it they are as
+    small as they can be.
+    """
+    counts = np.ones(len(known)) if weight is None else weight
+    before = np.concatenate([[0.0], counts.cumsum()])
+    # The p-value just below a known score counts the scores before it.
+    just_below = (1 + before[np.searchsorted(known, known, side="left")]) / (1 + before[-1])
+    small = np.flatnonzero(just_below <= alpha * (1 + 1e-12))
+    return float(known[small[-1]] if len(small) else known[0])

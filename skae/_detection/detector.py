@@ -1,0 +1,425 @@
+"""The anomaly detector."""
+
+import math
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import false_discovery_control
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from .._base import BaseAutoencoder
+from .._base.parameters import (
+    Constraints,
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameters,
+)
+from .._data import (
+    AnyTable,
+    TrainingTable,
+    check_sample_weight,
+    load_subsample,
+    row_blocks,
+    subsample_indices,
+    take_rows,
+    validate_table,
+    write_out_copies,
+)
+from .._denoising import DenoisingAutoencoder
+from .._denoising.density import has_score_by_errors
+from .._environment import RandomStreams
+from .anomaly_score import AnomalyScore, score_at_share
+from .calibration import CalibrationSplit, count_calibration_rows
+from .conformal import conformal_p_values, conformal_threshold
+from .explanation import choose_candidates, find_counterfactual
+
+# Training of the default: chosen on the tables of docs/benchmarks/adbench.py, all together.
+_BATCH, _STEPS, _MOST_STEPS = 128, 9, 1500
+
+# Reference rows of the anomaly score: twice as many gave the same figures on those tables.
+_REFERENCE_ROWS = 2_000
+
+# The share of the calibration rows that score lower than a typical row.
+_TYPICAL = 0.25
+
+# A threshold is the score of a row, which is no outlier whatever rows it is scored with.
+_ROUNDING = 1e-9
+
+
+class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
+    """Anomaly detection with conformal thresholds, p-values and reasons.
+
+    The detector learns what most rows have in common, and scores rows by how well they fit.
+    Calibration rows, which take no part in training, give the threshold, and p-values that
+    are valid however good the score is [1]_. `explain` names the cells that make a row
+    anomalous.
+
+    Parameters
+    ----------
+    estimator : object, default=None
+        Any estimator with `fit` and `score_samples`, of skae or not; its parameters are set
+        as `estimator__...`. None is
+        `DenoisingAutoencoder(None, hidden_layer_sizes=(192, 192), noise_level=(0.1, 5.0),
+        n_draws=2, lr=0.008, batch_size=128, trim_fraction=0.04, early_stopping=False)`, whose
+        epochs make 9 optimizer steps times the root of the number of rows, and at most 1,500
+        steps.
+    contamination : "auto" or float, default="auto"
+        Share of anomalies in the rows that the detector is fitted on, in (0, 0.5]: as many of
+        them are outliers. With "auto" the share need not be known, and `alpha` sets the
+        threshold.
+    alpha : float, default=0.01
+        False-alarm rate: the share of clean rows that may be outliers, with
+        `contamination="auto"`.
+    calibration_fraction : "auto" or float, default="auto"
+        Share of the rows that calibrates, in (0, 1). "auto" is a tenth, or the `1 / alpha - 1`
+        rows that `alpha` needs if they are more, but at most a fifth of the rows.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the calibration split, and of an estimator whose `random_state` is None.
+
+    Attributes
+    ----------
+    estimator_ : object
+        The fitted estimator.
+    offset_ : float
+        The threshold: `decision_function` is `score_samples` minus this.
+    calibration_scores_ : ndarray of shape (n_calibration,)
+        Scores of the calibration rows, in increasing order.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if all of them are strings.
+
+    See Also
+    --------
+    DenoisingAutoencoder : The default estimator.
+    sklearn.ensemble.IsolationForest : Outliers by random trees.
+    sklearn.covariance.EllipticEnvelope : Outliers of a robust Gaussian.
+
+    Notes
+    -----
+    The guarantee of the threshold and of `p_values`: if the calibration rows and a fresh row
+    are exchangeable, as draws from one source are, then the fresh row is an outlier with a
+    probability of at most `alpha`. The probability is over the calibration rows too; given
+    these, the rate varies around it [1]_. With too few calibration rows for `alpha`, it is at
+    most one over one more than their number. Nothing is assumed of the estimator. Anomalies
+    with low scores among the calibration rows lower the threshold: fewer outliers are found,
+    and the guarantee for clean rows holds.
+
+    A `DenoisingAutoencoder` that is conditioned on a range of Gaussian noise gives three
+    views of a row: its denoising errors at all noise levels; its distance to the nearest of
+    up to 2,000 reference rows, a sample of the training rows; and its distance to the fifth
+    nearest of the usual ones, the 70 % of them with the smallest errors. Each view is
+    compared with that of the reference rows: its tail surprisal is minus the logarithm of the
+    share of them whose value is as large, in nats, and that of the errors is averaged over
+    the levels. The score is minus the mean of the three. The denoiser's log-density is the
+    sum of the same errors with weights that fall with the noise [2]_; the anomaly score
+    counts all resolutions, from that of a single row's neighbourhood [3]_ to that of the
+    table. Other estimators keep their own score, which for those of skae is a log-density.
+
+    References
+    ----------
+    .. [1] Bates, Candès, Lei, Romano and Sesia (2023), "Testing for outliers with conformal
+       p-values", Annals of Statistics 51.
+    .. [2] Kong, Brekelmans and Ver Steeg (2023), "Information-theoretic diffusion", ICLR,
+       equation 8.
+    .. [3] Ramaswamy, Rastogi and Shim (2000), "Efficient algorithms for mining outliers
+       from large data sets", SIGMOD.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from skae import AEAnomalyDetector
+    >>> wine = load_wine(as_frame=True).data
+    >>> detector = AEAnomalyDetector(random_state=0).fit(wine)
+    >>> odd = wine.iloc[[0]].assign(ash=24.3)  # a factor of ten
+    >>> detector.predict(odd)
+    array([-1])
+    >>> reasons = detector.explain(odd)
+    >>> reasons["contribution"].idxmax()
+    (0, 'ash')
+    """
+
+    _parameter_constraints: ClassVar[Constraints] = {
+        "estimator": [HasMethods(["fit", "score_samples"]), None],
+        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        "alpha": [Interval(Real, 0, 1, closed="neither")],
+        "calibration_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        contamination: float | str = "auto",
+        alpha: float = 0.01,
+        calibration_fraction: float | str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.contamination = contamination
+        self.alpha = alpha
+        self.calibration_fraction = calibration_fraction
+        self.random_state = random_state
+
+    @validate_parameters
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit the estimator, and calibrate the threshold.
+
+        Parameters
+        ----------
+        X : array-like or store of shape (n_samples, n_features)
+            The rows; some may be anomalies. A store as in `AutoencoderTransformer`; for an
+            estimator that isn't of skae its rows are loaded.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts, for an estimator that takes weights.
+
+        Returns
+        -------
+        self : object
+            The fitted detector.
+
+        Raises
+        ------
+        ValueError
+            If values are missing or infinite, if fewer than two rows have a positive weight,
+            or if weights are given to an estimator that takes none.
+        """
+        table = validate_table(self, X, reset=True, min_rows=2)
+        streams = RandomStreams(self.random_state)
+        weight = check_sample_weight(sample_weight, len(table))
+        if weight is not None and self.estimator is not None:
+            _check_takes_weights(self.estimator)
+        rows = write_out_copies(TrainingTable(table, weight))
+        if len(rows) < 2:
+            raise ValueError(f"X must have two rows of positive weight at least, got {len(rows)}")
+        estimator = self._make_estimator(len(rows), streams)
+        n_calibration = count_calibration_rows(len(rows), self.calibration_fraction, self.alpha)
+        split = CalibrationSplit.draw(rows, n_calibration, streams.make_numpy_generator())
+        self._set_fitted(_fit_on(estimator, split.train), rows, split)
+        return self
+
+    def _make_estimator(self, n_rows: int, streams: RandomStreams) -> Any:
+        """Return an unfitted estimator, with a seed if it takes one and has none."""
+        own = self.estimator
+        estimator = make_default_estimator(n_rows) if own is None else clone(own)
+        if estimator.get_params().get("random_state", 0) is None:
+            estimator.set_params(random_state=streams.draw_seed())
+        return estimator
+
+    def _set_fitted(self, estimator: Any, rows: TrainingTable, split: CalibrationSplit) -> None:
+        """Set the fitted attributes, all of them after everything that can fail."""
+        score = _fit_anomaly_score(estimator, split.train)
+        share = None if isinstance(self.contamination, str) else self.contamination
+        scores = _score_rows(estimator, score, split.calibration if share is None else rows.X)
+        known = scores if share is None else scores[split.indices]
+        order = known.argsort()
+        known, known_weight = known[order], None
+        if rows.weight is not None:
+            known_weight = rows.weight[split.indices[order]]
+        if share is None:
+            offset = conformal_threshold(known, known_weight, self.alpha)
+        else:
+            offset = score_at_share(scores, rows.weight, share)
+        candidates = choose_candidates(load_subsample(split.train.X))
+        self.estimator_, self.offset_ = estimator, offset - _ROUNDING * max(1.0, abs(offset))
+        self.calibration_scores_, self._calibration_weight = known, known_weight
+        self._anomaly_score, self._candidates = score, candidates
+
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
+        """Return the score of each row; lower is more anomalous.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            In nats: see the notes of the class.
+        """
+        return self._score(self._validate(X))
+
+    def decision_function(self, X: ArrayLike) -> np.ndarray:
+        """Return `score_samples` minus the threshold; below 0 is an outlier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,)
+            In nats.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return -1 for outliers and +1 for inliers.
+
+        Each row is compared with the threshold alone, so that a share of `alpha` of many
+        clean rows are outliers. `discoveries` compares the rows of a batch, so that few of
+        those that it finds are clean.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        is_inlier : ndarray of shape (n_samples,)
+            -1 for outliers, +1 for inliers.
+        """
+        return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    def p_values(self, X: ArrayLike) -> np.ndarray:
+        """Return the probability that an inlier scores as low as each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        p_values : ndarray of shape (n_samples,)
+            Conformal p-values: that of a fresh inlier is at most `a` with a probability of at
+            most `a`. None is below one over one more than the number of calibration rows.
+        """
+        return conformal_p_values(
+            self.score_samples(X), self.calibration_scores_, self._calibration_weight
+        )
+
+    def discoveries(self, X: ArrayLike, *, false_discovery_rate: float = 0.1) -> np.ndarray:
+        """Return which rows of a batch are anomalies, at a false-discovery rate.
+
+        The procedure of Benjamini and Hochberg (1995) on `p_values`, for which it controls
+        the rate. It needs p-values as small as the rate times the share of anomalies, so with
+        few calibration rows it finds none.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+        false_discovery_rate : float, default=0.1
+            Expected share of inliers among the rows that are found, in (0, 1).
+
+        Returns
+        -------
+        found : ndarray of bool of shape (n_samples,)
+            Which rows are anomalies.
+        """
+        if not 0 < false_discovery_rate < 1:
+            raise ValueError(
+                f"false_discovery_rate must be a share in (0, 1), got {false_discovery_rate!r}"
+            )
+        return false_discovery_control(self.p_values(X)) <= false_discovery_rate
+
+    def explain(self, X: ArrayLike) -> pd.DataFrame:
+        """Return the cells that make rows anomalous, and their expected values.
+
+        Each row is changed into a counterfactual: one cell after the other, the one that
+        gains most first, is set to its best value, until the score is typical, in the upper
+        three quarters of the calibration rows, or no change gains any more. A cell's
+        contribution is the gain of its change.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows. Each takes some `32 * n_features` evaluations of the score for each cell
+            that is changed.
+
+        Returns
+        -------
+        reasons : pandas.DataFrame
+            A line for each row and column of `X`: its "value", the "expected" value given the
+            changed row's other cells, and its "contribution" in nats, 0 for cells that were
+            not changed. A row's contributions add up to the score of the changed row minus
+            its own.
+        """
+        table = self._validate(X)[:]
+        index = X.index if isinstance(X, pd.DataFrame) else range(len(table))
+        names = getattr(self, "feature_names_in_", range(self.n_features_in_))
+        enough = float(np.quantile(self.calibration_scores_, _TYPICAL))
+        found = [find_counterfactual(self._score, row, self._candidates, enough) for row in table]
+        return pd.DataFrame(
+            {
+                "value": table.ravel(),
+                "expected": np.concatenate([each.expected for each in found]),
+                "contribution": np.concatenate([each.gains for each in found]),
+            },
+            index=pd.MultiIndex.from_product([index, names], names=["row", "column"]),
+        )
+
+    def _validate(self, X: ArrayLike) -> AnyTable:
+        check_is_fitted(self)
+        return validate_table(self, X, reset=False)
+
+    def _score(self, rows: AnyTable) -> np.ndarray:
+        return _score_rows(self.estimator_, self._anomaly_score, rows)
+
+
+def make_default_estimator(n_rows: int) -> DenoisingAutoencoder:
+    """Return the denoiser that finds anomalies by default.
+
+    The number of optimizer steps grows with the root of the number of rows: longer training
+    finds finer structure in clean rows, and memorizes the anomalies among others.
+    """
+    n_batches = math.ceil(n_rows / _BATCH)
+    n_steps = min(_STEPS * math.sqrt(n_rows), _MOST_STEPS)
+    return DenoisingAutoencoder(
+        None,
+        hidden_layer_sizes=(192, 192),
+        noise_level=(0.1, 5.0),
+        n_draws=2,
+        max_epochs=math.ceil(n_steps / n_batches),
+        lr=0.008,
+        batch_size=_BATCH,
+        trim_fraction=0.04,
+        early_stopping=False,
+    )
+
+
+def _check_takes_weights(estimator: Any) -> None:
+    if not has_fit_parameter(estimator, "sample_weight"):
+        raise ValueError(
+            f"sample_weight must be None: fit of {type(estimator).__name__} takes no weights"
+        )
+
+
+def _fit_on(estimator: Any, table: TrainingTable) -> Any:
+    """Return an estimator fitted to rows, which are loaded if it isn't of this package."""
+    rows = table.X if isinstance(estimator, BaseAutoencoder) else table.X[:]
+    if table.weight is None:
+        return estimator.fit(rows)
+    return estimator.fit(rows, sample_weight=table.weight)
+
+
+def _fit_anomaly_score(estimator: Any, table: TrainingTable) -> AnomalyScore | None:
+    """Return the anomaly score of a denoiser whose errors are a density, None for others."""
+    if not isinstance(estimator, DenoisingAutoencoder):
+        return None
+    if not has_score_by_errors(estimator.module_):
+        return None
+    indices = subsample_indices(len(table), _REFERENCE_ROWS)
+    weight = None if table.weight is None else table.weight[indices]
+    return AnomalyScore.fit(estimator, take_rows(table.X, indices), weight)
+
+
+def _score_rows(estimator: Any, score: AnomalyScore | None, rows: AnyTable) -> np.ndarray:
+    """Return the score of each row; lower is more anomalous."""
+    if score is not None:
+        return -score.measure(estimator, rows)
+    if isinstance(rows, np.ndarray):
+        return estimator.score_samples(rows)
+    return np.concatenate([estimator.score_samples(rows[b]) for b in row_blocks(rows)])

@@ -1,0 +1,74 @@
+"""Distances to the nearest training row, and to the fifth nearest usual one.
+
+`sklearn.neighbors.NearestNeighbors` would need two searches, one among all rows and one among the
+usual ones, and one more neighbour in each to leave out copies.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._data import block_length
+from .._environment import limit_threads
+
+# Neighbours among the usual rows: one would be chance, and a few anomalies that lie together are
+# neighbours of each other.
+_N_NEIGHBOURS = 5
+
+# Distances computed at a time, which stay in the processor's cache.
+_BLOCK_CELLS = 2**19
+
+# A row as near as this, relative to its length, is a copy.
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class NeighbourDistances:
+    """Reference rows, scaled, the usual ones first.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_rows, n_features)
+        The rows, in float64.
+    n_usual : int
+        How many of them are usual, one at least.
+    """
+
+    rows: np.ndarray
+    n_usual: int
+
+    @classmethod
+    def from_rows(cls, rows: np.ndarray, is_usual: np.ndarray) -> "NeighbourDistances":
+        """Return reference rows, those marked as usual first."""
+        return cls(np.vstack([rows[is_usual], rows[~is_usual]]), int(is_usual.sum()))
+
+    def measure(self, rows: np.ndarray) -> np.ndarray:
+        """Return the distances (n_rows, 2) to the nearest row, and to the fifth usual one.
+
+        One copy of a row does not count: for a reference row it is the row itself, whose
+        distance would say nothing. Without another row the distance is 0.
+        """
+        known = torch.from_numpy(self.rows)
+        length = block_length(len(known), _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
+        with limit_threads(1), torch.no_grad():
+            parts = [self._measure(part, known) for part in torch.from_numpy(rows).split(length)]
+        return torch.cat(parts).numpy()
+
+    def _measure(self, rows: Tensor, known: Tensor) -> Tensor:
+        distances = torch.cdist(rows, known, compute_mode="use_mm_for_euclid_dist")
+        least, indices = distances.min(dim=1)
+        is_copy = least <= _copy_radius(rows)
+        distances[is_copy, indices[is_copy]] = torch.inf
+        nearest = torch.where(is_copy, distances.amin(dim=1), least)
+        usual = distances[:, : self.n_usual]
+        n_neighbours = min(_N_NEIGHBOURS, max(1, self.n_usual - 1))
+        fifth = usual.topk(n_neighbours, dim=1, largest=False, sorted=False).values.amax(dim=1)
+        both = torch.stack([nearest, fifth], dim=1)
+        return torch.where(both.isinf(), 0.0, both)
+
+
+def _copy_radius(rows: Tensor) -> Tensor:
+    """Return the distance up to which another row counts as a copy of each row."""
+    return _ROUNDING * (rows.square().sum(dim=1) + rows.shape[1]).sqrt()

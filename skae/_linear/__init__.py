@@ -1,0 +1,36 @@
+"""The best linear models in closed form: where training begins, and its floor."""
+
+from .covariance import Covariance, count_axes, fit_covariance
+from .factor_analysis import fit_factor_analysis
+from .gaussian_mixture import choose_spread_rows, fit_mixture
+from .moments import SMALLEST_VARIANCE, Moments
+from .pca import PrincipalAxes, find_principal_axes
+from .probabilistic_pca import LinearGaussian, fit_probabilistic_pca, fit_with_unit_noise
+from .regression import (
+    REGRESSION_ROWS,
+    AffineMap,
+    fit_ridge_regression,
+    reduce_rank,
+    repeat_axes,
+)
+
+__all__ = [
+    "REGRESSION_ROWS",
+    "SMALLEST_VARIANCE",
+    "AffineMap",
+    "Covariance",
+    "LinearGaussian",
+    "Moments",
+    "PrincipalAxes",
+    "choose_spread_rows",
+    "count_axes",
+    "find_principal_axes",
+    "fit_covariance",
+    "fit_factor_analysis",
+    "fit_mixture",
+    "fit_probabilistic_pca",
+    "fit_ridge_regression",
+    "fit_with_unit_noise",
+    "reduce_rank",
+    "repeat_axes",
+]

@@ -1,0 +1,99 @@
+"""Factor analysis: the linear model with a noise for each column.
+
+`sklearn.decomposition.FactorAnalysis` takes no sample weights, leaves no rows out and knows no
+factor of the divergence.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .._data import row_blocks, subsample_indices, trim_weight_array
+from .moments import SMALLEST_VARIANCE
+from .probabilistic_pca import LinearGaussian
+
+# Up to this many columns the covariance is kept; above it, products with a subsample of rows.
+_COVARIANCE_UP_TO = 1000
+_SUBSAMPLE_ROWS = 10_000
+_N_STEPS = 1000
+_TOLERANCE = 1e-4
+
+# With a smaller factor of the divergence the scale of the codes is undetermined.
+_SMALLEST_BETA = 1e-6
+
+
+def fit_factor_analysis(
+    initial: LinearGaussian,
+    X: np.ndarray,
+    weight: np.ndarray | None,
+    beta: float,
+    trim_fraction: float,
+) -> LinearGaussian:
+    """Return the linear model with the highest bound and a noise for each column.
+
+    Expectation maximization (Rubin and Thayer 1982) begins at `initial`. Its result is rotated
+    so that the posterior's covariance is diagonal, as the encoder's is. A divergence
+    multiplied by `beta` acts on the posterior like a noise of `beta` times the variance.
+
+    Parameters
+    ----------
+    initial : LinearGaussian
+        Probabilistic PCA.
+    X : ndarray of shape (n_rows, n_features)
+        The rows.
+    weight : ndarray of shape (n_rows,) or None
+        How often each row counts.
+    beta : float
+        Factor of the divergence.
+    trim_fraction : float
+        Share of the rows that is left out.
+    """
+    beta = max(beta, _SMALLEST_BETA)
+    if X.shape[1] > _COVARIANCE_UP_TO:
+        indices = subsample_indices(len(X), _SUBSAMPLE_ROWS)
+        X, weight = X[indices], None if weight is None else weight[indices]
+    multiply, total = _prepare_covariance(X, initial, weight, trim_fraction)
+    loadings, noise = initial.loadings, np.full(X.shape[1], initial.noise)
+    for _ in range(_N_STEPS):
+        inner, components = _find_posterior(loadings, beta * noise)
+        seen = multiply(components.T)
+        loadings = seen @ np.linalg.inv(inner + components @ seen)
+        left = np.maximum(total - (loadings * seen).sum(axis=1), SMALLEST_VARIANCE)
+        change = np.abs(np.log(left / noise)).max()
+        noise = left
+        if change < _TOLERANCE:
+            break
+    _, rotation = np.linalg.eigh((loadings.T / noise) @ loadings)
+    loadings = loadings @ rotation[:, ::-1]
+    inner, components = _find_posterior(loadings, beta * noise)
+    return LinearGaussian(initial.mean, loadings, components, inner.diagonal(), noise)
+
+
+def _find_posterior(loadings: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the posterior's covariance and the matrix that maps a centred row to its mean."""
+    precise = loadings.T / noise
+    inner = np.linalg.inv(np.eye(len(precise)) + precise @ loadings)
+    return inner, inner @ precise
+
+
+def _prepare_covariance(
+    X: np.ndarray, initial: LinearGaussian, weight: np.ndarray | None, trim_fraction: float
+) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]:
+    """Return a function that multiplies by the rows' covariance, and the columns' variances."""
+    blocks = row_blocks(X)
+    errors = []
+    for block in blocks if trim_fraction > 0 else []:
+        centred = X[block] - initial.mean
+        seen = (centred @ initial.components.T) @ initial.loadings.T
+        errors.append(np.square(centred - seen).sum(axis=1))
+    error = np.concatenate(errors) if errors else np.zeros(len(X))
+    kept = trim_weight_array(error, weight, trim_fraction)
+    share = kept / kept.sum()
+    if X.shape[1] > _COVARIANCE_UP_TO:
+        rows = X - initial.mean
+        return lambda Y: rows.T @ (share[:, None] * (rows @ Y)), share @ np.square(rows)
+    covariance = np.zeros((X.shape[1], X.shape[1]))
+    for block in blocks:
+        centred = X[block] - initial.mean
+        covariance += centred.T @ (centred * share[block, None])
+    return lambda Y: covariance @ Y, covariance.diagonal()

@@ -1,0 +1,62 @@
+"""How to train: the parameters that all estimators share."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic
+
+import torch
+
+from .._data import batch_length
+from .objective import Module, Objective, TrainingStep
+from .optimizers import OptimizerFactory
+
+#: Returns a training step that needs no autograd, or None if the module has parts for which
+#: there is none.
+FastStep = Callable[[Module, Objective[Module]], TrainingStep | None]
+
+
+@dataclass(frozen=True)
+class TrainingConfig(Generic[Module]):
+    """How to train.
+
+    Attributes have the names of the estimators' parameters. `lr`, `max_epochs` and `batch_size`
+    may be "auto"; the methods resolve them for a number of rows.
+    """
+
+    objective: Objective[Module]
+    fast_step: FastStep[Module] | None
+    optimizer: OptimizerFactory
+    lr: float | str
+    weight_decay: float
+    max_epochs: int | str
+    batch_size: int | str
+    device: torch.device
+    compile: bool
+    callbacks: Sequence[Any]
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    tol: float
+    verbose: int
+
+    def batch_length(self, n_rows: int) -> int:
+        """Return how many rows a batch has."""
+        return batch_length(n_rows, self.batch_size)
+
+    def learning_rate(self, n_rows: int) -> float:
+        """Return the largest learning rate; "auto" grows with the root of the batch length.
+
+        This keeps the noise of adaptive optimizers' steps the same (Malladi et al. 2022).
+        """
+        if self.lr != "auto":
+            return float(self.lr)
+        return 0.006 * math.sqrt(self.batch_length(n_rows) / 256)
+
+    def n_epochs(self, n_rows: int) -> int:
+        """Return the number of epochs; "auto" counts optimizer steps."""
+        if self.max_epochs != "auto":
+            return int(self.max_epochs)
+        n_batches = -(-n_rows // self.batch_length(n_rows))
+        n_steps = min(max(n_rows, 150), 1500)
+        return max(10, -(-n_steps // n_batches))

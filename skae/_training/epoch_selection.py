@@ -1,0 +1,205 @@
+"""The choice of the epoch to keep, by losses on held-out rows."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from torch import Tensor
+
+from .._data import Rows, trim_weight_array
+from .callbacks import stop_training
+from .weight_snapshot import WeightSnapshot
+
+# A gain counts if, less two standard errors, it exceeds 6 % of the initial loss; losses are
+# clipped at this quantile. Chosen over many tables: see docs/defaults.md.
+_STANDARD_ERRORS = 2.0
+_MINIMUM_IMPROVEMENT = 0.06
+_QUANTILE = 0.95
+
+
+@dataclass(frozen=True)
+class SelectionRule:
+    """What makes an epoch better than another.
+
+    Attributes
+    ----------
+    trim_fraction : float
+        Share of rows, those of largest loss, that doesn't count.
+    keeps_initialization : bool
+        Whether the initialization is kept unless an epoch is surely better; otherwise the
+        epoch of the lowest mean loss is the best.
+    minimum_improvement : float or None, default=None
+        The least gain that counts; None is a share of the initial loss.
+    """
+
+    trim_fraction: float
+    keeps_initialization: bool
+    minimum_improvement: float | None = None
+
+    @property
+    def least_gain(self) -> float:
+        """The gain that an epoch must exceed."""
+        return 0.0 if self.keeps_initialization else -math.inf
+
+    def gain(self, initial: np.ndarray, losses: np.ndarray, weight: np.ndarray | None) -> float:
+        """Return how good an epoch is, by held-out rows' losses at initialization and now."""
+        if self.keeps_initialization:
+            return sure_gain(initial, losses, weight, self.trim_fraction, self.minimum_improvement)
+        mean = self.mean(losses, weight)
+        return -mean if math.isfinite(mean) else -math.inf
+
+    def mean(self, losses: np.ndarray, weight: np.ndarray | None) -> float:
+        """Return the weighted mean of the losses that are not trimmed."""
+        kept = trim_weight_array(losses, weight, self.trim_fraction)
+        return float(np.average(losses, weights=kept))
+
+
+def sure_gain(
+    initial: np.ndarray,
+    losses: np.ndarray,
+    weight: np.ndarray | None,
+    trim_fraction: float,
+    minimum_improvement: float | None = None,
+) -> float:
+    """Return how far an epoch's mean loss is below the initial one, or 0 if that isn't sure.
+
+    It is sure if the gain less two standard errors exceeds the minimum improvement. Without
+    a minimum some tables would lose by leaving PCA.
+
+    Each held-out row is compared with itself, which is a far sharper test than comparing two
+    means. A few rows can carry most of a table's variance, and the noise of one of them would
+    decide; so the gain that must be sure is that of losses clipped at a high quantile. An
+    epoch whose plain mean is no better than the initial one has no gain at all.
+
+    Parameters
+    ----------
+    initial, losses : ndarray of shape (n_rows,)
+        Losses of the same held-out rows at initialization and after the epoch.
+    weight : ndarray of shape (n_rows,) or None
+        How often each row counts.
+    trim_fraction : float
+        Share of rows, those of largest loss, that doesn't count.
+    minimum_improvement : float or None, default=None
+        The least gain that counts; None is 6 % of the initial loss.
+    """
+    left = trim_weight_array(losses, weight, trim_fraction)
+    if not np.isfinite(losses).all():
+        return 0.0
+    if np.average(initial - losses, weights=left) <= 0:
+        return 0.0
+    cap = np.quantile(initial, _QUANTILE)
+    gain, error = _mean_and_error(np.minimum(initial, cap) - np.minimum(losses, cap), left)
+    if minimum_improvement is None:
+        clipped = float(np.average(np.minimum(initial, cap), weights=left))
+        minimum_improvement = _MINIMUM_IMPROVEMENT * clipped
+    return gain if gain - _STANDARD_ERRORS * error > minimum_improvement else 0.0
+
+
+def _mean_and_error(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Return a weighted mean and its standard error."""
+    mean = np.average(values, weights=weight)
+    variance = np.average((values - mean) ** 2, weights=weight)
+    n_effective = weight.sum() ** 2 / np.square(weight).sum()
+    return float(mean), float(np.sqrt(variance / n_effective))
+
+
+def select_epoch(
+    curves: list[list[np.ndarray]], weights: list[np.ndarray | None], rule: SelectionRule
+) -> tuple[int, list[float]]:
+    """Return the best epoch over several folds, 0 for the initialization, and the mean losses.
+
+    A fold that stopped early is taken to have stayed as it was at its end.
+
+    Parameters
+    ----------
+    curves : list of list of ndarray
+        For each fold and epoch, the losses of the fold's held-out rows.
+    weights : list of ndarray or None
+        For each fold, how often each of its held-out rows counts.
+    rule : SelectionRule
+        What makes an epoch better than another.
+    """
+    known = [weight for weight in weights if weight is not None]
+    weight = np.concatenate(known) if known else None
+    n_epochs = max(len(curve) for curve in curves)
+    epochs = [
+        np.concatenate([curve[min(epoch, len(curve) - 1)] for curve in curves])
+        for epoch in range(n_epochs)
+    ]
+    gains = [rule.least_gain] + [rule.gain(epochs[0], losses, weight) for losses in epochs[1:]]
+    return int(np.argmax(gains)), [rule.mean(losses, weight) for losses in epochs]
+
+
+class HeldOutSelection(Callback):
+    """Compare each epoch with the initialization by its losses on held-out rows.
+
+    Parameters
+    ----------
+    rule : SelectionRule
+        What makes an epoch better than another.
+    patience : int
+        Epochs without a lower mean loss after which training ends.
+    tol : float
+        A loss is lower if it is lower by this share of the lowest so far.
+    restores_best : bool
+        Whether to restore the weights of the best epoch at the end of training.
+    """
+
+    def __init__(self, rule: SelectionRule, patience: int, tol: float, restores_best: bool) -> None:
+        self.rule = rule
+        self.patience = patience
+        self.tol = tol
+        self.restores_best = restores_best
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Forget an earlier training."""
+        self.losses_: list[np.ndarray] = []
+        self.means_: list[float] = []
+        self.best_epoch_, self.best_gain_ = 0, self.rule.least_gain
+        self.best_weights_ = WeightSnapshot(net.module_)
+        self.lowest_, self.since_lowest_ = math.inf, 0
+
+    def on_epoch_begin(self, net: NeuralNet, dataset_valid: Rows, **kwargs: Any) -> None:
+        """Compute the losses of the initialization, as those of an epoch 0."""
+        if not self.losses_:
+            blocks = net.get_iterator(dataset_valid, training=False)
+            self.block_ = [net.validation_step(block)["y_pred"] for block in blocks]
+            self._compare(net, dataset_valid)
+            if not math.isfinite(self.means_[0]):
+                stop_training(net, "diverged")
+            net.module_.train()
+        self.block_ = []
+
+    def on_batch_end(self, net: NeuralNet, training: bool, y_pred: Tensor, **kwargs: Any) -> None:
+        """Collect the losses that skorch's validation pass computes."""
+        if not training:
+            self.block_.append(y_pred)
+
+    def on_epoch_end(self, net: NeuralNet, dataset_valid: Rows, **kwargs: Any) -> None:
+        """Compare the epoch; end training when none was better for long."""
+        self._compare(net, dataset_valid)
+        if self.since_lowest_ >= self.patience:
+            stop_training(net, "no improvement")
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Restore the weights of the best epoch."""
+        if self.restores_best:
+            self.best_weights_.restore()
+
+    def _compare(self, net: NeuralNet, rows: Rows) -> None:
+        losses = torch.cat(self.block_).cpu().double().numpy()
+        weight = rows.weight_array
+        self.losses_.append(losses)
+        mean = self.rule.mean(losses, weight)
+        self.means_.append(mean)
+        gain = self.rule.gain(self.losses_[0], losses, weight)
+        if len(self.losses_) > 1 and gain > self.best_gain_:
+            self.best_weights_.save(self.best_weights_.read())
+            self.best_epoch_, self.best_gain_ = len(self.losses_) - 1, gain
+        self.since_lowest_ += 1
+        if mean + self.tol * abs(mean) < self.lowest_:
+            self.lowest_, self.since_lowest_ = mean, 0

@@ -1,0 +1,149 @@
+"""One training: a skorch net around a module, run over its epochs."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback
+from skorch.helper import predefined_split
+
+from .._data import AnyRows, OrderedBlocks, Rows, ShuffledBatches
+from .._environment import RandomStreams, count_threads, limit_threads, warn_user
+from .callbacks import FiniteLoss, WeightDecay
+from .config import TrainingConfig
+from .epoch_selection import HeldOutSelection
+from .net import AutoencoderNet
+from .objective import Module
+from .progress import EpochProgress
+from .schedules import CosineSchedule, InverseRootSchedule
+
+_VALIDATION_BLOCK = 4096
+
+
+def make_net(
+    config: TrainingConfig[Module],
+    module: Module,
+    n_epochs: int,
+    n_rows: int,
+    generator: torch.Generator | None,
+    callbacks: Sequence[Callback],
+) -> AutoencoderNet:
+    """Return an uninitialized net around `module`."""
+    return AutoencoderNet(
+        module,
+        criterion=config.objective,
+        fast_step=config.fast_step,
+        optimizer=config.optimizer,
+        lr=config.learning_rate(n_rows),
+        max_epochs=n_epochs,
+        batch_size=config.batch_length(n_rows),
+        iterator_train=ShuffledBatches,
+        iterator_train__generator=generator,
+        iterator_valid=OrderedBlocks,
+        iterator_valid__batch_size=_VALIDATION_BLOCK,
+        train_split=None,
+        callbacks=list(callbacks),
+        device=config.device,
+        compile=config.compile,
+        verbose=0,
+    )
+
+
+def make_stream_net(
+    config: TrainingConfig[Module], module: Module, n_rows: int, streams: RandomStreams
+) -> AutoencoderNet:
+    """Return an initialized net that trains one epoch on each block it is given."""
+    generator = streams.make_torch_generator(config.device)
+    callbacks = [
+        InverseRootSchedule(),
+        WeightDecay(config.weight_decay),
+        FiniteLoss(),
+        *config.callbacks,
+    ]
+    return make_net(config, module, 1, n_rows, generator, callbacks).initialize()
+
+
+def run_block(net: AutoencoderNet, rows: AnyRows) -> list[float]:
+    """Train a stream's net on a block; return the loss."""
+    _train(net, rows)
+    _note_interruption(net, 1)
+    _warn_of_early_end(net, 1, "training")
+    return loss_curve(net)[-1:]
+
+
+def run(
+    config: TrainingConfig[Module],
+    module: Module,
+    rows: AnyRows,
+    valid: Rows | None,
+    streams: RandomStreams,
+    description: str,
+    selection: HeldOutSelection | None = None,
+    stop_after: int | None = None,
+    warns: bool = True,
+) -> AutoencoderNet:
+    """Train once, over the whole horizon or the first `stop_after` epochs of it."""
+    horizon = config.n_epochs(len(rows))
+    n_epochs = horizon if stop_after is None else min(stop_after, horizon)
+    callbacks: list[Any] = [
+        CosineSchedule(horizon),
+        WeightDecay(config.weight_decay),
+        FiniteLoss(),
+    ]
+    if selection is not None:
+        callbacks.append(selection)
+    if config.verbose:
+        callbacks.append(EpochProgress(n_epochs, description))
+    generator = streams.make_torch_generator(config.device)
+    net = make_net(config, module, n_epochs, len(rows), generator, [*callbacks, *config.callbacks])
+    net.set_params(train_split=None if valid is None else predefined_split(valid))
+    _train(net.initialize(), rows)
+    net.set_params(train_split=None)  # let go of the rows
+    _note_interruption(net, n_epochs)
+    if warns:
+        _warn_of_early_end(net, n_epochs, description)
+    return net
+
+
+def _train(net: AutoencoderNet, rows: AnyRows) -> None:
+    with _limit_threads_for(net), net.attached_parameters():
+        net.partial_fit(rows.to_device(), None)
+
+
+def _limit_threads_for(net: AutoencoderNet) -> AbstractContextManager[None]:
+    n_weights = sum(parameter.numel() for parameter in net.module_.parameters())
+    return limit_threads(count_threads(6.0 * n_weights * net.batch_size))
+
+
+def _note_interruption(net: AutoencoderNet, n_epochs: int) -> None:
+    """Distinguish an interrupt, which skorch swallows, from early stopping and from an error."""
+    if net.stop_reason_ == "diverged" and not net.was_finite_:
+        raise ValueError(
+            "the loss must be finite, and it was not from the first step on: check the output of "
+            f"the architecture, or lower lr={net.lr:g} or alpha"
+        )
+    if net.stop_reason_ is None and net.n_finite_epochs_ < n_epochs:
+        net.stop_reason_ = "interrupted"
+
+
+def _warn_of_early_end(net: AutoencoderNet, n_epochs: int, description: str) -> None:
+    done = f"after {net.n_finite_epochs_} of {n_epochs} epochs"
+    if net.stop_reason_ == "diverged":
+        warn_user(
+            f"{description} diverged {done}: the loss was not finite. The best weights before "
+            f"that are kept. Try a lower lr than {net.lr:g}, or standardize=True.",
+            ConvergenceWarning,
+        )
+    elif net.stop_reason_ == "interrupted":
+        warn_user(
+            f"{description} was interrupted {done}, from the keyboard or by a callback. The best "
+            "weights before that are kept.",
+            ConvergenceWarning,
+        )
+
+
+def loss_curve(net: AutoencoderNet) -> list[float]:
+    """Return the training losses of the epochs that ended."""
+    return [float(row["train_loss"]) for row in net.history if "train_loss" in row]

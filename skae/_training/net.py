@@ -1,0 +1,120 @@
+"""The skorch net: its loop, fed with slices of tensors."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import EpochTimer, PassthroughScoring
+from torch import Tensor, nn
+
+from .._data import Batch
+from .config import FastStep
+from .objective import TrainingStep
+from .optimizers import FlatParameters, flatten_parameters
+
+
+class AutoencoderNet(NeuralNet):
+    """A `skorch.NeuralNet` that takes batches of type `Batch` and an `Objective` as criterion.
+
+    It overrides hooks that skorch means to be overridden, and no loop.
+
+    Parameters
+    ----------
+    *args, fast_step, **kwargs
+        `fast_step(module, criterion)` returns a training step without autograd, or None; the
+        others are those of `skorch.NeuralNet`.
+    """
+
+    # Set by callbacks: why training ended before its last epoch, how many epochs ended with
+    # finite weights, and whether any loss was finite.
+    stop_reason_: str | None = None
+    n_finite_epochs_: int = 0
+    was_finite_: bool = False
+    # While it trains: computes a batch's loss and gradients.
+    step_: TrainingStep | None = None
+    # The vector that the optimizer works on instead of the module's weights.
+    flat_parameters_: FlatParameters | None = None
+
+    def __init__(self, *args: Any, fast_step: FastStep | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fast_step = fast_step
+
+    def get_default_callbacks(self) -> list[tuple[str, Any]]:
+        """Return skorch's own, without the one that prints."""
+        return [
+            ("epoch_timer", EpochTimer()),
+            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
+            ("valid_loss", PassthroughScoring(name="valid_loss")),
+        ]
+
+    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> "AutoencoderNet":
+        """Create the optimizer, with one group and no decay, which `WeightDecay` does."""
+        flat = None
+        if not self.compile:
+            flat = flatten_parameters(self.module_, self.optimizer, self.flat_parameters_)
+        self.flat_parameters_ = flat
+        weights = list(self.module_.parameters()) if flat is None else [flat.weights]
+        self.optimizer_ = self.optimizer([{"params": weights, "weight_decay": 0.0}], lr=self.lr)
+        return self
+
+    def attached_parameters(self) -> AbstractContextManager[None]:
+        """Return a context in which the weights are where the optimizer has them."""
+        return nullcontext() if self.flat_parameters_ is None else self.flat_parameters_.attached()
+
+    def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
+        """Compile in place, which leaves the names of the weights as they are."""
+        if self.compile and name == "module":
+            module.compile()
+        return module
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Choose how gradients are computed: a compiled module needs autograd."""
+        super().on_train_begin(net, **kwargs)
+        fast = None
+        if self.fast_step is not None and not self.compile:
+            fast = self.fast_step(self.module_, self.criterion_)
+        self.step_ = self._step_by_autograd if fast is None else fast
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Let go of the last batch."""
+        super().on_train_end(net, **kwargs)
+        self.step_ = None
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Set training mode once an epoch; skorch does it at every step."""
+        super().on_epoch_begin(net, **kwargs)
+        if not self.module_.training:
+            self._set_training(True)
+
+    def on_batch_begin(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
+        """Give weights their own gradients again once a callback has frozen some."""
+        super().on_batch_begin(net, *args, **kwargs)
+        if self.flat_parameters_ is not None and not self.flat_parameters_.is_trainable:
+            self.initialize_optimizer()
+            self.module_.zero_grad()
+
+    def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
+        if self.flat_parameters_ is None:
+            super()._zero_grad_optimizer(set_to_none)
+        else:
+            self.flat_parameters_.zero_gradients()
+
+    def _step_by_autograd(self, batch: Batch) -> Tensor:
+        loss = self.criterion_.loss(self.module_, batch)
+        if loss.requires_grad:  # a filter has nothing to train
+            loss.backward()
+        return loss.detach()
+
+    def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor | None]:
+        """Compute the loss of a batch and its gradients."""
+        step = self._step_by_autograd if self.step_ is None else self.step_
+        return {"loss": step(batch), "y_pred": None}
+
+    def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
+        """Compute the loss of a block of held-out rows; `y_pred` is each row's."""
+        self._set_training(False)
+        with torch.no_grad():
+            losses = self.criterion_.row_losses(self.module_, batch)
+            loss = self.criterion_.reduce(losses, batch.weight)
+        return {"loss": loss, "y_pred": losses}

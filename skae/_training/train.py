@@ -1,0 +1,194 @@
+"""Training to the selected epoch: by held-out rows, by folds, or to the end."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Generic
+
+import numpy as np
+
+from .._data import AnyRows, Rows
+from .._environment import RandomStreams
+from .config import TrainingConfig
+from .epoch_selection import HeldOutSelection, SelectionRule, select_epoch
+from .loop import loss_curve, make_net, run
+from .net import AutoencoderNet
+from .objective import Module
+
+# With fewer rows every row is held out once, by folds, and the network is then trained on all of
+# them; with fewer than _TOO_FEW no epoch can be told from another.
+_HOLD_OUT_FROM = 500
+_TOO_FEW = 10
+_N_FOLDS = 5
+
+#: Returns a module, initialized from the rows that it will be trained on.
+Initialize = Callable[[AnyRows], Module]
+
+
+@dataclass(frozen=True)
+class TrainingResult(Generic[Module]):
+    """A trained module, and how training went.
+
+    Attributes
+    ----------
+    module : EncoderDecoder
+        The trained module.
+    net : AutoencoderNet
+        The skorch net around it.
+    n_epochs : int
+        Epochs that its weights have seen; 0 if it is the initialization.
+    loss_curve : list of float
+        Training loss of each epoch.
+    validation_scores : list of float or None
+        Mean loss on held-out rows at initialization and after each epoch.
+    held_out_loss : float or None
+        That of the weights that were kept, if they were trained.
+    held_out : Rows or None
+        The rows that these weights have not seen.
+    """
+
+    module: Module
+    net: AutoencoderNet
+    n_epochs: int
+    loss_curve: list[float]
+    validation_scores: list[float] | None = None
+    held_out_loss: float | None = None
+    held_out: Rows | None = None
+
+
+def train(
+    config: TrainingConfig[Module],
+    initialize: Initialize[Module],
+    rows: AnyRows,
+    streams: RandomStreams,
+    keeps_initialization: bool,
+) -> TrainingResult[Module]:
+    """Train to the epoch that is surely better than the initialization, if rows can tell.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        How to train.
+    initialize : callable
+        `initialize(rows)` returns a module to train on those rows.
+    rows : Rows or StoredRows
+        All rows.
+    streams : RandomStreams
+        Source of shuffles and splits.
+    keeps_initialization : bool
+        Whether the initialization is kept where no epoch is surely better.
+    """
+    if not config.early_stopping:
+        return _train_to_the_end(config, initialize, rows, streams)
+    if len(rows) < _TOO_FEW:
+        if not keeps_initialization:
+            return _train_to_the_end(config, initialize, rows, streams)
+        return leave_untrained(config, initialize(rows), len(rows))
+    if len(rows) < _HOLD_OUT_FROM:
+        return _train_by_folds(config, initialize, rows, streams, keeps_initialization)
+    return _train_with_held_out_rows(config, initialize, rows, streams, keeps_initialization)
+
+
+def leave_untrained(
+    config: TrainingConfig[Module], module: Module, n_rows: int
+) -> TrainingResult[Module]:
+    """Return a module as it is, in a net that is ready to train it."""
+    net = make_net(config, module, config.n_epochs(n_rows), n_rows, None, [])
+    net.initialize()
+    return TrainingResult(net.module_, net, 0, [])
+
+
+def _train_to_the_end(
+    config: TrainingConfig[Module],
+    initialize: Initialize[Module],
+    rows: AnyRows,
+    streams: RandomStreams,
+) -> TrainingResult[Module]:
+    net = run(config, initialize(rows), rows, None, streams, "training")
+    return TrainingResult(net.module_, net, net.n_finite_epochs_, loss_curve(net))
+
+
+def _train_with_held_out_rows(
+    config: TrainingConfig[Module],
+    initialize: Initialize[Module],
+    rows: AnyRows,
+    streams: RandomStreams,
+    keeps_initialization: bool,
+) -> TrainingResult[Module]:
+    valid, part = rows.split(config.validation_fraction, streams.make_numpy_generator())
+    selection = _make_selection(config, _make_rule(config, keeps_initialization), True)
+    net = run(config, initialize(part), part, valid, streams, "training", selection)
+    losses, best = loss_curve(net), selection.best_epoch_
+    if best == 0 and keeps_initialization:  # from all rows then, not from a part
+        net = leave_untrained(config, initialize(rows), len(rows)).net
+    return TrainingResult(
+        net.module_,
+        net,
+        best,
+        losses,
+        selection.means_,
+        selection.means_[best] if best > 0 else None,
+        valid if best > 0 else None,
+    )
+
+
+def _train_by_folds(
+    config: TrainingConfig[Module],
+    initialize: Initialize[Module],
+    rows: AnyRows,
+    streams: RandomStreams,
+    keeps_initialization: bool,
+) -> TrainingResult[Module]:
+    folds = np.array_split(streams.make_numpy_generator().permutation(len(rows)), _N_FOLDS)
+    fold_config = _adapt_to_folds(config, len(rows))
+    rule = _make_rule(config, keeps_initialization)
+    curves, weights = [], []
+    has_warned = False
+    for number, fold in enumerate(folds, 1):
+        others = np.setdiff1d(np.arange(len(rows)), fold)
+        part, valid = rows.take(others), rows.take(np.sort(fold))
+        selection = _make_selection(fold_config, rule, False)
+        name = f"fold {number}/{_N_FOLDS}"
+        module = initialize(part)
+        net = run(fold_config, module, part, valid, streams, name, selection, warns=not has_warned)
+        has_warned |= net.stop_reason_ in ("diverged", "interrupted")
+        if net.stop_reason_ == "interrupted":
+            return leave_untrained(config, initialize(rows), len(rows))
+        curves.append(selection.losses_)
+        weights.append(valid.weight_array)
+    n_epochs, means = select_epoch(curves, weights, rule)
+    if n_epochs == 0:
+        result = leave_untrained(config, initialize(rows), len(rows))
+        return replace(result, validation_scores=means)
+    module = initialize(rows)
+    net = run(config, module, rows, None, streams, "training", stop_after=n_epochs)
+    n_finite = net.n_finite_epochs_
+    return TrainingResult(net.module_, net, n_finite, loss_curve(net), means, means[n_finite])
+
+
+def _adapt_to_folds(config: TrainingConfig[Module], n_rows: int) -> TrainingConfig[Module]:
+    """Return a configuration under which a fold's epochs are like those of all rows.
+
+    The rate and the horizon are the same, and an epoch has as many steps, on fewer rows each.
+    """
+    n_batches = math.ceil(n_rows / config.batch_length(n_rows))
+    return replace(
+        config,
+        callbacks=[],
+        max_epochs=config.n_epochs(n_rows),
+        lr=config.learning_rate(n_rows),
+        batch_size=math.ceil(n_rows * (1 - 1 / _N_FOLDS) / n_batches),
+    )
+
+
+def _make_rule(config: TrainingConfig, keeps_initialization: bool) -> SelectionRule:
+    objective = config.objective
+    return SelectionRule(
+        objective.trim_fraction, keeps_initialization, objective.minimum_improvement
+    )
+
+
+def _make_selection(
+    config: TrainingConfig, rule: SelectionRule, restores_best: bool
+) -> HeldOutSelection:
+    return HeldOutSelection(rule, config.n_iter_no_change, config.tol, restores_best)

@@ -1,0 +1,41 @@
+"""A copy of a network's weights to go back to."""
+
+import torch
+from torch import Tensor, nn
+
+
+class WeightSnapshot:
+    """A module's parameters and buffers as they were when last saved.
+
+    Floating-point tensors are saved as one vector: copying many small tensors one by one took
+    as long as a training step.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module, whose tensors change in place from now on.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        tensors = [*module.parameters(), *module.buffers()]
+        self.floats = [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
+        self.others = [tensor for tensor in tensors if not tensor.is_floating_point()]
+        self.save(self.read())
+
+    def read(self) -> Tensor:
+        """Return a copy of the floating-point values as they are now."""
+        return torch.cat([tensor.reshape(-1) for tensor in self.floats])
+
+    def save(self, values: Tensor) -> None:
+        """Save values that `read` returned, and the tensors of other types."""
+        self.saved_floats = values
+        self.saved_others = [tensor.clone() for tensor in self.others]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Set the module's tensors to the saved values."""
+        lengths = [tensor.numel() for tensor in self.floats]
+        for tensor, part in zip(self.floats, self.saved_floats.split(lengths), strict=True):
+            tensor.copy_(part.view_as(tensor))
+        for tensor, saved in zip(self.others, self.saved_others, strict=True):
+            tensor.copy_(saved)

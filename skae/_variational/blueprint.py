@@ -1,0 +1,68 @@
+"""What a variational autoencoder is built from."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+
+from .._base import Blueprint, NetworkConfig
+from ..modules import Architecture, VariationalAutoencoder, make_variational
+
+
+@dataclass(frozen=True)
+class VariationalBlueprint(Blueprint[VariationalAutoencoder]):
+    """What a variational autoencoder is built from.
+
+    Attributes
+    ----------
+    network : NetworkConfig
+        Its networks.
+    n_components : int
+        Size of the code.
+    likelihood : {"gaussian", "bernoulli"}
+        Distribution of a row given the decoder's output.
+    noise_per_column : bool
+        Whether each column has a noise variance of its own.
+    prior : {"standard", "mixture", "vamp"}
+        Distribution of the codes.
+    n_prior_components : int
+        Gaussians of the mixture, or pseudo-rows.
+    """
+
+    n_components: int
+    likelihood: str
+    noise_per_column: bool
+    prior: str
+    n_prior_components: int
+
+    @property
+    def code_size(self) -> int:
+        """Number of columns of the code."""
+        return self.n_components
+
+    @property
+    def is_closed_form(self) -> bool:
+        """Whether it is probabilistic PCA or factor analysis."""
+        is_linear_gaussian = self.prior == "standard" and self.likelihood == "gaussian"
+        return self.network.is_affine and is_linear_gaussian
+
+    def assemble(
+        self, architecture: Architecture, generator: torch.Generator
+    ) -> VariationalAutoencoder:
+        """Return the module, with weights drawn from `generator`."""
+        return make_variational(
+            self.network.n_features,
+            self.n_components,
+            architecture,
+            linear_path=self.network.linear_path,
+            likelihood=self.likelihood,
+            noise_per_column=self.noise_per_column,
+            prior=self.prior,
+            n_prior_components=self.n_prior_components,
+            generator=generator,
+        )
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Return the blueprint of a stored state."""
+        return cls(**{**state, "network": NetworkConfig(**state["network"])})

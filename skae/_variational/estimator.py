@@ -1,0 +1,546 @@
+"""The variational autoencoder as a transformer."""
+
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.utils import check_scalar
+from sklearn.utils.metaestimators import available_if
+from torch import Tensor
+
+from .._base import BaseAutoencoder
+from .._base.parameters import SHARED_CONSTRAINTS, Constraints, Interval, StrOptions
+from .._data import AnyRows, AnyTable, Batch, Scaling, check_probabilities
+from .._environment import RandomStreams, resolve_device
+from .._training import TrainedModule, TrainingConfig, TrainingResult
+from ..modules import Architecture, VariationalAutoencoder
+from ..modules.likelihoods import GaussianLikelihood
+from .blueprint import VariationalBlueprint
+from .density import EvidenceBound, VariationalDensity, evidence_bound, measure_codes
+from .initialization import initialize_variational
+from .objective import VariationalObjective
+
+# Variance of a code unit's posterior means above which it is active (Burda et al. 2016).
+_ACTIVE_FROM = 0.01
+
+
+def _has_mixture_prior(estimator: "VAETransformer") -> bool:
+    if estimator.prior == "standard":
+        raise AttributeError(
+            'prior must be "mixture" or "vamp" for components to tell apart, got "standard"'
+        )
+    return True
+
+
+class VAETransformer(
+    BaseAutoencoder[VariationalAutoencoder, VariationalBlueprint, VariationalDensity]
+):
+    """A generative model of rows: codes, a density and samples by a variational autoencoder.
+
+    An encoder maps each row to a Gaussian over codes, and a decoder maps codes to a
+    distribution of rows. Both are trained together to maximize the evidence lower bound [1]_:
+    the expected log-density of rows given their codes, less the divergence of the codes'
+    Gaussians from a prior. Each has a linear path and a nonlinear one. Training begins at
+    probabilistic PCA [2]_, whose bound is the log-density itself, and ends at an epoch that
+    is surely better on held-out rows. If there is none, the result is probabilistic PCA. The
+    noise is learned, so that `beta=1` needs no tuning. With `hidden_layer_sizes=()` it is
+    probabilistic PCA in closed form.
+
+    The parameters to try first are `n_components`, `hidden_layer_sizes`, `prior`,
+    `max_epochs` and `random_state`; all are keyword-only but the first.
+
+    Parameters
+    ----------
+    Network:
+
+    n_components : int, default=2
+        Size of the code. Units that the rows do not need keep the prior as their posterior.
+    hidden_layer_sizes : sequence of int, default=(128, 128)
+        Units of the encoder's hidden layers; the decoder has them in reverse order. `()` is
+        linear. For `architecture="mlp"`.
+    activation : str, default="silu"
+        "elu", "gelu", "identity", "logistic", "relu", "silu" or "tanh", after each hidden
+        layer. For `architecture="mlp"`.
+    architecture : "mlp" or callable, default="mlp"
+        Builder of the nonlinear paths: "mlp" makes multilayer perceptrons; a callable
+        `architecture(role, n_inputs, n_outputs)` returns a module that maps tensors of shape
+        `(n, n_inputs)` to `(n, n_outputs)`. The notes list the roles.
+    init : {"pca", "random"}, default="pca"
+        "pca" adds a linear path, and begins training at the best linear model; "random" is a
+        plain network with random weights, as in the literature.
+    standardize : bool, default=True
+        Scale columns to unit variance inside, and scale all outputs back. Without it columns
+        count by their variance.
+
+    Model of the rows:
+
+    beta : float, default=1.0
+        Factor of the divergence in training. With 1 the loss is the negative bound. A larger
+        factor gives codes that carry less information. With 0 it is an autoencoder that
+        learns its noise, whose posteriors collapse and whose scores are far below the
+        density.
+    kl_warmup : float, default=0.0
+        Share of the training over which the factor rises from 0 to `beta`. The loss of
+        held-out rows always uses `beta`, and `partial_fit` has no warm-up.
+    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
+        Distribution of a cell given the code: "gaussian" has a mean and a noise; "bernoulli"
+        a probability of 1, for tables of values in [0, 1]. A Bernoulli model is initialized
+        near the linear solution, and its scores are log-masses.
+    binarize : bool, default=False
+        Take `X` as probabilities, and draw the 0/1 cells of each training step from them, as
+        is usual for grey images. Scores and codes are those of the given rows. For
+        `likelihood="bernoulli"`.
+    noise_per_column : bool, default=False
+        Learn a noise variance for each column instead of one for all. The best linear model
+        is then factor analysis instead of probabilistic PCA. For `likelihood="gaussian"`.
+    prior : {"standard", "mixture", "vamp"}, default="standard"
+        Distribution of the codes: "standard" is `N(0, I)`; "mixture" is a learned Gaussian
+        mixture, for codes that form clusters; "vamp" is the mean posterior of learned
+        pseudo-rows, mixed with the standard Gaussian.
+    n_prior_components : int, default=10
+        Gaussians of the mixture, or pseudo-rows.
+    n_draws : int, default=100
+        Draws of the code for each row that `score_samples` and `elbo` average over.
+
+    Regularization:
+
+    dropout : float, default=0.0
+        Share of the hidden units that is zeroed in training. For `architecture="mlp"`.
+    weight_decay : float, default=0.01
+        Decay of the nonlinear paths' weights, as a share of the learning rate and apart from
+        the loss, whatever the optimizer. Linear paths don't decay, so it draws the network
+        towards the best linear model.
+
+    Training:
+
+    max_epochs : int or "auto", default="auto"
+        Passes over the rows. "auto" makes one optimizer step for each row, but at least 150
+        steps and 10 passes, and at most 1,500 steps.
+    lr : float or "auto", default="auto"
+        Largest learning rate: it rises over a tenth of the training, then falls to zero along
+        a cosine. "auto" is 0.006 for batches of 256 rows, and grows with the root of the
+        batch length.
+    batch_size : int or "auto", default="auto"
+        Rows of a batch. "auto" is 256, more from some 16,000 rows on, and at most 1,024.
+    optimizer : {"adamw", "sgd"} or callable, default="adamw"
+        "sgd" has Nesterov momentum 0.9, and needs a larger `lr`. A callable takes parameter
+        groups and `lr`, like the classes of `torch.optim`.
+    device : str, default="auto"
+        A torch device; "auto" is cuda, else mps, else cpu.
+    callbacks : list of skorch.callbacks.Callback, default=None
+        Further callbacks for the training on the whole table.
+    compile : bool, default=False
+        Compile the module with `torch.compile`, which pays off on accelerators and for large
+        networks only.
+
+    Stopping:
+
+    early_stopping : bool, default=True
+        Select the epoch by held-out rows. With 500 distinct rows or more a part of them is
+        held out. With fewer, each row is held out in one of five folds, and the network is
+        then trained on all rows up to the selected epoch. With fewer than 10 rows no epoch
+        can be selected: PCA is kept, and a random initialization is trained to the end.
+    validation_fraction : float, default=0.1
+        Share of the rows that is held out, with 500 rows or more.
+    n_iter_no_change : int, default=30
+        Epochs without a lower loss on held-out rows after which training ends.
+    tol : float, default=1e-4
+        A loss is lower if it is lower by this share of the lowest so far.
+
+    Other:
+
+    trim_fraction : float, default=0.0
+        Share of the rows that training ignores: those of largest loss in every batch, and
+        those that are farthest from the linear model at initialization.
+    warm_start : bool, default=False
+        Continue `fit` with the network of the last one.
+    random_state : int, RandomState instance or None, default=None
+        Seed of weights, noise, shuffles and splits; None takes fresh entropy. The global
+        random states of NumPy and torch are neither read nor changed, unless a custom
+        architecture has random layers other than `torch.nn.Dropout`.
+    verbose : int, default=0
+        1 shows a progress bar, or plain lines without a terminal.
+
+    Attributes
+    ----------
+    module_ : skae.modules.VariationalAutoencoder
+        The trained module, in float32, for scaled rows.
+    net_ : skorch.NeuralNet
+        The skorch net around `module_`.
+    components_ : ndarray of shape (n_components, n_features)
+        Weights of the linear path to the posterior's mean, for scaled columns.
+    active_units_ : ndarray of shape (n_components,), dtype=bool
+        Which units of the code carry information: those whose posterior mean has a variance
+        above 0.01 over the training rows [5]_.
+    mean_, scale_ : ndarray of shape (n_features,)
+        Means and scales of the columns.
+    n_components_ : int
+        Size of the code.
+    n_iter_ : int
+        Epochs that the weights have seen; 0 if the result is the initialization.
+    loss_curve_ : list of float
+        Training loss of each epoch.
+    validation_scores_ : list of float or None
+        Mean loss on held-out rows at initialization and after each epoch; lower is better.
+        None without held-out rows.
+    noise_variance_ : float or ndarray of shape (n_features,)
+        Variance of a scaled cell around its reconstruction, for `likelihood="gaussian"`.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if all of them are strings.
+
+    See Also
+    --------
+    AutoencoderTransformer : Codes for the least squared error, without a prior.
+    sklearn.decomposition.PCA : Its `score_samples` is where the bound starts.
+    sklearn.mixture.GaussianMixture : A density without codes.
+
+    Notes
+    -----
+    Networks train in float32. Methods compute in the precision of their input, but scores
+    always in float64.
+
+    A custom architecture is called with the roles "encoder" and "decoder"; the encoder has
+    two outputs for each unit of the code.
+
+    Losses are the negative bound in nats a column, for scaled rows. A larger `beta` is that
+    of [3]_, the prior "vamp" is that of [4]_, noise for each column is factor analysis [6]_,
+    and `binarize` follows [7]_. Without `standardize`, all columns share a noise in the
+    table's units.
+
+    `score_samples` is the importance-weighted bound [5]_, of `n_draws` draws that are the
+    same at each call: at most the log-density, on average over draws, and closer to it with
+    more of them. It is exact if the result is probabilistic PCA.
+
+    Smooth functions bound log-variances, and the noise's variance is at least 1e-6 of a
+    scaled column's, so that constant columns and far outliers give large numbers and never
+    NaN.
+
+    References
+    ----------
+    .. [1] Kingma and Welling (2014), "Auto-encoding variational Bayes", ICLR.
+    .. [2] Tipping and Bishop (1999), "Probabilistic principal component analysis", JRSS B
+       61, equations 7 and 8.
+    .. [3] Higgins, Matthey, Pal, Burgess, Glorot, Botvinick, Mohamed and Lerchner (2017),
+       "beta-VAE: learning basic visual concepts with a constrained variational framework",
+       ICLR.
+    .. [4] Tomczak and Welling (2018), "VAE with a VampPrior", AISTATS.
+    .. [5] Burda, Grosse and Salakhutdinov (2016), "Importance weighted autoencoders",
+       ICLR, equation 8 and section 5.2.
+    .. [6] Rubin and Thayer (1982), "EM algorithms for ML factor analysis", Psychometrika
+       47.
+    .. [7] Salakhutdinov and Murray (2008), "On the quantitative analysis of deep belief
+       networks", ICML, section 5.1.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skae import VAETransformer
+    >>> train, test = train_test_split(load_digits().data, random_state=0)
+    >>> vae = VAETransformer(8, standardize=False, random_state=0).fit(train)
+    >>> bool(vae.score(test) > PCA(8).fit(train).score(test))
+    True
+    >>> vae.sample(3, random_state=0).shape
+    (3, 64)
+    """
+
+    _parameter_constraints: ClassVar[Constraints] = {
+        **SHARED_CONSTRAINTS,
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "kl_warmup": [Interval(Real, 0, 1, closed="both")],
+        "likelihood": [StrOptions({"gaussian", "bernoulli"})],
+        "binarize": ["boolean"],
+        "noise_per_column": ["boolean"],
+        "prior": [StrOptions({"standard", "mixture", "vamp"})],
+        "n_prior_components": [Interval(Integral, 1, None, closed="left")],
+        "n_draws": [Interval(Integral, 1, None, closed="left")],
+    }
+    _blueprint_class = VariationalBlueprint
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        hidden_layer_sizes: Sequence[int] = (128, 128),
+        activation: str = "silu",
+        architecture: str | Architecture = "mlp",
+        init: str = "pca",
+        standardize: bool = True,
+        beta: float = 1.0,
+        kl_warmup: float = 0.0,
+        likelihood: str = "gaussian",
+        binarize: bool = False,
+        noise_per_column: bool = False,
+        prior: str = "standard",
+        n_prior_components: int = 10,
+        n_draws: int = 100,
+        dropout: float = 0.0,
+        weight_decay: float = 0.01,
+        max_epochs: int | str = "auto",
+        lr: float | str = "auto",
+        batch_size: int | str = "auto",
+        optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw",
+        device: str = "auto",
+        callbacks: list | None = None,
+        compile: bool = False,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 30,
+        tol: float = 1e-4,
+        trim_fraction: float = 0.0,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.architecture = architecture
+        self.init = init
+        self.standardize = standardize
+        self.beta = beta
+        self.kl_warmup = kl_warmup
+        self.likelihood = likelihood
+        self.binarize = binarize
+        self.noise_per_column = noise_per_column
+        self.prior = prior
+        self.n_prior_components = n_prior_components
+        self.n_draws = n_draws
+        self.dropout = dropout
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.device = device
+        self.callbacks = callbacks
+        self.compile = compile
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.trim_fraction = trim_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def active_units_(self) -> np.ndarray:
+        """Which units of the code say something about rows."""
+        return self._state.density.codes.covariance.diagonal() > _ACTIVE_FROM
+
+    @property
+    def noise_variance_(self) -> float | np.ndarray:
+        """Variance of a scaled cell around its reconstruction."""
+        likelihood = self.module_.likelihood
+        if not isinstance(likelihood, GaussianLikelihood):
+            raise AttributeError(
+                'noise_variance_ belongs to likelihood="gaussian", got likelihood="bernoulli"'
+            )
+        variance = likelihood.variance.detach().cpu().double().numpy()
+        return variance if self.noise_per_column else float(variance[0])
+
+    def posterior(self, X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Return the Gaussians that the encoder gives for rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        mean, scale : ndarray of shape (n_samples, n_components)
+            Mean, which is `transform(X)`, and standard deviation of each code unit, in
+            the precision of `X`.
+        """
+
+        def posterior(module: VariationalAutoencoder, rows: Tensor) -> Tensor:
+            mean, log_variance = module.posterior(rows)
+            return torch.stack([mean, torch.exp(0.5 * log_variance)], dim=1)
+
+        values = self._apply(X, posterior)
+        return values[:, 0], values[:, 1]
+
+    def elbo(self, X: ArrayLike) -> EvidenceBound:
+        """Return the evidence lower bound of each row and its two parts.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        elbo : EvidenceBound
+            The named arrays `bound`, `log_likelihood` and `divergence`, in nats and the
+            units of the table, with `beta` left out; always float64.
+        """
+        density = self._state.density
+        values = self._apply_exactly(
+            X, lambda module, rows: evidence_bound(module, rows, density.n_draws)
+        )
+        log_determinant = self._state.scaling.log_determinant - density.unit_correction
+        log_likelihood = values[:, 0] - log_determinant
+        return EvidenceBound(log_likelihood - values[:, 1], log_likelihood, values[:, 1])
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        *,
+        noise: bool = True,
+    ) -> np.ndarray:
+        """Draw rows from the model: a code from the prior, a row given the code.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+        random_state : int, RandomState instance or None, default=None
+            Fixes the draws. None takes fresh entropy.
+        noise : bool, default=True
+            Draw rows given their codes; otherwise return the rows expected for them.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The rows, in the units of the table, in float64.
+        """
+        state = self._state
+        n_rows = check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        module = state.trained.in_precision(torch.float64)
+        device = next(module.parameters()).device
+        generator = RandomStreams(random_state).make_torch_generator(device)
+
+        def draw(module: VariationalAutoencoder, code: Tensor) -> Tensor:
+            output, likelihood = module.decoder(code), module.likelihood
+            return likelihood.draw(output, generator) if noise else likelihood.mean(output)
+
+        with torch.no_grad():
+            codes = module.mixture().draw(int(n_rows), generator).cpu().numpy()
+        rows = state.scaling.inverse(state.trained.apply(draw, codes))
+        return rows.round() if noise and self.likelihood == "bernoulli" else rows
+
+    @available_if(_has_mixture_prior)
+    def predict_component_proba(self, X: ArrayLike) -> np.ndarray:
+        """Return how likely each of the prior's Gaussians made a row's code.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n_samples, n_mixed)
+            Of each Gaussian for the posterior's mean. With `prior="vamp"` the first
+            column is of the standard Gaussian, the others of the pseudo-rows.
+        """
+
+        def shares(module: VariationalAutoencoder, rows: Tensor) -> Tensor:
+            return module.mixture().responsibilities(module.encode(rows))
+
+        return self._apply(X, shares)
+
+    @available_if(_has_mixture_prior)
+    def predict_component(self, X: ArrayLike) -> np.ndarray:
+        """Return which of the prior's Gaussians most likely made a row's code.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        component : ndarray of shape (n_samples,)
+            Column of the largest value of `predict_component_proba(X)`.
+        """
+        return self.predict_component_proba(X).argmax(axis=1)
+
+    @staticmethod
+    def _linear_weights(module: VariationalAutoencoder) -> Tensor | None:
+        return module.linear_layers[0].weight if module.has_linear_path else None
+
+    def _validate(self, X: ArrayLike, reset: bool) -> AnyTable:
+        table = super()._validate(X, reset)
+        if self.likelihood == "bernoulli":
+            check_probabilities(table)
+        return table
+
+    def _make_blueprint(self, n_features: int, has_target: bool) -> VariationalBlueprint:
+        for name, expected in (("binarize", "bernoulli"), ("noise_per_column", "gaussian")):
+            if getattr(self, name) and self.likelihood != expected:
+                raise ValueError(
+                    f'{name}=True requires likelihood="{expected}", got '
+                    f"likelihood={self.likelihood!r}"
+                )
+        return VariationalBlueprint(
+            self._make_network_config(n_features),
+            int(self.n_components),
+            self.likelihood,
+            bool(self.noise_per_column),
+            self.prior,
+            int(self.n_prior_components),
+        )
+
+    def _make_objective(
+        self, blueprint: VariationalBlueprint, scaling: Scaling, streams: RandomStreams
+    ) -> VariationalObjective:
+        return VariationalObjective(
+            float(self.beta),
+            float(self.kl_warmup),
+            self.likelihood == "gaussian",
+            streams.make_torch_generator(resolve_device(self.device)),
+            bool(self.binarize),
+            self.trim_fraction,
+        )
+
+    def _initialize(
+        self,
+        blueprint: VariationalBlueprint,
+        scaling: Scaling,
+        rows: AnyRows,
+        config: TrainingConfig[VariationalAutoencoder],
+        streams: RandomStreams,
+    ) -> VariationalAutoencoder:
+        module = blueprint.build(streams.draw_seed())
+
+        def loss(module: VariationalAutoencoder, batch: Batch) -> float:
+            return float(config.objective.loss(module, batch))
+
+        initialize_variational(
+            module, rows.subsample(), scaling, float(self.beta), self.trim_fraction, loss, streams
+        )
+        return module
+
+    def _fit_density(
+        self,
+        trained: TrainedModule[VariationalAutoencoder],
+        scaling: Scaling,
+        rows: AnyRows,
+        result: TrainingResult[VariationalAutoencoder] | None,
+        previous: VariationalDensity | None,
+    ) -> VariationalDensity:
+        codes = measure_codes(rows, trained)
+        if previous is not None:
+            codes = previous.codes.merge(codes)
+        hidden = self._make_network_config(rows.n_features).hidden_layer_sizes
+        n_codes = len(codes.mean) * trained.module.prior.n_mixed
+        return VariationalDensity(
+            codes,
+            self.n_draws,
+            max(rows.n_features, n_codes, *hidden, 1),
+            0.0 if self.likelihood == "gaussian" else scaling.log_determinant,
+        )
+
+    @staticmethod
+    def _load_density(state: dict[str, Any]) -> VariationalDensity:
+        return VariationalDensity.from_state(state)

@@ -1,0 +1,190 @@
+"""Variational autoencoders initialized at the best linear model."""
+
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+import torch
+from scipy.special import logit
+
+from .._data import Batch, Rows, Scaling, subsample_indices
+from .._environment import RandomStreams
+from .._linear import (
+    LinearGaussian,
+    choose_spread_rows,
+    fit_factor_analysis,
+    fit_mixture,
+    fit_probabilistic_pca,
+    fit_with_unit_noise,
+)
+from ..modules import VariationalAutoencoder
+from ..modules.gaussians import unbound_log_variance
+from ..modules.likelihoods import BernoulliLikelihood, GaussianLikelihood
+from ..modules.priors import MixturePrior, VampPrior
+
+# Below this standard deviation of a 0/1 column its logit gets no steeper.
+_RARE = 0.2
+
+# Factors of the logits' slopes that are tried.
+_SLOPES = (0.125, 0.25, 0.5, 1.0, 2.0)
+
+# Rows that slopes are compared and priors fitted on.
+_SUBSAMPLE_ROWS = 10_000
+
+#: Returns a module's loss on rows.
+Loss = Callable[[VariationalAutoencoder, Batch], float]
+
+
+def initialize_variational(
+    module: VariationalAutoencoder,
+    rows: Rows,
+    scaling: Scaling,
+    beta: float,
+    trim_fraction: float,
+    loss: Loss,
+    streams: RandomStreams,
+) -> None:
+    """Initialize a module, which is on the CPU, from the rows that it is trained on.
+
+    Parameters
+    ----------
+    module : VariationalAutoencoder
+        The module.
+    rows : Rows
+        The rows, or a subsample of them.
+    scaling : Scaling
+        Their scaling.
+    beta : float
+        Factor of the divergence.
+    trim_fraction : float
+        Share of the rows that is left out.
+    loss : callable
+        `loss(module, batch)` compares candidates.
+    streams : RandomStreams
+        Source of PCA's random axes, and of the prior's first means.
+    """
+    likelihood = module.likelihood
+    generator = streams.make_numpy_generator()
+    if isinstance(likelihood, BernoulliLikelihood):
+        shift, scale = torch.from_numpy(scaling.mean), torch.from_numpy(scaling.scale)
+        likelihood.set_scaling(shift, scale)
+        if module.has_linear_path:
+            _initialize_at_linear_logits(
+                module, rows, scaling, beta, trim_fraction, loss, generator
+            )
+    elif module.has_linear_path:
+        _initialize_at_linear_gaussian(module, rows, beta, trim_fraction, generator)
+    _initialize_prior(module, rows, generator)
+
+
+def _initialize_at_linear_gaussian(
+    module: VariationalAutoencoder,
+    rows: Rows,
+    beta: float,
+    trim_fraction: float,
+    generator: np.random.Generator,
+) -> None:
+    """Set the linear paths to probabilistic PCA, or to factor analysis."""
+    X, weight = rows.table, rows.weight_array
+    n_components = module.linear_layers[0].out_features
+    model = fit_probabilistic_pca(X, weight, n_components, beta, trim_fraction, generator)
+    likelihood = cast(GaussianLikelihood, module.likelihood)
+    if len(likelihood.variance) > 1:
+        model = fit_factor_analysis(model, X, weight, beta, trim_fraction)
+    _set_linear_paths(module, model.components, model)
+    likelihood.set_variance(torch.as_tensor(model.noise))
+    with torch.no_grad():
+        module.linear_layers[1].weight.copy_(torch.from_numpy(model.loadings))
+        module.linear_layers[1].bias.copy_(torch.from_numpy(model.mean))
+
+
+def _initialize_at_linear_logits(
+    module: VariationalAutoencoder,
+    rows: Rows,
+    scaling: Scaling,
+    beta: float,
+    trim_fraction: float,
+    loss: Loss,
+    generator: np.random.Generator,
+) -> None:
+    """Set the linear paths to the model of a Gaussian with the columns' Bernoulli variances.
+
+    A Bernoulli likelihood is that Gaussian to first order around the columns' means. Logits
+    are linear only near there, so the slopes of rare columns are bounded, and all slopes are
+    multiplied by the one of a few factors with the best bound.
+    """
+    X, weight = rows.table, rows.weight_array
+    mean, scale = scaling.mean, scaling.scale
+    n_rows = len(X) if weight is None else weight.sum()
+    share = (n_rows * mean + 0.5) / (n_rows + 1)  # a column of zeros may yet have a one
+    deviation = np.sqrt(share * (1 - share))
+    model = fit_with_unit_noise(
+        (X * (scale / deviation)).astype(np.float32),
+        weight,
+        module.linear_layers[0].out_features,
+        beta,
+        trim_fraction,
+        generator,
+    )
+    _set_linear_paths(module, model.components * (scale / deviation), model, deviation / scale)
+    _, decoder = module.linear_layers
+    slopes = torch.from_numpy(model.loadings / np.maximum(deviation, _RARE)[:, None])
+    centre = np.clip(model.mean * deviation + mean, 0.5 / (n_rows + 1), 1 - 0.5 / (n_rows + 1))
+    sample = _subsample(rows).batch
+    losses = []
+    module.eval()
+    with torch.no_grad():
+        decoder.bias.copy_(torch.from_numpy(logit(centre)))
+        for factor in _SLOPES:
+            decoder.weight.copy_(factor * slopes)
+            losses.append(loss(module, sample))
+        decoder.weight.copy_(_SLOPES[int(np.argmin(losses))] * slopes)
+    module.train()
+
+
+def _set_linear_paths(
+    module: VariationalAutoencoder,
+    components: np.ndarray,
+    model: LinearGaussian,
+    unit: np.ndarray | float = 1.0,
+) -> None:
+    """Set the encoder's linear path; `unit` converts the model's mean to the module's columns."""
+    encoder, _ = module.linear_layers
+    with torch.no_grad():
+        encoder.weight.copy_(torch.from_numpy(components))
+        encoder.bias.copy_(torch.from_numpy(-components @ (model.mean * unit)))
+        log_variance = np.log(np.maximum(model.variance, np.finfo(np.float64).tiny))
+        module.set_linear_variance(torch.from_numpy(log_variance))
+
+
+def _initialize_prior(
+    module: VariationalAutoencoder, rows: Rows, generator: np.random.Generator
+) -> None:
+    """Fit a mixture to the codes, or choose pseudo-rows whose codes lie far from each other."""
+    prior = module.prior
+    if not isinstance(prior, MixturePrior | VampPrior):
+        return
+    sample = _subsample(rows)
+    known = sample.weight_array
+    weight = np.ones(len(sample)) if known is None else known
+    module.eval()
+    with torch.no_grad():
+        mean, log_variance = module.posterior(sample.batch.input)
+        codes = mean.double().numpy()
+        if isinstance(prior, VampPrior):
+            chosen = choose_spread_rows(codes, weight, len(prior.pseudo_rows), generator)
+            prior.pseudo_rows.copy_(torch.from_numpy(sample.table[chosen]))
+        elif module.has_linear_path:
+            variance = log_variance.double().exp().numpy()
+            fit = fit_mixture(codes, variance, weight, len(prior.mean), generator)
+            prior.logit.copy_(torch.from_numpy(np.log(fit.weight)))
+            prior.mean.copy_(torch.from_numpy(fit.mean))
+            raw = unbound_log_variance(torch.from_numpy(np.log(fit.variance)))
+            prior.raw_log_variance.copy_(raw)
+    module.train()
+
+
+def _subsample(rows: Rows) -> Rows:
+    """Return some of the rows, on the CPU, where the module is."""
+    sample = rows.take(subsample_indices(len(rows), _SUBSAMPLE_ROWS))
+    return Rows(sample.batch.to(torch.device("cpu")))

@@ -1,0 +1,104 @@
+"""The small parts of the networks."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "identity": nn.Identity,
+    "logistic": nn.Sigmoid,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+
+
+def make_linear(
+    n_inputs: int, n_outputs: int, generator: torch.Generator | None = None
+) -> nn.Linear:
+    """Return a `torch.nn.Linear` with torch's default weights, drawn from `generator`.
+
+    `torch.nn.Linear()` itself draws from the global generator, which would make the
+    result depend on what other threads draw, and change the caller's random state.
+    """
+    layer = nn.utils.skip_init(nn.Linear, n_inputs, n_outputs)
+    bound = 1 / math.sqrt(max(n_inputs, 1))
+    nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    return layer
+
+
+class Dropout(nn.Module):
+    """Dropout (Srivastava et al. 2014) with a generator of its own.
+
+    Parameters
+    ----------
+    p : float
+        Probability that an element is zeroed while training.
+    generator : torch.Generator, default=None
+        Source of the masks; None is torch's global generator.
+    """
+
+    def __init__(self, p: float, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.p = p
+        self.generator = generator
+
+    def __getstate__(self) -> dict:
+        # A generator can be neither pickled nor deep-copied; a copy uses torch's global generator
+        # until it gets one of its own.
+        return {**self.__dict__, "generator": None}
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Zero each element with probability `p` and scale the others up."""
+        if not self.training or self.p == 0.0:
+            return input
+        keep = torch.empty_like(input).bernoulli_(1 - self.p, generator=self.generator)
+        return input * keep / (1 - self.p)
+
+    def extra_repr(self) -> str:
+        """Return the text that `repr` shows between the brackets."""
+        return f"p={self.p}"
+
+
+class _FixedColumnNorm(nn.Module):
+    """A weight matrix whose columns keep their initial length."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("length", weight.detach().norm(dim=0, keepdim=True))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        shortest = torch.finfo(weight.dtype).tiny
+        return weight * (self.length / weight.norm(dim=0, keepdim=True).clamp_min(shortest))
+
+
+def fix_column_norms(layer: nn.Linear) -> None:
+    """Let training rotate the columns of a layer's weight, but not stretch them.
+
+    A network can avoid a penalty on its code by shrinking the code and stretching the decoder.
+    Columns of fixed length prevent that, as in dictionary learning (Olshausen and Field 1997).
+    """
+    parametrize.register_parametrization(layer, "weight", _FixedColumnNorm(layer.weight))
+
+
+def set_weight(layer: nn.Linear, weight: Tensor) -> None:
+    """Copy `weight` into a layer; if it keeps its columns' lengths, it keeps the new ones.
+
+    Parameters
+    ----------
+    layer : torch.nn.Linear
+        Changed in place.
+    weight : Tensor of shape (out_features, in_features)
+        The weight.
+    """
+    if not parametrize.is_parametrized(layer, "weight"):
+        layer.weight.copy_(weight)
+        return
+    held = layer.get_submodule("parametrizations.weight")
+    held.get_parameter("original").copy_(weight)
+    held.get_submodule("0").get_buffer("length").copy_(weight.norm(dim=0, keepdim=True))

@@ -1,0 +1,63 @@
+"""Weights: trimmed, and quantiles under them."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skae._data import trim_weight, trim_weight_array, weighted_quantile
+
+
+@settings(deadline=None, derandomize=True)
+@given(
+    losses=st.lists(st.floats(0, 1e6), min_size=1, max_size=30),
+    fraction=st.floats(0, 0.49),
+    data=st.data(),
+)
+def test_trimming_takes_a_share_of_weight_from_the_top(losses, fraction, data):
+    weight = data.draw(st.lists(st.integers(1, 5), min_size=len(losses), max_size=len(losses)))
+    losses, weight = torch.tensor(losses).double(), torch.tensor(weight).double()
+    left = trim_weight(losses, weight, fraction)
+    assert (left >= 0).all()
+    assert (left <= weight).all()
+    assert left.sum().item() == pytest.approx((1 - fraction) * weight.sum().item())
+    touched = losses[left < weight]
+    untouched = losses[left > 0]
+    if len(touched) and len(untouched):
+        assert touched.min() >= untouched.max()
+    # a row of weight w is w rows
+    repeated = trim_weight(losses.repeat_interleave(weight.long()), None, fraction)
+    kept = (losses.repeat_interleave(weight.long()) * repeated).sum()
+    torch.testing.assert_close((losses * left).sum(), kept)
+
+
+def test_trimming_arrays_is_trimming_tensors():
+    rng = np.random.default_rng(0)
+    losses, weight = rng.exponential(size=50), rng.uniform(size=50)
+    expected = trim_weight(torch.from_numpy(losses), torch.from_numpy(weight), 0.2).numpy()
+    np.testing.assert_array_equal(trim_weight_array(losses, weight, 0.2), expected)
+    np.testing.assert_array_equal(trim_weight_array(losses, None, 0.0), np.ones(50))
+
+
+@given(
+    values=st.lists(st.integers(-3, 3), min_size=1, max_size=20),
+    share=st.floats(0, 1),
+    data=st.data(),
+)
+def test_a_weighted_quantile_is_that_of_copies(values, share, data):
+    weight = data.draw(st.lists(st.integers(1, 4), min_size=len(values), max_size=len(values)))
+    values = np.array(values, dtype=float)
+    copies = np.repeat(values, weight)
+    found = weighted_quantile(values, share, np.array(weight, dtype=float))
+    # Least value with at least that share at or below it, up to rounding of the share.
+    shares = {v: (copies <= v).mean() for v in np.unique(copies)}
+    assert shares[float(found)] >= share - 1e-9
+    below = [v for v in shares if v < found]
+    assert all(shares[v] <= share + 1e-9 for v in below)
+
+
+def test_quantiles_of_columns():
+    values = np.array([[1.0, 30.0], [3.0, 10.0], [2.0, 20.0]])
+    found = weighted_quantile(values, np.array([0.3, 1.0]), None)
+    assert found.tolist() == [[1.0, 10.0], [3.0, 30.0]]

@@ -1,0 +1,63 @@
+"""Columns scaled, and scaled back."""
+
+import numpy as np
+import pytest
+
+from skae._data import Scaling
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_scaling_is_standard(weighted):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 3)) * [1, 10, 1e-6] + [0, 1e6, 3]
+    weight = rng.uniform(size=50) if weighted else None
+    ours = Scaling.from_table(X, weight, standardize=True)
+    exact = X.astype(np.longdouble)  # a column at 1e6 cancels six digits
+    mean = np.average(exact, axis=0, weights=weight)
+    spread = np.sqrt(np.average((exact - mean) ** 2, axis=0, weights=weight))
+    scaled = ours.forward(X, np.float64)
+    np.testing.assert_allclose(scaled, ((exact - mean) / spread).astype(float), atol=1e-9)
+    np.testing.assert_allclose(ours.inverse(scaled), X)
+    assert ours.log_determinant == pytest.approx(np.log(ours.scale).sum())
+
+
+def test_one_scale_for_all_keeps_proportions():
+    X = np.random.default_rng(0).normal(size=(500, 3)) * [1, 2, 4]
+    ours = Scaling.from_table(X, None, standardize=False)
+    scaled = ours.forward(X, np.float64)
+    np.testing.assert_allclose(scaled.std(0) / scaled.std(0)[0], X.std(0) / X.std(0)[0])
+    assert np.square(scaled).mean() == pytest.approx(1)
+
+
+def test_values_that_would_overflow_are_cut():
+    ours = Scaling(np.zeros(1), np.ones(1))
+    for dtype in (np.float32, np.float64):
+        far = ours.forward(np.array([[1e300], [-1e300], [1.0]]), dtype)
+        assert np.isfinite(far**2).all()
+        assert far[2] == 1
+    huge = Scaling(np.zeros(1), np.full(1, 1e300)).inverse(np.array([[1e10]]))
+    assert np.isfinite(huge).all()
+
+
+@pytest.mark.parametrize("n_rows", [30, 2100, 10_000])
+@pytest.mark.parametrize("value", [-0.000533333339262756, 1 / 3, 1e9 / 3])
+def test_a_constant_column_has_scale_one(n_rows, value):
+    """Also where the mean of many equal values, a rounded sum, is not quite the value."""
+    assert Scaling.from_table(np.full((n_rows, 1), value), None, standardize=True).scale == [1.0]
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4, -3e6])
+@pytest.mark.parametrize("spread", [1e-35, 1e-3, 1.0, 1e30])
+def test_single_precision_loses_nothing(offset, spread):
+    rng = np.random.default_rng(0)
+    X = (spread * (offset + rng.normal(size=(500, 3)))).astype(np.float32)
+    scaling = Scaling.from_table(X, None, standardize=True)
+    in_double = scaling.forward(X.astype(np.float64), np.float64)
+    np.testing.assert_allclose(scaling.forward(X, np.float32), in_double, rtol=1e-6, atol=1e-6)
+
+
+def test_values_beyond_single_precision_are_cut():
+    far = np.array([[3e38, -3e38]], dtype=np.float32)
+    scaled = Scaling(np.array([-1e38, 1e38]), np.ones(2)).forward(far, np.float32)
+    assert np.isfinite(np.square(scaled)).all()
+    assert (np.sign(scaled) == [[1, -1]]).all()

@@ -1,0 +1,77 @@
+"""Tables to train on: copies of rows become weights, and weights become copies."""
+
+import numpy as np
+import pytest
+
+from skae._data import (
+    TrainingTable,
+    check_sample_weight,
+    merge_copies,
+    training_table,
+    write_out_copies,
+)
+
+
+def test_copies_become_weights():
+    X = np.array([[2.0, 1.0], [0.0, 5.0], [2.0, 1.0], [2.0, 1.0]])
+    merged = merge_copies(TrainingTable(X))
+    assert merged.X.tolist() == [[0.0, 5.0], [2.0, 1.0]]
+    np.testing.assert_allclose(merged.weight, [0.5, 1.5])
+    equal = merge_copies(TrainingTable(X, np.array([1.0, 3.0, 0.0, 2.0])))
+    assert equal.weight is None  # three and three: equal weights are no weights
+
+
+def test_copies_are_alike_in_their_targets_too():
+    X = np.array([[2.0, 1.0], [0.0, 5.0], [2.0, 1.0], [2.0, 1.0]])
+    target = np.array([[1.0, 1.0], [0.0, 0.0], [7.0, 7.0], [1.0, 1.0]])
+    merged = merge_copies(TrainingTable(X, None, target))
+    assert merged.X.tolist() == [[0.0, 5.0], [2.0, 1.0], [2.0, 1.0]]
+    assert merged.target.tolist() == [[0.0, 0.0], [1.0, 1.0], [7.0, 7.0]]
+    np.testing.assert_allclose(merged.weight, [0.75, 1.5, 0.75])
+    assert merged.X.flags.c_contiguous
+    assert merged.target.flags.c_contiguous
+
+
+def test_the_order_of_rows_does_not_matter():
+    X = np.random.default_rng(0).integers(0, 4, size=(50, 2)).astype(float)
+    merged, reversed_ = merge_copies(TrainingTable(X)), merge_copies(TrainingTable(X[::-1]))
+    np.testing.assert_array_equal(merged.X, reversed_.X)
+    np.testing.assert_array_equal(merged.weight, reversed_.weight)
+
+
+def test_long_tables_keep_their_copies(monkeypatch):
+    monkeypatch.setattr(training_table, "_MERGE_UP_TO", 3)
+    X = np.zeros((5, 2))
+    assert len(merge_copies(TrainingTable(X))) == 5
+    assert merge_copies(TrainingTable(X)).weight is None
+    merged = merge_copies(TrainingTable(X, np.array([0.0, 1.0, 1.0, 2.0, 4.0]), X))
+    assert len(merged) == len(merged.target) == 4
+    np.testing.assert_allclose(merged.weight, [0.5, 0.5, 1.0, 2.0])
+
+
+def test_huge_weights_do_not_overflow():
+    weight = np.array([1e308, 1e308, 0.5e308])
+    merged = merge_copies(TrainingTable(np.arange(3.0)[:, None], weight))
+    np.testing.assert_allclose(merged.weight, [1.2, 1.2, 0.6])
+
+
+def test_counts_are_written_out():
+    X = np.array([[2.0], [0.0], [1.0]])
+    written = write_out_copies(TrainingTable(X, np.array([2.0, 0.0, 1.0])))
+    assert written.X.tolist() == [[1.0], [2.0], [2.0]]
+    assert written.weight is None
+    rows = write_out_copies(TrainingTable(np.array([[2.0], [1.0], [2.0]])))
+    np.testing.assert_array_equal(rows.X, written.X)
+
+
+@pytest.mark.parametrize("weight", [[0.5, 1.0, 2.0], [1.0, 2.0, 100.0]])
+def test_other_weights_stay_weights(weight):
+    written = write_out_copies(TrainingTable(np.array([[2.0], [0.0], [1.0]]), np.array(weight)))
+    assert written.X.tolist() == [[0.0], [1.0], [2.0]]
+    expected = np.array(weight)[[1, 2, 0]]
+    np.testing.assert_allclose(written.weight, expected / expected.mean())
+
+
+def test_one_number_is_a_weight_for_all():
+    assert check_sample_weight(2, 3).tolist() == [2.0, 2.0, 2.0]
+    assert check_sample_weight(None, 3) is None

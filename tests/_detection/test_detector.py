@@ -1,0 +1,372 @@
+"""AEAnomalyDetector: thresholds that hold, and reasons that name the fault."""
+
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.metrics import roc_auc_score
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KernelDensity
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+
+from skae import (
+    AEAnomalyDetector,
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAETransformer,
+)
+from skae._detection.detector import make_default_estimator
+
+
+def ring(n_rows, seed):
+    rng = np.random.default_rng(seed)
+    angle = rng.uniform(0, 2 * np.pi, size=n_rows)
+    on_it = np.column_stack([np.cos(angle), np.sin(angle)])
+    return on_it + 0.05 * rng.normal(size=on_it.shape)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return AEAnomalyDetector(random_state=0).fit(ring(1000, 0))
+
+
+# Scores ------------------------------------------------------------------------------------
+
+
+def test_finds_what_no_gaussian_does(fitted):
+    inside = 0.3 * ring(200, 2)
+    X = np.vstack([ring(200, 1), inside])
+    scores = fitted.score_samples(X)
+    assert roc_auc_score(np.repeat([1, 0], 200), scores) > 0.98
+    assert (fitted.predict(inside) == -1).mean() > 0.95
+
+
+def test_learns_from_rows_with_anomalies_among_them():
+    rng = np.random.default_rng(0)
+    X = np.vstack([ring(900, 1), rng.uniform(-1.5, 1.5, size=(60, 2))])
+    is_clean = np.repeat([1, 0], [900, 60])
+    detector = AEAnomalyDetector(random_state=0).fit(X)
+    assert roc_auc_score(is_clean, detector.score_samples(X)) > 0.85
+
+
+def test_decision_and_prediction_follow_the_score(fitted):
+    X = np.vstack([ring(50, 3), 2 * ring(50, 4)])
+    decision = fitted.decision_function(X)
+    np.testing.assert_allclose(decision, fitted.score_samples(X) - fitted.offset_)
+    np.testing.assert_array_equal(fitted.predict(X), np.where(decision >= 0, 1, -1))
+    again = clone(fitted)
+    np.testing.assert_array_equal(again.fit_predict(X), again.predict(X))
+
+
+def test_a_row_scores_alone_as_in_a_batch(fitted):
+    X = ring(300, 5)
+    alone = [fitted.score_samples(row[None])[0] for row in X[:20]]
+    np.testing.assert_allclose(alone, fitted.score_samples(X)[:20], rtol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1e4, 1e12, 1e300])
+def test_extreme_values_score_low_and_finite(fitted, size):
+    far = np.array([[size, 0.0], [0.0, -size], [size, size]])
+    scores = fitted.score_samples(far)
+    assert np.isfinite(scores).all()
+    assert (scores < fitted.score_samples([[3.0, 3.0]])).all()
+    assert (fitted.predict(far) == -1).all()
+
+
+def test_extreme_values_in_float32(fitted):
+    far = np.array([[1e30, 0.0], [1e38, 1e38]], dtype=np.float32)
+    assert np.isfinite(fitted.score_samples(far)).all()
+    assert (fitted.predict(far) == -1).all()
+
+
+@pytest.mark.parametrize("estimator", [None, AutoencoderTransformer(2, max_epochs=5)])
+def test_a_constant_column_that_changes_is_an_anomaly(estimator):
+    X = np.column_stack([ring(400, 0), np.full(400, 7.0)])
+    detector = AEAnomalyDetector(estimator, random_state=0).fit(X)
+    row = X[:1].copy()
+    assert detector.predict(row) == 1
+    row[0, 2] = 7.5
+    assert detector.predict(row) == -1
+    assert detector.explain(row)["contribution"].idxmax() == (0, 2)
+
+
+# Thresholds --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("contamination", [0.05, 0.2, 0.5])
+def test_a_given_share_of_the_rows_are_outliers(contamination):
+    X = ring(300, 0)
+    linear = AutoencoderTransformer(1, hidden_layer_sizes=())
+    detector = AEAnomalyDetector(linear, contamination=contamination, random_state=0)
+    assert (detector.fit_predict(X) == -1).sum() == round(300 * contamination)
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.1])
+def test_false_alarms_are_as_rare_as_promised(alpha):
+    """Over tables and calibrations, for a density that is wrong: rows are no Gaussian."""
+    alarms, p_small = [], []
+    for seed in range(150):
+        X = np.random.default_rng(seed).exponential(size=(700, 2)) ** 2
+        detector = AEAnomalyDetector(GaussianMixture(), alpha=alpha, random_state=seed)
+        detector.fit(X[:500])
+        alarms.append((detector.predict(X[500:]) == -1).mean())
+        p_small.append((detector.p_values(X[500:]) <= 0.2).mean())
+    for rates, promised in ((alarms, alpha), (p_small, 0.2)):
+        error = np.std(rates) / np.sqrt(len(rates))
+        assert np.mean(rates) < promised + 3 * error
+        assert np.mean(rates) > 0.7 * promised  # and the bound is no empty one
+
+
+def test_default_false_alarms_on_fresh_rows(fitted):
+    rates = [(fitted.predict(ring(1000, seed)) == -1).mean() for seed in range(10, 15)]
+    assert len(fitted.calibration_scores_) == 100
+    assert np.mean(rates) < 0.04  # alpha is 0.01, its spread over calibrations 0.01
+
+
+def test_too_few_rows_for_alpha_make_the_least_that_they_can_of_it():
+    X = ring(60, 0)
+    detector = AEAnomalyDetector(GaussianMixture(), random_state=0).fit(X)
+    assert len(detector.calibration_scores_) == 12
+    # Just below it, so that the row itself is no outlier, whatever rows it is scored beside.
+    assert 0 < detector.calibration_scores_[0] - detector.offset_ < 1e-7
+    assert detector.p_values([[9.0, 9.0]]) == pytest.approx(1 / 13)
+
+
+def test_discoveries_are_rarely_false():
+    proportions, found = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        clean, odd = rng.normal(size=(1000, 3)), rng.normal(size=(20, 3)) + 6
+        detector = AEAnomalyDetector(
+            GaussianMixture(), calibration_fraction=0.5, random_state=seed
+        ).fit(clean[:800])
+        is_found = detector.discoveries(np.vstack([clean[800:], odd]), false_discovery_rate=0.2)
+        proportions.append(is_found[:200].sum() / max(is_found.sum(), 1))
+        found.append(is_found[200:].mean())
+    assert np.mean(found) > 0.9
+    assert np.mean(proportions) < 0.2 + 3 * np.std(proportions) / np.sqrt(len(proportions))
+
+
+# Reasons -----------------------------------------------------------------------------------
+
+
+def planted(X, kind, column, rng):
+    row = X[rng.integers(len(X))].copy()
+    if kind == "shuffled":
+        row[column] = X[rng.integers(len(X)), column]
+    elif kind == "stuck":
+        row[column] = X[:, column].max() + X[:, column].std()
+    else:
+        row[column] *= 10
+    return row
+
+
+@pytest.mark.parametrize(
+    ("load", "n_columns"), [(load_wine, 8), (load_breast_cancer, 4), (load_diabetes, 8)]
+)
+def test_the_planted_fault_is_the_first_reason(load, n_columns):
+    X = load().data
+    detector = AEAnomalyDetector(alpha=0.05, random_state=0).fit(X)
+    rng = np.random.default_rng(0)
+    hits = []
+    for kind in ("shuffled", "stuck", "unit"):
+        for column in rng.permutation(X.shape[1])[:n_columns]:
+            row = planted(X, kind, column, rng)[None]
+            if detector.predict(row) == -1:
+                hits.append(detector.explain(row)["contribution"].idxmax() == (0, column))
+    assert len(hits) >= 5
+    assert np.mean(hits) >= 0.95
+
+
+def test_reasons_add_up_to_the_drop_in_score():
+    wine = load_wine(as_frame=True).data
+    detector = AEAnomalyDetector(random_state=0).fit(wine)
+    odd = wine.iloc[[3, 90]].assign(ash=24.0, hue=[5.0, 0.1])
+    reasons = detector.explain(odd)
+    for label, own in reasons.groupby(level="row"):
+        mended = own["expected"].where(own["contribution"] > 0, own["value"])
+        mended = mended.droplevel("row").to_frame().T[wine.columns]
+        gained = detector.score_samples(mended) - detector.score_samples(odd.loc[[label]])
+        assert own["contribution"].sum() == pytest.approx(gained[0], rel=1e-9)
+        assert detector.score_samples(mended)[0] >= np.quantile(detector.calibration_scores_, 0.25)
+
+
+def test_reasons_are_a_frame_of_the_rows_and_columns():
+    frame = pd.DataFrame(ring(200, 0), columns=["x", "y"], index=range(100, 300))
+    detector = AEAnomalyDetector(GaussianMixture(), random_state=0).fit(frame)
+    reasons = detector.explain(frame.iloc[[5, 6]])
+    assert list(reasons.index) == [(105, "x"), (105, "y"), (106, "x"), (106, "y")]
+    assert list(reasons.columns) == ["value", "expected", "contribution"]
+    np.testing.assert_array_equal(reasons["value"], frame.iloc[[5, 6]].to_numpy().ravel())
+    assert list(detector.fit(frame.to_numpy()).explain([[0.0, 9.0]]).index) == [(0, 0), (0, 1)]
+
+
+# Estimators --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        AutoencoderTransformer(1, max_epochs=5),
+        VAETransformer(1, max_epochs=5),
+        DenoisingAutoencoder(1, noise="swap", max_epochs=5),
+        GaussianMixture(2),
+        KernelDensity(bandwidth=0.1),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_scores_of_other_estimators_are_theirs(estimator):
+    X = ring(300, 0)
+    detector = AEAnomalyDetector(estimator, random_state=0).fit(X)
+    np.testing.assert_array_equal(detector.score_samples(X), detector.estimator_.score_samples(X))
+    assert not hasattr(estimator, "n_features_in_")
+    assert (detector.predict([[5.0, 5.0]]) == -1).all()
+
+
+@pytest.mark.parametrize("n_rows", [50, 300, 5000, 100_000])
+def test_the_default_is_the_denoiser_that_the_documentation_names(n_rows):
+    text = " ".join(AEAnomalyDetector.__doc__.split())
+    (call,) = re.findall(r"`(DenoisingAutoencoder\(None, [^`]*\))`", text)
+    documented = eval(call, {"DenoisingAutoencoder": DenoisingAutoencoder})
+    rule = r"(\d+) optimizer steps times the root of the number of rows, and at most ([\d,]+) steps"
+    ((factor, most),) = re.findall(rule, text)
+    n_steps = min(int(factor) * math.sqrt(n_rows), int(most.replace(",", "")))
+    n_batches = math.ceil(n_rows / documented.batch_size)
+    documented.set_params(max_epochs=math.ceil(n_steps / n_batches))
+    assert make_default_estimator(n_rows).get_params() == documented.get_params()
+
+
+def test_the_default_is_fitted_where_there_is_no_estimator():
+    detector = AEAnomalyDetector(random_state=0).fit(ring(300, 0))
+    n_calibration = len(detector.calibration_scores_)
+    default = make_default_estimator(300).set_params(random_state=detector.estimator_.random_state)
+    assert detector.estimator_.get_params() == default.get_params()
+    assert n_calibration == 60
+
+
+def test_a_seed_fixes_the_estimators():
+    X = ring(200, 0)
+    estimator = VAETransformer(1, max_epochs=3)
+    first, second = (AEAnomalyDetector(estimator, random_state=3).fit(X) for _ in range(2))
+    np.testing.assert_array_equal(first.score_samples(X), second.score_samples(X))
+    assert estimator.random_state is None
+    own = AEAnomalyDetector(estimator.set_params(random_state=5), random_state=3).fit(X)
+    assert own.estimator_.random_state == 5
+
+
+def test_weights_need_an_estimator_that_takes_them():
+    X = ring(100, 0)
+    with pytest.raises(ValueError, match="GaussianMixture takes no weights"):
+        AEAnomalyDetector(GaussianMixture()).fit(X, sample_weight=np.ones(100))
+
+
+def test_weights_count_in_the_threshold():
+    X = ring(300, 0)
+    weight = np.ones(300)
+    weight[:20] = 5.0
+    linear = AutoencoderTransformer(1, hidden_layer_sizes=())
+    detector = AEAnomalyDetector(linear, contamination=0.25, random_state=0)
+    outlier = detector.fit(X, sample_weight=weight).predict(X) == -1
+    assert weight[outlier].sum() / weight.sum() == pytest.approx(0.25, abs=5 / weight.sum())
+
+
+# In scikit-learn ---------------------------------------------------------------------------
+
+
+def test_in_a_pipeline_and_a_search():
+    rng = np.random.default_rng(0)
+    X = np.vstack([ring(300, 0), rng.uniform(-1.5, 1.5, size=(40, 2))])
+    order = rng.permutation(340)
+    X, y = X[order], np.repeat([1, -1], [300, 40])[order]
+    denoiser = DenoisingAutoencoder(None, early_stopping=False, trim_fraction=0.1)
+    pipeline = make_pipeline(MinMaxScaler(), AEAnomalyDetector(denoiser))
+    pipeline.set_params(
+        aeanomalydetector__estimator__max_epochs=200,
+        aeanomalydetector__estimator__random_state=0,
+        aeanomalydetector__random_state=0,
+    )
+    search = GridSearchCV(
+        pipeline,
+        {"aeanomalydetector__estimator__hidden_layer_sizes": [(), (64, 64)]},
+        scoring="roc_auc",
+        cv=2,
+    ).fit(X, y)
+    assert search.best_params_["aeanomalydetector__estimator__hidden_layer_sizes"] == (64, 64)
+    assert search.best_score_ > 0.7
+
+
+def test_names_of_columns():
+    frame = pd.DataFrame(ring(60, 0), columns=["x", "y"])
+    detector = AEAnomalyDetector(GaussianMixture()).fit(frame)
+    assert list(detector.feature_names_in_) == ["x", "y"]
+    with pytest.raises(ValueError, match="feature names"):
+        detector.score_samples(frame[["y", "x"]])
+
+
+# Bad input ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"contamination": 0.6}, "contamination"),
+        ({"contamination": "some"}, "contamination"),
+        ({"alpha": 0.0}, "alpha"),
+        ({"alpha": 1.0}, "alpha"),
+        ({"calibration_fraction": 1.0}, "calibration_fraction"),
+        ({"estimator": MinMaxScaler()}, "estimator"),
+        ({"estimator": "denoiser"}, "estimator"),
+    ],
+)
+def test_parameters_out_of_bounds(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        AEAnomalyDetector(**parameters).fit(ring(20, 0))
+
+
+def test_a_rate_out_of_bounds(fitted):
+    with pytest.raises(
+        ValueError, match=r"false_discovery_rate must be a share in \(0, 1\), got 1.5"
+    ):
+        fitted.discoveries(ring(5, 0), false_discovery_rate=1.5)
+
+
+def test_errors_by_level_need_levels():
+    swapped = DenoisingAutoencoder(None, noise="swap", max_epochs=1).fit(ring(50, 0))
+    with pytest.raises(ValueError, match=r"noise_level=\(low, high\).*got noise='swap'"):
+        swapped.denoising_errors(ring(5, 0))
+
+
+@pytest.mark.parametrize("X", [[[1.0, 2.0]], np.empty((0, 2)), [[np.nan, 1.0], [1.0, 2.0]]])
+def test_tables_that_are_none(X):
+    with pytest.raises(ValueError, match=r"sample|NaN"):
+        AEAnomalyDetector().fit(X)
+
+
+def test_copies_of_one_row():
+    detector = AEAnomalyDetector(random_state=0).fit(np.ones((20, 3)))
+    np.testing.assert_array_equal(detector.predict([[1, 1, 1], [1, 2, 1]]), [1, -1])
+
+
+def test_no_row_left():
+    with pytest.raises(ValueError, match="two rows of positive weight at least, got 1"):
+        AEAnomalyDetector().fit(ring(3, 0), sample_weight=[0, 1, 0])
+
+
+def test_false_alarms_on_rows_that_repeat():
+    """One far row in twenty is the same: it is on both sides of the split, or on neither."""
+    alarms = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(1000, 2))
+        X[rng.uniform(size=1000) < 0.05] = 6.0
+        detector = AEAnomalyDetector(
+            AutoencoderTransformer(1, hidden_layer_sizes=()), random_state=seed
+        ).fit(X[:500])
+        alarms.append((detector.predict(X[500:]) == -1).mean())
+    assert np.mean(alarms) < 0.01 + 3 * np.std(alarms) / np.sqrt(len(alarms))

@@ -1,0 +1,59 @@
+"""Distances of rows to reference rows."""
+
+import numpy as np
+import pytest
+from sklearn.neighbors import NearestNeighbors
+
+from skae._detection.neighbours import NeighbourDistances
+
+
+@pytest.fixture(scope="module")
+def known():
+    return np.random.default_rng(0).normal(size=(300, 4))
+
+
+@pytest.fixture(scope="module")
+def distances_to(known):
+    return NeighbourDistances.from_rows(known, known[:, 0] < 0.5)
+
+
+def test_of_new_rows_they_are_those_of_nearest_neighbours(known, distances_to):
+    rows = np.random.default_rng(1).normal(size=(50, 4))
+    nearest, fifth = distances_to.measure(rows).T
+    usual = known[known[:, 0] < 0.5]
+    np.testing.assert_allclose(nearest, NearestNeighbors().fit(known).kneighbors(rows, 1)[0][:, 0])
+    np.testing.assert_allclose(fifth, NearestNeighbors().fit(usual).kneighbors(rows, 5)[0][:, -1])
+
+
+def test_a_row_that_is_remembered_is_not_its_own_neighbour(known, distances_to):
+    nearest, fifth = distances_to.measure(known).T
+    usual = known[known[:, 0] < 0.5]
+    others = NearestNeighbors(n_neighbors=5)
+    np.testing.assert_allclose(nearest, others.fit(known).kneighbors()[0][:, 0])
+    distances = others.fit(usual).kneighbors()[0][:, -1]
+    np.testing.assert_allclose(fifth[known[:, 0] < 0.5], distances)
+    in_single = distances_to.measure(known.astype(np.float32).astype(np.float64))
+    np.testing.assert_allclose(in_single[:, 0], nearest, rtol=1e-4)
+
+
+def test_but_a_second_copy_is(known, distances_to):
+    twice = NeighbourDistances.from_rows(
+        np.vstack([known, known[:1]]), np.r_[known[:, 0] < 0.5, False]
+    )
+    assert twice.measure(known[:1])[0, 0] == pytest.approx(0, abs=1e-6)
+    assert distances_to.measure(known[:1])[0, 0] > 0.01
+
+
+@pytest.mark.parametrize("size", [1e6, 1e12, 1e100])
+def test_far_rows_are_far(distances_to, size):
+    distances = distances_to.measure(np.array([[size, 0, 0, 0], [-size, size, 0, 0]]))
+    np.testing.assert_allclose(distances[0], size, rtol=1e-5)
+    assert np.isfinite(distances).all()
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3])
+def test_of_few_rows(n_rows):
+    rows = np.arange(2.0 * n_rows).reshape(n_rows, 2)
+    distances_to = NeighbourDistances.from_rows(rows, np.arange(n_rows) < max(1, n_rows - 1))
+    assert np.isfinite(distances_to.measure(rows)).all()
+    assert (distances_to.measure(rows + 100) > 50).all()
