@@ -50,7 +50,7 @@ class Recipe:
         listed = ", ".join(
             f"{name}={self.words.get(name, repr(value))}" for name, value in values.items()
         )
-        products = "; products of matrices in bfloat16 while training" if self.bfloat16 else ""
+        products = "; matrix products in bfloat16 during training" if self.bfloat16 else ""
         return f"`AutoencoderTransformer({listed})`{products}"
 
 

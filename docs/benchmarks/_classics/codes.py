@@ -53,7 +53,7 @@ def compute(context: Context) -> Row:
             save_digits(fit.model.inverse_transform(grid), N_GRID, context.pictures / "plane.png")
             pictures = (Picture("plane.png", "The plane of codes, decoded on a grid"),)
     text = (
-        f"{SOURCE}; its bars for a multilayer perceptron are ours. Curves in the JSON file are "
+        f"{SOURCE}. We set the bars for a multilayer perceptron. Curves in the JSON file are "
         "squared errors per image."
     )
     return Row("Codes of 2 and of 64 numbers", text, tuple(results), pictures, {"curves": curves})
@@ -69,5 +69,5 @@ def _result(target: Target, recipe: Recipe, fit: TimedFit) -> Result:
         target.bar,
         fit.seconds,
         recipe.settings(fit),
-        notes=(f"PCA {target.by_pca} there.",),
+        notes=(f"The same source gives {target.by_pca} for PCA.",),
     )

@@ -63,9 +63,9 @@ def _compute(
     words = f"{context.budget(minutes) / 60:g} minutes"
     return Row(
         f"Deep autoencoder, {words}",
-        f"{SOURCE}: 784-1000-500-250-30, squared error summed over pixels in [0, 1], a mean over "
-        "the 10,000 test images; PCA leaves 13.87. Each training has a budget of "
-        f"{words}. The default optimizer has no bar: it is there to compare with.",
+        f"{SOURCE}: 784-1000-500-250-30, squared error summed over pixels in [0, 1], averaged over "
+        "the 10,000 test images. PCA leaves 13.87. Each training has a time limit of "
+        f"{words}. The default optimizer has no bar; it is included for comparison.",
         tuple(results),
         _draw(context, fits, name),
         {"curves": {recipe: asdict(fit.curve) for recipe, fit in fits.items()}},
@@ -92,10 +92,10 @@ def _draw(context: Context, fits: Mapping[str, TimedFit], name: str) -> tuple[Pi
     rebuilt = fits[BEST.name].model.reconstruct(shown)
     save_reconstructions(shown, rebuilt, context.pictures / f"{name}_digits.png")
     return (
-        Picture(f"{name}_curve.png", "Error on test images against the time of training"),
+        Picture(f"{name}_curve.png", "Error on test images against training time"),
         Picture(
             f"{name}_digits.png",
-            f"Test digits, and below them what is rebuilt from {N_COMPONENTS} numbers",
+            f"Test digits and their reconstructions from {N_COMPONENTS} numbers",
         ),
     )
 

@@ -77,11 +77,11 @@ def compute(context: Context) -> Row:
     print(f"  {ratios}", flush=True)
     shown = [first_of_each(images, context.mnist.test_labels) for images in (noisy, guess, clean)]
     save_digits(np.concatenate(shown), len(shown[0]), context.pictures / "denoise.png", zoom=3)
-    picture = Picture("denoise.png", "Test digits with noise, denoised, and as they are")
+    picture = Picture("denoise.png", "Test digits: noisy, denoised, and original")
     text = (
         f"Gaussian noise of standard deviation {NOISE} on MNIST's test images, pixels in [0, 1]. "
-        "PSNR is 10 log10(1 / mean squared error). No figure is published for just this; the "
-        f"bar is ours: {BAR:g} dB above both linear methods, without clipping."
+        "PSNR is 10 log10(1 / mean squared error). No figure is published for this task; the bar "
+        f"is {BAR:g} dB above both linear methods, without clipping."
     )
     result = _result(ratios, rank, seconds, model.n_iter_)
     details = {name: vars(ratio) for name, ratio in ratios.items()}
@@ -98,13 +98,14 @@ def _result(ratios: dict[str, Ratios], rank: int, seconds: float, n_epochs: int)
         ours.plain,
         max(pca.plain, wiener.plain) + BAR,
         seconds,
-        f"`DenoisingAutoencoder({WORDS}, max_epochs={n_epochs})`; products of matrices in "
-        "bfloat16 while training",
+        f"`DenoisingAutoencoder({WORDS}, max_epochs={n_epochs})`; matrix products in "
+        "bfloat16 during training",
         higher_is_better=True,
         notes=(
-            f"PCA with {rank} axes, its best on the test images.",
-            f"All clipped to [0, 1]: PCA {pca.clipped:.2f}, Wiener filter {wiener.clipped:.2f}, "
-            f"network {ours.clipped:.2f}; the noisy images have {ratios['noisy'].plain:.2f}.",
+            f"PCA uses {rank} components, the best number on the test images.",
+            f"With outputs clipped to [0, 1]: PCA {pca.clipped:.2f}, Wiener filter "
+            f"{wiener.clipped:.2f}, network {ours.clipped:.2f}. The noisy images have "
+            f"{ratios['noisy'].plain:.2f}.",
         ),
     )
 

@@ -59,10 +59,11 @@ def compute(context: Context) -> Row:
     rivals = {"raw pixels": table["raw pixels"], by_pca: table[by_pca]}
     results = tuple(_result(name, table[name], rivals, seconds) for name in codes(0))
     text = (
-        f"Logistic regression on {N_LABELS} labelled digits of scikit-learn's, on codes of an "
-        "autoencoder that saw all training rows without labels, on principal axes and on raw "
-        f"pixels; means of {N_DRAWS} draws of the rows, the labels and the networks. No figure "
-        "is published for just this; the bar is ours, the better of raw pixels and PCA."
+        f"Logistic regression is fitted to {N_LABELS} labelled digits of scikit-learn. Its "
+        "features are codes of an autoencoder trained on all training rows without labels, "
+        f"principal components, or raw pixels. The figures are means over {N_DRAWS} draws of the "
+        "rows, the labels and the networks. No figure is published for this task; the bar is the "
+        "better of raw pixels and PCA."
     )
     return Row("Features for few labels", text, results, (), {"accuracies": _plain(table)})
 
@@ -131,9 +132,10 @@ def _result(
         max(float(rival.mean()) for rival in rivals.values()) if is_chosen else None,
         seconds,
         f"`{estimator}({listed}, architecture=rectified_code)`, where `rectified_code` is one "
-        f"hidden layer of {N_HIDDEN} rectified units on either side, and rectifies the code",
+        f"hidden layer of {N_HIDDEN} rectified units in the encoder and decoder with a rectified "
+        "code",
         higher_is_better=True,
-        notes=(f"{gains} (paired, with standard errors).", "The time is that of all draws."),
+        notes=(f"{gains} (paired, with standard errors).", "The time is the total of all draws."),
     )
 
 

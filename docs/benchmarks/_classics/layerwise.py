@@ -59,7 +59,7 @@ def compute(context: Context) -> Row:
     )
     picture = Picture(
         "layerwise_curve.png",
-        "Error on test images against time; the curve begins after pretraining",
+        "Error on test images against time; the curve starts after pretraining",
     )
     text = (
         f"{SOURCE}: the same network with logistic units, pretrained layer by layer, by "

@@ -81,11 +81,11 @@ def compute(context: Context) -> Row:
         print(f"  {name}: {_distances(found[name])}; {_scores(found[name])}", flush=True)
     seconds = time.perf_counter() - began
     text = (
-        "Rows drawn from densities of four tables of scikit-learn's, three quarters of whose "
-        "rows were fitted: the Kolmogorov-Smirnov distance between a column of "
-        f"{N_DRAWN} draws and of the rows held out, a mean over columns and {N_SEEDS} splits. "
-        "Columns are standardised by the training rows; constant ones are left out. The "
-        "training rows' own distance is what the number of rows held out allows."
+        "Densities are fitted to three quarters of the rows of four tables of scikit-learn. The "
+        f"figure is the Kolmogorov-Smirnov distance between {N_DRAWN} samples and the held-out "
+        f"rows, averaged over columns and {N_SEEDS} splits. Columns are standardized by the "
+        "training rows, and constant columns are left out. The distance of the training rows shows "
+        "what the number of held-out rows allows."
     )
     results = tuple(_result(name, methods) for name, methods in found.items())
     return Row("Samples of tables", text, results, (), {"seconds": seconds, **_record(found)})
@@ -133,9 +133,9 @@ def _result(name: str, methods: dict[str, list[Judgement]]) -> Result:
         _mean([judgement.distance for judgement in ours]),
         None,
         _mean([judgement.seconds for judgement in ours]),
-        '`VAETransformer(K, prior="mixture", noise_per_column=True)`, K the smaller of 8 and '
-        "the number of columns",
-        notes=(f"Distances: {_distances(methods)}.", f"Nats a row held out: {_scores(methods)}."),
+        '`VAETransformer(K, prior="mixture", noise_per_column=True)`, where K is the smaller '
+        "of 8 and the number of columns",
+        notes=(f"Distances: {_distances(methods)}.", f"Nats per held-out row: {_scores(methods)}."),
     )
 
 

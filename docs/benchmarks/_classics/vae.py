@@ -75,7 +75,7 @@ def compute(context: Context) -> Row:
     print(f"  {figures}", flush=True)
     result = Result(
         "VAE 784-200-200-50",
-        "negative log-likelihood of a binarised test image, nats",
+        "negative log-likelihood of a binarized test image, nats",
         "86.76",
         SOURCE,
         figures.nll,
@@ -83,16 +83,18 @@ def compute(context: Context) -> Row:
         seconds,
         f"`VAETransformer({WORDS}, max_epochs={model.n_iter_})`, scored with `n_draws={N_DRAWS}`",
         notes=(
-            f"Evidence lower bound {figures.elbo:.2f}, of it {figures.divergence:.2f} nats "
-            f"divergence; {figures.n_active} of 50 units are active (published: 19 of 50).",
-            f"{N_DRAWS} draws here, 5,000 there: more of them lower the figure, on average.",
+            f"The evidence lower bound is {figures.elbo:.2f}, with a divergence of "
+            f"{figures.divergence:.2f} nats; {figures.n_active} of 50 units are active (published: "
+            "19 of 50).",
+            f"The bound uses {N_DRAWS} draws; the published one uses 5,000, which lowers it on "
+            "average.",
         ),
     )
     text = (
-        f"{SOURCE}: training images are binarised at random at every step, the test images "
-        f"once. The training has a budget of {context.budget(MINUTES) / 60:g} minutes and "
-        "sees all 60,000 training images. The encoder and the decoder have skae's linear "
-        "path beside the hidden layers; the published network has none, and tanh units."
+        f"{SOURCE}. Training images are binarized at random at every step, and test images once. "
+        f"Training has a time limit of {context.budget(MINUTES) / 60:g} minutes and uses all "
+        "60,000 training images. The encoder and the decoder have the linear path of skae in "
+        "addition to the hidden layers. The published network has tanh units and no linear path."
     )
     return Row("Variational autoencoder", text, (result,), _draw(model, context), vars(figures))
 
@@ -132,11 +134,10 @@ def _draw(model: VAETransformer, context: Context) -> tuple[Picture, ...]:
     strips = interpolated(model, digits)
     save_digits(strips, N_STEPS + 2, context.pictures / "interpolation.png", zoom=2)
     return (
-        Picture("samples.png", "Expected pixels for codes drawn from the prior; none is chosen"),
+        Picture("samples.png", "Expected pixels for codes drawn from the prior, without selection"),
         Picture(
             "interpolation.png",
-            "Test digits at the left and right ends, and between them the straight line from "
-            "one's code to the other's, decoded",
+            "Test digits at both ends, and the decoded straight line between their codes",
         ),
     )
 

@@ -26,7 +26,7 @@ LR = 1e-3  # of the contestants that have none of their own
 SEED = 0
 
 HAS_PYOD = is_installed("pyod")
-WITHOUT_PYOD = "PyOD is not installed, so it is missing here; `pip install pyod` does that."
+WITHOUT_PYOD = "PyOD is missing because it is not installed (`pip install pyod`)."
 
 
 # The loop written by hand -------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Absolute times on an accelerator, where there is one."""
+"""Absolute times on an accelerator, if there is one."""
 
 import statistics
 import time
@@ -107,22 +107,25 @@ ENTRIES: dict[str, Measure] = {name: partial(measure, name) for name in SIZES}
 
 
 def bars(entries: Entries) -> list[Bar]:
-    """Return none: absolute times count here."""
+    """Return no bars: times are absolute."""
     return []
 
 
 def section(entries: Entries) -> str:
     """Return this part of the page."""
     if all("not_run" in entry for entry in entries.values()):
-        return "Not run: no GPU."
+        return "Not run, because there was no GPU."
     parts = [
-        "The same module and rows, wholly on the device. An epoch's cost is what it adds to a fit, "
-        'as above. CUDA graphs are `torch.compile(mode="reduce-overhead")`\'s. Absolute times '
-        "count here; there are no bars.",
+        "The module and all rows are on the device. The cost of an epoch is computed as above. "
+        'CUDA graphs come from `torch.compile(mode="reduce-overhead")`. Times are absolute, and '
+        "there are no bars.",
     ]
     for name, entry in entries.items():
         if "not_run" in entry:
-            parts += [f"### On an accelerator, {titled(name)}", "Not run: no GPU."]
+            parts += [
+                f"### On an accelerator, {titled(name)}",
+                "Not run, because there was no GPU.",
+            ]
             continue
         parts += [
             f"### On an accelerator, {titled(name)}",
@@ -144,4 +147,4 @@ def table(found: dict[str, dict[str, list[float]]]) -> str:
         for batch, costs in found.items()
         for label, values in costs.items()
     ]
-    return markdown_table(["", "ms per epoch, median", "least to most", "to the loop"], rows)
+    return markdown_table(["", "ms per epoch, median", "range", "relative to loop"], rows)

@@ -1,4 +1,4 @@
-"""What `import skae` takes beside importing what it stands on."""
+"""The time of `import skae` relative to importing its dependencies."""
 
 import json
 from functools import partial
@@ -60,9 +60,9 @@ def bars(entries: Entries) -> list[Bar]:
         optional = sorted(set(brought["skae"]) - set(brought["torch, sklearn, skorch"]))
         value = ratio(seconds["skae"], seconds["torch, sklearn, skorch"])
         found += [
-            at_most("(7) `import skae` to importing torch, sklearn and skorch", value, 1.15),
+            at_most("(7) time of `import skae` / import of torch, sklearn and skorch", value, 1.15),
             Bar(
-                "(7) optional packages imported, beyond those that these import",
+                "(7) optional packages imported by skae itself",
                 "none",
                 ", ".join(optional) or "none",
                 not optional,
@@ -86,10 +86,10 @@ def section(entries: Entries) -> str:
             ]
             for name, values in seconds.items()
         ]
-        header = ["", "seconds", "least to most", "ratio", "optional packages imported"]
+        header = ["", "seconds", "range", "ratio", "optional packages imported"]
         parts += [
-            f"Fresh processes in turn, {len(seconds['skae'])} rounds after a warm-up, without the "
-            "start of Python. Optional packages that are installed here: "
+            f"Fresh processes take turns, for {len(seconds['skae'])} rounds after a warm-up. The "
+            "start of Python is not counted. Optional packages that are installed here: "
             f"{', '.join(entry['installed']) or 'none'}.",
             markdown_table(header, rows),
         ]

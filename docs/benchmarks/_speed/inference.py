@@ -1,4 +1,4 @@
-"""What a fitted estimator adds to its bare module."""
+"""The overhead of a fitted estimator over its bare module."""
 
 import statistics
 import time
@@ -130,10 +130,10 @@ def bars(entries: Entries) -> list[Bar]:
     found = []
     for name, entry in entries.items():
         for method, times in entry["large"].items():
-            title = f"(4) throughput of `{method}` to the bare one, {titled(name)}"
+            title = f"(4) throughput of `{method}`, skae / bare module, {titled(name)}"
             found.append(at_least(title, ratio(fastest(times), times["skae"]), 0.9))
         for method, quartiles in entry["one_row"].items():
-            title = f"(4) what `{method}` adds to one row of {name.partition('x')[2]} columns"
+            title = f"(4) overhead of `{method}` for one row of {name.partition('x')[2]} columns"
             more = 1000 * (quartiles["skae"][1] - quartiles["bare"][1])
             found.append(at_most(title, more, 0.5, " ms"))
     return found
@@ -142,14 +142,14 @@ def bars(entries: Entries) -> list[Bar]:
 def section(entries: Entries) -> str:
     """Return this part of the page."""
     parts = [
-        "float32 rows and the module that a fit leaves. Bare is `module_.encode` or "
-        "`module_.decode` on a tensor under `torch.inference_mode()`, at once or in blocks of "
-        f"{BLOCK} rows, whichever is faster; it is given scaled rows and leaves them scaled, while "
-        "the estimator checks, scales and puts back. `score_samples` has no bare counterpart: it "
-        "stands beside the density itself, computed of scaled rows in float64 in the same blocks "
-        "(under `torch.no_grad()`, for it needs gradients), which leaves the checks and "
-        f"the scaling to compare. One row: medians over {N_CALLS} calls of each, in turn; what "
-        "skae adds is the difference of medians.",
+        "The rows are float32, and the module comes from a fit. The bare module is "
+        "`module_.encode` or `module_.decode` on a tensor under `torch.inference_mode()`, for all "
+        f"rows at once or in blocks of {BLOCK} rows, whichever is faster. It takes and returns "
+        "scaled rows, while the estimator also validates and scales them. `score_samples` is "
+        "compared with the density function itself, applied to scaled rows in float64 and in the "
+        "same blocks (under `torch.no_grad()`, because it needs gradients), so the difference is "
+        f"validation and scaling. For one row, the figures are medians over {N_CALLS} calls of "
+        "each in turn, and the overhead is the difference of the medians.",
     ]
     for name, entry in entries.items():
         parts += [f"### Calls on {titled(name)}", large_table(name, entry), one_table(entry)]
@@ -175,8 +175,8 @@ def large_table(name: str, entry: dict[str, Any]) -> str:
                 f"{ratio(theirs, times['skae']):.2f}",
             ]
         )
-    header = ["", "rows", "skae, ms", "least to most", "bare, ms", "least to most"]
-    return markdown_table([*header, "rows per second", "throughput to the bare one"], rows)
+    header = ["", "rows", "skae, ms", "range", "bare, ms", "range"]
+    return markdown_table([*header, "rows per second", "relative throughput"], rows)
 
 
 def one_table(entry: dict[str, Any]) -> str:
@@ -190,4 +190,6 @@ def one_table(entry: dict[str, Any]) -> str:
         ]
         for method, quartiles in entry["one_row"].items()
     ]
-    return markdown_table(["", "skae, ms", "bare, ms", "more, ms", "quartiles of that"], rows)
+    return markdown_table(
+        ["", "skae, ms", "bare, ms", "overhead, ms", "quartiles of the overhead"], rows
+    )

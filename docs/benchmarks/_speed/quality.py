@@ -1,4 +1,4 @@
-"""Seconds until skae is as good as each peer after its own default training."""
+"""Seconds until skae reaches the error of each peer after its default training."""
 
 import statistics
 import time
@@ -144,7 +144,9 @@ def bars(entries: Entries) -> list[Bar]:
             seconds = statistics.median(theirs["seconds"])
             if seconds <= LONG:
                 continue
-            title = f"(3) time of {LABELS[peer]} to skae's at its error, {titled(name)}"
+            title = (
+                f"(3) time to the error of {LABELS[peer]}, {LABELS[peer]} / skae, {titled(name)}"
+            )
             reached = reached_after(entry["skae"], theirs["error"])
             if reached is None:
                 found.append(Bar(title, f"≥ {FACTOR:g}", "its error is not reached", False))
@@ -156,20 +158,20 @@ def bars(entries: Entries) -> list[Bar]:
 def section(entries: Entries) -> str:
     """Return this part of the page."""
     parts = [
-        "Each peer trains as it does by default, PyOD with its own widths and the others with "
-        "skae's; skae's code and hidden layers are those above and all else is its default. The "
-        f"loop takes {LOOP_EPOCHS} epochs in batches of {LOOP_BATCH}. A tenth as many rows as were "
-        "trained on are held out; the error is squared, in units of the columns' variances. skae's "
-        "time is from the call of `fit` to the end of the first epoch whose error on those rows "
-        "is as low, or to the PCA start, less the time that it took to look; the whole fit takes "
-        "longer, and ends with weights chosen by rows of its own. Fits are repeated until "
-        f"{BUDGET:g} s are spent, one at least. A peer that trains for {LONG:g} s or less has no "
-        "bar.",
+        "Each peer trains with its default settings. PyOD uses its own widths, and the others use "
+        "those of skae. The code and hidden layers of skae are as above, and everything else is "
+        f"its default. The loop takes {LOOP_EPOCHS} epochs in batches of {LOOP_BATCH}. One "
+        "held-out row per ten training rows measures the error, the squared error in units of the "
+        "column variances. The time of skae runs from the call of `fit` to the end of the first "
+        "epoch with as low an error (or to the initial PCA solution), without the time of "
+        "measuring the error. The whole fit takes longer, and returns weights selected by held-out "
+        f"rows of its own. Fits are repeated until {BUDGET:g} s have passed, and run at least "
+        f"once. A peer that trains for {LONG:g} s or less has no bar.",
     ]
     if not c.HAS_PYOD and not any("pyod" in entry["peers"] for entry in entries.values()):
         parts.append(c.WITHOUT_PYOD)
     for name, entry in entries.items():
-        parts += [f"### Quality on {titled(name)}", table(entry)]
+        parts += [f"### Error on {titled(name)}", table(entry)]
     return "\n\n".join(parts)
 
 
@@ -178,14 +180,14 @@ def table(entry: dict[str, Any]) -> str:
     skae = entry["skae"]
     rows = [
         ["skae, whole fit", *_cells(skae["seconds"], skae["error"]), "", ""],
-        ["skae, PCA start", *_cells([t[0] for t in skae["times"]], skae["errors"][0]), "", ""],
+        ["skae, initial PCA", *_cells([t[0] for t in skae["times"]], skae["errors"][0]), "", ""],
     ]
     for peer, theirs in entry["peers"].items():
         reached = reached_after(skae, theirs["error"])
         times = "" if reached is None else f"{statistics.median(theirs['seconds']) / reached:.3g}"
         after = "not reached" if reached is None else f"{reached:.3g}"
         rows.append([LABELS[peer], *_cells(theirs["seconds"], theirs["error"]), after, times])
-    header = ["", "seconds", "least to most", "held-out error", "skae as low after, s", "times"]
+    header = ["", "seconds", "range", "held-out error", "skae reaches it after, s", "ratio"]
     return markdown_table(header, rows)
 
 
