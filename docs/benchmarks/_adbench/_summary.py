@@ -22,11 +22,11 @@ class Means:
     Attributes
     ----------
     methods, tables : list of str
-        The methods that have cells, and the tables for which every one has all seeds.
+        The methods with results, and the tables for which each of them has all seeds.
     incomplete : list of str
         The other tables.
     n_seeds : int
-        How many seeds each figure is the mean of.
+        Number of seeds in each mean.
     figures : dict of str to ndarray of shape (n_tables, n_methods, n_fields)
         By setting, in the order of `FIELDS`.
     """
@@ -43,7 +43,7 @@ class Means:
 
 
 def average(record: dict[str, Any], names: list[str]) -> Means:
-    """Return the means over the seeds of the settings, methods in the order of `names`."""
+    """Return the means over seeds, with the methods in the order of `names`."""
     seeds = [str(seed) for seed in record["settings"]["seeds"]]
     cells = {setting: record["cells"].get(setting, {}) for setting in SETTINGS}
     found = {name for tables in cells.values() for table in tables.values() for name in table}
@@ -138,7 +138,7 @@ def p_value(ours: np.ndarray, theirs: np.ndarray) -> float | None:
 
 
 def _bars(settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what we set out to reach, and whether it is reached."""
+    """Return the bars, and whether they are met."""
     margin = {"contaminated": 1.0, "clean": 0.0}
     bars = []
     for setting, figures in settings.items():
@@ -157,7 +157,7 @@ def _first_in_mean(setting: str, figures: dict, others: list[str], margin: float
     ours, theirs = (100 * figures[name]["auroc"] for name in (OURS, best))
     by = f" by at least {margin:g} point" if margin else ""
     return {
-        "text": f"{setting}, highest mean AUROC{by}: {ours:.2f}, next {theirs:.2f} ({best})",
+        "text": f"{setting}, highest mean AUROC{by}: {ours:.2f}, best other {theirs:.2f} ({best})",
         "met": ours >= theirs + margin if margin else ours > theirs,
     }
 
@@ -166,7 +166,7 @@ def _first_in_rank(setting: str, figures: dict, others: list[str]) -> dict:
     best = min(others, key=lambda name: figures[name]["rank"])
     ours, theirs = (figures[name]["rank"] for name in (OURS, best))
     return {
-        "text": f"{setting}, best mean rank: {ours:.2f}, next {theirs:.2f} ({best})",
+        "text": f"{setting}, best mean rank: {ours:.2f}, best other {theirs:.2f} ({best})",
         "met": ours < theirs,
     }
 

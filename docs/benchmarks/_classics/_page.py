@@ -1,4 +1,4 @@
-"""The results page and the lines on the terminal, from the rows' records."""
+"""The results page and the lines on the terminal, from the records of the rows."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,7 +1,7 @@
-"""Codes of 2 and of 64 numbers, as in the Parametric-UMAP repository's comparison.
+"""Codes of 2 and of 64 numbers, as in the comparison of the Parametric-UMAP repository.
 
-Its figures are mean squared errors per pixel on MNIST's test images: .0369 and .0016 by
-convolutional autoencoders, .0557 and .0090 by PCA. Ours are multilayer perceptrons.
+The published figures are mean squared errors per pixel on MNIST's test images: .0369 and .0016 for
+convolutional autoencoders, .0557 and .0090 for PCA. The networks here are multilayer perceptrons.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +19,7 @@ N_GRID = 16
 
 @dataclass(frozen=True)
 class Target:
-    """What a code of some size is compared with, in squared errors per pixel."""
+    """The published figures for one size of the code, in squared errors per pixel."""
 
     n_components: int
     published: str

@@ -1,11 +1,11 @@
 """784-1000-500-250-30, the deep autoencoder of Hinton and Salakhutdinov (2006).
 
-Their figure is the squared error summed over an image's pixels, a mean over MNIST's test
-images: 3.00, where PCA with as many numbers leaves 13.87. It is computed here on all
-training images, for a budget of time: with skae's defaults but for the network's shape,
-the epochs, the scaling (pixels are left as they are) and early stopping, and with the best
-settings that we found on 5,000 training images held out. Both training runs record the
-test error on their way, on a clock that stands still meanwhile, and keep the last epoch.
+The published figure is the squared error summed over the pixels of an image, averaged over MNIST's
+test images: 3.00, where PCA with as many numbers leaves 13.87. Here the networks are trained on all
+training images within a time limit, once with the defaults of skae, apart from the shape of the
+network, the epochs, the scaling (pixels are left as they are) and early stopping, and once with the
+best settings that we found on 5,000 held-out training images. Both trainings record the test error,
+on a clock that is paused meanwhile, and keep the last epoch.
 """
 
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ def _compute(
 
 
 def clipped_note(fit: TimedFit, context: Context) -> str:
-    """Say what clipping reconstructions to the range of pixels would give."""
+    """Return a note on the error with clipped reconstructions."""
     test = context.mnist.test
     clipped = fit.model.reconstruct(test).clip(0, 1)
     error = float(np.square(clipped - test).sum(axis=1, dtype=np.float64).mean())

@@ -26,24 +26,24 @@ DEVICE = "cuda"
 
 
 class Clock(Callback):
-    """Note when epochs end, what the device was given included."""
+    """Record when epochs end, including pending work of the device."""
 
     def __init__(self) -> None:
         self.ends_: list[float] = []
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Note it for skorch."""
+        """Record the end of an epoch in skorch."""
         self.tick()
 
     def tick(self) -> None:
-        """Note it for a loop."""
+        """Record the end of an epoch in a loop."""
         if DEVICE == "cuda":
             torch.cuda.synchronize()
         self.ends_.append(time.perf_counter())
 
     @property
     def epoch(self) -> float:
-        """Median seconds of an epoch, less the first two, which compile."""
+        """Median seconds of an epoch, without the first two, which compile."""
         return statistics.median(after - before for before, after in pairwise(self.ends_[1:]))
 
 
@@ -65,7 +65,7 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
 
 
 def large_table() -> np.ndarray:
-    """Return a large table in float32; its rows repeat, which costs no less."""
+    """Return a large table in float32 with repeated rows, which cost as much as others."""
     part = made_table(100_000, LARGE.columns, n_latent=LARGE.latent).astype(np.float32)
     return np.tile(part, (LARGE.rows // len(part), 1))
 
@@ -73,7 +73,7 @@ def large_table() -> np.ndarray:
 def make_calls(
     size: Size, X: np.ndarray, n_epochs: int, batch_size: int
 ) -> dict[str, Callable[[], float]]:
-    """Return the loop and skae, each as it is and compiled, and the loop with CUDA graphs."""
+    """Return the loop and skae, plain and compiled, and the loop with CUDA graphs."""
     rows = torch.from_numpy(X).to(DEVICE)
 
     def loop(module: Any) -> float:

@@ -17,7 +17,7 @@ from ._timing import median, spread
 COLUMNS, COMPONENTS = 30, 8
 ROWS = (10**4, 10**5, 3 * 10**5, 10**6, 3 * 10**6, 10**7)
 LINEAR_FROM = 10**5
-ONE_FIT_FROM = 10**6  # rows from which on a fit is made once
+ONE_FIT_FROM = 10**6  # rows above which there is one fit
 WIDTHS = (10, 30, 100, 300, 1000, 3000)
 CODES = (2, 4, 8, 16, 32, 64, 128, 256)
 BLOCK_ROWS = 100_000
@@ -25,7 +25,7 @@ MEMORY_LIMIT = 1.5e9
 
 
 def measure_rows(rounds: int) -> dict[str, Any]:
-    """Return points of growing tables in mapped files."""
+    """Return points for tables with more and more rows, in memory-mapped files."""
     points, skipped = [], []
     with tempfile.TemporaryDirectory() as folder:
         for n_rows in ROWS:
@@ -42,19 +42,19 @@ def measure_rows(rounds: int) -> dict[str, Any]:
 
 
 def measure_columns(rounds: int) -> dict[str, Any]:
-    """Return points of wider and wider tables."""
+    """Return points for wider and wider tables."""
     return {"points": [point(n, 5_000, n, COMPONENTS, rounds) for n in WIDTHS], "skipped": []}
 
 
 def measure_components(rounds: int) -> dict[str, Any]:
-    """Return points of longer and longer codes."""
+    """Return points for larger and larger codes."""
     return {"points": [point(k, 10_000, 300, k, rounds) for k in CODES], "skipped": []}
 
 
 def point(
     at: int, rows: int, columns: int, n_components: int, n_fits: int, path: Path | None = None
 ) -> dict[str, Any]:
-    """Return the seconds of fits in a process of their own, and the peak of the first."""
+    """Return the seconds of fits in a separate process, and the peak memory of the first."""
     given = {"rows": rows, "columns": columns, "n_components": n_components, "n_fits": n_fits}
     found = _fresh.run("_speed._growth_process", given | ({"path": str(path)} if path else {}))
     print(f"  {at}: {found}", flush=True)
@@ -62,7 +62,7 @@ def point(
 
 
 def write_table(path: Path, n_rows: int) -> None:
-    """Write a float32 table block by block: made rows with fresh noise in each."""
+    """Write a float32 table block by block: synthetic rows with new noise in each block."""
     made = made_table(min(n_rows, BLOCK_ROWS), COLUMNS).astype(np.float32)
     generator = np.random.default_rng(1)
     with path.open("wb") as file:
@@ -83,7 +83,7 @@ ENTRIES: dict[str, Measure] = {
 
 
 def exponent(points: list[dict[str, Any]], least: int = 0) -> float | None:
-    """Return the power of the size that time grows with, by least squares of the logs."""
+    """Return the exponent of time as a power of the size, by least squares of the logs."""
     kept = [point for point in points if point["at"] >= least]
     if len(kept) < 2:
         return None

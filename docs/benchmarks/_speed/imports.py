@@ -18,7 +18,7 @@ OPTIONAL = ("matplotlib", "pyod", "pyarrow", "polars", "skops", "dask", "onnx", 
 
 
 def measure(rounds: int) -> dict[str, Any]:
-    """Return the times of both imports in fresh processes, and what optional they bring in."""
+    """Return the times of both imports in new processes, and the optional imports."""
     for statement in STATEMENTS.values():
         time_of(statement)
     calls = {name: partial(time_of, statement) for name, statement in STATEMENTS.items()}
@@ -30,7 +30,7 @@ def measure(rounds: int) -> dict[str, Any]:
 
 
 def time_of(statement: str) -> float:
-    """Return the seconds of an import in a fresh process, whose own start doesn't count."""
+    """Return the seconds of an import in a new process, without the start of Python."""
     return float(
         _fresh.run_code(
             f"import time; began = time.perf_counter(); {statement}; "
@@ -40,7 +40,7 @@ def time_of(statement: str) -> float:
 
 
 def optional_after(statement: str) -> list[str]:
-    """Return the optional packages that an import brings in."""
+    """Return the optional packages that an import loads."""
     code = (
         f"import json, sys; {statement}; "
         f"print(json.dumps([name for name in {OPTIONAL!r} if name in sys.modules]))"
@@ -52,11 +52,11 @@ ENTRIES: dict[str, Measure] = {"imports": measure}
 
 
 def bars(entries: Entries) -> list[Bar]:
-    """Return the bars on the time, and on what is imported."""
+    """Return the bars on the time and on the imported packages."""
     found = []
     for entry in entries.values():
         seconds, brought = entry["seconds"], entry["optional"]
-        # pandas brings in pyarrow where there is one, whoever imports it.
+        # pandas itself imports pyarrow if it is installed.
         optional = sorted(set(brought["skae"]) - set(brought["torch, sklearn, skorch"]))
         value = ratio(seconds["skae"], seconds["torch, sklearn, skorch"])
         found += [

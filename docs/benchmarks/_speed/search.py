@@ -23,7 +23,7 @@ ENTRIES: dict[str, Measure] = {what: partial(measure, what) for what in ("search
 
 BARS = {
     "search": ("(6) time of a search, two jobs / one job", "two jobs", "one job", 0.7),
-    "busy": ("(6) time of a fit, next to a busy process / idle", "beside one", "idle", 2.5),
+    "busy": ("(6) time of a fit, next to a busy process / idle", "one busy process", "idle", 2.5),
 }
 TEXTS = {
     "search": "`GridSearchCV(cv=3)` searches 8 settings of `AutoencoderTransformer` (2 "
@@ -63,9 +63,9 @@ def section(entries: Entries) -> str:
 
 def table(name: str, seconds: dict[str, list[float]]) -> str:
     """Return the times."""
-    beside = BARS[name][2]
+    reference = BARS[name][2]
     rows = [
-        [label, median(values), spread(values), f"{ratio(values, seconds[beside]):.3g}"]
+        [label, median(values), spread(values), f"{ratio(values, seconds[reference]):.3g}"]
         for label, values in seconds.items()
     ]
-    return markdown_table(["", "seconds", "range", f"relative to `{beside}`"], rows)
+    return markdown_table(["", "seconds", "range", f"relative to `{reference}`"], rows)

@@ -16,14 +16,14 @@ from ._timing import alternate, median, ratio, seconds_of, spread
 
 BATCH_SIZE = 256
 
-#: Timed for information, and on tables of few columns alone: on wide ones they take long.
+#: Timed for information, and only on tables of few columns, because they are slow on wide ones.
 ASIDE = ("loop default batch", "skae early stopping", "loop plain")
 MANY_COLUMNS = 100
 
-#: Fits for so many epochs.
+#: Fits for a number of epochs.
 Fit = Callable[[int], Any]
 
-#: The contestants on the page, and what is timed beside them.
+#: The contestants on the page, and additional measurements.
 LABELS = {
     "loop": "loop",
     "skae": "skae",
@@ -39,7 +39,7 @@ LABELS = {
 
 
 def measure(size: Size, rounds: int) -> dict[str, Any]:
-    """Return the cost of an epoch of each contestant on a table, and held-out errors."""
+    """Return the cost of an epoch of each contestant on a table, and the held-out errors."""
     train, test = train_and_test(size)
     fits = make_fits(size, train)
     for fit in fits.values():
@@ -58,10 +58,10 @@ def measure(size: Size, rounds: int) -> dict[str, Any]:
 
 
 def cost(size: Size, fit: Fit, cpu: list[float]) -> float:
-    """Return what an epoch adds to a fit, so that what a fit does once is left out.
+    """Return the time that an epoch adds to a fit, without what a fit does once.
 
-    The processor's time of the same goes to `cpu`: on one thread it is the wall time less
-    what other processes took.
+    The processor time is appended to `cpu`. On one thread it is the wall time without the time
+    taken by other processes.
     """
     began = time.process_time()
     few = seconds_of(partial(fit, size.few))
@@ -102,7 +102,7 @@ def make_fits(size: Size, X: np.ndarray) -> dict[str, Fit]:
 
 
 def held_out_errors(size: Size, train: np.ndarray, test: np.ndarray) -> dict[str, Any]:
-    """Return errors of skae at its default batch and the loop at 256, after equal epochs."""
+    """Return the errors of skae with its default batch and of the loop, after equal epochs."""
     errors: dict[str, list[float]] = {"skae default batch": [], "loop": []}
     for seed in range(size.seeds):
         loop = c.fit_loop(c.make_module(size, seed), train, size.epochs, BATCH_SIZE)
@@ -120,7 +120,7 @@ ENTRIES: dict[str, Measure] = {name: partial(measure, size) for name, size in BY
 
 
 def bars(entries: Entries) -> list[Bar]:
-    """Return the bars of all sizes measured."""
+    """Return the bars of all measured sizes."""
     found: list[Bar] = []
     for name, entry in entries.items():
         costs, size = entry["seconds_per_epoch"], titled(name)
@@ -138,7 +138,7 @@ def bars(entries: Entries) -> list[Bar]:
 
 
 def default_batch_bar(entry: dict[str, Any], size: str) -> Bar:
-    """Return the bar on time at the default batch, which counts at as low an error alone."""
+    """Return the bar on time with the default batch, which also requires as low an error."""
     costs, errors = entry["seconds_per_epoch"], entry["held_out"]["errors"]
     value = of(costs, "skae default batch", "loop")
     ours, theirs = (statistics.median(errors[name]) for name in ("skae default batch", "loop"))
@@ -181,7 +181,7 @@ def section(entries: Entries) -> str:
 
 
 def describe(entry: dict[str, Any]) -> str:
-    """Return what network was trained, and for how long."""
+    """Return the network and the length of the training."""
     settings = entry["settings"]
     rounds = len(entry["seconds_per_epoch"]["skae"])
     return (
@@ -212,7 +212,7 @@ def table(entry: dict[str, Any]) -> str:
 
 
 def below(entry: dict[str, Any]) -> str:
-    """Return the share of the limit, and the errors."""
+    """Return the share of the limit and the errors."""
     costs, held_out = entry["seconds_per_epoch"], entry["held_out"]
     errors = "; ".join(
         f"{LABELS[name]} {median(values)} ({spread(values)})"
