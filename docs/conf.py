@@ -1,9 +1,9 @@
-"""Sphinx: the user guide, the reference from docstrings, and the benchmarks' pages."""
+"""Sphinx: the user guide, the reference from docstrings, and the pages of the benchmarks."""
 
 import sys
 from pathlib import Path
 
-# The reference is that of the code beside these pages, whatever is installed.
+# Document the code next to these pages, whatever version is installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from skae import __version__
@@ -14,13 +14,13 @@ project_copyright = author
 version = release = __version__
 
 extensions = ["sphinx.ext.autodoc", "numpydoc", "myst_parser"]
-# benchmarks/index.md includes that README.
+# benchmarks/index.md includes this README.
 exclude_patterns = ["_build", "benchmarks/README.md"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"  # types stand in the docstrings
+autodoc_typehints = "none"  # the docstrings state the types
 numpydoc_show_class_members = False  # api.md lists the methods itself
 
 html_theme = "alabaster"

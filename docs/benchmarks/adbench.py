@@ -1,31 +1,31 @@
-"""Anomalies found in ADBench's tables: skae's detector beside PyOD's and scikit-learn's.
+"""Anomaly detection on ADBench: the detector of skae, PyOD and scikit-learn.
 
     python docs/benchmarks/adbench.py FOLDER [--only TABLE ...] [--methods NAME ...]
 
-FOLDER has tables as npz files with the arrays `X` and `y`, 1 where a row is an anomaly. They
-are ADBench's (Han et al., 2022, NeurIPS Datasets and Benchmarks,
-https://github.com/Minqi824/ADBench). A table of more than `--rows` rows is sampled to that,
-by the seed, with the same share of anomalies. There are two settings:
+FOLDER contains tables as npz files with the arrays `X` and `y`, where `y` is 1 for anomalies.
+The tables are those of ADBench (Han et al., 2022, NeurIPS Datasets and Benchmarks,
+https://github.com/Minqi824/ADBench). A table of more than `--rows` rows is sampled to that
+number, by the seed, with the same share of anomalies. There are two settings:
 
-- contaminated: all rows are standardised, fitted and scored;
-- clean: half of the normal rows, drawn by the seed, are fitted, and the others are scored
-  with all anomalies, standardised by the rows fitted. Copies of a normal row all go to the
-  same side.
+- contaminated: all rows are standardized, fitted and scored;
+- clean: half of the normal rows, drawn by the seed, are fitted. The other normal rows and all
+  anomalies are scored. The fitted rows determine the standardization. Duplicates of a normal
+  row all go to the same side.
 
-All methods, listed in `_adbench/_methods.py`, have their own defaults, the seed apart. AUROC
-and average precision are of their scores, anomalies being the positives. Times are those of
-`fit` and of scoring; fits of PyOD and of LocalOutlierFactor score their own rows, which the
-contaminated setting then has for nothing. Everything runs on `--threads` threads (default 1),
-each method once on a small table first.
+All methods, listed in `_adbench/_methods.py`, use their defaults, apart from the seed. AUROC and
+average precision treat anomalies as the positive class. Times are those of `fit` and of
+scoring. The fits of PyOD and of LocalOutlierFactor also score the fitted rows, so scoring costs
+them nothing in the contaminated setting. Everything runs on `--threads` threads (default 1).
+Each method first runs once on a small table as a warm-up.
 
-A method that raises counts with an AUROC of 0.5 and an average precision of the anomalies'
-share, and is named on the page. Scores that aren't finite are put right by
-`numpy.nan_to_num`, and counted.
+A method that raises an error counts with an AUROC of 0.5 and an average precision equal to the
+share of anomalies, and the page names it. Scores that are not finite are replaced by
+`numpy.nan_to_num` and counted.
 
-Cells are kept in `adbench.json` as they are finished: a further run does what is missing,
-with `--again` those methods anew, on all tables. The page `adbench.md` and two pictures are
-of the seeds asked for and of all methods with cells there, on the tables for which every one
-of these methods has all seeds.
+Results are stored in `adbench.json` as soon as they are measured. A further run measures what is
+missing; `--again` drops the results of the given methods first, on all tables. The page
+`adbench.md` and two pictures cover the requested seeds and all methods with results, on the
+tables for which every one of these methods has all seeds.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main() -> None:
     store.forget(options.again)
     limit_threads(options.threads)
     warm_up(methods)
-    limit_threads(options.threads)  # of what the methods have loaded, too
+    limit_threads(options.threads)  # also for libraries that the methods loaded
     where = surroundings(["pyod"] if is_installed("pyod") else [])
     announce(where)
     print(f"seeds {options.seeds}, at most {options.rows} rows a table", flush=True)
@@ -67,22 +67,26 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     names = {"nargs": "+", "choices": list(METHODS), "metavar": "NAME"}
-    parser.add_argument("folder", type=Path, help="where the tables are: npz files with X and y")
+    parser.add_argument("folder", type=Path, help="folder of npz files with X and y")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--rows", type=int, default=10_000, help="sample larger tables to this")
-    parser.add_argument("--threads", type=int, default=1, help="for all methods alike")
-    parser.add_argument("--only", nargs="+", metavar="TABLE", help="run these tables alone")
-    parser.add_argument("--methods", **names, help="run these methods alone")
-    parser.add_argument("--again", default=[], **names, help="drop these methods' cells first")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where results are written")
+    parser.add_argument(
+        "--rows", type=int, default=10_000, help="sample larger tables to this many rows"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="threads of every method")
+    parser.add_argument("--only", nargs="+", metavar="TABLE", help="run only these tables")
+    parser.add_argument("--methods", **names, help="run only these methods")
+    parser.add_argument(
+        "--again", default=[], **names, help="drop the results of these methods first"
+    )
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
     return parser.parse_args()
 
 
 def choose(wanted: list[str] | None) -> list[str]:
-    """Return the methods to run, and say which can't be."""
+    """Return the methods to run, and print which are unavailable."""
     missing = left_out()
     if named := [name for name in wanted or () if name in missing]:
-        raise SystemExit(f"can't run {named}: {missing[named[0]]}")
+        raise SystemExit(f"cannot run {named}: {missing[named[0]]}")
     for name, reason in missing.items() if wanted is None else ():
         print(f"without {name}: {reason}", flush=True)
     return [name for name in METHODS if name not in missing and name in (wanted or METHODS)]
@@ -91,7 +95,7 @@ def choose(wanted: list[str] | None) -> list[str]:
 def run_table(
     store: Store, title: str, path: Path, methods: list[str], seeds: list[int], where: dict
 ) -> None:
-    """Run what is missing of a table, all methods right after each other."""
+    """Measure what is missing for a table, one method right after the other."""
     name = path.stem
     X, y = load(path)
     store.record["tables"][name] = {
@@ -116,7 +120,7 @@ def run_table(
 
 
 def progress(cells: dict[str, Cell]) -> str:
-    """Return AUROCs in one line."""
+    """Return the AUROCs in one line."""
     return ", ".join(
         f"{name} {cell.auroc:.3f}" + (" (raised)" if cell.error else "")
         for name, cell in cells.items()
@@ -124,12 +128,14 @@ def progress(cells: dict[str, Cell]) -> str:
 
 
 def report(store: Store, seeds: list[int], where: dict[str, Any], out: Path) -> None:
-    """Write the results, the page and the pictures of all cells there are."""
+    """Write the results, the page and the pictures."""
     record = store.record
     record["settings"]["seeds"] = seeds
     means = average(record, list(METHODS))
     if not means.tables:
-        raise SystemExit("no table has cells of all methods and seeds yet: no page is written")
+        raise SystemExit(
+            "no table has results for all methods and seeds yet, so no page is written"
+        )
     summary = summarise(means)
     print("\n" + "\n".join(bar_lines(summary)), flush=True)
     save_pictures(means, summary, out / "pictures")

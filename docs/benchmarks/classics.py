@@ -1,36 +1,36 @@
-"""Published figures of autoencoders, and skae's beside them.
+"""Published figures of autoencoders, reproduced with skae.
 
     python docs/benchmarks/classics.py MNIST.npz [--only ROW ...]
 
-Every row computes what a paper or a repository published, states a bar, and says whether
-it is reached:
+Every row computes a figure that a paper or a repository published, states a target (the bar),
+and says whether it is met:
 
 - `deep`: the 784-1000-500-250-30 autoencoder of Hinton and Salakhutdinov (2006) in 15
-  minutes, with the default optimizer and with the best that we found;
+  minutes, with the default optimizer and with the best settings that we found;
 - `deep_hour`: the same in 60 minutes;
 - `layerwise`: the same with logistic units and layerwise pretraining, as in 2006;
 - `codes`: codes of 2 and of 64 numbers;
 - `sparse`: 256 sparse codes of scikit-learn's digits and a linear classifier;
-- `few_labels`: codes as features where 100 digits have labels;
-- `denoise`: Gaussian noise taken off MNIST's test images;
-- `vae`: the log-likelihood of binarised MNIST under a variational autoencoder;
-- `clusters`: MNIST's digits found without labels, by k-means on codes;
-- `samples`: rows drawn from densities of scikit-learn's tables.
+- `few_labels`: codes as features when 100 digits have labels;
+- `denoise`: Gaussian noise removed from MNIST's test images;
+- `vae`: the log-likelihood of binarized MNIST under a variational autoencoder;
+- `clusters`: MNIST's digits clustered without labels, by k-means on codes;
+- `samples`: rows generated from densities of scikit-learn's tables.
 
-What a row does exactly is at the top of its file in `_classics`. Nothing of ours is chosen by
-test images: settings were by training images, 5,000 of MNIST's that were held out or, on
-scikit-learn's digits, as the row says, before they were written down here. `clusters` is the
-exception: its design was chosen with labels in sight, as it says.
+The files in `_classics` describe each row in detail. No setting was chosen on test images. The
+settings were chosen on training images, 5,000 held-out ones of MNIST or, for scikit-learn's
+digits, as the row says, before they were written down here. `clusters` is the exception: its
+design was chosen while looking at labels, as it says.
 
-MNIST.npz has the uint8 arrays X_train, y_train, X_test and y_test; pixels are divided by
-255. `--minutes` is the time that a training may take, and its default what the row's bar
-allows: a short fit is timed first, and the number of epochs chosen so that the training,
-whose learning rate falls to zero at its end, fills 97 % of it. The time reported is that of
-`fit`, less what recording its curve took.
+MNIST.npz contains the uint8 arrays X_train, y_train, X_test and y_test; pixels are divided by
+255. `--minutes` sets the time limit of a training, and its default is the time that the bar of
+the row allows. A short fit is timed first. The number of epochs is then chosen such that the
+training, whose learning rate falls to zero at the end, fills 97 % of the time. The reported
+time is that of `fit`, without the time for recording the curve.
 
-Results are kept row by row: a run with `--only` replaces these rows' in `classics.json`,
-leaves the others there, and writes the page `classics.md` anew from all of them. Pictures
-are saved in the folder `pictures` beside them.
+Results are stored row by row. A run with `--only` replaces these rows in `classics.json`, keeps
+the others, and writes the page `classics.md` from all of them. Pictures are saved in the folder
+`pictures` next to them.
 """
 
 import argparse
@@ -86,19 +86,21 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("mnist", type=Path, help="MNIST as an npz file")
-    parser.add_argument("--only", nargs="+", choices=list(ROWS), metavar="ROW", help="these alone")
-    parser.add_argument("--minutes", type=float, help="budget of each training")
+    parser.add_argument(
+        "--only", nargs="+", choices=list(ROWS), metavar="ROW", help="run only these rows"
+    )
+    parser.add_argument("--minutes", type=float, help="time limit of each training")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where results are written")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
     return parser.parse_args()
 
 
 def keep(folder: Path, name: str, record: dict[str, Any]) -> None:
-    """Put a row's record beside those of other rows, and write the page of all."""
+    """Store the record of a row next to the others, and write the page."""
     path = folder / "classics.json"
     found = json.loads(path.read_text()) if path.exists() else {}
-    # Read only now, so that rows computed meanwhile by another run are not lost.
+    # Read late, so that rows of a concurrent run are not lost.
     records = {**found, name: record}
     in_order = {name: records[name] for name in sorted(records, key=_rank)}
     write_results(folder, "classics", in_order, page(in_order))

@@ -2,11 +2,16 @@
 
     python docs/benchmarks/defaults.py FOLDER
 
-Every row is a default fit with one setting changed, over the tables of `pca_floor.py`
-(those of FOLDER and scikit-learn's own): the geometric mean over tables of what is left
-unexplained on held-out rows relative to PCA, apart for tables of fewer than 500 training
-rows, where the epoch is chosen by folds, and for the others; the table on which it does
-worst; and the time. The settings changed are those that a user can change.
+Each row of the page is a fit with the default parameters and one change. The tables are those
+of `pca_floor.py`: the ones in FOLDER and four of scikit-learn. The figures are
+
+- the geometric mean over tables of the unexplained held-out variance relative to PCA,
+  separately for tables of fewer than 500 training rows, where folds select the epoch, and
+  for larger ones;
+- the table with the worst result, and its gain in R2 over PCA;
+- the time.
+
+The study varies only parameters that a user can set.
 """
 
 import argparse
@@ -40,10 +45,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, help="where the tables are: npz files with an X")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where results are written")
+    parser.add_argument("folder", type=Path, help="folder of npz files with an array X")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--rows", type=int, default=3000, help="sample larger tables to this")
+    parser.add_argument(
+        "--rows", type=int, default=3000, help="sample larger tables to this many rows"
+    )
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     limit_threads(options.threads)
@@ -54,8 +61,19 @@ def main() -> None:
     for name, parameters in SETTINGS.items():
         rows.append({"setting": name, **study(parts, parameters)})
         print(rows[-1], flush=True)
+    record = {
+        "surroundings": where,
+        "settings": {"seeds": options.seeds, "rows": options.rows},
+        "rows": rows,
+    }
+    write_results(options.out, "defaults", record, page(record))
+
+
+def page(record: dict[str, Any]) -> str:
+    """Return the results page."""
+    settings = record["settings"]
     table = markdown_table(
-        ["setting", "small tables", "others", "worst table", "its gain in R2", "seconds"],
+        ["setting", "small tables", "large tables", "worst table", "its gain in R2", "seconds"],
         [
             [
                 row["setting"],
@@ -65,17 +83,20 @@ def main() -> None:
                 f"{row['worst_gain']:+.4f}",
                 f"{row['seconds']:.0f}",
             ]
-            for row in rows
+            for row in record["rows"]
         ],
     )
-    seeds = ", ".join(map(str, options.seeds))
-    note = f"Seeds {seeds}; at most {options.rows} rows a table. Ratios to PCA: lower is better."
-    text = f"# One parameter changed at a time\n\n{table}\n\n{note}\n\n{provenance(where)}\n"
-    write_results(options.out, "defaults", {"surroundings": where, "rows": rows}, text)
+    seeds = ", ".join(map(str, settings["seeds"]))
+    note = (
+        "The second and third columns are unexplained variance relative to PCA; lower is better. "
+        f"Seeds: {seeds}. Larger tables are sampled to {settings['rows']} rows."
+    )
+    parts = ["# One parameter changed at a time", table, note, provenance(record["surroundings"])]
+    return "\n\n".join(parts)
 
 
 def load(folder: Path, seeds: list[int], rows: int) -> dict[tuple[str, int], Any]:
-    """Return for each table and seed its parts and what PCA leaves of the held-out one."""
+    """Return the two parts of each table and seed, and what PCA leaves unexplained."""
     parts = {}
     for name, read in find_tables(folder, None).items():
         X = read()
@@ -88,7 +109,7 @@ def load(folder: Path, seeds: list[int], rows: int) -> dict[tuple[str, int], Any
 
 
 def study(parts: dict[tuple[str, int], Any], parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return how a setting does over all tables and seeds."""
+    """Return the figures of a setting over all tables and seeds."""
     began = time.perf_counter()
     left: dict[str, list[tuple[float, float]]] = {}
     small = set()
@@ -113,12 +134,12 @@ def study(parts: dict[tuple[str, int], Any], parameters: dict[str, Any]) -> dict
 
 
 def unexplained(rebuilt: np.ndarray, test: np.ndarray) -> float:
-    """Return the share of the held-out variance that a reconstruction misses."""
+    """Return the share of the held-out variance that a reconstruction leaves unexplained."""
     return float(np.square(test - rebuilt).sum() / np.square(test).sum())
 
 
 def geometric_mean(ratios: list[float]) -> float:
-    """Return the geometric mean, nan of nothing."""
+    """Return the geometric mean, or nan if there are no ratios."""
     return float(np.exp(np.mean(np.log(ratios)))) if ratios else float("nan")
 
 

@@ -1,26 +1,26 @@
 """Is PCA the floor? Reconstruction of held-out rows by PCA, a perceptron and skae.
 
-Every table is split 75/25 by the seed, after a sample of at most `--rows` rows, and its
-columns are standardised by the training part; a column that is constant there is left at
-scale 1. All methods get the standardised table, a code of `min(32, max(2, D // 4))` numbers
-for `D` columns, and their defaults otherwise:
+Larger tables are first sampled to `--rows` rows. Every table is split 75/25 by the seed, and
+its columns are standardized by the training part; a column that is constant there keeps a
+scale of 1. All methods get the standardized table and a code of `min(32, max(2, D // 4))`
+numbers for `D` columns. Otherwise they use their defaults:
 
 - `pca`: `sklearn.decomposition.PCA`;
-- `mlp`: `sklearn.neural_network.MLPRegressor`, fitted from the table to the table, with the
-  widths that `AutoencoderTransformer` has by default, the code in their middle (and its
-  activation there too, as MLPRegressor knows one for all hidden layers);
+- `mlp`: `sklearn.neural_network.MLPRegressor`, fitted to reconstruct its input, with the default
+  widths of `AutoencoderTransformer` and the code in the middle (the code layer has the same
+  activation, because MLPRegressor uses one activation for all hidden layers);
 - `random`: `AutoencoderTransformer(init="random")`, a plain network;
 - `default`: `AutoencoderTransformer`.
 
-`R2` is 1 - SSE / SST on the held-out rows, both sums over all cells, SST around the training
-part's means. The summary compares the unexplained share 1 - R2: for each table the mean over
-the seeds, divided by PCA's mean; then the geometric mean of these ratios over the tables. A
-table that PCA reconstructs to the rounding, where the ratio says nothing, is left out of that
-and named. A method is called better or worse than PCA on a table where the mean R2 differs
-by more than 1e-6, which float32 accounts for.
+`R2` is 1 - SSE / SST on the held-out rows. Both sums are over all cells, and SST is around the
+means of the training part. The summary compares the unexplained share 1 - R2. For each table
+it divides the mean over seeds by that of PCA, and then takes the geometric mean of these
+ratios over the tables. A table that PCA reconstructs up to rounding is left out of this mean
+and named, because its ratio is meaningless. A method counts as better or worse than PCA on a
+table if the mean R2 differs by more than 1e-6, the precision of float32.
 
-Fits run one after the other, on `--threads` threads (default 1, see
-`_report.limit_threads`), and `seconds` are those of `fit` alone.
+Fits run one after the other on `--threads` threads (default 1, see `_report.limit_threads`).
+`seconds` is the time of `fit` alone.
 """
 
 import argparse
@@ -92,10 +92,12 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, help="where the tables are: npz files with an X")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where results are written")
+    parser.add_argument("folder", type=Path, help="folder of npz files with an array X")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--rows", type=int, default=10_000, help="sample larger tables to this")
+    parser.add_argument(
+        "--rows", type=int, default=10_000, help="sample larger tables to this many rows"
+    )
     parser.add_argument("--threads", type=int, default=1, help="for all methods alike")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these tables alone")
     return parser.parse_args()
@@ -295,14 +297,14 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     )
     left_out = ", ".join(summary["left_out_of_the_ratio"]) or "none"
     return [
-        f"Worst table for the default: {summary['worst_table']}, R2 "
-        f"{summary['worst_default_minus_pca']:+.4f} against PCA's; worst single fit: "
-        f"{summary['worst_single_fit_table']}, {summary['worst_single_fit']:+.4f}.",
-        f"R2 at least PCA's less {summary['largest_loss_allowed']} on every table: "
+        f"The worst table for the default is {summary['worst_table']}, with an R2 of "
+        f"{summary['worst_default_minus_pca']:+.4f} relative to PCA. The worst single fit is on "
+        f"{summary['worst_single_fit_table']}, with {summary['worst_single_fit']:+.4f}.",
+        f"R2 is at least that of PCA less {summary['largest_loss_allowed']} on every table: "
         f"{'yes' if summary['floor_holds'] else 'NO'}.",
         f"The default is better than PCA on {summary['n_better']} of {summary['n_tables']} "
-        f"tables, the same on {summary['n_same']}, worse on {summary['n_worse']}.",
-        f"Unexplained variance relative to PCA's, geometric mean over tables: {ratios} "
+        f"tables, equal on {summary['n_same']}, and worse on {summary['n_worse']}.",
+        f"Unexplained variance relative to PCA, geometric mean over tables: {ratios} "
         f"(left out: {left_out}).",
     ]
 
@@ -342,15 +344,15 @@ def page(record: dict[str, Any]) -> str:
     parts = [
         "# PCA is the floor",
         provenance(record["surroundings"]),
-        f"Means over seeds {', '.join(map(str, settings['seeds']))}, ± the standard deviation "
-        f"over them; at most {settings['rows']} rows of a table, a quarter of them held out, "
-        "rows are those trained on.",
+        f"The figures are means over seeds {', '.join(map(str, settings['seeds']))}, ± the "
+        f"standard deviation over the seeds. Larger tables are sampled to {settings['rows']} rows, "
+        "and a quarter of the rows are held out. The column `rows` counts training rows.",
         "\n".join(f"- {line}" for line in summary_lines(record["summary"])),
         "## Reconstruction of held-out rows",
         quality_table(tables),
         "## Cost of a fit",
-        "Epochs are `n_iter_`: for skae those that the weights kept have seen; more were run to "
-        "choose them.",
+        "Epochs are `n_iter_`. For skae this is the selected epoch, and the training itself ran "
+        "longer.",
         cost_table(tables),
     ]
     return "\n\n".join(parts)

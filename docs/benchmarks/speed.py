@@ -1,27 +1,27 @@
-"""How fast skae is beside its peers, and how far from what the machine can do.
+"""Speed of skae relative to its peers and to the limit of the machine.
 
     python docs/benchmarks/speed.py [PART ...] [--only ENTRY ...] [--rounds 5] [--out FOLDER]
 
-Each part states its bars, and whether they are reached:
+Each part states its bars and whether they are met:
 
-- `training`: what an epoch costs in skae, a PyTorch loop written by hand, stock skorch,
-  PyOD's autoencoder and scikit-learn's MLPRegressor, on tables of four sizes, and the
-  share of the time of the matrix products alone;
-- `quality`: seconds until skae's held-out error is as low as each peer's after its own
+- `training`: the time of an epoch in skae, in a hand-written PyTorch loop, in stock skorch, in
+  PyOD's autoencoder and in scikit-learn's MLPRegressor, on tables of four sizes; and the share
+  of that time that the matrix products alone would take;
+- `quality`: the time until the held-out error of skae is as low as that of each peer after its
   default training;
-- `inference`: `transform`, `inverse_transform` and `score_samples` beside the bare module;
+- `inference`: `transform`, `inverse_transform` and `score_samples` relative to the bare module;
 - `growth`: time and memory of a fit by rows, columns and components;
-- `search`: a grid search by two jobs, and a fit beside a busy process;
-- `imports`: `import skae` beside importing torch, scikit-learn and skorch;
-- `gpu`: absolute times on an accelerator of CUDA's, where there is one.
+- `search`: a grid search with two jobs, and a fit next to a busy process;
+- `imports`: `import skae` relative to importing torch, scikit-learn and skorch;
+- `gpu`: absolute times on a CUDA device, if there is one.
 
-Figures are ratios of medians over the rounds, with the least and the largest. Contestants
-alternate within one process, one of each in turn, after a warm-up, on one thread; where a part
-does otherwise, it says so. All tables are made (`_report.made_table`).
+Figures are ratios of medians over the rounds, with the smallest and the largest value. The
+contestants take turns within one process on one thread, after a warm-up. Parts that measure
+differently say so. All tables are synthetic (`_report.made_table`).
 
-A part has entries, a table's size for example; an entry is stored when it is measured, with
-the machine, versions and date of its run, so that `--only` measures one again and leaves the
-others. The page is written anew from all that is stored.
+A part has entries, for example one per table size. Each entry is stored as soon as it is
+measured, with the machine, the versions and the date, so `--only` can measure one entry again
+and keep the others. The page is written from all stored entries.
 """
 
 import argparse
@@ -56,10 +56,10 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--only", nargs="+", metavar="ENTRY", help="these entries alone")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}")
+    parser.add_argument("--only", nargs="+", metavar="ENTRY", help="measure only these entries")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where results are written")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"parts {sorted(unknown)} are unknown, expected some of {list(PARTS)}")
@@ -70,19 +70,19 @@ def parse() -> argparse.Namespace:
 
 
 def where() -> dict[str, Any]:
-    """Return where this runs, and how busy the machine is."""
+    """Return the surroundings, and how busy the machine is."""
     packages = ["pyod"] if HAS_PYOD else []
     load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
     return {**surroundings(packages), "cuda": torch.version.cuda, "load": load}
 
 
 def keep(folder: Path, part: str, name: str, entry: dict[str, Any]) -> None:
-    """Put an entry beside the others that are stored, and write the page of all."""
+    """Store an entry next to the others, and write the page."""
     path = folder / "speed.json"
-    # Read only now, so that what another run measured meanwhile is not lost.
+    # Read late, so that results of a concurrent run are not lost.
     found = json.loads(path.read_text()) if path.exists() else {}
     if "not_run" in entry and name in found.get(part, {}):
-        return  # what was measured elsewhere is worth more
+        return  # keep what was measured on another machine
     found.setdefault(part, {})[name] = json.loads(json.dumps(entry))
     record = {
         known: {name: found[known][name] for name in PARTS[known].ENTRIES if name in found[known]}
@@ -90,7 +90,7 @@ def keep(folder: Path, part: str, name: str, entry: dict[str, Any]) -> None:
         if known in found
     }
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(record) + "\n")  # should the page fail, the figures are safe
+    write_whole(path, json.dumps(record) + "\n")  # keeps the figures even if the page fails
     for bar in PARTS[part].bars({name: record[part][name]}):
         print(f"  {bar.line}", flush=True)
     write_results(folder, "speed", record, page(record))

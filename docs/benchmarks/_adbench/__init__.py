@@ -1,1 +1,1 @@
-"""The parts of `adbench.py`: tables, methods, stored cells, summary, page and pictures."""
+"""The parts of `adbench.py`: tables, methods, stored results, summary, page and pictures."""

@@ -1,4 +1,4 @@
-"""Tables with known anomalies, and what of them is fitted and scored in each setting."""
+"""Tables with known anomalies, and their split in each setting."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +12,18 @@ SETTINGS = ("contaminated", "clean")
 
 @dataclass(frozen=True)
 class Task:
-    """What a method is given.
+    """The input of a method.
 
     Attributes
     ----------
     train : ndarray
-        The rows to fit, standardised.
+        The rows to fit, standardized.
     test : ndarray
-        The rows to score, standardised alike; `train` itself if `novelty` is false.
+        The rows to score, standardized in the same way; `train` itself if `novelty` is false.
     y : ndarray
         1 where a row of `test` is an anomaly.
     novelty : bool
-        Whether the rows to score are others than those fitted.
+        Whether the rows to score differ from the fitted rows.
     """
 
     train: np.ndarray
@@ -33,7 +33,7 @@ class Task:
 
 
 def find_tables(folder: Path, only: list[str] | None) -> dict[str, Path]:
-    """Return the files of the tables wanted by their names, all if `only` is None."""
+    """Return the files of the tables by name, all of them if `only` is None."""
     files = {path.stem: path for path in sorted(folder.glob("*.npz"), key=_number)}
     if not files:
         raise SystemExit(f"{folder} has no npz files, expected some with arrays X and y")
@@ -43,19 +43,19 @@ def find_tables(folder: Path, only: list[str] | None) -> dict[str, Path]:
 
 
 def _number(path: Path) -> tuple[int, str]:
-    """Return what ADBench's names, such as 2_annthyroid, are ordered by."""
+    """Return the sorting key of ADBench's names, such as 2_annthyroid."""
     head = path.stem.split("_")[0]
     return (int(head) if head.isdecimal() else 0, path.stem)
 
 
 def load(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return a table's rows in float64, and 1 for its anomalies."""
+    """Return the rows of a table in float64, and labels that are 1 for anomalies."""
     with np.load(path) as arrays:
         return arrays["X"].astype(np.float64), arrays["y"].ravel().astype(int)
 
 
 def task(X: np.ndarray, y: np.ndarray, setting: str, seed: int, rows: int) -> Task:
-    """Return what is fitted and scored in a setting, sampled, split and standardised."""
+    """Return the task of a setting: sampled, split and standardized."""
     generator = np.random.default_rng(seed)
     X, y = _sample(X, y, rows, generator)
     if setting == "contaminated":
@@ -71,33 +71,32 @@ def task(X: np.ndarray, y: np.ndarray, setting: str, seed: int, rows: int) -> Ta
 def _sample(
     X: np.ndarray, y: np.ndarray, rows: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return at most so many rows with the same share of anomalies, one at the least."""
+    """Return at most `rows` rows with the same share of anomalies, and at least one anomaly."""
     if len(X) <= rows:
         return X, y
-    normal, strange = np.flatnonzero(y == 0), np.flatnonzero(y == 1)
-    n_strange = max(1, round(rows * len(strange) / len(X)))
+    normal, anomalous = np.flatnonzero(y == 0), np.flatnonzero(y == 1)
+    n_anomalous = max(1, round(rows * len(anomalous) / len(X)))
     kept = np.concatenate(
         [
-            generator.choice(normal, rows - n_strange, replace=False),
-            generator.choice(strange, n_strange, replace=False),
+            generator.choice(normal, rows - n_anomalous, replace=False),
+            generator.choice(anomalous, n_anomalous, replace=False),
         ]
     )
-    # Normal rows first would be a hint, or a trap, to whatever reads rows in their order.
+    # The order of the rows must not depend on their labels.
     generator.shuffle(kept)
     return X[kept], y[kept]
 
 
 def _half_of_normal(X: np.ndarray, y: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Return which rows are for training: half of the normal ones, copies kept together.
+    """Return which rows are for training: half of the normal ones, with duplicates kept together.
 
-    A row that is also in the training part would be known by heart, and its score would say
-    nothing, so that identical rows are shuffled as one group; the cut is after the group
-    that comes nearest to half of the rows.
+    The score of a test row means little if a copy of it was fitted, so duplicates are shuffled as
+    one group. The cut is after the group that comes nearest to half of the rows.
     """
     normal = np.flatnonzero(y == 0)
     _, group, sizes = np.unique(X[normal], axis=0, return_inverse=True, return_counts=True)
     order = generator.permutation(len(sizes))
-    filled = np.cumsum(sizes[order])[:-1]  # the last group is never for training
+    filled = np.cumsum(sizes[order])[:-1]  # the last group is never used for training
     cut = 1 + int(np.argmin(np.abs(filled - len(normal) / 2)))
     in_train = np.zeros(len(X), bool)
     in_train[normal[np.isin(group.ravel(), order[:cut])]] = True

@@ -1,4 +1,4 @@
-"""One method on one task: how well its scores find anomalies, and how long it takes."""
+"""One method on one task: the quality of its scores, and its time."""
 
 import contextlib
 import io
@@ -15,18 +15,18 @@ from ._methods import METHODS, Method
 
 @dataclass(frozen=True)
 class Cell:
-    """What was measured.
+    """The measured figures.
 
     Attributes
     ----------
     auroc, ap : float
-        Area under the ROC curve, and average precision with anomalies as the positives.
+        Area under the ROC curve, and average precision, with anomalies as the positive class.
     fit_seconds, score_seconds : float
         Wall times.
     n_nonfinite : int, default=0
-        Scores that were no finite numbers.
+        Number of scores that are not finite.
     error : str or None, default=None
-        What the method raised, if it did.
+        The error that the method raised, if any.
     """
 
     auroc: float
@@ -38,7 +38,7 @@ class Cell:
 
 
 def measure(name: str, task: Task, seed: int) -> Cell:
-    """Fit a method and score; one that raises counts as one that tells nothing."""
+    """Fit a method and score; an error counts as random scores."""
     began = time.perf_counter()
     try:
         with _silence():
@@ -50,7 +50,7 @@ def measure(name: str, task: Task, seed: int) -> Cell:
 
 
 def _measure(method: Method, task: Task, seed: int) -> Cell:
-    # Made right before it is fitted: PyOD seeds torch where it is made.
+    # Create the detector right before the fit: PyOD seeds torch in the constructor.
     model = method.make(seed, task.train.shape[1], task.novelty)
     began = time.perf_counter()
     model.fit(task.train)
@@ -69,7 +69,7 @@ def _measure(method: Method, task: Task, seed: int) -> Cell:
 
 
 def warm_up(names: list[str]) -> None:
-    """Run each method once, so that no table pays for what is loaded at first use."""
+    """Run each method once, so that loading at first use is not measured."""
     generator = np.random.default_rng(0)
     X, y = generator.normal(size=(128, 6)), np.arange(128) % 8 == 0
     for name in names:
@@ -79,7 +79,7 @@ def warm_up(names: list[str]) -> None:
 
 @contextlib.contextmanager
 def _silence():
-    """Keep warnings and prints of methods from the terminal."""
+    """Suppress warnings and prints of the methods."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""The detectors compared, each with its own defaults."""
+"""The detectors to compare, with their default parameters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,21 +21,21 @@ Score = Callable[[Any, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Method:
-    """How a detector is made and scored.
+    """How a detector is created and scored.
 
     Attributes
     ----------
     make : callable
-        From the seed, the number of columns and whether rows to score are others than those
-        fitted, to a detector that has `fit`.
+        Creates a detector from the seed, the number of columns, and whether the rows to score
+        differ from the fitted rows.
     family : {"skae", "PyOD", "scikit-learn"}
-        Whose it is.
+        The package of the detector.
     new : callable
-        From a fitted detector and rows to scores, the higher the stranger.
+        Maps a fitted detector and rows to scores; higher is more anomalous.
     seen : callable or None
-        The same for the rows that were fitted; None is `new`.
+        The same for the fitted rows; None is `new`.
     is_aside : bool
-        Whether it is there to compare with one method alone, and counts in no other's rank.
+        Whether it is compared with one method only, and does not affect the ranks of others.
     """
 
     make: Callable[[int, int, bool], Any]
@@ -45,13 +45,13 @@ class Method:
     is_aside: bool = False
 
     def score(self, model: Any, X: np.ndarray, novelty: bool) -> np.ndarray:
-        """Return how strange rows are, which `model` was fitted to unless `novelty`."""
+        """Return the anomaly scores of rows, to which `model` was fitted unless `novelty`."""
         score = self.new if novelty or self.seen is None else self.seen
         return np.asarray(score(model, X), dtype=np.float64).ravel()
 
 
-def _strangeness(model: Any, X: np.ndarray) -> np.ndarray:
-    """Turn scikit-learn's and skae's scores round, which are higher for normal rows."""
+def _negative_score(model: Any, X: np.ndarray) -> np.ndarray:
+    """Negate the scores of scikit-learn and skae, which are higher for normal rows."""
     return -model.score_samples(X)
 
 
@@ -64,12 +64,12 @@ def _log_density(model: Any, X: np.ndarray) -> np.ndarray:
 
 
 def _skae(
-    transformer: str | None = None, score: Score = _strangeness, is_aside: bool = False
+    transformer: str | None = None, score: Score = _negative_score, is_aside: bool = False
 ) -> Method:
-    """Return skae's detector, on its default transformer if None."""
+    """Return the detector of skae, with its default estimator if None."""
 
     def make(seed: int, n_columns: int, novelty: bool) -> Any:
-        # Named late, so that the others run where skae doesn't have it.
+        # Look the class up late, so that the other methods run without it.
         detector = skae.AEAnomalyDetector
         inner = () if transformer is None else (getattr(skae, transformer)(),)
         return detector(*inner, random_state=seed)
@@ -78,16 +78,16 @@ def _skae(
 
 
 def _pyod(module: str, name: str, sized: bool = False, seeded: bool = True) -> Method:
-    """Return one of PyOD's detectors, imported when it is made.
+    """Return a detector of PyOD, imported when it is created.
 
     Parameters
     ----------
     module, name : str
-        Where its class is.
+        Module and name of its class.
     sized : bool, default=False
-        Whether it has to be told the number of columns.
+        Whether it needs the number of columns.
     seeded : bool, default=True
-        Whether it takes a seed and prints its progress unless told not to.
+        Whether it has the parameters `random_state` and `verbose`.
     """
 
     def make(seed: int, n_columns: int, novelty: bool) -> Any:
@@ -99,19 +99,19 @@ def _pyod(module: str, name: str, sized: bool = False, seeded: bool = True) -> M
         make,
         "PyOD",
         new=lambda model, X: model.decision_function(X),
-        # PyOD's fit scores the rows that it is given.
+        # The fit of PyOD scores the fitted rows.
         seen=lambda model, X: model.decision_scores_,
     )
 
 
 def _sklearn(make: Callable[[int], Any]) -> Method:
-    return Method(lambda seed, n_columns, novelty: make(seed), "scikit-learn", _strangeness)
+    return Method(lambda seed, n_columns, novelty: make(seed), "scikit-learn", _negative_score)
 
 
 #: The methods, in the order of the page.
 METHODS: dict[str, Method] = {
     "skae": _skae(),
-    # The same denoiser by its log-density, which is what other estimators are scored by.
+    # The same denoiser, scored by its log-density as other estimators are.
     "skae log-density": _skae(score=_log_density, is_aside=True),
     "skae AE": _skae("AutoencoderTransformer"),
     "skae VAE": _skae("VAETransformer"),
@@ -123,27 +123,27 @@ METHODS: dict[str, Method] = {
     "LocalOutlierFactor": Method(
         lambda seed, n_columns, novelty: LocalOutlierFactor(novelty=novelty),
         "scikit-learn",
-        _strangeness,
+        _negative_score,
         seen=lambda model, X: -model.negative_outlier_factor_,
     ),
     "kNN distance": Method(
         lambda seed, n_columns, novelty: NearestNeighbors(n_neighbors=5),
         "scikit-learn",
         _fifth_distance,
-        # Asked for no rows, it gives the neighbours of those fitted, without the row itself.
+        # Without rows it returns the neighbours of the fitted rows, excluding the row itself.
         seen=lambda model, X: _fifth_distance(model, None),
     ),
     "OneClassSVM": _sklearn(lambda seed: OneClassSVM()),
     "EllipticEnvelope": _sklearn(lambda seed: EllipticEnvelope(random_state=seed)),
-    # With all components no noise is left to estimate: the density is degenerate where
-    # columns depend on each other, and a plain Gaussian elsewhere, which is there already.
+    # With all components no noise remains to be estimated. The density is then degenerate if
+    # columns are dependent, and otherwise a plain Gaussian, which is already in the list.
     "PCA likelihood": _sklearn(lambda seed: PCA(0.95, svd_solver="full")),
     "GaussianMixture": _sklearn(lambda seed: GaussianMixture(random_state=seed)),
 }
 
 
 def left_out() -> dict[str, str]:
-    """Return why methods can't be run here, by their names."""
+    """Return the reasons why methods cannot run here, by name."""
     reasons = {}
     if not is_installed("pyod"):
         reasons["PyOD"] = "PyOD is not installed"

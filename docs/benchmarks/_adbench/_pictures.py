@@ -12,7 +12,7 @@ from ._data import SETTINGS
 from ._methods import METHODS
 from ._summary import OURS, RIVAL, Means
 
-# Of Okabe and Ito's palette, which the colour-blind can tell apart.
+# Okabe and Ito's palette, which is safe for colour-blind readers.
 COLOURS = {"skae": "#0072B2", "PyOD": "#D55E00", "scikit-learn": "#7A7A7A"}
 
 
@@ -24,7 +24,7 @@ def save_pictures(means: Means, summary: dict[str, Any], folder: Path) -> None:
 
 
 def _legend(figure: Figure, labels: dict[str, tuple[str, str]]) -> None:
-    """Put names of markers and colours below the panels."""
+    """Draw the legend of markers and colours below the panels."""
     handles = [
         Line2D([], [], linestyle="", marker=marker, color=colour, label=label)
         for label, (marker, colour) in labels.items()
@@ -33,7 +33,7 @@ def _legend(figure: Figure, labels: dict[str, tuple[str, str]]) -> None:
 
 
 def _dots(methods: list[str]) -> dict[str, tuple[str, str]]:
-    """Return markers and colours of the families that have methods."""
+    """Return markers and colours of the families with methods."""
     families = {METHODS[name].family for name in methods}
     return {f"{name}'s": ("o", colour) for name, colour in COLOURS.items() if name in families}
 
@@ -52,7 +52,7 @@ def _ranks(summary: dict[str, Any]) -> Figure:
 
 
 def _rank_panel(axes: Axes, figures: dict[str, Any], difference: float | None) -> None:
-    """Draw mean ranks, the best on top, with the critical difference above it."""
+    """Draw mean ranks, the best on top, and the critical difference above them."""
     names = sorted(figures, key=lambda name: figures[name]["rank"])
     ranks = [figures[name]["rank"] for name in names]
     heights = np.arange(len(names))
@@ -81,7 +81,7 @@ def _rank_panel(axes: Axes, figures: dict[str, Any], difference: float | None) -
 def _tables(means: Means) -> Figure:
     figure = Figure(figsize=(10, 1.6 + 0.27 * len(means.tables)), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
-    # One order for both panels: by how well the methods do on the table on the whole.
+    # Both panels order the tables by the mean AUROC of the methods.
     hardness = sum(means.of(setting, "auroc").mean(axis=1) for setting in SETTINGS)
     order = np.argsort(hardness)
     for axes, setting in zip(panels, SETTINGS, strict=True):
@@ -94,7 +94,7 @@ def _tables(means: Means) -> Figure:
 
 
 def _table_panel(axes: Axes, means: Means, auroc: np.ndarray) -> None:
-    """Draw a row of dots a table; the two that the eye looks for are larger."""
+    """Draw a row of dots per table, with larger dots for the two main methods."""
     heights = np.arange(len(auroc))
     axes.hlines(heights, auroc.min(axis=1), auroc.max(axis=1), color="#DDDDDD", linewidth=1)
     for i, name in enumerate(means.methods):

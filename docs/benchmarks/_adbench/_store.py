@@ -1,4 +1,4 @@
-"""Finished cells in a file, so that a run goes on where the last one ended."""
+"""Stored results, so that a run continues where the last one ended."""
 
 import json
 from pathlib import Path
@@ -13,14 +13,14 @@ FIELDS = ("auroc", "ap", "fit_seconds", "score_seconds")
 
 
 class Store:
-    """The cells of `adbench.json`, by setting, table, method and seed.
+    """The results in `adbench.json`, by setting, table, method and seed.
 
     Parameters
     ----------
     folder : Path
-        Where the file is, or will be.
+        Folder of the file.
     rows : int
-        Rows that larger tables are sampled to; one file has cells of one such number.
+        Number of rows that larger tables are sampled to; one file holds one such number.
     """
 
     def __init__(self, folder: Path, rows: int) -> None:
@@ -44,12 +44,12 @@ class Store:
             )
 
     def has(self, setting: str, table: str, method: str, seed: int) -> bool:
-        """Whether a cell is there."""
+        """Whether a result is stored."""
         cells = self.record["cells"].get(setting, {}).get(table, {})
         return str(seed) in cells.get(method, {})
 
     def put(self, setting: str, table: str, method: str, seed: int, cell: Cell) -> None:
-        """Keep a cell, rounded to what repeats, and what went wrong in it."""
+        """Store a result, rounded to reproducible digits, and its errors."""
         cells = self.record["cells"].setdefault(setting, {}).setdefault(table, {})
         cells.setdefault(method, {})[str(seed)] = [
             round(cell.auroc, 5),
@@ -64,7 +64,7 @@ class Store:
             self.record["nonfinite"].append({**where, "scores": cell.n_nonfinite})
 
     def forget(self, methods: list[str]) -> None:
-        """Drop all cells of methods."""
+        """Drop all results of the methods."""
         record = self.record
         for tables in record["cells"].values():
             for cells in tables.values():
@@ -77,7 +77,7 @@ class Store:
         record["runs"] = {run: where for run, where in record["runs"].items() if run in kept}
 
     def sign(self, methods: list[str], where: dict[str, Any]) -> None:
-        """Note in which run, begun as `where` says, methods got cells."""
+        """Record the run in which the methods were measured."""
         self.record["runs"][where["date"]] = where
         for method in methods:
             runs = self.record["ran"].setdefault(method, [])
@@ -85,7 +85,7 @@ class Store:
                 runs.append(where["date"])
 
     def save(self) -> None:
-        """Write the file, whole or not at all, without the summary of fewer cells."""
+        """Write the file atomically, without an outdated summary."""
         self.record.pop("summary", None)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, json.dumps(self.record, indent=1, allow_nan=False) + "\n")

@@ -1,4 +1,4 @@
-"""What the cells say over all tables: means, ranks, tests, times and bars."""
+"""Results over all tables: means, ranks, tests, times and bars."""
 
 import math
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ class Means:
     Attributes
     ----------
     methods, tables : list of str
-        The methods that have cells, and the tables for which every one has all seeds.
+        The methods with results, and the tables for which each of them has all seeds.
     incomplete : list of str
         The other tables.
     n_seeds : int
-        How many seeds each figure is the mean of.
+        Number of seeds in each mean.
     figures : dict of str to ndarray of shape (n_tables, n_methods, n_fields)
         By setting, in the order of `FIELDS`.
     """
@@ -43,7 +43,7 @@ class Means:
 
 
 def average(record: dict[str, Any], names: list[str]) -> Means:
-    """Return the means over the seeds of the settings, methods in the order of `names`."""
+    """Return the means over seeds, with the methods in the order of `names`."""
     seeds = [str(seed) for seed in record["settings"]["seeds"]]
     cells = {setting: record["cells"].get(setting, {}) for setting in SETTINGS}
     found = {name for tables in cells.values() for table in tables.values() for name in table}
@@ -72,7 +72,7 @@ def average(record: dict[str, Any], names: list[str]) -> Means:
 
 
 def summarise(means: Means) -> dict[str, Any]:
-    """Return each setting's figures by method, and the bars."""
+    """Return the figures of each setting by method, and the bars."""
     settings = {setting: _summarise_setting(means, setting) for setting in SETTINGS}
     return {
         "tables": means.tables,
@@ -86,7 +86,7 @@ def summarise(means: Means) -> dict[str, Any]:
 
 
 def critical_difference(n_methods: int, n_tables: int, level: float = 0.05) -> float | None:
-    """Return Nemenyi's: by how much mean ranks differ by chance (Demšar, 2006)."""
+    """Return Nemenyi's critical difference of mean ranks (Demšar, 2006)."""
     if n_methods < 2:
         return None
     quantile = studentized_range.ppf(1 - level, n_methods, math.inf) / math.sqrt(2)
@@ -121,14 +121,14 @@ def _summarise_setting(means: Means, setting: str) -> dict[str, Any]:
 
 
 def _mean_rank(auroc: np.ndarray, counts: np.ndarray, number: int) -> float:
-    """Return a method's mean rank among those that count, and itself."""
+    """Return the mean rank of a method among those that count."""
     among = counts | (np.arange(len(counts)) == number)
     ranks = rankdata(-auroc[:, among], axis=1).mean(axis=0)
     return float(ranks[among[:number].sum()])
 
 
 def p_value(ours: np.ndarray, theirs: np.ndarray) -> float | None:
-    """Return Wilcoxon's signed-rank p-value, None where nothing differs."""
+    """Return the p-value of Wilcoxon's signed-rank test, or None if nothing differs."""
     if np.array_equal(ours, theirs):
         return None
     return float(f"{wilcoxon(ours, theirs).pvalue:.4g}")
@@ -138,7 +138,7 @@ def p_value(ours: np.ndarray, theirs: np.ndarray) -> float | None:
 
 
 def _bars(settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what we set out to reach, and whether it is reached."""
+    """Return the bars, and whether they are met."""
     margin = {"contaminated": 1.0, "clean": 0.0}
     bars = []
     for setting, figures in settings.items():
@@ -157,8 +157,7 @@ def _first_in_mean(setting: str, figures: dict, others: list[str], margin: float
     ours, theirs = (100 * figures[name]["auroc"] for name in (OURS, best))
     by = f" by at least {margin:g} point" if margin else ""
     return {
-        "text": f"{setting}: first in mean AUROC{by}: {ours:.2f}, the best other {theirs:.2f} "
-        f"({best})",
+        "text": f"{setting}, highest mean AUROC{by}: {ours:.2f}, best other {theirs:.2f} ({best})",
         "met": ours >= theirs + margin if margin else ours > theirs,
     }
 
@@ -167,7 +166,7 @@ def _first_in_rank(setting: str, figures: dict, others: list[str]) -> dict:
     best = min(others, key=lambda name: figures[name]["rank"])
     ours, theirs = (figures[name]["rank"] for name in (OURS, best))
     return {
-        "text": f"{setting}: first in mean rank: {ours:.2f}, the best other {theirs:.2f} ({best})",
+        "text": f"{setting}, best mean rank: {ours:.2f}, best other {theirs:.2f} ({best})",
         "met": ours < theirs,
     }
 
@@ -175,7 +174,7 @@ def _first_in_rank(setting: str, figures: dict, others: list[str]) -> dict:
 def _above_rival(setting: str, figures: dict) -> dict:
     ours, theirs = (100 * figures[name]["auroc"] for name in (OURS, RIVAL))
     return {
-        "text": f"{setting}: mean AUROC at least 5 points above {RIVAL}'s: {ours:.2f} against "
+        "text": f"{setting}, mean AUROC at least 5 points above {RIVAL}: {ours:.2f} against "
         f"{theirs:.2f}",
         "met": ours >= theirs + 5,
     }
@@ -186,8 +185,8 @@ def _time(settings: dict[str, Any]) -> dict:
         sum(figures[name]["fit_seconds"] for figures in settings.values()) for name in (OURS, RIVAL)
     )
     return {
-        "text": f"fits of all tables and settings take no longer than {RIVAL}'s: {ours:.0f} s "
-        f"against {theirs:.0f} s, {ours / theirs:.2f} times as long",
+        "text": f"total time of fits no longer than with {RIVAL}: {ours:.0f} s against "
+        f"{theirs:.0f} s, a ratio of {ours / theirs:.2f}",
         "met": ours <= theirs,
     }
 
@@ -195,5 +194,5 @@ def _time(settings: dict[str, Any]) -> dict:
 def bar_lines(summary: dict[str, Any]) -> list[str]:
     """Return the bars as lines."""
     if not summary["bars"]:
-        return [f"No bars: `{OURS}` or what it is compared with was not run."]
+        return [f"There are no bars: `{OURS}` or the methods to compare it with were not run."]
     return [f"{bar['text']}: {'yes' if bar['met'] else 'NO'}." for bar in summary["bars"]]

@@ -1,4 +1,4 @@
-"""Muon for weight matrices and AdamW for all else, as one optimizer."""
+"""Muon for weight matrices and AdamW for other parameters, as one optimizer."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,18 +10,19 @@ from torch.optim import AdamW, Muon, Optimizer
 class MuonAndAdamW(Optimizer):
     """`torch.optim.Muon` for the weight matrices, AdamW for biases and gates.
 
-    Muon's steps are orthogonal matrices, so one direction can't be overrun for the sake of
-    others (Jordan et al. 2024). Units whose mean isn't zero, logistic ones for example,
-    need that: the direction of their mean outweighs all others by far.
+    The steps of Muon are orthogonal matrices, so no direction dominates the others (Jordan et al.
+    2024). Units with a nonzero mean, such as logistic units, need this: without it the direction
+    of their mean outweighs all others.
 
     Parameters
     ----------
     params : iterable
-        Parameters or groups of them; groups count alike.
+        Parameters or groups of them; groups are treated alike.
     lr : float
-        For both; Muon's steps are scaled to the size of AdamW's (Liu et al. 2025).
+        Learning rate of both; steps of Muon are scaled to the size of those of AdamW (Liu et al.
+        2025).
     momentum : float, default=0.95
-        Muon's.
+        Momentum of Muon.
     """
 
     def __init__(self, params: Iterable[Any], lr: float, momentum: float = 0.95) -> None:
@@ -41,7 +42,7 @@ class MuonAndAdamW(Optimizer):
         ]
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Make a step at the rate of the first group, the only one that skae has."""
+        """Make a step with the learning rate of the first group; skae uses a single group."""
         loss = None if closure is None else closure()
         with torch.autocast("cpu", enabled=False):
             for part in self.parts:

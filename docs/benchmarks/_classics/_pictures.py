@@ -1,4 +1,4 @@
-"""Pictures of digits and of curves, small enough to lie in a repository."""
+"""Pictures of digits and of curves, small enough for a repository."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,24 +9,24 @@ from PIL import Image
 
 from ._data import SIDE
 
-# Okabe and Ito's palette, which the colour-blind can tell apart.
+# Okabe and Ito's palette, which is safe for colour-blind readers.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-N_GREYS = 32  # more of them can't be told apart in a digit, and take space
+N_GREYS = 32  # more are indistinguishable in a digit and take space
 
 
 def save_digits(images: np.ndarray, n_columns: int, path: Path, zoom: int = 1) -> None:
-    """Save digits beside and below each other, white on black.
+    """Save a grid of digits, white on black.
 
     Parameters
     ----------
     images : ndarray of shape (n_images, n_pixels)
-        As many as fill the rows; values outside of [0, 1] are drawn as the nearest in it.
+        The images, filling all rows of the grid; values are clipped to [0, 1].
     n_columns : int
-        Digits beside each other.
+        Digits per row of the grid.
     path : Path
         A PNG file.
     zoom : int, default=1
-        Pixels of the file for one of a digit, in each direction.
+        Pixels of the file per pixel of a digit, in each direction.
     """
     tiles = np.asarray(images).reshape(-1, n_columns, SIDE, SIDE).swapaxes(1, 2)
     canvas = tiles.reshape(-1, n_columns * SIDE).clip(0, 1).repeat(zoom, 0).repeat(zoom, 1)
@@ -36,7 +36,7 @@ def save_digits(images: np.ndarray, n_columns: int, path: Path, zoom: int = 1) -
 
 
 def save_reconstructions(originals: np.ndarray, reconstructions: np.ndarray, path: Path) -> None:
-    """Save reconstructions under their originals, three pixels for one."""
+    """Save reconstructions below their originals, enlarged three times."""
     save_digits(np.concatenate([originals, reconstructions]), len(originals), path, zoom=3)
 
 
@@ -54,13 +54,13 @@ def save_curves(
     curves : mapping of str to (x, y)
         The curves by their names.
     bars : mapping of str to float
-        Where the lines are, by their names.
+        Heights of the lines by their names.
     labels : (str, str)
-        What the axes show.
+        Labels of the axes.
     path : Path
         A PNG file.
     largest : float, default=None
-        Where the upper axis, which is logarithmic, ends; None is above all there is.
+        Upper end of the logarithmic axis; None fits all values.
     """
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.add_subplot()
@@ -84,8 +84,8 @@ def save_curves(
 def plane_grid(codes: np.ndarray, n_side: int) -> np.ndarray:
     """Return points on a grid over the middle 96 % of 2-d codes, row by row from the top.
 
-    Each axis is divided so that as many codes lie in each part, or the outermost codes
-    would leave most of the grid to nothing.
+    The grid lines are quantiles of the codes; on an even grid the outermost codes would leave
+    most points empty.
     """
     shares = np.linspace(0.02, 0.98, n_side)
     across, up = np.quantile(codes, shares, axis=0).T

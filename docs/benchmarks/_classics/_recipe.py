@@ -1,4 +1,4 @@
-"""A way to train, in words and in parameters, and what comes of it."""
+"""A training recipe: parameters, and their description."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ from ._training import TimedFit, fit_within
 
 @dataclass(frozen=True)
 class Recipe:
-    """Parameters of an estimator, and how its training is run.
+    """Parameters of an estimator and of its training.
 
     Attributes
     ----------
     name : str
-        What it is called in tables and pictures.
+        Name in tables and pictures.
     parameters : mapping of str to object
-        Those of `AutoencoderTransformer`, less `max_epochs`, which the budget decides.
+        Parameters of `AutoencoderTransformer` except `max_epochs`, which the time limit decides.
     bfloat16 : bool, default=False
         Multiply matrices in bfloat16 while training.
     words : mapping of str to str, default={}
@@ -35,7 +35,7 @@ class Recipe:
     words: Mapping[str, str] = field(default_factory=dict)
 
     def fit(self, context: Context, minutes: float) -> TimedFit:
-        """Fit for that long, or as long as `--minutes` says; the last epoch is kept."""
+        """Fit within a time limit, which `--minutes` overrides, and keep the last epoch."""
         print(f" {self.name}", flush=True)
         estimator = AutoencoderTransformer(
             **self.parameters, early_stopping=False, device="cpu", random_state=context.seed
@@ -45,19 +45,19 @@ class Recipe:
         return fit_within(estimator, mnist.train, mnist.test, budget, self.bfloat16)
 
     def settings(self, fit: TimedFit) -> str:
-        """Return the parameters as code, and what isn't in them."""
+        """Return the parameters as code, and settings beyond them."""
         values = {**self.parameters, "early_stopping": False, "max_epochs": fit.n_epochs}
         listed = ", ".join(
             f"{name}={self.words.get(name, repr(value))}" for name, value in values.items()
         )
-        products = "; products of matrices in bfloat16 while training" if self.bfloat16 else ""
+        products = "; matrix products in bfloat16 during training" if self.bfloat16 else ""
         return f"`AutoencoderTransformer({listed})`{products}"
 
 
-# Chosen by 5,000 training images held out, in trials of 100 seconds on one thread, a few of
-# 300, on pixels as they are: gelu before silu and relu; batches of 512, in which bfloat16
-# pays most; a decay of 0.3 before 0.01 and 1; and second moments that forget within a
-# hundred steps. Muon and SOAP made fewer steps in the same time, and came less far.
+# Chosen on 5,000 held-out training images with unscaled pixels, in trials of 100 seconds on one
+# thread and a few of 300: gelu was better than silu and relu; bfloat16 gains most with batches of
+# 512; a decay of 0.3 was better than 0.01 and 1; second moments should forget within a hundred
+# steps. Muon and SOAP made fewer steps in the same time and were worse.
 BEST_TRAINING: dict[str, Any] = {
     "activation": "gelu",
     "batch_size": 512,

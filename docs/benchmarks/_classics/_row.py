@@ -1,4 +1,4 @@
-"""What a row is given, and what it gives back."""
+"""The input and the output of a row."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -10,16 +10,16 @@ from ._data import Images
 
 @dataclass(frozen=True)
 class Context:
-    """What every row is given.
+    """The input of every row.
 
     Attributes
     ----------
     mnist : Images
         The training and the test images.
     minutes : float or None
-        Budget of a training, as `--minutes` says; None is what the row's bar allows.
+        Time limit of a training, from `--minutes`; None is the default of the row.
     seed : int
-        What every random choice is drawn from.
+        Seed of all random choices.
     pictures : Path
         The folder to save pictures in.
     """
@@ -30,34 +30,34 @@ class Context:
     pictures: Path
 
     def budget(self, minutes: float) -> float:
-        """Return the seconds that a training may take, `minutes` unless told otherwise."""
+        """Return the time limit of a training in seconds; `minutes` is the default."""
         return 60.0 * (minutes if self.minutes is None else self.minutes)
 
 
 @dataclass(frozen=True)
 class Result:
-    """One figure beside the one published.
+    """A figure and the published one.
 
     Attributes
     ----------
     name : str
-        What was computed, in a few words.
+        Name of the figure.
     measure : str
-        What the figure is, with its unit.
+        Meaning of the figure, with its unit.
     published, source : str
-        The published figure, and where it is from.
+        The published figure and its source.
     ours : float
-        The same, measured.
+        The measured figure.
     bar : float or None
-        What it is to reach; None where it is there to compare with.
+        The target; None for figures included for comparison.
     seconds : float
-        Wall time of the fit, less what recording curves took.
+        Wall time of the fit, without the time for recording curves.
     settings : str
-        What a reader needs to do it again.
+        What a reader needs to reproduce the figure.
     higher_is_better : bool, default=False
-        Which side of the bar is the good one.
+        Whether the bar is a lower limit.
     notes : tuple of str, default=()
-        Sentences on what the figure leaves unsaid.
+        Additional sentences.
     """
 
     name: str
@@ -73,18 +73,18 @@ class Result:
 
     @property
     def met(self) -> bool | None:
-        """Whether the bar is reached; None where there is no bar."""
+        """Whether the bar is met; None without a bar."""
         if self.bar is None:
             return None
         return self.ours >= self.bar if self.higher_is_better else self.ours <= self.bar
 
     @property
     def verdict(self) -> str:
-        """Whether the bar is reached, in a word."""
+        """Whether the bar is met, in a word."""
         return {None: "no bar", True: "met", False: "NOT MET"}[self.met]
 
     def as_record(self) -> dict[str, Any]:
-        """Return it as JSON has it, the verdict included."""
+        """Return the record for JSON, including the verdict."""
         return {**asdict(self), "met": self.met, "verdict": self.verdict}
 
 
@@ -95,9 +95,9 @@ class Picture:
     Attributes
     ----------
     file : str
-        Its name there.
+        Its name in that folder.
     caption : str
-        What it shows.
+        Its caption on the page.
     """
 
     file: str
@@ -106,7 +106,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Row:
-    """What a row gives.
+    """The output of a row.
 
     Attributes
     ----------
@@ -119,7 +119,7 @@ class Row:
     pictures : tuple of Picture, default=()
         Its pictures.
     details : dict, default={}
-        Further figures for the JSON file alone, curves for example.
+        Figures for the JSON file only, for example curves.
     """
 
     title: str
@@ -129,7 +129,7 @@ class Row:
     details: dict[str, Any] = field(default_factory=dict)
 
     def as_record(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return the record for JSON."""
         return {**asdict(self), "results": [result.as_record() for result in self.results]}
 
 

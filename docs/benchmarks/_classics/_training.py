@@ -1,4 +1,4 @@
-"""Fits that end with a budget of time, and the curve of the test error on the way."""
+"""Fits within a time limit, and the curve of the test error during training."""
 
 import time
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class Curve:
     Attributes
     ----------
     seconds, epochs, errors : list
-        When it was computed, and what it was: squared error per image.
+        Time and epoch of each record, and the squared error per image.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -38,20 +38,20 @@ class Curve:
 
 @dataclass(frozen=True)
 class TimedFit:
-    """A fit and how it went.
+    """A fit, its time and its error.
 
     Attributes
     ----------
     model : AutoencoderTransformer
         The fitted estimator.
     seconds : float
-        Wall time of `fit`, less what recording the curve took.
+        Wall time of `fit`, without the time for recording the curve.
     n_epochs : int
-        Epochs that the budget was found to hold.
+        Epochs that fit into the time limit.
     error : float
         Squared error per test image at the end.
     curve : Curve
-        The test error on the way.
+        The test error during training.
     """
 
     model: AutoencoderTransformer
@@ -74,18 +74,18 @@ class EpochClock(Callback):
 
 
 class ErrorRecorder(Callback):
-    """Record the test error after some epochs, on a clock that stands still meanwhile.
+    """Record the test error after some epochs, on a clock that is paused meanwhile.
 
-    It takes no part in the training: nothing is chosen by it.
+    The records do not influence the training.
 
     Parameters
     ----------
     X : ndarray of shape (n_images, n_pixels)
-        The test images, less the mean and divided by the scale, as the module sees them.
+        The test images, centred and scaled as the module expects them.
     scale : ndarray of shape (n_pixels,)
         That scale.
     n_epochs : int
-        Epochs to come, over which the records are spread; the last one is always there.
+        Number of epochs, over which the records are spread; the last one is always recorded.
     """
 
     def __init__(self, X: np.ndarray, scale: np.ndarray, n_epochs: int) -> None:
@@ -138,10 +138,10 @@ def squared_error(module: torch.nn.Module, X: np.ndarray, scale: np.ndarray) -> 
 
 
 class BFloat16Products(Callback):
-    """Let torch multiply matrices in bfloat16 while training.
+    """Let torch multiply matrices in bfloat16 during training.
 
-    Weights, sums and losses stay in float32. The cache of converted weights is off: it
-    would outlive the steps that change them.
+    Weights, sums and losses stay in float32. The cache of converted weights is off, because
+    training steps would make it stale.
     """
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
@@ -161,21 +161,21 @@ def fit_within(
     budget: float,
     bfloat16: bool,
 ) -> TimedFit:
-    """Fit for as many epochs as a budget of time holds.
+    """Fit for as many epochs as a time limit allows.
 
-    The learning rate's course needs the number of epochs beforehand. So a short fit is
-    timed first; that is not counted, as whoever repeats the fit knows the number.
+    The schedule of the learning rate needs the number of epochs in advance, so a short fit is
+    timed first. Its time is not counted, because a repeated fit can use the known number.
 
     Parameters
     ----------
     estimator : AutoencoderTransformer
-        What is fitted; its `max_epochs` and `callbacks` are replaced.
+        The estimator; its `max_epochs` and `callbacks` are replaced.
     X, X_test : ndarray of shape (n_images, n_pixels)
-        What it is fitted to, and what the curve is recorded on.
+        Training images, and the images for the curve.
     budget : float
         Seconds.
     bfloat16 : bool
-        Multiply matrices in bfloat16 while training.
+        Multiply matrices in bfloat16 during training.
     """
     n_epochs, trial = epochs_within(estimator, X, budget, bfloat16)
     recorder = ErrorRecorder((X_test - trial.mean_) / trial.scale_, trial.scale_, n_epochs)
@@ -189,11 +189,11 @@ def fit_within(
 
 
 def epochs_within(estimator: Any, X: np.ndarray, budget: float, bfloat16: bool) -> tuple[int, Any]:
-    """Return how many epochs a budget holds, and the fit of a few that tells."""
-    pretrains = bool(getattr(estimator, "pretrain", None))  # not all estimators know how
+    """Return how many epochs a time limit allows, and the short fit that was timed."""
+    pretrains = bool(getattr(estimator, "pretrain", None))  # not all estimators have it
     plain = clone(estimator).set_params(pretrain=None) if pretrains else estimator
     total, epoch, trial = _trial(plain, X, bfloat16)
-    once = max(0.0, total - _N_TIMED * epoch)  # the start at PCA, the density at the end
+    once = max(0.0, total - _N_TIMED * epoch)  # initialization and density
     pretraining = 0.0
     if pretrains:  # every layer alone, for its share of the epochs
         n_layers = 1 + len(estimator.hidden_layer_sizes)
@@ -201,7 +201,7 @@ def epochs_within(estimator: Any, X: np.ndarray, budget: float, bfloat16: bool) 
         pretraining = max(0.0, one_each - total) / n_layers
     n_epochs = max(1, int((budget * (1 - _RESERVE) - once) / (epoch + pretraining)))
     print(
-        f"  {epoch:.2f} s an epoch, {pretraining:.2f} s of pretraining: {n_epochs} epochs in "
+        f"  {epoch:.2f} s per epoch, {pretraining:.2f} s of pretraining: {n_epochs} epochs in "
         f"{budget / 60:g} minutes",
         flush=True,
     )
@@ -209,7 +209,7 @@ def epochs_within(estimator: Any, X: np.ndarray, budget: float, bfloat16: bool) 
 
 
 def _trial(estimator: Any, X: np.ndarray, bfloat16: bool) -> tuple[float, float, Any]:
-    """Fit for a few epochs; return its seconds, those of an epoch after the first, the fit."""
+    """Fit a few epochs; return the time of the fit, the time of an epoch, and the fit."""
     clock = EpochClock()
     products = [BFloat16Products()] if bfloat16 else []
     trial = clone(estimator).set_params(max_epochs=_N_TIMED, callbacks=[*products, clock])

@@ -1,7 +1,7 @@
-"""Codes of 2 and of 64 numbers, as in the Parametric-UMAP repository's comparison.
+"""Codes of 2 and of 64 numbers, as in the comparison of the Parametric-UMAP repository.
 
-Its figures are mean squared errors per pixel on MNIST's test images: .0369 and .0016 by
-convolutional autoencoders, .0557 and .0090 by PCA. Ours are multilayer perceptrons.
+The published figures are mean squared errors per pixel on MNIST's test images: .0369 and .0016 for
+convolutional autoencoders, .0557 and .0090 for PCA. The networks here are multilayer perceptrons.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +19,7 @@ N_GRID = 16
 
 @dataclass(frozen=True)
 class Target:
-    """What a code of some size is compared with, in squared errors per pixel."""
+    """The published figures for one size of the code, in squared errors per pixel."""
 
     n_components: int
     published: str
@@ -53,7 +53,7 @@ def compute(context: Context) -> Row:
             save_digits(fit.model.inverse_transform(grid), N_GRID, context.pictures / "plane.png")
             pictures = (Picture("plane.png", "The plane of codes, decoded on a grid"),)
     text = (
-        f"{SOURCE}; its bars for a multilayer perceptron are ours. Curves in the JSON file are "
+        f"{SOURCE}. We set the bars for a multilayer perceptron. Curves in the JSON file are "
         "squared errors per image."
     )
     return Row("Codes of 2 and of 64 numbers", text, tuple(results), pictures, {"curves": curves})
@@ -69,5 +69,5 @@ def _result(target: Target, recipe: Recipe, fit: TimedFit) -> Result:
         target.bar,
         fit.seconds,
         recipe.settings(fit),
-        notes=(f"PCA {target.by_pca} there.",),
+        notes=(f"The same source gives {target.by_pca} for PCA.",),
     )

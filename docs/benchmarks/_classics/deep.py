@@ -1,11 +1,11 @@
 """784-1000-500-250-30, the deep autoencoder of Hinton and Salakhutdinov (2006).
 
-Their figure is the squared error summed over an image's pixels, a mean over MNIST's test
-images: 3.00, where PCA with as many numbers leaves 13.87. It is computed here on all
-training images, for a budget of time: with skae's defaults but for the network's shape,
-the epochs, the scaling (pixels are left as they are) and early stopping, and with the best
-settings that we found on 5,000 training images held out. Both training runs record the
-test error on their way, on a clock that stands still meanwhile, and keep the last epoch.
+The published figure is the squared error summed over the pixels of an image, averaged over MNIST's
+test images: 3.00, where PCA with as many numbers leaves 13.87. Here the networks are trained on all
+training images within a time limit, once with the defaults of skae, apart from the shape of the
+network, the epochs, the scaling (pixels are left as they are) and early stopping, and once with the
+best settings that we found on 5,000 held-out training images. Both trainings record the test error,
+on a clock that is paused meanwhile, and keep the last epoch.
 """
 
 from collections.abc import Mapping
@@ -63,9 +63,9 @@ def _compute(
     words = f"{context.budget(minutes) / 60:g} minutes"
     return Row(
         f"Deep autoencoder, {words}",
-        f"{SOURCE}: 784-1000-500-250-30, squared error summed over pixels in [0, 1], a mean over "
-        "the 10,000 test images; PCA leaves 13.87. Each training has a budget of "
-        f"{words}. The default optimizer has no bar: it is there to compare with.",
+        f"{SOURCE}: 784-1000-500-250-30, squared error summed over pixels in [0, 1], averaged over "
+        "the 10,000 test images. PCA leaves 13.87. Each training has a time limit of "
+        f"{words}. The default optimizer has no bar; it is included for comparison.",
         tuple(results),
         _draw(context, fits, name),
         {"curves": {recipe: asdict(fit.curve) for recipe, fit in fits.items()}},
@@ -73,7 +73,7 @@ def _compute(
 
 
 def clipped_note(fit: TimedFit, context: Context) -> str:
-    """Say what clipping reconstructions to the range of pixels would give."""
+    """Return a note on the error with clipped reconstructions."""
     test = context.mnist.test
     clipped = fit.model.reconstruct(test).clip(0, 1)
     error = float(np.square(clipped - test).sum(axis=1, dtype=np.float64).mean())
@@ -92,10 +92,10 @@ def _draw(context: Context, fits: Mapping[str, TimedFit], name: str) -> tuple[Pi
     rebuilt = fits[BEST.name].model.reconstruct(shown)
     save_reconstructions(shown, rebuilt, context.pictures / f"{name}_digits.png")
     return (
-        Picture(f"{name}_curve.png", "Error on test images against the time of training"),
+        Picture(f"{name}_curve.png", "Error on test images against training time"),
         Picture(
             f"{name}_digits.png",
-            f"Test digits, and below them what is rebuilt from {N_COMPONENTS} numbers",
+            f"Test digits and their reconstructions from {N_COMPONENTS} numbers",
         ),
     )
 

@@ -1,10 +1,10 @@
-"""Noise taken off MNIST's test images, beside the linear methods for it.
+"""Denoising of MNIST's test images, compared with linear methods.
 
-Gaussian noise of standard deviation 0.5, where pixels are in [0, 1], is added to the test
-images. Peak signal-to-noise ratios are 10 log10(1 / mean squared error) in decibels, the
-mean over all pixels of all images. The linear methods are projection on principal axes of
-the clean training images, at the rank that is best on the test images, which favours it,
-and the Wiener filter: the best linear guess, by the training images' mean and covariance.
+Gaussian noise of standard deviation 0.5 is added to the test images, whose pixels are in
+[0, 1]. The peak signal-to-noise ratio is 10 log10(1 / mean squared error) in decibels, where the
+mean is over all pixels of all images. The linear methods are the projection on principal axes of
+the clean training images, with the best rank on the test images (which favours it), and the
+Wiener filter, the best linear estimate given the mean and covariance of the training images.
 """
 
 import time
@@ -25,7 +25,7 @@ NOISE = 0.5
 BAR = 2.0  # dB above the better of the linear methods
 MINUTES = 10.0
 
-# The settings of `_recipe`, a lower rate and less decay, as fresh noise is decay enough; twelve
+# The settings of `_recipe` with a lower rate and less decay, because noise regularizes; twelve
 # epochs on 55,000 training images gave 19.1 dB on the 5,000 others, 2.1 above the filter.
 PARAMETERS: dict[str, Any] = {
     "n_components": None,
@@ -48,7 +48,7 @@ class Ratios:
     Attributes
     ----------
     plain, clipped : float
-        As the method gives pixels, and clipped to [0, 1].
+        Ratios of the output as it is, and clipped to [0, 1].
     """
 
     plain: float
@@ -61,7 +61,7 @@ class Ratios:
 
 
 def compute(context: Context) -> Row:
-    """Train a network on clean images to take fresh noise off, and compare."""
+    """Train a network to remove noise from images, and compare it."""
     train, clean = context.mnist.train, context.mnist.test
     noise = np.random.default_rng(context.seed).standard_normal(clean.shape, dtype=np.float32)
     noisy = clean + NOISE * noise
@@ -77,11 +77,11 @@ def compute(context: Context) -> Row:
     print(f"  {ratios}", flush=True)
     shown = [first_of_each(images, context.mnist.test_labels) for images in (noisy, guess, clean)]
     save_digits(np.concatenate(shown), len(shown[0]), context.pictures / "denoise.png", zoom=3)
-    picture = Picture("denoise.png", "Test digits with noise, denoised, and as they are")
+    picture = Picture("denoise.png", "Test digits: noisy, denoised, and original")
     text = (
         f"Gaussian noise of standard deviation {NOISE} on MNIST's test images, pixels in [0, 1]. "
-        "PSNR is 10 log10(1 / mean squared error). No figure is published for just this; the "
-        f"bar is ours: {BAR:g} dB above both linear methods, without clipping."
+        "PSNR is 10 log10(1 / mean squared error). No figure is published for this task; the bar "
+        f"is {BAR:g} dB above both linear methods, without clipping."
     )
     result = _result(ratios, rank, seconds, model.n_iter_)
     details = {name: vars(ratio) for name, ratio in ratios.items()}
@@ -98,19 +98,20 @@ def _result(ratios: dict[str, Ratios], rank: int, seconds: float, n_epochs: int)
         ours.plain,
         max(pca.plain, wiener.plain) + BAR,
         seconds,
-        f"`DenoisingAutoencoder({WORDS}, max_epochs={n_epochs})`; products of matrices in "
-        "bfloat16 while training",
+        f"`DenoisingAutoencoder({WORDS}, max_epochs={n_epochs})`; matrix products in "
+        "bfloat16 during training",
         higher_is_better=True,
         notes=(
-            f"PCA with {rank} axes, its best on the test images.",
-            f"All clipped to [0, 1]: PCA {pca.clipped:.2f}, Wiener filter {wiener.clipped:.2f}, "
-            f"network {ours.clipped:.2f}; the noisy images have {ratios['noisy'].plain:.2f}.",
+            f"PCA uses {rank} components, the best number on the test images.",
+            f"With outputs clipped to [0, 1]: PCA {pca.clipped:.2f}, Wiener filter "
+            f"{wiener.clipped:.2f}, network {ours.clipped:.2f}. The noisy images have "
+            f"{ratios['noisy'].plain:.2f}.",
         ),
     )
 
 
 def fitted(train: np.ndarray, context: Context) -> tuple[DenoisingAutoencoder, float]:
-    """Return the network, trained for as many epochs as the budget holds, and its seconds."""
+    """Return the network trained within the time limit, and its training time."""
     estimator = DenoisingAutoencoder(**PARAMETERS, device="cpu", random_state=context.seed)
     budget = context.budget(MINUTES)
     n_epochs, _ = epochs_within(estimator, train, budget, bfloat16=True)
@@ -123,7 +124,7 @@ def fitted(train: np.ndarray, context: Context) -> tuple[DenoisingAutoencoder, f
 def linear_guesses(
     train: np.ndarray, noisy: np.ndarray, clean: np.ndarray
 ) -> tuple[int, np.ndarray, np.ndarray]:
-    """Return the best rank for PCA, what PCA makes of noisy images, and the Wiener filter."""
+    """Return the best rank for PCA, and the outputs of PCA and of the Wiener filter."""
     pca = PCA(svd_solver="covariance_eigh").fit(train.astype(np.float64))
     scores, targets = pca.transform(noisy), pca.transform(clean)
     # Axes are orthogonal: errors are those of the scores kept and the targets left out.

@@ -1,10 +1,10 @@
 """The deep autoencoder with logistic units and layerwise pretraining, as in 2006.
 
-Hinton and Salakhutdinov (2006) pretrained 784-1000-500-250-30 layer by layer, with
-restricted Boltzmann machines, for logistic units didn't train from random weights then.
-skae's `pretrain="layerwise"` trains each layer and its mirror image as an autoencoder
-of one hidden layer instead; then all layers are trained together. The time is that of both.
-There is no linear path (`init="random"`), as there was none in 2006. The optimizer is Muon.
+Hinton and Salakhutdinov (2006) pretrained 784-1000-500-250-30 layer by layer with restricted
+Boltzmann machines, because logistic units could not be trained from random weights then. skae's
+`pretrain="layerwise"` instead trains each layer and its counterpart as an autoencoder of one
+hidden layer, and then trains all layers together. The time includes both. As in 2006 there is no
+linear path (`init="random"`). The optimizer is Muon.
 """
 
 from dataclasses import asdict
@@ -59,7 +59,7 @@ def compute(context: Context) -> Row:
     )
     picture = Picture(
         "layerwise_curve.png",
-        "Error on test images against time; the curve begins after pretraining",
+        "Error on test images against time; the curve starts after pretraining",
     )
     text = (
         f"{SOURCE}: the same network with logistic units, pretrained layer by layer, by "

@@ -1,12 +1,12 @@
-"""Rows drawn from variational autoencoders of tables, held against rows held out.
+"""Samples of variational autoencoders of tables, compared with held-out rows.
 
-For each of four tables of scikit-learn's, three quarters of the rows are fitted, 4,000 rows
-are drawn, and each column of them is compared with the quarter held out by the two-sample
-Kolmogorov-Smirnov distance: 0 if the two are distributed alike, 1 if they don't overlap.
-The mean over columns judges the margins only; the mean log-density of the rows held out
-judges the density as a whole. Columns of whole numbers, all of digits', keep any smooth
-density away from small distances. Given too is the distance of the training rows from those
-held out, which is what the number of the latter allows.
+For each of four tables of scikit-learn, the densities are fitted to three quarters of the rows and
+generate 4,000 rows. Each column of these is compared with the held-out quarter by the two-sample
+Kolmogorov-Smirnov distance: 0 if both have the same distribution, and 1 if they do not overlap.
+The mean over columns measures the margins only. The mean log-density of the held-out rows measures
+the density as a whole. No smooth density gets close to columns of whole numbers, such as all
+columns of the digits. The page also shows the distance between the training rows and the held-out
+rows, the limit set by the number of held-out rows.
 """
 
 import time
@@ -40,17 +40,17 @@ GAUSSIANS = "GaussianMixture(5)"
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """How good a density is.
+class Quality:
+    """Figures of a density.
 
     Attributes
     ----------
     distance : float
-        Kolmogorov-Smirnov distance of its draws from rows held out, a mean over columns.
+        Kolmogorov-Smirnov distance between its samples and held-out rows, averaged over columns.
     score : float or None
-        Mean log-density of the rows held out, in nats a row of standardised columns.
+        Mean log-density of the held-out rows with standardized columns, in nats per row.
     seconds : float
-        Time of its fit.
+        Time of the fit.
     """
 
     distance: float
@@ -59,7 +59,7 @@ class Judgement:
 
 
 def estimators(n_columns: int, seed: int) -> dict[str, Any]:
-    """Return what is compared, by name."""
+    """Return the densities to compare, by name."""
     n_components = min(8, n_columns)
     fixed = {"device": "cpu", "random_state": seed}
     return {
@@ -70,43 +70,43 @@ def estimators(n_columns: int, seed: int) -> dict[str, Any]:
 
 
 def compute(context: Context) -> Row:
-    """Judge every density on every table, with several seeds."""
+    """Assess every density on every table, with several seeds."""
     began = time.perf_counter()
-    found: dict[str, dict[str, list[Judgement]]] = {}
+    found: dict[str, dict[str, list[Quality]]] = {}
     for name, load in TABLES.items():
         found[name] = {}
         for seed in range(context.seed, context.seed + N_SEEDS):
-            for method, judgement in judged(load, seed).items():
-                found[name].setdefault(method, []).append(judgement)
+            for method, quality in assess(load, seed).items():
+                found[name].setdefault(method, []).append(quality)
         print(f"  {name}: {_distances(found[name])}; {_scores(found[name])}", flush=True)
     seconds = time.perf_counter() - began
     text = (
-        "Rows drawn from densities of four tables of scikit-learn's, three quarters of whose "
-        "rows were fitted: the Kolmogorov-Smirnov distance between a column of "
-        f"{N_DRAWN} draws and of the rows held out, a mean over columns and {N_SEEDS} splits. "
-        "Columns are standardised by the training rows; constant ones are left out. The "
-        "training rows' own distance is what the number of rows held out allows."
+        "Densities are fitted to three quarters of the rows of four tables of scikit-learn. The "
+        f"figure is the Kolmogorov-Smirnov distance between {N_DRAWN} samples and the held-out "
+        f"rows, averaged over columns and {N_SEEDS} splits. Columns are standardized by the "
+        "training rows, and constant columns are left out. The distance of the training rows shows "
+        "what the number of held-out rows allows."
     )
     results = tuple(_result(name, methods) for name, methods in found.items())
     return Row("Samples of tables", text, results, (), {"seconds": seconds, **_record(found)})
 
 
-def judged(load: Callable[..., Any], seed: int) -> dict[str, Judgement]:
-    """Fit every density to a split of a table, and judge it."""
+def assess(load: Callable[..., Any], seed: int) -> dict[str, Quality]:
+    """Fit every density to a split of a table, and assess it."""
     X, _ = load(return_X_y=True)
     train, test = train_test_split(X, test_size=0.25, random_state=seed)
     varying = np.ptp(train, axis=0) > 0
     scaler = StandardScaler().fit(train[:, varying])
     train, test = scaler.transform(train[:, varying]), scaler.transform(test[:, varying])
-    judgements = {TRAINING: Judgement(distance(train, test), None, 0.0)}
+    qualities = {TRAINING: Quality(distance(train, test), None, 0.0)}
     for name, estimator in estimators(train.shape[1], seed).items():
         began = time.perf_counter()
         estimator.fit(train)
         seconds = time.perf_counter() - began
         drawn = drawn_from(estimator, seed)
         score = float(estimator.score(test))
-        judgements[name] = Judgement(distance(drawn, test), score, seconds)
-    return judgements
+        qualities[name] = Quality(distance(drawn, test), score, seconds)
+    return qualities
 
 
 def drawn_from(estimator: VAETransformer | GaussianMixture, seed: int) -> np.ndarray:
@@ -117,34 +117,34 @@ def drawn_from(estimator: VAETransformer | GaussianMixture, seed: int) -> np.nda
 
 
 def distance(drawn: np.ndarray, rows: np.ndarray) -> float:
-    """Return the Kolmogorov-Smirnov distance, a mean over columns."""
+    """Return the Kolmogorov-Smirnov distance, averaged over columns."""
     each = [ks_2samp(a, b).statistic for a, b in zip(drawn.T, rows.T, strict=True)]
     return float(np.mean(each))
 
 
-def _result(name: str, methods: dict[str, list[Judgement]]) -> Result:
+def _result(name: str, methods: dict[str, list[Quality]]) -> Result:
     ours = methods[MIXTURE]
-    peer = _mean([judgement.distance for judgement in methods[GAUSSIANS]])
+    peer = _mean([quality.distance for quality in methods[GAUSSIANS]])
     return Result(
         name,
         f"Kolmogorov-Smirnov distance, mean of columns and {N_SEEDS} splits",
         f"GaussianMixture(5) {peer:.3f}",
         "measured in the same run",
-        _mean([judgement.distance for judgement in ours]),
+        _mean([quality.distance for quality in ours]),
         None,
-        _mean([judgement.seconds for judgement in ours]),
-        '`VAETransformer(K, prior="mixture", noise_per_column=True)`, K the smaller of 8 and '
-        "the number of columns",
-        notes=(f"Distances: {_distances(methods)}.", f"Nats a row held out: {_scores(methods)}."),
+        _mean([quality.seconds for quality in ours]),
+        '`VAETransformer(K, prior="mixture", noise_per_column=True)`, where K is the smaller '
+        "of 8 and the number of columns",
+        notes=(f"Distances: {_distances(methods)}.", f"Nats per held-out row: {_scores(methods)}."),
     )
 
 
-def _distances(methods: dict[str, list[Judgement]]) -> str:
+def _distances(methods: dict[str, list[Quality]]) -> str:
     means = {name: _mean([one.distance for one in many]) for name, many in methods.items()}
     return ", ".join(f"{name} {mean:.3f}" for name, mean in means.items())
 
 
-def _scores(methods: dict[str, list[Judgement]]) -> str:
+def _scores(methods: dict[str, list[Quality]]) -> str:
     means = {name: _mean([one.score for one in many]) for name, many in methods.items()}
     return ", ".join(f"{name} {mean:.1f}" for name, mean in means.items() if not np.isnan(mean))
 
@@ -153,7 +153,7 @@ def _mean(values: list[float | None]) -> float:
     return float(np.mean([np.nan if value is None else value for value in values]))
 
 
-def _record(found: dict[str, dict[str, list[Judgement]]]) -> dict[str, Any]:
+def _record(found: dict[str, dict[str, list[Quality]]]) -> dict[str, Any]:
     return {
         name: {method: [vars(one) for one in many] for method, many in methods.items()}
         for name, methods in found.items()

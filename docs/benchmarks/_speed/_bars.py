@@ -1,4 +1,4 @@
-"""What we set out to reach, and whether it is reached."""
+"""Targets, and whether they are met."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Measure = Callable[[int], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Bar:
-    """One figure beside the one asked for.
+    """A figure and its target.
 
     Attributes
     ----------
@@ -22,7 +22,7 @@ class Bar:
     asked, reached : str
         The figures, as text.
     met : bool
-        Whether what was asked is reached.
+        Whether the target is met.
     """
 
     name: str
@@ -32,20 +32,20 @@ class Bar:
 
     @property
     def verdict(self) -> str:
-        """Whether the bar is reached, in a word."""
+        """Whether the bar is met, in a word."""
         return "met" if self.met else "NOT MET"
 
     @property
     def line(self) -> str:
         """The bar as a line for the terminal."""
-        return f"{self.name}: {self.reached}, asked {self.asked}: {self.verdict}"
+        return f"{self.name}: {self.reached}, target {self.asked}: {self.verdict}"
 
 
 def at_most(name: str, value: float, limit: float, unit: str = "") -> Bar:
-    """Return a bar that is reached from below."""
+    """Return a bar with an upper limit."""
     return Bar(name, f"≤ {limit:g}{unit}", f"{value:.3g}{unit}", value <= limit)
 
 
 def at_least(name: str, value: float, limit: float, unit: str = "") -> Bar:
-    """Return a bar that is reached from above."""
+    """Return a bar with a lower limit."""
     return Bar(name, f"≥ {limit:g}{unit}", f"{value:.3g}{unit}", value >= limit)

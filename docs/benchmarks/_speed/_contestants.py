@@ -22,14 +22,14 @@ from skae.modules import mlp_autoencoder
 from ._tables import Size
 from ._timing import seconds_of
 
-LR = 1e-3  # of the contestants that have none of their own
+LR = 1e-3  # for contestants without a default
 SEED = 0
 
 HAS_PYOD = is_installed("pyod")
-WITHOUT_PYOD = "PyOD is not installed, so it is missing here; `pip install pyod` does that."
+WITHOUT_PYOD = "PyOD is missing because it is not installed (`pip install pyod`)."
 
 
-# The loop written by hand -------------------------------------------------------------
+# The hand-written loop ----------------------------------------------------------------
 
 
 def make_module(size: Size, seed: int = SEED) -> nn.Module:
@@ -44,14 +44,14 @@ def make_plain(size: Size, seed: int = SEED) -> nn.Sequential:
     widths = [size.columns, *size.hidden, size.code, *reversed(size.hidden), size.columns]
     layers: list[nn.Module] = []
     for number, (n_inputs, n_outputs) in enumerate(pairwise(widths)):
-        if number not in (0, len(size.hidden) + 1):  # the row and the code are as they are
+        if number not in (0, len(size.hidden) + 1):  # no activation on the row and the code
             layers.append(nn.SiLU())
         layers.append(nn.Linear(n_inputs, n_outputs))
     return nn.Sequential(*layers)
 
 
 def fit_loop(module: nn.Module, X: np.ndarray, n_epochs: int, batch_size: int) -> nn.Module:
-    """Train in plain PyTorch: fused AdamW, the rows shuffled once an epoch and then sliced."""
+    """Train in plain PyTorch with fused AdamW and slices of rows shuffled once per epoch."""
     return train_loop(module, torch.from_numpy(X), n_epochs, batch_size)
 
 
@@ -62,7 +62,7 @@ def train_loop(
     batch_size: int,
     at_epoch_end: Callable[[], None] = lambda: None,
 ) -> nn.Module:
-    """Train on a tensor, on whatever device it is."""
+    """Train on a tensor, on its device."""
     optimizer = torch.optim.AdamW(module.parameters(), lr=LR, fused=True)
     for _ in range(n_epochs):
         shuffled = rows.index_select(0, torch.randperm(len(rows), device=rows.device))
@@ -75,7 +75,7 @@ def train_loop(
 
 
 def rebuild_with_module(module: nn.Module, X: np.ndarray) -> np.ndarray:
-    """Return rows as a module on the CPU reconstructs them."""
+    """Return the reconstruction of rows by a module on the CPU."""
     with torch.inference_mode():
         return module(torch.from_numpy(X)).numpy()
 
@@ -84,7 +84,7 @@ def rebuild_with_module(module: nn.Module, X: np.ndarray) -> np.ndarray:
 
 
 def make_skae(size: Size, seed: int = SEED, **settings: Any) -> AutoencoderTransformer:
-    """Return skae's estimator on the CPU, its defaults but for the widths and `settings`."""
+    """Return skae on the CPU with its defaults, apart from widths and `settings`."""
     return AutoencoderTransformer(
         size.code,
         hidden_layer_sizes=size.hidden,
@@ -97,11 +97,11 @@ def make_skae(size: Size, seed: int = SEED, **settings: Any) -> AutoencoderTrans
 def fit_skae(
     size: Size, X: np.ndarray, n_epochs: int, batch_size: int | str, **settings: Any
 ) -> AutoencoderTransformer:
-    """Train with skae for that many epochs."""
+    """Train with skae for a number of epochs."""
     settings = {"early_stopping": False, **settings}
     estimator = make_skae(size, max_epochs=n_epochs, batch_size=batch_size, **settings).fit(X)
     expected = str(make_module(size))
-    if str(estimator.module_) != expected:  # which would compare nothing
+    if str(estimator.module_) != expected:  # the comparison would be meaningless
         raise RuntimeError(f"skae trained {estimator.module_}, expected {expected}")
     return estimator
 
@@ -137,15 +137,15 @@ def fit_pyod(X: np.ndarray, **settings: Any) -> Any:
     """Train PyOD's autoencoder, silent, on the CPU."""
     from pyod.models.auto_encoder import AutoEncoder
 
-    # It takes a device of torch's, or a name that it hands on to torch.
+    # PyOD accepts a torch device or its name.
     return AutoEncoder(random_state=SEED, verbose=0, device="cpu", **settings).fit(X)
 
 
 def rebuild_with_pyod(detector: Any, X: np.ndarray) -> np.ndarray:
-    """Return rows as a fitted PyOD autoencoder reconstructs them, in the units of `X`.
+    """Return the reconstruction of rows by a fitted PyOD autoencoder, in the units of `X`.
 
-    It has no method for that: its network is run in evaluation mode on rows as its own
-    preprocessing makes them, and what comes out is put back.
+    PyOD has no method for this. Its network runs in evaluation mode on preprocessed rows, and
+    the preprocessing is undone.
     """
     from pyod.utils.torch_utility import TorchDataset
 
@@ -157,28 +157,28 @@ def rebuild_with_pyod(detector: Any, X: np.ndarray) -> np.ndarray:
 
 
 def fit_mlp(size: Size, X: np.ndarray, **settings: Any) -> MLPRegressor:
-    """Train scikit-learn's perceptron from the table to itself."""
+    """Train scikit-learn's perceptron to reconstruct its input."""
     widths = (*size.hidden, size.code, *reversed(size.hidden))
     model = MLPRegressor(hidden_layer_sizes=widths, random_state=SEED, **settings)
-    with warnings.catch_warnings():  # the number of epochs is what it is
+    with warnings.catch_warnings():  # the number of epochs is fixed
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(X, X)
 
 
 def squared_error(rebuilt: np.ndarray, X: np.ndarray) -> float:
-    """Return the mean squared error of cells; of standardised rows, in units of variances."""
+    """Return the mean squared error over cells; for standardized rows in units of variances."""
     return float(np.square(rebuilt.astype(np.float64) - X).mean())
 
 
-# The machine's limit ------------------------------------------------------------------
+# The limit of the machine -------------------------------------------------------------
 
 
 def products_of_a_step(module: nn.Module, X: np.ndarray) -> Callable[[], None]:
-    """Return a function that makes the matrix products of a training step, and no more.
+    """Return a function that computes only the matrix products of a training step.
 
-    They are of each linear layer: the output, the weight's gradient, and the input's
-    gradient where the input is not the row itself; each as it is or transposed, whichever
-    is made faster.
+    For each linear layer these are the output, the gradient of the weight, and the gradient of
+    the input unless the input is the row itself. Each is computed directly or transposed,
+    whichever is faster.
     """
     rows = torch.from_numpy(X)
     seen: list[tuple[torch.Tensor, nn.Linear, bool]] = []
@@ -206,7 +206,7 @@ def products_of_a_step(module: nn.Module, X: np.ndarray) -> Callable[[], None]:
 
 
 def job(a: torch.Tensor, b: torch.Tensor) -> Callable[[], Any]:
-    """Return a function that makes a product, always in the same place."""
+    """Return a function that computes a product into the same memory."""
     return partial(torch.mm, a, b, out=torch.empty(a.shape[0], b.shape[1]))
 
 
@@ -216,6 +216,6 @@ def least_seconds(call: Callable[[], Any], n_calls: int = 20) -> float:
 
 
 def run_products(run: Callable[[], None], n_rows: int, n_epochs: int, batch_size: int) -> None:
-    """Make the products of that many epochs."""
+    """Compute the products of a number of epochs."""
     for _ in range(n_epochs * math.ceil(n_rows / batch_size)):
         run()

@@ -1,4 +1,4 @@
-"""Python processes of their own, for what a process can measure once only."""
+"""Separate Python processes, for measurements that a process can make only once."""
 
 import json
 import os
@@ -6,17 +6,17 @@ import subprocess
 import sys
 from typing import Any
 
-#: What sets the threads of BLAS libraries and of torch as a process starts.
+#: Variables that set the threads of BLAS libraries and of torch when a process starts.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def environment(with_threads: bool = True) -> dict[str, str]:
-    """Return this process's environment, in which what it can import can be imported.
+    """Return the environment of this process, with the same import path.
 
     Parameters
     ----------
     with_threads : bool, default=True
-        Keep what sets threads; without it they are as packages have them.
+        Keep the variables that set threads; without them packages use their defaults.
     """
     path = os.pathsep.join(part for part in sys.path if part)
     changed = {**os.environ, "PYTHONPATH": path}
@@ -25,16 +25,16 @@ def environment(with_threads: bool = True) -> dict[str, str]:
 
 
 def run(module: str, given: Any, with_threads: bool = True) -> Any:
-    """Return what a module's `main` prints as its last line, in JSON.
+    """Return the last line that `main` of a module prints, decoded from JSON.
 
-    Lines before it are shown, and what it writes to stderr too.
+    Earlier lines and the standard error are shown.
 
     Parameters
     ----------
     module : str
-        Its name, run as `python -m`.
+        Name of the module, run as `python -m`.
     given : object
-        What it is given as its only argument, in JSON.
+        The only argument of the module, encoded as JSON.
     with_threads : bool, default=True
         As in `environment`.
     """
@@ -51,7 +51,7 @@ def run(module: str, given: Any, with_threads: bool = True) -> Any:
 
 
 def run_code(code: str) -> str:
-    """Return what a line of Python prints, in a process of its own."""
+    """Return what a line of Python prints in a separate process."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=environment(),

@@ -1,6 +1,6 @@
-"""One point of a growth curve, in a process of its own: `python -m` this, with JSON.
+"""One point of a growth curve in a separate process: `python -m` this module, with JSON.
 
-Peak memory is the process's own, so what another fit left behind can't count.
+In a separate process, earlier fits cannot affect the peak memory.
 """
 
 import json
@@ -16,12 +16,12 @@ from skae import AutoencoderTransformer
 
 
 def main() -> None:
-    """Print seconds and bytes of fits, as JSON."""
+    """Print the seconds and bytes of the fits as JSON."""
     given = json.loads(sys.argv[1])
     limit_threads(1)
     table = open_table(given)
     before = memory("VmRSS")
-    forget_peak()  # which may be that of making the table
+    forget_peak()  # which may come from creating the table
     fit(np.random.default_rng(0).normal(size=(600, 8)), 2)  # a warm-up
     seconds = [fit(table, given["n_components"])]
     peak = memory("VmHWM")
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def open_table(given: dict[str, Any]) -> np.ndarray:
-    """Return the table: a file's, mapped, or made rows."""
+    """Return the table: a memory-mapped file, or synthetic rows."""
     if "path" in given:
         shape = (given["rows"], given["columns"])
         return np.memmap(given["path"], dtype=np.float32, mode="r", shape=shape)
@@ -48,10 +48,10 @@ def fit(X: np.ndarray, n_components: int) -> float:
 
 
 def memory(field: str) -> int | None:
-    """Return bytes that are resident now (VmRSS), or were at most (VmHWM).
+    """Return the current (VmRSS) or the peak (VmHWM) resident memory in bytes.
 
-    Linux counts them from the start of this program. `ru_maxrss` would have the memory of
-    the process that started it as its least.
+    Linux counts from the start of this program. `ru_maxrss` would include the memory of the
+    parent process.
     """
     status = Path("/proc/self/status")
     if not status.exists():
@@ -61,7 +61,7 @@ def memory(field: str) -> int | None:
 
 
 def forget_peak() -> None:
-    """Let Linux count the most that is resident from now on."""
+    """Reset the peak of resident memory."""
     references = Path("/proc/self/clear_refs")
     if references.exists():
         references.write_text("5")

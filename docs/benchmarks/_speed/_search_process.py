@@ -1,4 +1,4 @@
-"""Searches and fits with threads as packages set them: `python -m` this, with JSON."""
+"""Searches and fits with default numbers of threads: `python -m` this module, with JSON."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ SPIN = (
 
 
 def main() -> None:
-    """Print the seconds of what is asked for, as JSON."""
+    """Print the seconds of the requested measurement as JSON."""
     given = json.loads(sys.argv[1])
     X = made_table(N_ROWS, N_COLUMNS)
     seconds = {"search": searches, "busy": busy}[given["what"]](X, given["rounds"])
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def searches(X: np.ndarray, rounds: int) -> dict[str, list[float]]:
-    """Return the times of a search by one job and by two, and of PCA's."""
+    """Return the times of a search with one and two jobs, and of a search with PCA."""
     estimator = AutoencoderTransformer(max_epochs=EPOCHS, device="cpu", random_state=0)
 
     def search(model: Any, grid: dict[str, list], n_jobs: int) -> None:
@@ -66,7 +66,7 @@ def searches(X: np.ndarray, rounds: int) -> dict[str, list[float]]:
 
 
 def busy(X: np.ndarray, rounds: int) -> dict[str, list[float]]:
-    """Return the times of a fit beside no, one and two busy processes."""
+    """Return the times of a fit next to no, one and two busy processes."""
     estimator = AutoencoderTransformer(
         8, max_epochs=BUSY_EPOCHS, early_stopping=False, device="cpu", random_state=0
     )
@@ -76,13 +76,13 @@ def busy(X: np.ndarray, rounds: int) -> dict[str, list[float]]:
         with busy_processes(n_processes):
             return seconds_of(partial(estimator.fit, X))
 
-    labels = {"idle": 0, "beside one": 1, "beside two": 2}
+    labels = {"idle": 0, "one busy process": 1, "two busy processes": 2}
     return alternate({name: partial(fit, n) for name, n in labels.items()}, rounds)
 
 
 @contextlib.contextmanager
 def busy_processes(number: int) -> Iterator[None]:
-    """Let processes of one thread each multiply matrices until the end."""
+    """Run processes that multiply matrices on one thread each."""
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
     spinning = [
         subprocess.Popen([sys.executable, "-c", SPIN], env=environment, stdout=subprocess.PIPE)

@@ -1,4 +1,4 @@
-"""The sizes of tables, and the made rows of each."""
+"""The sizes of tables, and their synthetic rows."""
 
 from dataclasses import dataclass
 
@@ -8,24 +8,24 @@ from _report import made_table
 
 @dataclass(frozen=True)
 class Size:
-    """A table's shape, and the network and epochs that go with it.
+    """The shape of a table, with its network and numbers of epochs.
 
     Attributes
     ----------
     rows, columns : int
-        The shape of what is trained on.
+        Shape of the training table.
     hidden : tuple of int
-        The encoder's hidden layers; the decoder has them in reverse.
+        Hidden layers of the encoder; the decoder has them in reverse order.
     code : int
-        Length of the code.
+        Size of the code.
     few, many : int
-        Epochs of the two fits whose difference is what an epoch costs.
+        Epochs of the two fits whose difference gives the cost of an epoch.
     epochs : int
         Epochs after which held-out errors are compared.
     latent : int, default=5
-        Dimensions of the surface that the rows lie near.
+        Dimensions of the surface near the rows.
     seeds : int, default=1
-        Seeds that these errors are compared for: small tables need more.
+        Number of seeds for this comparison; small tables need more.
     """
 
     rows: int
@@ -40,12 +40,12 @@ class Size:
 
     @property
     def name(self) -> str:
-        """What it is called on the command line."""
+        """Name on the command line."""
         return f"{self.rows}x{self.columns}"
 
     @property
     def title(self) -> str:
-        """What it is called on the page."""
+        """Name on the page."""
         return f"{self.rows:,} x {self.columns}"
 
 
@@ -59,13 +59,13 @@ BY_NAME = {size.name: size for size in SIZES}
 
 
 def titled(name: str) -> str:
-    """Return a size's title by its name, also of a size that is not in the list any more."""
+    """Return the title of a size by its name, also of a size that is no longer in the list."""
     rows, _, columns = name.partition("x")
     return f"{int(rows):,} x {columns}"
 
 
 def train_and_test(size: Size) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows to train on and a tenth as many more, standardised by the first, in float32."""
+    """Return training rows and a tenth as many test rows, standardized, in float32."""
     X = made_table(size.rows + size.rows // 10, size.columns, n_latent=size.latent)
     train = X[: size.rows]
     X -= train.mean(axis=0)

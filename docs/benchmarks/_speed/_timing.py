@@ -1,4 +1,4 @@
-"""How times are taken: in turn, several rounds, and shown with their range."""
+"""Timing: contestants take turns for several rounds, and results are shown with their range."""
 
 import statistics
 import time
@@ -14,10 +14,9 @@ def seconds_of(call: Callable[[], Any]) -> float:
 
 
 def alternate(calls: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Return what each call gives in each round, one call of each in turn.
+    """Return the results of each call in each round; calls take turns.
 
-    So whatever else the machine does meanwhile, it does to all of them alike. Warming up
-    is the caller's.
+    Taking turns exposes all calls to the same load of the machine. The caller warms up.
     """
     figures: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds):
@@ -29,9 +28,9 @@ def alternate(calls: dict[str, Callable[[], float]], rounds: int) -> dict[str, l
 
 
 def repeated(call: Callable[[], Any], rounds: int, budget: float) -> tuple[list[float], Any]:
-    """Return the times of a call, and what the last gave.
+    """Return the times of a repeated call, and its last result.
 
-    It is made `rounds` times, or until `budget` seconds are spent, once at least.
+    The call is made at least once, and up to `rounds` times while `budget` seconds last.
     """
     seconds: list[float] = []
     result = None
@@ -53,12 +52,12 @@ def median(values: Sequence[float], scale: float = 1.0) -> str:
 
 
 def spread(values: Sequence[float], scale: float = 1.0) -> str:
-    """Return the least and the largest as text."""
+    """Return the smallest and the largest value as text."""
     if len(values) == 1:
         return "one run"
     return f"{_text(scale * min(values))} to {_text(scale * max(values))}"
 
 
 def _text(value: float) -> str:
-    """Return three digits, and no exponent for a figure that is above a thousand."""
+    """Return three digits, without an exponent above a thousand."""
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"

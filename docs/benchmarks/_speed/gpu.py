@@ -1,4 +1,4 @@
-"""Absolute times on an accelerator, where there is one."""
+"""Absolute times on an accelerator, if there is one."""
 
 import statistics
 import time
@@ -26,24 +26,24 @@ DEVICE = "cuda"
 
 
 class Clock(Callback):
-    """Note when epochs end, what the device was given included."""
+    """Record when epochs end, including pending work of the device."""
 
     def __init__(self) -> None:
         self.ends_: list[float] = []
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Note it for skorch."""
+        """Record the end of an epoch in skorch."""
         self.tick()
 
     def tick(self) -> None:
-        """Note it for a loop."""
+        """Record the end of an epoch in a loop."""
         if DEVICE == "cuda":
             torch.cuda.synchronize()
         self.ends_.append(time.perf_counter())
 
     @property
     def epoch(self) -> float:
-        """Median seconds of an epoch, less the first two, which compile."""
+        """Median seconds of an epoch, without the first two, which compile."""
         return statistics.median(after - before for before, after in pairwise(self.ends_[1:]))
 
 
@@ -65,7 +65,7 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
 
 
 def large_table() -> np.ndarray:
-    """Return a large table in float32; its rows repeat, which costs no less."""
+    """Return a large table in float32 with repeated rows, which cost as much as others."""
     part = made_table(100_000, LARGE.columns, n_latent=LARGE.latent).astype(np.float32)
     return np.tile(part, (LARGE.rows // len(part), 1))
 
@@ -73,7 +73,7 @@ def large_table() -> np.ndarray:
 def make_calls(
     size: Size, X: np.ndarray, n_epochs: int, batch_size: int
 ) -> dict[str, Callable[[], float]]:
-    """Return the loop and skae, each as it is and compiled, and the loop with CUDA graphs."""
+    """Return the loop and skae, plain and compiled, and the loop with CUDA graphs."""
     rows = torch.from_numpy(X).to(DEVICE)
 
     def loop(module: Any) -> float:
@@ -107,22 +107,25 @@ ENTRIES: dict[str, Measure] = {name: partial(measure, name) for name in SIZES}
 
 
 def bars(entries: Entries) -> list[Bar]:
-    """Return none: absolute times count here."""
+    """Return no bars: times are absolute."""
     return []
 
 
 def section(entries: Entries) -> str:
     """Return this part of the page."""
     if all("not_run" in entry for entry in entries.values()):
-        return "Not run: no GPU."
+        return "Not run, because there was no GPU."
     parts = [
-        "The same module and rows, wholly on the device. An epoch's cost is what it adds to a fit, "
-        'as above. CUDA graphs are `torch.compile(mode="reduce-overhead")`\'s. Absolute times '
-        "count here; there are no bars.",
+        "The module and all rows are on the device. The cost of an epoch is computed as above. "
+        'CUDA graphs come from `torch.compile(mode="reduce-overhead")`. Times are absolute, and '
+        "there are no bars.",
     ]
     for name, entry in entries.items():
         if "not_run" in entry:
-            parts += [f"### On an accelerator, {titled(name)}", "Not run: no GPU."]
+            parts += [
+                f"### On an accelerator, {titled(name)}",
+                "Not run, because there was no GPU.",
+            ]
             continue
         parts += [
             f"### On an accelerator, {titled(name)}",
@@ -144,4 +147,4 @@ def table(found: dict[str, dict[str, list[float]]]) -> str:
         for batch, costs in found.items()
         for label, values in costs.items()
     ]
-    return markdown_table(["", "ms per epoch, median", "least to most", "to the loop"], rows)
+    return markdown_table(["", "ms per epoch, median", "range", "relative to loop"], rows)

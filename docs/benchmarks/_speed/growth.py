@@ -1,4 +1,4 @@
-"""How time and memory of a fit grow with rows, columns and components."""
+"""Growth of the time and memory of a fit with rows, columns and components."""
 
 import math
 import shutil
@@ -17,7 +17,7 @@ from ._timing import median, spread
 COLUMNS, COMPONENTS = 30, 8
 ROWS = (10**4, 10**5, 3 * 10**5, 10**6, 3 * 10**6, 10**7)
 LINEAR_FROM = 10**5
-ONE_FIT_FROM = 10**6  # rows from which on a fit is made once
+ONE_FIT_FROM = 10**6  # rows above which there is one fit
 WIDTHS = (10, 30, 100, 300, 1000, 3000)
 CODES = (2, 4, 8, 16, 32, 64, 128, 256)
 BLOCK_ROWS = 100_000
@@ -25,7 +25,7 @@ MEMORY_LIMIT = 1.5e9
 
 
 def measure_rows(rounds: int) -> dict[str, Any]:
-    """Return points of growing tables in mapped files."""
+    """Return points for tables with more and more rows, in memory-mapped files."""
     points, skipped = [], []
     with tempfile.TemporaryDirectory() as folder:
         for n_rows in ROWS:
@@ -42,19 +42,19 @@ def measure_rows(rounds: int) -> dict[str, Any]:
 
 
 def measure_columns(rounds: int) -> dict[str, Any]:
-    """Return points of wider and wider tables."""
+    """Return points for wider and wider tables."""
     return {"points": [point(n, 5_000, n, COMPONENTS, rounds) for n in WIDTHS], "skipped": []}
 
 
 def measure_components(rounds: int) -> dict[str, Any]:
-    """Return points of longer and longer codes."""
+    """Return points for larger and larger codes."""
     return {"points": [point(k, 10_000, 300, k, rounds) for k in CODES], "skipped": []}
 
 
 def point(
     at: int, rows: int, columns: int, n_components: int, n_fits: int, path: Path | None = None
 ) -> dict[str, Any]:
-    """Return the seconds of fits in a process of their own, and the peak of the first."""
+    """Return the seconds of fits in a separate process, and the peak memory of the first."""
     given = {"rows": rows, "columns": columns, "n_components": n_components, "n_fits": n_fits}
     found = _fresh.run("_speed._growth_process", given | ({"path": str(path)} if path else {}))
     print(f"  {at}: {found}", flush=True)
@@ -62,7 +62,7 @@ def point(
 
 
 def write_table(path: Path, n_rows: int) -> None:
-    """Write a float32 table block by block: made rows with fresh noise in each."""
+    """Write a float32 table block by block: synthetic rows with new noise in each block."""
     made = made_table(min(n_rows, BLOCK_ROWS), COLUMNS).astype(np.float32)
     generator = np.random.default_rng(1)
     with path.open("wb") as file:
@@ -83,7 +83,7 @@ ENTRIES: dict[str, Measure] = {
 
 
 def exponent(points: list[dict[str, Any]], least: int = 0) -> float | None:
-    """Return the power of the size that time grows with, by least squares of the logs."""
+    """Return the exponent of time as a power of the size, by least squares of the logs."""
     kept = [point for point in points if point["at"] >= least]
     if len(kept) < 2:
         return None
@@ -98,34 +98,37 @@ def bars(entries: Entries) -> list[Bar]:
     found = []
     power = exponent(points, LINEAR_FROM)
     if power is not None:
-        found.append(at_most(f"(5) exponent of time in rows, from {LINEAR_FROM:,} up", power, 1.05))
+        found.append(
+            at_most(f"(5) exponent of the time in rows, from {LINEAR_FROM:,} up", power, 1.05)
+        )
     for point in points:
         if point["at"] == ROWS[-1] and point["bytes"] is not None:
-            title = f"(5) memory of a fit of {ROWS[-1]:,} x {COLUMNS} in a mapped file"
+            title = f"(5) memory of a fit on {ROWS[-1]:,} x {COLUMNS} in a memory-mapped file"
             found.append(at_most(title, point["bytes"] / 1e9, MEMORY_LIMIT / 1e9, " GB"))
     return found
 
 
 TEXTS = {
-    "rows": f"Rows, of {COLUMNS} columns, in float32 in a mapped file; code {COMPONENTS}. Above "
-    f"{ONE_FIT_FROM:,} rows a fit is made once. Pages of the file that are mapped count as "
-    "resident.",
-    "columns": f"Columns, 5,000 rows in memory, code {COMPONENTS}.",
-    "components": "Components, 10,000 x 300 in memory.",
+    "rows": f"The table has {COLUMNS} columns in float32 and lies in a memory-mapped file; code "
+    f"{COMPONENTS}. Above {ONE_FIT_FROM:,} rows there is one fit. Mapped pages of the file count "
+    "as resident.",
+    "columns": f"The table has 5,000 rows in memory; code {COMPONENTS}.",
+    "components": "The table has 10,000 rows and 300 columns in memory.",
 }
 
 
 def section(entries: Entries) -> str:
     """Return this part of the page."""
     parts = [
-        "One epoch at the default batch and widths, without early stopping, one thread; each point "
-        "in a process of its own, after a small fit. Times are of `fit`, with all that it does "
-        "once. Memory is the most that was resident up to the end of the first fit, less what was "
-        "before the fits, after the imports and with the table, where that is in memory."
+        "Each point is a fit of one epoch with the default batch and widths, without early "
+        "stopping, on one thread and in a separate process, after a small fit. Times include "
+        "everything that `fit` does. Memory is the peak of resident memory up to the end of the "
+        "first fit, less the resident memory before the fits. The latter includes the imports, and "
+        "the table if it is in memory."
     ]
     for name, entry in entries.items():
         parts += [f"### By {name}", TEXTS[name], table(name, entry), powers(name, entry)]
-        parts += [f"Skipped, {text}." for text in entry["skipped"]]
+        parts += [f"Skipped: {text}." for text in entry["skipped"]]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -136,18 +139,20 @@ def table(name: str, entry: dict[str, Any]) -> str:
             f"{point['at']:,}",
             median(point["seconds"]),
             spread(point["seconds"]),
-            "not known" if point["bytes"] is None else f"{point['bytes'] / 1e6:.0f}",
+            "unknown" if point["bytes"] is None else f"{point['bytes'] / 1e6:.0f}",
         ]
         for point in entry["points"]
     ]
-    return markdown_table([name, "seconds", "least to most", "peak memory, MB"], rows)
+    return markdown_table([name, "seconds", "range", "peak memory, MB"], rows)
 
 
 def powers(name: str, entry: dict[str, Any]) -> str:
     """Return the exponents as a sentence."""
     least = LINEAR_FROM if name == "rows" else 0
-    fitted = [(exponent(entry["points"], least), f"from {least:,} up" if least else "over all")]
+    fitted = [
+        (exponent(entry["points"], least), f"from {least:,} up" if least else "over all points")
+    ]
     if name != "rows" and len(entry["points"]) > 3:
-        fitted.append((exponent(entry["points"][-3:]), "over the last three"))
+        fitted.append((exponent(entry["points"][-3:]), "over the last three points"))
     texts = [f"{power:.2f} {where}" for power, where in fitted if power is not None]
-    return f"Exponent of time in {name}: {'; '.join(texts)}." if texts else ""
+    return f"Exponent of the time in {name}: {'; '.join(texts)}." if texts else ""

@@ -1,4 +1,4 @@
-"""What `import skae` takes beside importing what it stands on."""
+"""The time of `import skae` relative to importing its dependencies."""
 
 import json
 from functools import partial
@@ -18,7 +18,7 @@ OPTIONAL = ("matplotlib", "pyod", "pyarrow", "polars", "skops", "dask", "onnx", 
 
 
 def measure(rounds: int) -> dict[str, Any]:
-    """Return the times of both imports in fresh processes, and what optional they bring in."""
+    """Return the times of both imports in new processes, and the optional imports."""
     for statement in STATEMENTS.values():
         time_of(statement)
     calls = {name: partial(time_of, statement) for name, statement in STATEMENTS.items()}
@@ -30,7 +30,7 @@ def measure(rounds: int) -> dict[str, Any]:
 
 
 def time_of(statement: str) -> float:
-    """Return the seconds of an import in a fresh process, whose own start doesn't count."""
+    """Return the seconds of an import in a new process, without the start of Python."""
     return float(
         _fresh.run_code(
             f"import time; began = time.perf_counter(); {statement}; "
@@ -40,7 +40,7 @@ def time_of(statement: str) -> float:
 
 
 def optional_after(statement: str) -> list[str]:
-    """Return the optional packages that an import brings in."""
+    """Return the optional packages that an import loads."""
     code = (
         f"import json, sys; {statement}; "
         f"print(json.dumps([name for name in {OPTIONAL!r} if name in sys.modules]))"
@@ -52,17 +52,17 @@ ENTRIES: dict[str, Measure] = {"imports": measure}
 
 
 def bars(entries: Entries) -> list[Bar]:
-    """Return the bars on the time, and on what is imported."""
+    """Return the bars on the time and on the imported packages."""
     found = []
     for entry in entries.values():
         seconds, brought = entry["seconds"], entry["optional"]
-        # pandas brings in pyarrow where there is one, whoever imports it.
+        # pandas itself imports pyarrow if it is installed.
         optional = sorted(set(brought["skae"]) - set(brought["torch, sklearn, skorch"]))
         value = ratio(seconds["skae"], seconds["torch, sklearn, skorch"])
         found += [
-            at_most("(7) `import skae` to importing torch, sklearn and skorch", value, 1.15),
+            at_most("(7) time of `import skae` / import of torch, sklearn and skorch", value, 1.15),
             Bar(
-                "(7) optional packages imported, beyond those that these import",
+                "(7) optional packages imported by skae itself",
                 "none",
                 ", ".join(optional) or "none",
                 not optional,
@@ -86,10 +86,10 @@ def section(entries: Entries) -> str:
             ]
             for name, values in seconds.items()
         ]
-        header = ["", "seconds", "least to most", "ratio", "optional packages imported"]
+        header = ["", "seconds", "range", "ratio", "optional packages imported"]
         parts += [
-            f"Fresh processes in turn, {len(seconds['skae'])} rounds after a warm-up, without the "
-            "start of Python. Optional packages that are installed here: "
+            f"Fresh processes take turns, for {len(seconds['skae'])} rounds after a warm-up. The "
+            "start of Python is not counted. Optional packages that are installed here: "
             f"{', '.join(entry['installed']) or 'none'}.",
             markdown_table(header, rows),
         ]

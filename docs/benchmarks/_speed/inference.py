@@ -1,4 +1,4 @@
-"""What a fitted estimator adds to its bare module."""
+"""The overhead of a fitted estimator over its bare module."""
 
 import statistics
 import time
@@ -15,7 +15,7 @@ from ._contestants import make_skae
 from ._tables import Size, titled
 from ._timing import alternate, median, ratio, seconds_of, spread
 
-#: The rows of `transform`, and those of `score_samples`, whose rows cost much more.
+#: The rows for `transform`, and fewer rows for `score_samples`, which is much slower.
 LARGE = {
     "200000x30": (Size(200_000, 30, (128, 64), 8, few=1, many=1, epochs=1), 50_000),
     "20000x784": (Size(20_000, 784, (256, 128), 32, few=1, many=1, epochs=1, latent=20), 1_000),
@@ -53,11 +53,10 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
 
 
 def make_calls(estimator: Any, X: np.ndarray, n_scored: int) -> dict[str, dict[str, Call]]:
-    """Return each method beside what it is made of, in the same precision.
+    """Return each method and its bare counterpart, in the same precision.
 
-    The bare module gets rows that are scaled already, whole or in blocks, and its rows
-    stay scaled. `score_samples` has no module to compare with: beside it stands the
-    density of scaled rows in float64, in the blocks of the method.
+    The bare module takes and returns scaled rows, at once or in blocks. The counterpart of
+    `score_samples` is the density of scaled rows in float64, in the same blocks.
     """
     codes = estimator.transform(X)
     scored = X[:n_scored]
@@ -85,7 +84,7 @@ def make_calls(estimator: Any, X: np.ndarray, n_scored: int) -> dict[str, dict[s
 
 @torch.inference_mode()
 def bare(function: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor, n: int) -> Any:
-    """Return a function of the module on `n` rows at a time."""
+    """Return a function that calls the module on `n` rows at a time."""
     if n >= len(rows):
         return function(rows)
     return torch.cat([function(block) for block in rows.split(n)])
@@ -93,12 +92,12 @@ def bare(function: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor, n
 
 @torch.no_grad()
 def bare_density(function: Any, rows: torch.Tensor, n: int) -> torch.Tensor:
-    """Return densities; their Jacobians are gradients, which inference mode forbids."""
+    """Return densities; inference mode would forbid the gradients in their Jacobians."""
     return torch.cat([function(block) for block in rows.split(n)])
 
 
 def time_one_row(calls: dict[str, Call]) -> dict[str, list[float]]:
-    """Return quartiles of the seconds of each call, and of what skae's takes more."""
+    """Return quartiles of the seconds of each call, and of the overhead of skae."""
     bare_name = "density" if "density" in calls else "whole"
     pair = {"skae": calls["skae"], "bare": calls[bare_name]}
     times: dict[str, list[float]] = {name: [] for name in pair}
@@ -106,7 +105,7 @@ def time_one_row(calls: dict[str, Call]) -> dict[str, list[float]]:
         for name, call in pair.items():
             began = time.perf_counter()
             call()
-            if number >= 20:  # those before warm up
+            if number >= 20:  # earlier calls are a warm-up
                 times[name].append(time.perf_counter() - began)
     times["more"] = [
         ours - theirs for ours, theirs in zip(times["skae"], times["bare"], strict=True)
@@ -121,19 +120,19 @@ ENTRIES: dict[str, Measure] = {name: partial(measure, name) for name in LARGE}
 
 
 def fastest(times: dict[str, list[float]]) -> list[float]:
-    """Return the times of the bare module, in the way that is faster."""
+    """Return the times of the faster way to call the bare module."""
     return min((t for how, t in times.items() if how != "skae"), key=statistics.median)
 
 
 def bars(entries: Entries) -> list[Bar]:
-    """Return the bars of many rows and of one."""
+    """Return the bars for many rows and for one."""
     found = []
     for name, entry in entries.items():
         for method, times in entry["large"].items():
-            title = f"(4) throughput of `{method}` to the bare one, {titled(name)}"
+            title = f"(4) throughput of `{method}`, skae / bare module, {titled(name)}"
             found.append(at_least(title, ratio(fastest(times), times["skae"]), 0.9))
         for method, quartiles in entry["one_row"].items():
-            title = f"(4) what `{method}` adds to one row of {name.partition('x')[2]} columns"
+            title = f"(4) overhead of `{method}` for one row of {name.partition('x')[2]} columns"
             more = 1000 * (quartiles["skae"][1] - quartiles["bare"][1])
             found.append(at_most(title, more, 0.5, " ms"))
     return found
@@ -142,14 +141,14 @@ def bars(entries: Entries) -> list[Bar]:
 def section(entries: Entries) -> str:
     """Return this part of the page."""
     parts = [
-        "float32 rows and the module that a fit leaves. Bare is `module_.encode` or "
-        "`module_.decode` on a tensor under `torch.inference_mode()`, at once or in blocks of "
-        f"{BLOCK} rows, whichever is faster; it is given scaled rows and leaves them scaled, while "
-        "the estimator checks, scales and puts back. `score_samples` has no bare counterpart: it "
-        "stands beside the density itself, computed of scaled rows in float64 in the same blocks "
-        "(under `torch.no_grad()`, for it needs gradients), which leaves the checks and "
-        f"the scaling to compare. One row: medians over {N_CALLS} calls of each, in turn; what "
-        "skae adds is the difference of medians.",
+        "The rows are float32, and the module comes from a fit. The bare module is "
+        "`module_.encode` or `module_.decode` on a tensor under `torch.inference_mode()`, for all "
+        f"rows at once or in blocks of {BLOCK} rows, whichever is faster. It takes and returns "
+        "scaled rows, while the estimator also validates and scales them. `score_samples` is "
+        "compared with the density function itself, applied to scaled rows in float64 and in the "
+        "same blocks (under `torch.no_grad()`, because it needs gradients), so the difference is "
+        f"validation and scaling. For one row, the figures are medians over {N_CALLS} calls of "
+        "each in turn, and the overhead is the difference of the medians.",
     ]
     for name, entry in entries.items():
         parts += [f"### Calls on {titled(name)}", large_table(name, entry), one_table(entry)]
@@ -175,8 +174,8 @@ def large_table(name: str, entry: dict[str, Any]) -> str:
                 f"{ratio(theirs, times['skae']):.2f}",
             ]
         )
-    header = ["", "rows", "skae, ms", "least to most", "bare, ms", "least to most"]
-    return markdown_table([*header, "rows per second", "throughput to the bare one"], rows)
+    header = ["", "rows", "skae, ms", "range", "bare, ms", "range"]
+    return markdown_table([*header, "rows per second", "relative throughput"], rows)
 
 
 def one_table(entry: dict[str, Any]) -> str:
@@ -190,4 +189,6 @@ def one_table(entry: dict[str, Any]) -> str:
         ]
         for method, quartiles in entry["one_row"].items()
     ]
-    return markdown_table(["", "skae, ms", "bare, ms", "more, ms", "quartiles of that"], rows)
+    return markdown_table(
+        ["", "skae, ms", "bare, ms", "overhead, ms", "quartiles of the overhead"], rows
+    )

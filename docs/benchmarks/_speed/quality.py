@@ -1,4 +1,4 @@
-"""Seconds until skae is as good as each peer after its own default training."""
+"""Seconds until skae reaches the error of each peer after its default training."""
 
 import statistics
 import time
@@ -18,8 +18,8 @@ from ._tables import BY_NAME, Size, titled, train_and_test
 from ._timing import median, repeated, spread
 
 LOOP_EPOCHS, LOOP_BATCH = 20, 256
-BUDGET = 20.0  # seconds of fits of one contestant, after which none is begun
-LONG = 2.0  # seconds of a peer's training from which on it has a bar
+BUDGET = 20.0  # seconds after which no further fit of a contestant starts
+LONG = 2.0  # seconds of training above which a peer has a bar
 FACTOR = 10.0
 
 LABELS = {
@@ -34,12 +34,12 @@ Peer = Callable[[np.ndarray], Any]
 
 
 class Curve(Callback):
-    """Note the held-out error at the start of training and at each epoch's end.
+    """Record the held-out error before training and after each epoch.
 
     Parameters
     ----------
     rows : ndarray of shape (n_rows, n_features)
-        The held-out rows, scaled as the network's are.
+        The held-out rows, scaled as the network expects them.
     """
 
     def __init__(self, rows: np.ndarray) -> None:
@@ -51,23 +51,23 @@ class Curve(Callback):
         self.points_: list[tuple[float, float]] = []
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Measure the start, which is PCA."""
+        """Measure the initial PCA solution."""
         self._measure(net.module_)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Measure the epoch."""
+        """Measure after the epoch."""
         self._measure(net.module_)
 
     def _measure(self, module: torch.nn.Module) -> None:
         now = time.perf_counter()
-        with torch.no_grad():  # there is no dropout, so the mode doesn't matter
+        with torch.no_grad():  # without dropout the mode does not matter
             error = float((module(self.rows) - self.rows).square().mean())
         self.points_.append((now - self.began_ - self.measuring_, error))
         self.measuring_ += time.perf_counter() - now
 
 
 def measure(size: Size, rounds: int) -> dict[str, Any]:
-    """Return the peers' times and errors on a table, and skae's errors over time."""
+    """Return the times and errors of the peers on a table, and the errors of skae over time."""
     train, test = train_and_test(size)
     found: dict[str, Any] = {"skae": measure_skae(size, train, test, rounds), "peers": {}}
     for name, (fit, rebuild) in make_peers(size).items():
@@ -83,7 +83,7 @@ def measure(size: Size, rounds: int) -> dict[str, Any]:
 def measure_skae(
     size: Size, train: np.ndarray, test: np.ndarray, rounds: int
 ) -> dict[str, list[Any]]:
-    """Return skae's errors at the start and after each epoch, and the seconds of each fit."""
+    """Return the errors of skae before training and after each epoch, and the fit times."""
     curve = Curve(test)
     estimator = c.make_skae(size, callbacks=[curve])
     curve.begin()
@@ -107,7 +107,7 @@ def measure_skae(
 
 
 def make_peers(size: Size) -> dict[str, tuple[Peer, Callable[[Any, np.ndarray], np.ndarray]]]:
-    """Return the peers by their own defaults, and how rows are reconstructed by them."""
+    """Return the peers with their defaults, and their reconstruction functions."""
 
     def fit_loop(X: np.ndarray) -> torch.nn.Module:
         return c.fit_loop(c.make_module(size), X, LOOP_EPOCHS, LOOP_BATCH)
@@ -123,7 +123,7 @@ def make_peers(size: Size) -> dict[str, tuple[Peer, Callable[[Any, np.ndarray], 
 
 
 def reached_after(skae: dict[str, Any], error: float) -> float | None:
-    """Return the seconds until skae's held-out error was as low, None if it never was."""
+    """Return the seconds until the error of skae was as low, or None if it never was."""
     for epoch, ours in enumerate(skae["errors"]):
         if ours <= error:
             return statistics.median(times[epoch] for times in skae["times"])
@@ -144,7 +144,7 @@ def bars(entries: Entries) -> list[Bar]:
             seconds = statistics.median(theirs["seconds"])
             if seconds <= LONG:
                 continue
-            title = f"(3) time of {LABELS[peer]} to skae's at its error, {titled(name)}"
+            title = f"(3) training time, {LABELS[peer]} / skae at the same error, {titled(name)}"
             reached = reached_after(entry["skae"], theirs["error"])
             if reached is None:
                 found.append(Bar(title, f"≥ {FACTOR:g}", "its error is not reached", False))
@@ -156,36 +156,36 @@ def bars(entries: Entries) -> list[Bar]:
 def section(entries: Entries) -> str:
     """Return this part of the page."""
     parts = [
-        "Each peer trains as it does by default, PyOD with its own widths and the others with "
-        "skae's; skae's code and hidden layers are those above and all else is its default. The "
-        f"loop takes {LOOP_EPOCHS} epochs in batches of {LOOP_BATCH}. A tenth as many rows as were "
-        "trained on are held out; the error is squared, in units of the columns' variances. skae's "
-        "time is from the call of `fit` to the end of the first epoch whose error on those rows "
-        "is as low, or to the PCA start, less the time that it took to look; the whole fit takes "
-        "longer, and ends with weights chosen by rows of its own. Fits are repeated until "
-        f"{BUDGET:g} s are spent, one at least. A peer that trains for {LONG:g} s or less has no "
-        "bar.",
+        "Each peer trains with its default settings. PyOD uses its own widths, and the others use "
+        "those of skae. The code and hidden layers of skae are as above, and everything else is "
+        f"its default. The loop takes {LOOP_EPOCHS} epochs in batches of {LOOP_BATCH}. One "
+        "held-out row per ten training rows measures the error, the squared error in units of the "
+        "column variances. The time of skae runs from the call of `fit` to the end of the first "
+        "epoch with as low an error (or to the initial PCA solution), without the time of "
+        "measuring the error. The whole fit takes longer, and returns weights selected by held-out "
+        f"rows of its own. Fits are repeated until {BUDGET:g} s have passed, and run at least "
+        f"once. A peer that trains for {LONG:g} s or less has no bar.",
     ]
     if not c.HAS_PYOD and not any("pyod" in entry["peers"] for entry in entries.values()):
         parts.append(c.WITHOUT_PYOD)
     for name, entry in entries.items():
-        parts += [f"### Quality on {titled(name)}", table(entry)]
+        parts += [f"### Error on {titled(name)}", table(entry)]
     return "\n\n".join(parts)
 
 
 def table(entry: dict[str, Any]) -> str:
-    """Return the peers' times, and skae's to the same errors."""
+    """Return the times of the peers, and the times of skae to the same errors."""
     skae = entry["skae"]
     rows = [
         ["skae, whole fit", *_cells(skae["seconds"], skae["error"]), "", ""],
-        ["skae, PCA start", *_cells([t[0] for t in skae["times"]], skae["errors"][0]), "", ""],
+        ["skae, initial PCA", *_cells([t[0] for t in skae["times"]], skae["errors"][0]), "", ""],
     ]
     for peer, theirs in entry["peers"].items():
         reached = reached_after(skae, theirs["error"])
         times = "" if reached is None else f"{statistics.median(theirs['seconds']) / reached:.3g}"
         after = "not reached" if reached is None else f"{reached:.3g}"
         rows.append([LABELS[peer], *_cells(theirs["seconds"], theirs["error"]), after, times])
-    header = ["", "seconds", "least to most", "held-out error", "skae as low after, s", "times"]
+    header = ["", "seconds", "range", "held-out error", "skae reaches it after, s", "ratio"]
     return markdown_table(header, rows)
 
 

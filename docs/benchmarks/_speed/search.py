@@ -1,4 +1,4 @@
-"""A grid search by one job and by two, and a fit beside a busy process."""
+"""A grid search with one and two jobs, and a fit next to a busy process."""
 
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ SEARCH_ROUNDS = 3
 
 
 def measure(what: str, rounds: int) -> dict[str, Any]:
-    """Return times from a process of its own, whose threads nobody has set."""
+    """Return times from a separate process with default numbers of threads."""
     rounds = min(rounds, SEARCH_ROUNDS) if what == "search" else rounds
     given = {"what": what, "rounds": rounds}
     return _fresh.run("_speed._search_process", given, with_threads=False)
@@ -22,16 +22,16 @@ def measure(what: str, rounds: int) -> dict[str, Any]:
 ENTRIES: dict[str, Measure] = {what: partial(measure, what) for what in ("search", "busy")}
 
 BARS = {
-    "search": ("(6) a search by two jobs to one's", "two jobs", "one job", 0.7),
-    "busy": ("(6) a fit beside a busy process to an idle one's", "beside one", "idle", 2.5),
+    "search": ("(6) time of a search, two jobs / one job", "two jobs", "one job", 0.7),
+    "busy": ("(6) time of a fit, next to a busy process / idle", "one busy process", "idle", 2.5),
 }
 TEXTS = {
-    "search": "`GridSearchCV(cv=3)` of `AutoencoderTransformer` over 8 settings (2 `n_components`, "
-    "2 `hidden_layer_sizes`, 2 `lr`), 15 epochs at most, on 10,000 x 30; and of PCA over 8 "
-    f"`n_components`. {SEARCH_ROUNDS} rounds, after the workers were started and had fitted "
-    "something. By its nature PCA's is far less work.",
-    "busy": "A fit of 30 epochs on 10,000 x 30, beside processes that multiply matrices of 300 "
-    "x 300 without end, on one thread each.",
+    "search": "`GridSearchCV(cv=3)` searches 8 settings of `AutoencoderTransformer` (2 "
+    "`n_components`, 2 `hidden_layer_sizes`, 2 `lr`) with at most 15 epochs on 10,000 x 30, and 8 "
+    f"`n_components` of PCA, which is far less work. There are {SEARCH_ROUNDS} rounds after the "
+    "workers have started and made a first fit.",
+    "busy": "The fit takes 30 epochs on 10,000 x 30. The busy processes multiply matrices of 300 x "
+    "300 endlessly, on one thread each.",
 }
 
 
@@ -47,12 +47,15 @@ def bars(entries: Entries) -> list[Bar]:
 
 def section(entries: Entries) -> str:
     """Return this part of the page."""
-    parts = ["In processes of their own, whose threads are as packages set them."]
+    parts = [
+        "The measurements run in separate processes with the default numbers of threads of the "
+        "packages."
+    ]
     for name, entry in entries.items():
         parts += [
             f"### {name.capitalize()}",
             f"{TEXTS[name]} Torch threads {entry['torch_threads']}, BLAS threads "
-            f"{entry['blas_threads']}, before skae sets its own.",
+            f"{entry['blas_threads']}, before skae limits them.",
             table(name, entry["seconds"]),
         ]
     return "\n\n".join(parts)
@@ -60,9 +63,9 @@ def section(entries: Entries) -> str:
 
 def table(name: str, seconds: dict[str, list[float]]) -> str:
     """Return the times."""
-    beside = BARS[name][2]
+    reference = BARS[name][2]
     rows = [
-        [label, median(values), spread(values), f"{ratio(values, seconds[beside]):.3g}"]
+        [label, median(values), spread(values), f"{ratio(values, seconds[reference]):.3g}"]
         for label, values in seconds.items()
     ]
-    return markdown_table(["", "seconds", "least to most", f"to `{beside}`"], rows)
+    return markdown_table(["", "seconds", "range", f"relative to `{reference}`"], rows)

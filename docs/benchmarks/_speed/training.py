@@ -1,4 +1,4 @@
-"""What an epoch costs, in skae and in its peers, and how far that is from the limit."""
+"""The cost of an epoch in skae and its peers, and its distance from the limit."""
 
 import statistics
 import time
@@ -16,22 +16,22 @@ from ._timing import alternate, median, ratio, seconds_of, spread
 
 BATCH_SIZE = 256
 
-#: Timed for information, and on tables of few columns alone: on wide ones they take long.
+#: Timed for information, and only on tables of few columns, because they are slow on wide ones.
 ASIDE = ("loop default batch", "skae early stopping", "loop plain")
 MANY_COLUMNS = 100
 
-#: Fits for so many epochs.
+#: Fits for a number of epochs.
 Fit = Callable[[int], Any]
 
-#: The contestants on the page, and what is timed beside them.
+#: The contestants on the page, and additional measurements.
 LABELS = {
     "loop": "loop",
     "skae": "skae",
     "skorch": "skorch",
     "pyod": "PyOD",
     "mlp": "MLPRegressor",
-    "skae default batch": "skae, its default batch",
-    "loop default batch": "loop, skae's default batch",
+    "skae default batch": "skae, default batch",
+    "loop default batch": "loop, default batch of skae",
     "skae early stopping": "skae, early stopping",
     "loop plain": "loop, plain network",
     "products": "matrix products alone",
@@ -39,7 +39,7 @@ LABELS = {
 
 
 def measure(size: Size, rounds: int) -> dict[str, Any]:
-    """Return the cost of an epoch of each contestant on a table, and held-out errors."""
+    """Return the cost of an epoch of each contestant on a table, and the held-out errors."""
     train, test = train_and_test(size)
     fits = make_fits(size, train)
     for fit in fits.values():
@@ -58,10 +58,10 @@ def measure(size: Size, rounds: int) -> dict[str, Any]:
 
 
 def cost(size: Size, fit: Fit, cpu: list[float]) -> float:
-    """Return what an epoch adds to a fit, so that what a fit does once is left out.
+    """Return the time that an epoch adds to a fit, without what a fit does once.
 
-    The processor's time of the same goes to `cpu`: on one thread it is the wall time less
-    what other processes took.
+    The processor time is appended to `cpu`. On one thread it is the wall time without the time
+    taken by other processes.
     """
     began = time.process_time()
     few = seconds_of(partial(fit, size.few))
@@ -102,7 +102,7 @@ def make_fits(size: Size, X: np.ndarray) -> dict[str, Fit]:
 
 
 def held_out_errors(size: Size, train: np.ndarray, test: np.ndarray) -> dict[str, Any]:
-    """Return errors of skae at its default batch and the loop at 256, after equal epochs."""
+    """Return the errors of skae with its default batch and of the loop, after equal epochs."""
     errors: dict[str, list[float]] = {"skae default batch": [], "loop": []}
     for seed in range(size.seeds):
         loop = c.fit_loop(c.make_module(size, seed), train, size.epochs, BATCH_SIZE)
@@ -120,31 +120,31 @@ ENTRIES: dict[str, Measure] = {name: partial(measure, size) for name, size in BY
 
 
 def bars(entries: Entries) -> list[Bar]:
-    """Return the bars of all sizes measured."""
+    """Return the bars of all measured sizes."""
     found: list[Bar] = []
     for name, entry in entries.items():
         costs, size = entry["seconds_per_epoch"], titled(name)
         found.append(
-            at_most(f"(1a) epoch of skae to the loop's, {size}", of(costs, "skae", "loop"), 1.05)
+            at_most(f"(1a) time of an epoch, skae / loop, {size}", of(costs, "skae", "loop"), 1.05)
         )
         found.append(default_batch_bar(entry, size))
         peers = [("1b", "skorch", 2.5), ("1c", "pyod", 4.0), ("1d", "mlp", 1.0)]
         for number, peer, least in peers:
             is_small = BY_NAME.get(name, SIZES[0]).rows < 10_000
             if peer in costs and not (peer == "mlp" and is_small):
-                title = f"({number}) epoch of {LABELS[peer]} to skae's, {size}"
+                title = f"({number}) time of an epoch, {LABELS[peer]} / skae, {size}"
                 found.append(at_least(title, of(costs, peer, "skae"), least))
     return sorted(found, key=lambda bar: bar.name[:4])
 
 
 def default_batch_bar(entry: dict[str, Any], size: str) -> Bar:
-    """Return the bar on time at the default batch, which counts at as low an error alone."""
+    """Return the bar on time with the default batch, which also requires as low an error."""
     costs, errors = entry["seconds_per_epoch"], entry["held_out"]["errors"]
     value = of(costs, "skae default batch", "loop")
     ours, theirs = (statistics.median(errors[name]) for name in ("skae default batch", "loop"))
     return Bar(
-        f"(1a) epoch of skae at its default batch of {entry['default_batch']} to the loop's at "
-        f"{BATCH_SIZE}, {size}",
+        f"(1a) time of an epoch, skae with its default batch of {entry['default_batch']} / loop "
+        f"with {BATCH_SIZE}, {size}",
         "≤ 0.8, error no higher",
         f"{value:.3g}, error {ours:.4g} against {theirs:.4g}",
         value <= 0.8 and ours <= theirs,
@@ -159,18 +159,19 @@ def of(costs: dict[str, list[float]], numerator: str, denominator: str) -> float
 def section(entries: Entries) -> str:
     """Return this part of the page."""
     parts = [
-        "The same rows, network widths, batch size and number of epochs for all; one thread. The "
-        "loop, skae and skorch train the same module, `skae.modules.mlp_autoencoder`, with "
-        "AdamW; PyOD's network has batch normalisation and dropout, MLPRegressor's has ReLU "
-        "and a nonlinear code. An epoch's cost is what it adds to a fit: the time of a fit of many "
-        "epochs less that of a fit of few, over the difference, so that what a fit does once "
-        "is left out. PyOD leaves out the last batch of an epoch if it is not full. The first "
-        "five rows and skae's default batch have bars; the others are for information, and some "
-        "are left out on wide tables. Ratios and bars are of wall times; ratios of the processor's "
-        "time stand beside them, for it feels less of what else the machine does.",
-        "The limit is the matrix products of a step of that module, made alone, each as it is or "
-        "transposed, whichever is faster: the share of it that skae reaches is their time over "
-        "that of skae's epoch.",
+        "All contestants use the same rows, network widths, batch size and number of epochs, on "
+        "one thread. The loop, skae and skorch train the same module, "
+        "`skae.modules.mlp_autoencoder`, with AdamW. The network of PyOD has batch normalization "
+        "and dropout. MLPRegressor uses ReLU and a nonlinear code. The cost of an epoch is the "
+        "time of a fit of many epochs less the time of a fit of few epochs, divided by the "
+        "difference in epochs; this leaves out what a fit does once. PyOD skips the last batch of "
+        "an epoch if it is not full. The first five rows and the default batch of skae have bars. "
+        "The other rows are for information, and some are left out on wide tables. Ratios and bars "
+        "are of wall times. Ratios of processor times are shown next to them, because these depend "
+        "less on other processes.",
+        "The limit is the time of the matrix products of a training step alone, each computed "
+        "directly or transposed, whichever is faster. The share of the limit is this time divided "
+        "by the time of an epoch.",
     ]
     if not c.HAS_PYOD and not any("pyod" in e["seconds_per_epoch"] for e in entries.values()):
         parts.append(c.WITHOUT_PYOD)
@@ -180,13 +181,14 @@ def section(entries: Entries) -> str:
 
 
 def describe(entry: dict[str, Any]) -> str:
-    """Return what network was trained, and for how long."""
+    """Return the network and the length of the training."""
     settings = entry["settings"]
     rounds = len(entry["seconds_per_epoch"]["skae"])
     return (
         f"Hidden layers {tuple(settings['hidden'])}, code {settings['code']}; fits of "
-        f"{settings['few']} and {settings['many']} epochs, {rounds} rounds after a warm-up; "
-        f"batches of {BATCH_SIZE}, skae's default here is {entry['default_batch']}."
+        f"{settings['few']} and {settings['many']} epochs; {rounds} rounds after a warm-up; "
+        f"batches of {BATCH_SIZE}. The default batch of skae has {entry['default_batch']} rows "
+        "here."
     )
 
 
@@ -205,12 +207,12 @@ def table(entry: dict[str, Any]) -> str:
         ]
         for name, values in costs.items()
     ]
-    header = ["", "ms per epoch, median", "least to most", "to the loop", "to skae"]
-    return markdown_table([*header, "CPU, to the loop", "CPU, to skae"], rows)
+    header = ["", "ms per epoch, median", "range", "relative to loop", "relative to skae"]
+    return markdown_table([*header, "CPU, relative to loop", "CPU, relative to skae"], rows)
 
 
 def below(entry: dict[str, Any]) -> str:
-    """Return the share of the limit, and the errors."""
+    """Return the share of the limit and the errors."""
     costs, held_out = entry["seconds_per_epoch"], entry["held_out"]
     errors = "; ".join(
         f"{LABELS[name]} {median(values)} ({spread(values)})"
@@ -219,5 +221,5 @@ def below(entry: dict[str, Any]) -> str:
     return (
         f"Share of the limit: skae {of(costs, 'products', 'skae'):.2f}, the loop "
         f"{of(costs, 'products', 'loop'):.2f}. Held-out squared error after "
-        f"{held_out['epochs']} epochs, median over seeds and their range: {errors}."
+        f"{held_out['epochs']} epochs, median over seeds and range: {errors}."
     )

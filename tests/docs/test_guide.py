@@ -1,4 +1,4 @@
-"""The examples of the user guide and the README give what they show."""
+"""The examples of the user guide and the README give the output that they show."""
 
 import doctest
 from pathlib import Path
@@ -6,15 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
-# skorch's own batches draw from torch's global generator, which skae leaves alone.
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md")))
+
+# skorch's batches draw from torch's global generator, which the tests must leave as it was.
 DRAWS_GLOBALLY = "Plain skorch"
 
 
 def sections(path):
-    """Title and code of each section; what isn't code is left as empty lines."""
+    """Yield the title and the code of each section; other lines are empty, to keep line numbers."""
     title, lines, is_code = path.stem, [], False
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
         if line.startswith("## "):
@@ -29,7 +31,7 @@ def sections(path):
 
 EXAMPLES = [
     pytest.param(path, title, code, id=f"{path.stem}: {title}")
-    for path in (ROOT / "README.md", ROOT / "docs" / "user_guide.md")
+    for path in PAGES
     for title, code in sections(path)
     if ">>>" in code
 ]

@@ -1,14 +1,16 @@
-"""When to leave PCA on a small table: how the rule that chooses the epoch was chosen.
+"""When does a small table leave PCA? How the selection rule for the epoch was chosen.
 
-    python docs/benchmarks/judgement.py FOLDER
+    python docs/benchmarks/epoch_selection.py FOLDER
 
-For the tables of `pca_floor.py` with fewer than 500 training rows, and four made ones on
-which there is nothing beyond PCA to find, it records what the five folds show of each epoch
-and what the network trained on all rows then does on held-out ones. Every rule is applied to
-the same records. A rule is judged by the geometric mean over the real tables of what it
-leaves unexplained relative to PCA, and by its failures: the number of tables expected to
-fall more than 0.002 in R2 below PCA in the mean of three seeds, over all choices of three of
-the seeds run.
+The study uses the tables of `pca_floor.py` with fewer than 500 training rows, and four
+synthetic tables with no structure beyond PCA. For each fit it records the losses that the
+five folds measure at each epoch, and the error that the network trained on all rows has on
+held-out rows at that epoch. Every selection rule is applied to the same records.
+
+A rule is assessed by two figures. The ratio to PCA is the geometric mean, over the real
+tables, of the unexplained variance relative to PCA. The expected failures are the number of
+tables whose mean R2 over three seeds falls more than 0.002 below that of PCA, averaged over
+all choices of three of the seeds.
 """
 
 import argparse
@@ -28,13 +30,13 @@ from skae import AutoencoderTransformer
 from skae._training import _fit, _judgement
 
 STANDARD_ERRORS = (0.0, 2.0, 3.0, 4.0)
-WORTH = (0.0, 0.03, 0.06)
+MINIMUM_IMPROVEMENTS = (0.0, 0.03, 0.06)
 QUANTILES = (0.95, 1.0)
 FEWEST_ROWS, MOST_ROWS = 50, 500
 
 
 class HeldOutError(Callback):
-    """Record the error on other rows after each epoch."""
+    """Record the error on the held-out rows after each epoch."""
 
     def __init__(self, rows: torch.Tensor) -> None:
         self.rows = rows
@@ -42,7 +44,7 @@ class HeldOutError(Callback):
 
     @torch.no_grad()
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Record it."""
+        """Record the error."""
         module = net.module_.eval()
         self.errors.append(float((module(self.rows) - self.rows).square().mean()))
         module.train()
@@ -53,9 +55,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, help="where the tables are: npz files with an X")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where results are written")
-    parser.add_argument("--seeds", type=int, default=6, help="how many seeds, 3 at least")
+    parser.add_argument("folder", type=Path, help="folder of npz files with an array X")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
+    parser.add_argument("--seeds", type=int, default=6, help="number of seeds, at least 3")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     limit_threads(options.threads)
@@ -66,24 +68,53 @@ def main() -> None:
         records[name] = [record(X, seed) for seed in range(options.seeds)]
         print(name, flush=True)
     real = [name for name in records if not name.startswith("made")]
-    in_force = (_judgement._QUANTILE, _judgement._STANDARD_ERRORS, _judgement._WORTH)
-    rules = product(QUANTILES, STANDARD_ERRORS, WORTH)
-    rows = [judge_rule(records, real, *rule) for rule in rules]
-    header = ["cut at quantile", "standard errors", "worth", "ratio to PCA", "expected failures"]
-    table = markdown_table(header, [[f"{value:.3g}" for value in row] for row in rows])
+    rules = product(QUANTILES, STANDARD_ERRORS, MINIMUM_IMPROVEMENTS)
+    in_force = {
+        "quantile": _judgement._QUANTILE,
+        "standard_errors": _judgement._STANDARD_ERRORS,
+        "minimum_improvement": _judgement._WORTH,
+    }
+    kept = {
+        "surroundings": where,
+        "settings": {
+            "n_tables": len(real),
+            "n_synthetic": len(records) - len(real),
+            "n_seeds": options.seeds,
+        },
+        "in_force": in_force,
+        "rows": [assess_rule(records, real, *rule) for rule in rules],
+    }
+    write_results(options.out, "epoch_selection", kept, page(kept))
+    print(rules_table(kept["rows"]))
+
+
+def page(record: dict[str, Any]) -> str:
+    """Return the results page."""
+    settings, in_force = record["settings"], record["in_force"]
     note = (
-        f"{len(real)} tables and {len(records) - len(real)} made ones, {options.seeds} seeds. "
-        f"The package cuts at {in_force[0]:g}, and asks for {in_force[1]:g} standard errors and "
-        f"{in_force[2]:g}."
+        f"{settings['n_tables']} real and {settings['n_synthetic']} synthetic tables, "
+        f"{settings['n_seeds']} seeds. skae clips losses at the {in_force['quantile']:g} quantile "
+        f"and requires a minimum improvement of {in_force['minimum_improvement']:g}, at a margin "
+        f"of {in_force['standard_errors']:g} standard errors."
     )
-    page = f"# When to leave PCA\n\n{table}\n\n{note}\n\n{provenance(where)}\n"
-    kept = {"surroundings": where, "header": header, "rows": rows}
-    write_results(options.out, "judgement", kept, page)
-    print(table)
+    table = rules_table(record["rows"])
+    return f"# When to leave PCA\n\n{table}\n\n{note}\n\n{provenance(record['surroundings'])}\n"
+
+
+def rules_table(rows: list[list[float]]) -> str:
+    """Return the table of all rules."""
+    header = [
+        "clipped at quantile",
+        "standard errors",
+        "minimum improvement",
+        "ratio to PCA",
+        "expected failures",
+    ]
+    return markdown_table(header, [[f"{value:.3g}" for value in row] for row in rows])
 
 
 def small_tables(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the tables of few rows, and made ones that are linear at heart."""
+    """Yield the small tables, and synthetic tables without nonlinear structure."""
     for name, read in find_tables(folder, None).items():
         X = read()
         if FEWEST_ROWS <= 0.75 * len(X) < MOST_ROWS:
@@ -96,7 +127,7 @@ def small_tables(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def record(X: np.ndarray, seed: int) -> dict[str, Any]:
-    """Return the folds' losses and the held-out errors of each epoch of one fit."""
+    """Return the losses of the folds and the held-out errors at each epoch of one fit."""
     train, test = split(X, seed, len(X))
     pca = PCA(code_size(X.shape[1])).fit(train)
     left = float(np.square(test - pca.inverse_transform(pca.transform(test))).mean())
@@ -120,17 +151,17 @@ def record(X: np.ndarray, seed: int) -> dict[str, Any]:
     return {"folds": folds, "errors": [left, *watch.errors], "total": float(np.square(test).mean())}
 
 
-def judge_rule(
+def assess_rule(
     records: dict[str, list[dict[str, Any]]],
     real: list[str],
     quantile: float,
     standard_errors: float,
-    worth: float,
+    minimum_improvement: float,
 ) -> list[float]:
-    """Return a rule's parts, its ratio to PCA and its expected number of failures."""
+    """Return the parameters of a rule, its ratio to PCA and its expected failures."""
     _judgement._QUANTILE = quantile
     _judgement._STANDARD_ERRORS = standard_errors
-    _judgement._WORTH = worth
+    _judgement._WORTH = minimum_improvement
     ratios, failures = [], 0.0
     for name, fits in records.items():
         errors = np.array([[fit["errors"][epoch_of(fit)], fit["errors"][0]] for fit in fits])
@@ -139,11 +170,17 @@ def judge_rule(
         if name in real:
             ours, pca = errors.mean(axis=0)
             ratios.append(np.log(ours / pca))
-    return [quantile, standard_errors, worth, float(np.exp(np.mean(ratios))), float(failures)]
+    return [
+        quantile,
+        standard_errors,
+        minimum_improvement,
+        float(np.exp(np.mean(ratios))),
+        float(failures),
+    ]
 
 
 def epoch_of(fit: dict[str, Any]) -> int:
-    """Return the epoch that the rule in force chooses."""
+    """Return the epoch that the current rule selects."""
     start = fit["folds"][0]
     gains = [_judgement.sure_gain(start, losses, None, 0.0) for losses in fit["folds"]]
     return min(int(np.argmax(gains)), len(fit["errors"]) - 1)
