@@ -1,5 +1,6 @@
 """What the command takes and refuses before it reads a table."""
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -29,9 +30,7 @@ from skae._command.main import main
         (["--json", "no/such/out.json"], "no/such is not a directory", "create it or choose"),
         (["--json", "flower.csv/o.json"], "flower.csv is not a directory", "choose another"),
         (["--json", "."], "got the directory .", "--json must be a plain file"),
-        (["--json", "/dev/null"], "got the special file /dev/null", "must be a plain file"),
         (["--json", "flower.csv"], "would overwrite the table", "choose another file"),
-        (["--json", "./flower.csv"], "would overwrite the table", "choose another file"),
         (["--json", "x" * 300], "File name too long", "choose a file that you may write to"),
     ],
 )
@@ -63,6 +62,17 @@ def test_bad_table_files(refuse, tmp_path, name, content, wrong, remedy):
 
 def test_directory_as_table(refuse, tmp_path):
     assert f"{tmp_path} is not a file; the table must be a .csv" in refuse(tmp_path)
+
+
+def test_special_files_are_not_replaced(refuse, table, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    line = refuse(table, "--json", tmp_path / "pipe")
+    assert f"--json must be a plain file, got the special file {tmp_path / 'pipe'}" in line
+
+
+def test_link_to_the_table(refuse, table, tmp_path):
+    (tmp_path / "link.json").symlink_to(table)
+    assert "would overwrite the table" in refuse(table, "--json", tmp_path / "link.json")
 
 
 def test_directory_that_cannot_be_written_to(refuse, table, tmp_path, monkeypatch):
