@@ -97,9 +97,10 @@ def test_parquet_types(report, tmp_path):
     frame["count"] = pd.array([None, *range(11)], dtype="Int64")
     frame["kind"] = pd.Categorical(["a"] * 12)
     frame["flag"] = pd.array([True] * 12, dtype="boolean")
+    frame["gap"] = pd.Series([None, *[True, False] * 5, True], dtype=object)
     frame.set_axis([str(name) for name in frame.columns], axis=1).to_parquet(tmp_path / "t.parquet")
     out = report(tmp_path / "t.parquet", "--components", 2)
-    assert "11 rows x 7 columns" in out
+    assert "11 rows x 8 columns" in out
     assert "columns left out (not numbers): 'when', 'kind'" in out
 
 
@@ -117,9 +118,16 @@ def test_only_2d_array_of_an_npz_and_a_named_target(report, tmp_path):
 
 
 def test_array_x_of_an_npz_goes_first(report, tmp_path):
-    np.savez(tmp_path / "t.npz", A=X[:, :3], X=X, Z=X[:, :2])
+    np.savez(tmp_path / "t.npz", A=X[:, :3], X=X, Z=X[:, :2], side=y)
     out = report(tmp_path / "t.npz", "--components", 2)
-    assert "12 rows x 5 columns\n" in out  # without a target
+    assert "12 rows x 5 columns\n" in out
+    assert "target" not in out  # only an array y is one unasked
+
+
+def test_arrays_of_another_length_are_no_targets(refuse, tmp_path):
+    np.savez(tmp_path / "t.npz", X=X, y=y, note=np.array(["no", "target"]))
+    line = refuse(tmp_path / "t.npz", "--target", "note")
+    assert "--target must be one of 'y', '0', '1', '2', '3', '4' in t.npz, got 'note'" in line
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "float16"])

@@ -72,6 +72,18 @@ def test_sampled_rows(report, table, n_rows, n_selected, note):
     assert [line for line in lines if line.startswith("rows sampled")] == [note] * bool(note)
 
 
+def test_seed_chooses_the_sample(record, tmp_path):
+    X, side = make_flower(200)
+    frame = pd.DataFrame(X).assign(side=np.where(np.arange(200) % 2, side, None))
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    counts = set()
+    for seed in range(4):
+        options = ["--rows", 20, "--seed", seed, "--components", 1, "--target", "side"]
+        (note,) = (n for n in record(tmp_path / "t.csv", *options)["notes"] if "'side'" in n)
+        counts.add(note)  # how many of the sampled rows have no target
+    assert len(counts) > 1
+
+
 def test_sampled_rows_keep_their_target(results, tmp_path):
     # Two far clusters: each row's neighbours have its class, unless targets are mixed up.
     y = np.random.default_rng(0).integers(0, 2, 400)
