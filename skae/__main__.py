@@ -1,8 +1,8 @@
-"""The command `python -m skae`."""
+"""Run the command as `python -m skae`."""
 
 import sys
 
-from ._command import main
+from ._command.main import main
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(prog="python -m skae"))

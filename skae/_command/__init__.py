@@ -1,5 +1,1 @@
-"""The command `python -m skae`: PCA and an autoencoder, side by side on a table."""
-
-from ._main import main
-
-__all__ = ["main"]
+"""The command `skae`: PCA and an autoencoder, compared on a table."""

@@ -1,6 +1,6 @@
-"""Drawings of what models do with a table; matplotlib is imported when one is drawn."""
+"""Displays of what models do with a table; matplotlib is imported only to draw one."""
 
-from ._comparison_display import ComparisonDisplay
-from ._explained_variance import explained_variance
+from .comparison import ComparisonDisplay
+from .metrics import explained_variance
 
 __all__ = ["ComparisonDisplay", "explained_variance"]

@@ -1,53 +1,62 @@
-"""Models side by side, drawn."""
+"""Models side by side: how much each explains, and its map of the rows."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, final
+from typing import TYPE_CHECKING, Protocol, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._drawing import COLOURS, LINES, MARKS, new_figure
-from ._explained_variance import explained_variance as share_explained
-from ._points import draw_points
+from .drawing import COLOURS, LINES, MARKS, make_figure
+from .metrics import explained_variance as compute_share
+from .scatter import draw_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Inches of a panel.
+# The size of a panel and of the legend beside the last, in inches.
 _WIDTH, _HEIGHT = 4.4, 4.4
+_LEGEND_WIDTH = 0.8
 
-# Labels that an axis has room for.
+# An axis has room for so many labels.
 _MOST_TICKS = 8
+
+
+class _Estimator(Protocol):
+    def transform(self, X: ArrayLike, /) -> ArrayLike: ...
+
+    def inverse_transform(self, X: ArrayLike, /) -> ArrayLike: ...
 
 
 @final
 class ComparisonDisplay:
-    """Explained variance of models against their components, and their maps of rows.
+    """Explained variance of models by number of components, and their maps of the rows.
 
-    Use `from_estimators` to make one from fitted models; all parameters are kept as
-    attributes. The command `python -m skae TABLE --plot FILE` draws one of a table.
+    Use `from_estimators` to draw fitted models; all parameters are kept as attributes. The
+    command `python -m skae TABLE --plot FILE` draws a table.
 
     Parameters
     ----------
     n_components : array-like of shape (n_sizes,)
-        Numbers of components that were compared.
+        The numbers of components.
     explained_variance : mapping of str to array-like of shape (n_sizes,)
-        For each model, the share of variance that it explains with each.
+        For each model, the share of the variance that it explains with each of them.
+        NaN where a model has no such share.
     codes : mapping of str to array-like of shape (n_samples, 2), default=None
-        For each model, the rows' codes of two components. None draws no maps.
+        For each model, the codes of the rows with two components. None draws no maps.
     labels : array-like of shape (n_samples,), default=None
-        What the rows are coloured by. Up to ten different values have a colour and a mark
-        each; more numbers a scale of colours; of more names the nine most frequent.
+        Labels that colour the rows. Up to ten different values have a colour and a mark
+        each. More numbers have a scale of colours; of more names, the nine most frequent
+        have a colour.
     label_name : str, default=None
-        What the labels are.
+        The title of the legend.
 
     Attributes
     ----------
     figure_ : matplotlib.figure.Figure
         The figure.
     axes_ : ndarray of matplotlib.axes.Axes
-        The explained variance first, then the maps.
+        The axes: first the explained variance, then the maps.
 
     See Also
     --------
@@ -86,7 +95,7 @@ class ComparisonDisplay:
     @classmethod
     def from_estimators(
         cls,
-        estimators: Mapping[str, Sequence[Any]],
+        estimators: Mapping[str, Sequence[_Estimator]],
         X: ArrayLike,
         y: ArrayLike | None = None,
         *,
@@ -99,21 +108,21 @@ class ComparisonDisplay:
         ----------
         estimators : mapping of str to sequence of estimators
             For each name, fitted models with `transform` and `inverse_transform`, one for
-            each number of components. The codes of the one with two are drawn.
+            each number of components. The map shows the codes of the one with two.
         X : array-like of shape (n_samples, n_features)
-            Rows to reconstruct, best such that no model was fitted to. The share of their
-            variance is that of columns scaled to unit variance.
+            The rows to reconstruct, preferably held out from all fits. Their columns are
+            scaled to unit variance before shares of the variance are computed.
         y : array-like of shape (n_samples,), default=None
             Labels of the rows.
         label_name : str, default=None
-            What the labels are.
+            The title of the legend.
         figure : matplotlib.figure.Figure, default=None
             Where to draw, as in `plot`.
 
         Returns
         -------
         display : ComparisonDisplay
-            What was drawn.
+            The display, drawn.
         """
         shares: dict[str, dict[int, float]] = {}
         maps: dict[str, np.ndarray] = {}
@@ -122,7 +131,7 @@ class ComparisonDisplay:
             for model in models:
                 codes = np.asarray(model.transform(X))
                 size = codes.shape[1]
-                shares[name][size] = share_explained(X, model.inverse_transform(codes))
+                shares[name][size] = compute_share(X, model.inverse_transform(codes))
                 if size == 2:
                     maps[name] = codes
         sizes = sorted({size for found in shares.values() for size in found})
@@ -139,19 +148,19 @@ class ComparisonDisplay:
         return display.plot(figure)
 
     def plot(self, figure: "Figure | None" = None) -> Self:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         figure : matplotlib.figure.Figure, default=None
-            Where to draw. None makes one that `matplotlib.pyplot` knows nothing of; save
-            it with `display.figure_.savefig(...)`, or pass `matplotlib.pyplot.figure()`
-            to have it shown.
+            Where to draw. None makes a figure that `matplotlib.pyplot` does not know: save
+            it with `display.figure_.savefig(...)`. Pass `matplotlib.pyplot.figure()` for
+            one that is shown.
 
         Returns
         -------
         display : ComparisonDisplay
-            Itself.
+            The display itself.
 
         Raises
         ------
@@ -161,7 +170,8 @@ class ComparisonDisplay:
         codes = {name: np.asarray(points) for name, points in (self.codes or {}).items()}
         n_panels = 1 + len(codes)
         if figure is None:
-            figure = new_figure(_WIDTH * n_panels + (0.8 if codes else 0), _HEIGHT)
+            width = _WIDTH * n_panels + (_LEGEND_WIDTH if codes else 0)
+            figure = make_figure(width, _HEIGHT)
         axes = figure.subplots(1, n_panels, squeeze=False)[0]
         self._draw_explained(axes[0])
         if codes:
@@ -173,20 +183,20 @@ class ComparisonDisplay:
     def _draw_explained(self, ax: "Axes") -> None:
         sizes = np.asarray(self.n_components)
         lowest = 0.0
-        for number, (name, shares) in enumerate(self.explained_variance.items()):
+        for index, (name, shares) in enumerate(self.explained_variance.items()):
             heights = np.asarray(shares, dtype=np.float64)
-            there = np.isfinite(heights)
+            is_known = np.isfinite(heights)
             ax.plot(
-                sizes[there],
-                heights[there],
-                color=COLOURS[number % len(COLOURS)],
-                marker=MARKS[number % len(MARKS)],
-                markersize=6 if number == 0 else 9,
-                fillstyle="full" if number == 0 else "none",  # one may lie on another
-                linestyle=LINES[number % len(LINES)],
+                sizes[is_known],
+                heights[is_known],
+                color=COLOURS[index % len(COLOURS)],
+                marker=MARKS[index % len(MARKS)],
+                markersize=6 if index == 0 else 9,
+                fillstyle="full" if index == 0 else "none",  # lines may coincide
+                linestyle=LINES[index % len(LINES)],
                 label=name,
             )
-            lowest = min([lowest, *heights[there]])
+            lowest = min([lowest, *heights[is_known]])
         ax.set(
             title="Explained variance",
             xlabel="components",
@@ -200,7 +210,7 @@ class ComparisonDisplay:
 
 
 def _set_size_ticks(ax: "Axes", sizes: np.ndarray) -> None:
-    """Label the sizes themselves, on a scale on which doublings are equally far."""
+    """Put a tick at each size, on a scale where each doubling takes the same width."""
     if len(sizes) > 1:
         ax.set_xscale("log", base=2)
     step = -(-len(sizes) // _MOST_TICKS)

@@ -11,21 +11,21 @@ def explained_variance(
     mean: ArrayLike | None = None,
     scale: ArrayLike | None = None,
 ) -> float:
-    """Return the share of standardised columns' variance that a reconstruction explains.
+    """Return the share of the variance of standardised columns that a reconstruction explains.
 
-    One minus the summed squared error of all cells over their summed squared distance
-    from the mean. It is 1 for a perfect reconstruction, 0 for the mean in every row, and
-    negative for what is worse than that.
+    One minus the sum of the squared errors of all cells over the sum of their squared
+    distances from the mean. It is 1 for a perfect reconstruction, 0 for the mean in every
+    row, and negative for anything worse.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
         The rows.
     X_reconstructed : array-like of shape (n_samples, n_features)
-        What a model makes of them.
+        Their reconstruction by a model.
     mean, scale : array-like of shape (n_features,), default=None
-        What columns are standardised by, such as the means and standard deviations of
-        the training rows; None takes those of `X`.
+        What columns are standardised with, such as the means and standard deviations of
+        the training rows. None takes those of `X`.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def explained_variance(
     rows = np.asarray(X, dtype=np.float64)
     center = rows.mean(axis=0) if mean is None else np.asarray(mean, dtype=np.float64)
     spread = rows.std(axis=0) if scale is None else np.asarray(scale, dtype=np.float64)
-    spread = np.where(spread > 0, spread, 1.0)  # a constant column counts by its errors
+    spread = np.where(spread > 0, spread, 1.0)  # a constant column counts with its raw errors
     total = np.square((rows - center) / spread).sum()
     if total == 0:
         return float("nan")

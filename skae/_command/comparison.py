@@ -1,0 +1,296 @@
+"""Both models, fitted with each number of components and measured on the same rows."""
+
+import math
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import adjusted_mutual_info_score
+from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
+from tqdm import tqdm
+
+from ..inspection import explained_variance
+from .arguments import CommandError
+from .models import FittedModel, fit_autoencoder, fit_pca, warm_up
+from .table import Table, Target
+
+# A target with more different values is a quantity, or a name of each row.
+_MOST_CLASSES = 100
+_N_NEIGHBOURS = 5
+
+_Fit = Callable[[np.ndarray, int, int], FittedModel]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How a fitted model does on the held-out rows.
+
+    Attributes
+    ----------
+    explained_variance : float or None
+        None if those rows have no variance.
+    log_likelihood : float or None
+        Mean log-density in nats a row; None if the model has no density.
+    kmeans_agreement, neighbour_accuracy : float or None
+        None without classes.
+    fit_seconds : float
+        Time that the fit took.
+    n_epochs : int
+        Epochs of training that the weights have seen; with none they are PCA's.
+    codes : ndarray of shape (n_test, n_components)
+        Codes of the rows.
+    errors : ndarray of shape (n_test,)
+        Squared error of each row, in standardised columns.
+    log_densities : ndarray of shape (n_test,) or None
+        Log-density of each row.
+    """
+
+    explained_variance: float | None
+    log_likelihood: float | None
+    kmeans_agreement: float | None
+    neighbour_accuracy: float | None
+    fit_seconds: float
+    n_epochs: int
+    codes: np.ndarray
+    errors: np.ndarray
+    log_densities: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both models' measurements with the same number of components."""
+
+    pca: Measurement
+    autoencoder: Measurement
+
+    def by_name(self) -> dict[str, Measurement]:
+        """Return the measurements by the models' names in reports."""
+        return {"PCA": self.pca, "autoencoder": self.autoencoder}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices of the training and the held-out rows, and the training rows' scaling."""
+
+    train: np.ndarray
+    test: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The class of each training and each held-out row; -1 where a row has none."""
+
+    n_classes: int
+    train: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that was measured.
+
+    Attributes
+    ----------
+    table : Table
+        The table.
+    split : Split
+        Its split.
+    classes : Classes or None
+        Classes of its target, if it has any.
+    seed : int
+        The seed of everything random.
+    results : dict of int to Pair
+        The measurements by number of components.
+    map : Pair or None
+        The measurements with two components, if they were asked for.
+    notes : list of str
+        What the user should know, one line each.
+    """
+
+    table: Table
+    split: Split
+    classes: Classes | None
+    seed: int
+    results: dict[int, Pair]
+    map: Pair | None
+    notes: list[str]
+
+
+def compare(table: Table, components: tuple[int, ...], seed: int, with_map: bool) -> Comparison:
+    """Fit and measure both models.
+
+    Parameters
+    ----------
+    table : Table
+        The table.
+    components : tuple of int
+        Numbers of components; those that are too large for the table are left out.
+    seed : int
+        Seed of the split and the models.
+    with_map : bool
+        Whether to also measure two components, for a chart.
+    """
+    split = _split_rows(table, seed)
+    sizes, size_notes = _select_sizes(table, split, components)
+    classes, class_notes = _encode_classes(table.target, split)
+    fitted_sizes = sizes if not with_map or 2 in sizes else (*sizes, 2)
+    pairs = _measure_pairs(table, split, classes, fitted_sizes, seed)
+    return Comparison(
+        table=table,
+        split=split,
+        classes=classes,
+        seed=seed,
+        results={size: pairs[size] for size in sizes},
+        map=pairs[2] if with_map else None,
+        notes=[*table.notes, *size_notes, *class_notes],
+    )
+
+
+# The rows and their classes -----------------------------------------------------------
+
+
+def _split_rows(table: Table, seed: int) -> Split:
+    """Hold out a quarter of the rows."""
+    train, test = train_test_split(np.arange(len(table.X)), test_size=0.25, random_state=seed)
+    scaler = StandardScaler().fit(table.X[train])
+    if not (scaler.var_ > 0).any():
+        raise CommandError(
+            f"{table.name} must have a column that varies, got {table.X.shape[1]} columns with "
+            f"a single value each in all {len(train)} training rows; choose another table"
+        )
+    return Split(train, test, scaler.mean_, scaler.scale_)
+
+
+def _select_sizes(
+    table: Table, split: Split, components: tuple[int, ...]
+) -> tuple[tuple[int, ...], list[str]]:
+    """Return the numbers of components with which PCA can leave something unexplained."""
+    n_columns, n_train = table.X.shape[1], len(split.train)
+    most = min(n_columns, n_train) - 1
+    sizes = tuple(size for size in components if size <= most)
+    if not sizes:
+        raise CommandError(
+            f"--components must be at most {most} ({table.name} has {n_columns} columns and "
+            f"{n_train} training rows), got {' '.join(map(str, components))}"
+        )
+    too_many = ", ".join(str(size) for size in components if size > most)
+    if not too_many:
+        return sizes, []
+    shape = f"{n_columns} columns and {n_train} rows to train on"
+    return sizes, [f"components left out (at most {most} with {shape}): {too_many}"]
+
+
+def _encode_classes(target: Target | None, split: Split) -> tuple[Classes | None, list[str]]:
+    """Return the target as classes, or None if it has none, and what the user should know."""
+    if target is None:
+        return None, []
+    codes, values = pd.factorize(target.values)
+    n_classes = len(values)
+    classes = Classes(n_classes, codes[split.train], codes[split.test])
+    n_held_out = int((classes.test >= 0).sum())
+    consequence = "no clustering and neighbour scores"
+    if not 2 <= n_classes <= _MOST_CLASSES:
+        return None, [
+            f"target {target.name!r} has {n_classes} different values, expected 2 to "
+            f"{_MOST_CLASSES} classes: {consequence}"
+        ]
+    if n_held_out < 2 * n_classes:
+        return None, [
+            f"target {target.name!r} has {n_classes} different values in {n_held_out} rows "
+            f"held out, expected two rows a class or more: {consequence}"
+        ]
+    if not (classes.train >= 0).any():
+        return None, [f"target {target.name!r} has no value in rows to train on: {consequence}"]
+    n_missing = int((codes < 0).sum())
+    if n_missing:
+        return classes, [
+            f"rows without a value of target {target.name!r}, left out of its scores: {n_missing}"
+        ]
+    return classes, []
+
+
+# The measurements ---------------------------------------------------------------------
+
+
+def _measure_pairs(
+    table: Table, split: Split, classes: Classes | None, sizes: tuple[int, ...], seed: int
+) -> dict[int, Pair]:
+    """Fit and measure both models with each number of components, behind a progress bar."""
+    pairs: dict[int, Pair] = {}
+    is_unseen = not sys.stderr.isatty()
+    with tqdm(total=2 * len(sizes), unit="fit", leave=False, disable=is_unseen) as bar:
+
+        def measure(name: str, size: int, fit: _Fit) -> Measurement:
+            bar.set_description(f"{name}, {size} components")
+            measurement = _measure(fit, size, table.X, split, classes, seed)
+            bar.update()
+            return measurement
+
+        bar.set_description("loading")
+        warm_up()
+        for size in sizes:
+            pairs[size] = Pair(
+                pca=measure("PCA", size, fit_pca),
+                autoencoder=measure("autoencoder", size, fit_autoencoder),
+            )
+    return pairs
+
+
+def _measure(
+    fit: _Fit, size: int, X: np.ndarray, split: Split, classes: Classes | None, seed: int
+) -> Measurement:
+    train, test = X[split.train], X[split.test]
+    start = time.perf_counter()
+    model = fit(train, size, seed)
+    seconds = time.perf_counter() - start
+    codes, reconstruction = model.encode(test), model.reconstruct(test)
+    log_densities = model.score_samples(test)
+    agreement, accuracy = None, None
+    if classes is not None:
+        agreement = _measure_agreement(codes, classes, seed)
+        accuracy = _measure_accuracy(model.encode(train), codes, classes)
+    share = explained_variance(test, reconstruction, mean=split.mean, scale=split.scale)
+    return Measurement(
+        explained_variance=_drop_infinite(share),
+        log_likelihood=None if log_densities is None else _drop_infinite(log_densities.mean()),
+        kmeans_agreement=agreement,
+        neighbour_accuracy=accuracy,
+        fit_seconds=seconds,
+        n_epochs=model.n_epochs,
+        codes=codes,
+        errors=np.square((test - reconstruction) / split.scale).sum(axis=1),
+        log_densities=log_densities,
+    )
+
+
+def _measure_agreement(codes: np.ndarray, classes: Classes, seed: int) -> float:
+    """Return the adjusted mutual information of the classes with clusters of the codes."""
+    has_class = classes.test >= 0
+    kmeans = KMeans(classes.n_classes, n_init=10, random_state=seed)
+    with warnings.catch_warnings():
+        # Fewer different codes than classes is a poor code, which shows in the score.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clusters = kmeans.fit_predict(codes[has_class])
+    return float(adjusted_mutual_info_score(classes.test[has_class], clusters))
+
+
+def _measure_accuracy(train: np.ndarray, test: np.ndarray, classes: Classes) -> float:
+    """Return how often the nearest training codes predict the class of a held-out row."""
+    has_class, is_scored = classes.train >= 0, classes.test >= 0
+    classifier = KNeighborsClassifier(min(_N_NEIGHBOURS, int(has_class.sum())))
+    classifier.fit(train[has_class], classes.train[has_class])
+    return float(classifier.score(test[is_scored], classes.test[is_scored]))
+
+
+def _drop_infinite(figure: float) -> float | None:
+    return float(figure) if math.isfinite(figure) else None

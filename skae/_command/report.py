@@ -1,0 +1,197 @@
+"""The comparison as plain text, as a JSON record and as a chart."""
+
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+import numpy as np
+import sklearn
+import torch
+
+from .. import __version__
+from ..inspection import ComparisonDisplay
+from .arguments import Arguments, CommandError
+from .comparison import Comparison, Measurement
+from .verdict import compute_unexplained_ratio, reach_verdict
+
+_HEADINGS = (
+    ("", "components"),
+    ("", "model"),
+    ("explained", "variance"),
+    ("log-likelihood,", "nats a row"),
+    ("k-means", "agreement"),
+    ("5-neighbour", "accuracy"),
+    ("fit,", "seconds"),
+)
+_GAP = "  "
+_MODEL_COLUMN = 1  # text, aligned left; the others are numbers, aligned right
+
+_DPI = 150
+
+
+# Plain text ---------------------------------------------------------------------------
+
+
+def format_report(comparison: Comparison) -> str:
+    """Return the report that the command prints."""
+    lines = [*_describe_run(comparison), *comparison.notes, ""]
+    lines += _format_table(comparison)
+    lines += ["", reach_verdict(comparison.results).text]
+    return "\n".join(lines)
+
+
+def _describe_run(comparison: Comparison) -> list[str]:
+    table, split, classes = comparison.table, comparison.split, comparison.classes
+    target = ""
+    if table.target is not None and classes is not None:
+        target = f", target {table.target.name!r} of {classes.n_classes} classes"
+    versions = _collect_versions()
+    tools = ", ".join(f"{name} {versions[name]}" for name in ("skae", "torch", "scikit-learn"))
+    return [
+        f"{table.name}: {len(table.X)} rows x {table.X.shape[1]} columns{target}",
+        f"{len(split.train)} rows to train on, {len(split.test)} held out for the figures below",
+        f"seed {comparison.seed}, {tools}",
+    ]
+
+
+def _format_table(comparison: Comparison) -> list[str]:
+    lines = [tuple(heading[level] for heading in _HEADINGS) for level in range(2)]
+    for size, pair in comparison.results.items():
+        for index, (name, measurement) in enumerate(pair.by_name().items()):
+            lines.append((str(size) if index == 0 else "", name, *_format_cells(measurement)))
+    kept = [n for n in range(len(_HEADINGS)) if any(line[n] != "-" for line in lines[2:])]
+    widths = {n: max(len(line[n]) for line in lines) for n in kept}
+    return [
+        _GAP.join(
+            line[n].ljust(widths[n]) if n == _MODEL_COLUMN else line[n].rjust(widths[n])
+            for n in kept
+        ).rstrip()
+        for line in lines
+    ]
+
+
+def _format_cells(measurement: Measurement) -> tuple[str, ...]:
+    return (
+        _format_number(measurement.explained_variance, 3),
+        _format_number(measurement.log_likelihood, 2),
+        _format_number(measurement.kmeans_agreement, 3),
+        _format_number(measurement.neighbour_accuracy, 3),
+        _format_number(measurement.fit_seconds, 3),
+    )
+
+
+def _format_number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _collect_versions() -> dict[str, str]:
+    """Return the versions that the figures depend on."""
+    return {
+        "skae": __version__,
+        "torch": str(torch.__version__),
+        "scikit-learn": sklearn.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+# JSON ---------------------------------------------------------------------------------
+
+
+def write_record(comparison: Comparison, arguments: Arguments, path: Path) -> None:
+    """Write all figures, and what they were made from, as JSON."""
+    # NaN and infinity are not JSON; missing figures are None before they get here.
+    text = json.dumps(_make_record(comparison, arguments), indent=2, allow_nan=False) + "\n"
+    _write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def _make_record(comparison: Comparison, arguments: Arguments) -> dict[str, object]:
+    table, split, classes = comparison.table, comparison.split, comparison.classes
+    return {
+        "table": {
+            "name": table.name,
+            "rows": len(table.X),
+            "columns": table.columns,
+            "columns_left_out": table.columns_left_out,
+            "rows_left_out": table.n_rows_left_out,
+            "train_rows": len(split.train),
+            "test_rows": len(split.test),
+            "target": None if table.target is None else table.target.name,
+            "classes": None if classes is None else classes.n_classes,
+        },
+        "arguments": {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in asdict(arguments).items()
+        },
+        "seed": comparison.seed,
+        "versions": _collect_versions(),
+        "notes": comparison.notes,
+        "results": [
+            {
+                "n_components": size,
+                **{name: _list_figures(found) for name, found in pair.by_name().items()},
+                "unexplained_ratio": compute_unexplained_ratio(pair),
+            }
+            for size, pair in comparison.results.items()
+        ],
+        "verdict": asdict(reach_verdict(comparison.results)),
+    }
+
+
+def _list_figures(measurement: Measurement) -> dict[str, float | None]:
+    return {
+        "explained_variance": measurement.explained_variance,
+        "log_likelihood": measurement.log_likelihood,
+        "kmeans_agreement": measurement.kmeans_agreement,
+        "neighbour_accuracy": measurement.neighbour_accuracy,
+        "fit_seconds": measurement.fit_seconds,
+        "n_epochs": measurement.n_epochs,
+    }
+
+
+# Chart --------------------------------------------------------------------------------
+
+
+def write_chart(comparison: Comparison, path: Path) -> None:
+    """Draw the explained variances, and the codes of two components, to a file."""
+    table, test = comparison.table, comparison.split.test
+    pairs, map_pair = comparison.results.values(), comparison.map
+    shares = {
+        "PCA": [pair.pca.explained_variance for pair in pairs],
+        "Autoencoder": [pair.autoencoder.explained_variance for pair in pairs],
+    }
+    display = ComparisonDisplay(
+        n_components=list(comparison.results),
+        explained_variance={name: np.array(row, dtype=float) for name, row in shares.items()},
+        codes=None
+        if map_pair is None
+        else {"PCA": map_pair.pca.codes, "Autoencoder": map_pair.autoencoder.codes},
+        labels=None if table.target is None else table.target.values[test],
+        label_name=None if table.target is None else table.target.name,
+    ).plot()
+    display.figure_.suptitle(f"{table.name}: {len(test)} rows held out of {len(table.X)}")
+    kind = path.suffix.lower()[1:]
+    _write_atomically(path, lambda file: display.figure_.savefig(file, format=kind, dpi=_DPI))
+
+
+# Files --------------------------------------------------------------------------------
+
+
+def _write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a draft and move it into place once it is whole."""
+    target = path.resolve()
+    draft = target.parent / f".skae-{uuid4().hex}.tmp"
+    try:
+        with draft.open("xb") as file:
+            write(file)
+        draft.replace(target)
+    except OSError as error:
+        raise CommandError(
+            f"{path} can't be written ({error.strerror}); make room or choose another file"
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)

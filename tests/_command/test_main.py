@@ -1,0 +1,118 @@
+"""How the command starts and ends."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+import skorch
+
+import skae
+from skae._command.main import main
+
+
+def run_module(*arguments, options=()):
+    command = [sys.executable, *options, "-m", "skae", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_module_runs(table, tmp_path):
+    path = tmp_path / "out.json"
+    done = run_module(table, "--components", "2", "--json", path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "At 2 components" in done.stdout
+    assert json.loads(path.read_text())["table"]["rows"] == 12
+
+
+def test_module_exits_with_the_status_and_names_itself():
+    done = run_module("missing.csv")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("python -m skae: missing.csv does not exist")
+    assert run_module("--help").stdout.startswith("usage: python -m skae [-h]")
+
+
+def test_script_exits_with_the_status_and_names_itself(tmp_path):
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    entry = EntryPoint("skae", project["scripts"]["skae"], "console_scripts")
+    assert entry.load() is main
+    # This is what an installer writes.
+    code = f"import sys; from {entry.module} import {entry.attr}; sys.exit({entry.attr}())"
+    command = [sys.executable, "-c", code, str(tmp_path / "missing.csv")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"skae: {tmp_path / 'missing.csv'} does not exist")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["--help"], "usage: "),
+        (["--version"], f"skae {skae.__version__}"),
+        (["--colour", "red"], "unrecognized arguments"),
+        (["--rows", "x"], "got 'x'"),
+        (["missing.csv"], "does not exist"),
+        (["pyproject.toml"], ".csv, .parquet"),
+        (["--json", "no/such/out.json"], "is not a directory"),
+        (["--plot", "plot.gif"], "got plot.gif"),
+    ],
+)
+def test_quick_answers_import_nothing_slow(arguments, answer):
+    done = run_module(*arguments, options=["-X", "importtime"])
+    assert answer in done.stdout + done.stderr
+    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert "argparse" in imported
+    assert not imported & {"torch", "sklearn", "scipy", "pandas", "numpy", "skorch", "matplotlib"}
+
+
+def test_messages_of_several_lines_become_one(refuse, tmp_path):
+    refuse(tmp_path / "two\nlines.csv")  # which asserts a single line
+
+
+# Interrupts ---------------------------------------------------------------------------
+
+
+def press_ctrl_c(*arguments, **options):
+    signal.raise_signal(signal.SIGINT)
+    time.sleep(1)
+
+
+def test_ctrl_c_in_a_fit(run, large_table, tmp_path, monkeypatch):
+    # Within skorch's loop, which takes a KeyboardInterrupt for a wish to stop training.
+    monkeypatch.setattr(skorch.NeuralNet, "run_single_epoch", press_ctrl_c)
+    status, out, errors = run(large_table, "--components", 2, "--json", tmp_path / "out.json")
+    assert (status, out, errors) == (130, "", "skae: interrupted\n")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert sorted(tmp_path.iterdir()) == [large_table]
+
+
+def test_handler_of_the_caller_is_kept(run, large_table, monkeypatch):
+    def handle(number, frame):
+        raise ZeroDivisionError("the caller's")
+
+    monkeypatch.setattr(skorch.NeuralNet, "run_single_epoch", press_ctrl_c)
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        with pytest.raises(ZeroDivisionError, match="the caller's"):
+            run(large_table, "--components", 2)
+        assert signal.getsignal(signal.SIGINT) is handle
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_other_threads(table, capsys):
+    statuses = []
+
+    def work():
+        statuses.append(main([str(table), "--components", "2"]))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert statuses == [0]
+    assert "At 2 components" in capsys.readouterr().out

@@ -1,0 +1,185 @@
+"""What the command prints, records and draws."""
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import skae
+from skae._command.main import main
+
+from .tables import make_flower
+
+FIGURES = {
+    "explained_variance",
+    "log_likelihood",
+    "kmeans_agreement",
+    "neighbour_accuracy",
+    "fit_seconds",
+    "n_epochs",
+}
+
+
+# Plain text ---------------------------------------------------------------------------
+
+
+def test_report(report, large_table):
+    lines = report(large_table, "--target", "side", "--components", 2, 3, 64).splitlines()
+    assert lines[0] == "large.csv: 77 rows x 6 columns, target 'side' of 2 classes"
+    assert lines[1] == "57 rows to train on, 20 held out for the figures below"
+    assert lines[2].startswith(f"seed 0, skae {skae.__version__}, torch ")
+    assert "components left out (at most 5 with 6 columns and 57 rows to train on): 64" in lines
+    assert lines[-9] == ""
+    kinds, heading, *rows, blank, verdict = lines[-8:]
+    assert kinds.split() == ["explained", "log-likelihood,", "k-means", "5-neighbour", "fit,"]
+    headings = "components model variance nats a row agreement accuracy seconds"
+    assert " ".join(heading.split()) == headings
+    starts = [["2", "PCA"], ["autoencoder"], ["3", "PCA"], ["autoencoder"]]
+    assert [row.split()[:-5] for row in rows] == starts
+    assert len({len(line) for line in (kinds, heading, *rows)}) == 1  # aligned
+    assert blank == ""
+    assert verdict.startswith("At 2 components the autoencoder leaves 0.")
+
+
+def test_printed_figures_are_the_recorded_ones(report, large_table, tmp_path):
+    path = tmp_path / "out.json"
+    out = report(large_table, "--target", "side", "--components", 2, "--json", path)
+    (found,) = json.loads(path.read_text())["results"]
+    for name, line in zip(("PCA", "autoencoder"), out.splitlines()[-4:-2], strict=True):
+        figures = found[name]
+        assert line.split()[-5:] == [
+            f"{figures['explained_variance']:.3f}",
+            f"{figures['log_likelihood']:.2f}",
+            f"{figures['kmeans_agreement']:.3f}",
+            f"{figures['neighbour_accuracy']:.3f}",
+            f"{figures['fit_seconds']:.3f}",
+        ]
+
+
+def test_scores_without_a_target_have_no_column(report, table):
+    out = report(table, "--components", 2)
+    heading = out.splitlines()[-5]
+    assert " ".join(heading.split()) == "components model variance nats a row seconds"
+
+
+def test_letters_that_the_terminal_lacks(tmp_path, monkeypatch):
+    X, _ = make_flower()
+    frame = pd.DataFrame(X).assign(Größe="groß")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    assert main([str(tmp_path / "t.csv"), "--components", "2"]) == 0
+    out.flush()
+    assert rb"'Gr\xf6\xdfe'" in out.buffer.getvalue()
+
+
+# JSON ---------------------------------------------------------------------------------
+
+
+def test_record(record, large_table):
+    found = record(large_table, "--target", "side", "--components", 64, 2, 2, "--rows", 60)
+    assert found["table"] == {
+        "name": "large.csv",
+        "rows": 60,
+        "columns": ["a", "b", "c", "d", "e", "sunny"],
+        "columns_left_out": {"empty": "empty"},
+        "rows_left_out": 3,
+        "train_rows": 45,
+        "test_rows": 15,
+        "target": "side",
+        "classes": 2,
+    }
+    assert found["arguments"]["components"] == [2, 64]
+    assert found["arguments"]["table"] == str(large_table)
+    assert found["arguments"]["rows"] == 60
+    assert found["seed"] == 0
+    assert set(found["versions"]) == {"skae", "torch", "scikit-learn", "numpy", "python"}
+    assert found["versions"]["skae"] == skae.__version__
+    assert any("components left out" in note for note in found["notes"])
+    assert [result["n_components"] for result in found["results"]] == [2]
+    assert set(found["results"][0]["PCA"]) == set(found["results"][0]["autoencoder"]) == FIGURES
+    assert found["verdict"]["n_components"] == 2
+    assert found["verdict"]["unexplained_ratio"] == found["results"][0]["unexplained_ratio"]
+
+
+# Charts -------------------------------------------------------------------------------
+
+
+def texts_of(svg):
+    """Return the texts that an SVG file draws; matplotlib writes each as a comment."""
+    return [text.strip() for text in re.findall(r"<!--(.*?)-->", svg.read_text())]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".PDF", b"%PDF")]
+)
+def test_plot(report, table, tmp_path, suffix, start):
+    path = tmp_path / f"plot{suffix}"
+    report(table, "--target", "e", "--components", 3, "--plot", path)
+    content = path.read_bytes()
+    assert content.startswith(start)
+    assert len(content) > 5000
+    assert sorted(tmp_path.iterdir()) == [table, path]
+
+
+def test_plot_shows_what_was_compared(report, table, tmp_path):
+    path = tmp_path / "plot.svg"
+    report(table, "--target", "side", "--components", 3, 4, "--seed", 3, "--plot", path)
+    texts = texts_of(path)
+    assert "flower.csv: 3 rows held out of 12" in texts
+    for title in ("Explained variance", "PCA, 2 components", "Autoencoder, 2 components"):
+        assert title in texts
+    assert texts[:3] == ["3", "4", "components"]  # the ticks are what was compared
+    assert texts.count("PCA") == texts.count("Autoencoder") == 1  # the legend of the lines
+    assert {"side", "left", "right"} <= set(texts)
+
+
+def test_plot_without_a_target(report, tmp_path):
+    np.save(tmp_path / "t.npy", make_flower()[0])
+    report(tmp_path / "t.npy", "--components", 2, "--plot", tmp_path / "plot.svg")
+    texts = texts_of(tmp_path / "plot.svg")
+    assert "Autoencoder, 2 components" in texts
+    assert "label" not in texts
+
+
+def test_map_of_two_components_is_not_in_the_results(results, table, tmp_path):
+    plotted = results(table, "--components", 3, "--plot", tmp_path / "plot.png")
+    assert plotted == results(table, "--components", 3)
+
+
+def test_plot_of_two_columns(report, tmp_path):
+    np.save(tmp_path / "t.npy", make_flower()[0][:, :2])
+    report(tmp_path / "t.npy", "--components", 1, "--plot", tmp_path / "plot.svg")
+    assert "PCA, 2 components" in texts_of(tmp_path / "plot.svg")
+
+
+# Files --------------------------------------------------------------------------------
+
+
+def test_failure_to_write_leaves_the_old_file(run, table, tmp_path, monkeypatch):
+    def fail(self, target):
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "out.json"
+    path.write_text("old")
+    monkeypatch.setattr(Path, "replace", fail)
+    status, out, errors = run(table, "--components", 2, "--json", path)
+    assert status == 2
+    assert f"{path} can't be written (No space left on device); make room" in errors
+    assert "At 2 components" in out
+    assert path.read_text() == "old"
+    assert sorted(tmp_path.iterdir()) == [table, path]
+
+
+def test_link_to_a_file_stays_one(report, table, tmp_path):
+    (tmp_path / "real.json").write_text("old")
+    link = tmp_path / "link.json"
+    link.symlink_to("real.json")
+    report(table, "--components", 2, "--json", link)
+    assert link.is_symlink()
+    assert "verdict" in json.loads((tmp_path / "real.json").read_text())
