@@ -86,6 +86,6 @@ def test_numpydoc(path):
 
 @pytest.mark.parametrize("name", [name for name in skae.__all__ if name != "__version__"])
 def test_estimators_have_examples_sources_and_attributes(name):
-    doc = getattr(skae, name).__doc__
+    doc = inspect.getdoc(getattr(skae, name))
     for section in ("Parameters", "Attributes", "Examples", "References", "Notes", "See Also"):
-        assert f"    {section}\n    ---" in doc
+        assert f"\n{section}\n---" in doc

@@ -78,7 +78,7 @@ def test_every_parameter_is_bounded_and_documented(estimator):
     names = set(inspect.signature(estimator).parameters)
     assert names == set(estimator._parameter_constraints)
     for name in names:
-        assert f"    {name} : " in estimator.__doc__
+        assert f"\n{name} : " in inspect.getdoc(estimator)
 
 
 def test_constraints_are_of_shared_parameters():
@@ -128,8 +128,8 @@ def test_documented_defaults_are_the_defaults():
         shown = f'"{default}"' if isinstance(default, str) else str(default)
         (line,) = [
             line
-            for line in AutoencoderTransformer.__doc__.splitlines()
-            if line.startswith(f"    {name} : ")
+            for line in inspect.getdoc(AutoencoderTransformer).splitlines()
+            if line.startswith(f"{name} : ")
         ]
         written = line.split("default=")[1]
         assert written == shown or float(written) == default  # 1e-4 is 0.0001

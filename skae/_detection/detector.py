@@ -140,8 +140,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     >>> detector.predict(odd)
     array([-1])
     >>> reasons = detector.explain(odd)
-    >>> reasons["contribution"].idxmax()
-    (0, 'ash')
+    >>> reasons.loc[0]["contribution"].idxmax()
+    'ash'
     """
 
     _parameter_constraints: ClassVar[Constraints] = {
