@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._base import BaseAutoencoder
@@ -235,7 +236,7 @@ class AutoencoderTransformer(
         batch_size: int | str = "auto",
         optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw",
         device: str = "auto",
-        callbacks: list | None = None,
+        callbacks: Sequence[Callback] | None = None,
         compile: bool = False,
         early_stopping: bool = True,
         validation_fraction: float = 0.1,

@@ -106,7 +106,7 @@ class Blueprint(ABC, Generic[Module]):
             )
 
 
-BlueprintT = TypeVar("BlueprintT", bound=Blueprint)
+BlueprintT = TypeVar("BlueprintT", bound=Blueprint[Any])
 
 
 def _name_fields(value: Any) -> dict[str, Any]:

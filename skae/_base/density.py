@@ -24,4 +24,4 @@ class Density(ABC, Generic[Module]):
         """Return plain values and arrays, which any pickler can store."""
 
 
-DensityT = TypeVar("DensityT", bound=Density)
+DensityT = TypeVar("DensityT", bound=Density[Any])

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
+from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._data import (
@@ -73,7 +74,7 @@ class BaseAutoencoder(
     batch_size: int | str
     optimizer: str | Callable[..., torch.optim.Optimizer]
     device: str
-    callbacks: list | None
+    callbacks: Sequence[Callback] | None
     compile: bool
     early_stopping: bool
     validation_fraction: float

@@ -5,7 +5,7 @@ The one place that imports scikit-learn's private parameter validation.
 
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -13,10 +13,10 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from .._training import OPTIMIZERS
 from ..modules import ACTIVATIONS
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 #: Validates an estimator's parameters before the method that it decorates runs.
-validate_parameters: Callable[[Callable], Callable] = _fit_context(
-    prefer_skip_nested_validation=True
-)
+validate_parameters: Callable[[Method], Method] = _fit_context(prefer_skip_nested_validation=True)
 
 #: Types and intervals of `_parameter_constraints`, for the modules of the families.
 __all__ = [

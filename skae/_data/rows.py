@@ -59,7 +59,7 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rows(Dataset):
+class Rows(Dataset[Batch]):
     """Scaled rows of a table, in memory, on the device that trains.
 
     Attributes

@@ -61,7 +61,7 @@ class ScaledTable:
 
 @final
 @dataclass(frozen=True)
-class StoredRows(Dataset):
+class StoredRows(Dataset[Batch]):
     """The counterpart of `Rows` for a table that isn't loaded.
 
     Attributes

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._autoencoder.blueprint import make_code_config
@@ -300,7 +301,7 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
         batch_size: int | str = "auto",
         optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw",
         device: str = "auto",
-        callbacks: list | None = None,
+        callbacks: Sequence[Callback] | None = None,
         compile: bool = False,
         early_stopping: bool = True,
         validation_fraction: float = 0.1,

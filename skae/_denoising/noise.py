@@ -125,7 +125,7 @@ class UserNoise:
         return ((noisy - mean) / scale).to(rows.dtype)
 
 
-def resolve_noise_range(noise: str | Callable, noise_level: Any) -> tuple[float, float]:
+def resolve_noise_range(noise: str | UserNoiseFunction, noise_level: Any) -> tuple[float, float]:
     """Return the lowest and the highest level; zeros for a callable."""
     if callable(noise):
         if noise_level != "auto":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import logsumexp
+from sklearn.cluster import kmeans_plusplus
 
 _N_STEPS = 100
 _TOLERANCE = 1e-4
@@ -76,7 +77,7 @@ def choose_spread_rows(
 ) -> np.ndarray:
     """Return indices of rows that lie far from each other (k-means++, Arthur 2007).
 
-    With fewer distinct rows than are asked for, some are chosen twice.
+    With fewer rows than are asked for, some are chosen twice.
 
     Parameters
     ----------
@@ -89,17 +90,10 @@ def choose_spread_rows(
     generator : numpy.random.Generator
         Source of the choice.
     """
-    nearest = np.full(len(codes), np.inf)
-    chance = weight
-    chosen = []
-    for _ in range(n_chosen):
-        row = generator.choice(len(codes), p=chance / chance.sum())
-        chosen.append(row)
-        nearest = np.minimum(nearest, np.square(codes - codes[row]).sum(axis=1))
-        chance = weight * nearest
-        if not chance.sum() > 0:
-            chance = weight
-    return np.array(chosen)
+    n_distinct = min(n_chosen, len(codes))
+    seed = int(generator.integers(2**31))
+    _, chosen = kmeans_plusplus(codes, n_distinct, sample_weight=weight, random_state=seed)
+    return np.resize(chosen, n_chosen)
 
 
 def _expect_joint(mixture: DiagonalMixture, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ class AutoencoderNet(NeuralNet):
     # The vector that the optimizer works on instead of the module's weights.
     flat_parameters_: FlatParameters | None = None
 
-    def __init__(self, *args: Any, fast_step: FastStep | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, fast_step: FastStep[Any] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fast_step = fast_step
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic
+from typing import Any, Generic
 
 import numpy as np
 
@@ -181,7 +181,7 @@ def _adapt_to_folds(config: TrainingConfig[Module], n_rows: int) -> TrainingConf
     )
 
 
-def _make_rule(config: TrainingConfig, keeps_initialization: bool) -> SelectionRule:
+def _make_rule(config: TrainingConfig[Any], keeps_initialization: bool) -> SelectionRule:
     objective = config.objective
     return SelectionRule(
         objective.trim_fraction, keeps_initialization, objective.minimum_improvement
@@ -189,6 +189,6 @@ def _make_rule(config: TrainingConfig, keeps_initialization: bool) -> SelectionR
 
 
 def _make_selection(
-    config: TrainingConfig, rule: SelectionRule, restores_best: bool
+    config: TrainingConfig[Any], rule: SelectionRule, restores_best: bool
 ) -> HeldOutSelection:
     return HeldOutSelection(rule, config.n_iter_no_change, config.tol, restores_best)

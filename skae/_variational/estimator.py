@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
+from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._base import BaseAutoencoder
@@ -287,7 +288,7 @@ class VAETransformer(
         batch_size: int | str = "auto",
         optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw",
         device: str = "auto",
-        callbacks: list | None = None,
+        callbacks: Sequence[Callback] | None = None,
         compile: bool = False,
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
@@ -428,7 +429,7 @@ class VAETransformer(
         rows = state.scaling.inverse(state.trained.apply(draw, codes))
         return rows.round() if noise and self.likelihood == "bernoulli" else rows
 
-    @available_if(_has_mixture_prior)
+    @available_if(_has_mixture_prior)  # type: ignore[untyped-decorator]
     def predict_component_proba(self, X: ArrayLike) -> np.ndarray:
         """Return how likely each of the prior's Gaussians made a row's code.
 
@@ -449,7 +450,7 @@ class VAETransformer(
 
         return self._apply(X, shares)
 
-    @available_if(_has_mixture_prior)
+    @available_if(_has_mixture_prior)  # type: ignore[untyped-decorator]
     def predict_component(self, X: ArrayLike) -> np.ndarray:
         """Return which of the prior's Gaussians most likely made a row's code.
 

@@ -1,6 +1,7 @@
 """The small parts of the networks."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +49,7 @@ class Dropout(nn.Module):
         self.p = p
         self.generator = generator
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         # A generator can be neither pickled nor deep-copied; a copy uses torch's global generator
         # until it gets one of its own.
         return {**self.__dict__, "generator": None}
