@@ -174,7 +174,7 @@ def write_chart(comparison: Comparison, path: Path) -> None:
         label_name=None if table.target is None else table.target.name,
     ).plot()
     display.figure_.suptitle(f"{table.name}: {len(test)} rows held out of {len(table.X)}")
-    kind = path.suffix.lower()[1:]
+    kind = path.suffix[1:]  # the draft has another
     _write_atomically(path, lambda file: display.figure_.savefig(file, format=kind, dpi=_DPI))
 
 

@@ -172,16 +172,16 @@ def test_rows_without_a_class_count_for_the_rest(report, record, tmp_path):
     X, _ = make_flower(40)
     side = blur(X[:, 4], 2)
     frame = pd.DataFrame(X).assign(side=side)
-    frame.loc[:9, "side"] = None
+    frame.loc[:19, "side"] = None
     frame.to_csv(tmp_path / "t.csv", index=False)
     out = report(tmp_path / "t.csv", "--target", "side", "--components", 2)
     assert "40 rows x 5 columns, target 'side' of 2 classes" in out
-    assert "rows without a value of target 'side', left out of its scores: 10" in out
+    assert "rows without a value of target 'side', left out of its scores: 20" in out
     (found,) = record(tmp_path / "t.csv", "--target", "side", "--components", 2)["results"]
     train, test = train_test_split(np.arange(40), test_size=0.25, random_state=0)
     scaler = StandardScaler().fit(X[train])
     codes = PCA(2).fit(scaler.transform(X[train])).transform(scaler.transform(X))
-    train, test = train[train > 9], test[test > 9]
+    train, test = train[train > 19], test[test > 19]
     accuracy = KNeighborsClassifier(5).fit(codes[train], side[train]).score(codes[test], side[test])
     assert found["PCA"]["neighbour_accuracy"] == pytest.approx(accuracy)
     clusters = KMeans(2, n_init=10, random_state=0).fit_predict(codes[test])
@@ -201,6 +201,13 @@ def test_few_training_rows_with_a_class(results, report, tmp_path):
     frame.to_csv(tmp_path / "t.csv", index=False)
     out = report(tmp_path / "t.csv", "--target", "side", "--components", 2)
     assert "target 'side' has no value in rows to train on: no clustering" in out
+
+
+def test_fewer_different_codes_than_classes(results, tmp_path):
+    X = np.arange(40)[:, np.newaxis] % 2 * [1.0, 2.0, 3.0]
+    np.savez(tmp_path / "t.npz", X=X, y=np.arange(40) % 3)
+    (found,) = results(tmp_path / "t.npz", "--components", 1)  # KMeans would warn
+    assert found["PCA"]["kmeans_agreement"] < 0.5
 
 
 # The progress bar ---------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import train_test_split
 
 import skae
 from skae._command.main import main
@@ -41,7 +42,8 @@ def test_report(report, large_table):
     assert " ".join(heading.split()) == headings
     starts = [["2", "PCA"], ["autoencoder"], ["3", "PCA"], ["autoencoder"]]
     assert [row.split()[:-5] for row in rows] == starts
-    assert len({len(line) for line in (kinds, heading, *rows)}) == 1  # aligned
+    assert len({len(line) for line in (kinds, heading, *rows)}) == 1  # aligned right
+    assert heading.index("model") == rows[0].index("PCA") == rows[1].index("autoencoder")
     assert blank == ""
     assert verdict.startswith("At 2 components the autoencoder leaves 0.")
 
@@ -137,6 +139,35 @@ def test_plot_shows_what_was_compared(report, table, tmp_path):
     assert texts[:3] == ["3", "4", "components"]  # the ticks are what was compared
     assert texts.count("PCA") == texts.count("Autoencoder") == 1  # the legend of the lines
     assert {"side", "left", "right"} <= set(texts)
+
+
+def heights_of(svg, colour):
+    """Return the heights of the points of a line of two points, from the top."""
+    line = rf'<path d="M \S+ (\S+)\s+L \S+ (\S+)\s+"[^>]*fill: none; [^>]*stroke: {colour}'
+    (heights,) = re.findall(line, svg.read_text())
+    return np.array(heights, dtype=float)
+
+
+def test_plot_shows_each_model(record, tmp_path):
+    np.save(tmp_path / "t.npy", make_flower(200)[0])
+    path = tmp_path / "plot.svg"
+    found = record(tmp_path / "t.npy", "--components", 1, 2, "--plot", path)["results"]
+    pca, autoencoder = (
+        [pair[name]["explained_variance"] for pair in found] for name in ("PCA", "autoencoder")
+    )
+    pca_heights, heights = heights_of(path, "#0072b2"), heights_of(path, "#d55e00")
+    scale = (pca[1] - pca[0]) / (pca_heights[1] - pca_heights[0])
+    np.testing.assert_allclose(pca[0] + scale * (heights - pca_heights[0]), autoencoder, atol=1e-3)
+
+
+def test_plot_shows_the_held_out_rows(report, tmp_path):
+    train, _ = train_test_split(np.arange(12), test_size=0.25, random_state=0)
+    y = np.where(np.isin(np.arange(12), train), "known", "new")
+    np.savez(tmp_path / "t.npz", X=make_flower()[0], y=y)
+    report(tmp_path / "t.npz", "--components", 2, "--plot", tmp_path / "plot.svg")
+    texts = texts_of(tmp_path / "plot.svg")
+    assert "new" in texts
+    assert "known" not in texts
 
 
 def test_plot_without_a_target(report, tmp_path):

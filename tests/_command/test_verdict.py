@@ -114,6 +114,10 @@ def test_nothing_left_by_pca():
     assert found.text == "At 2 components PCA leaves nothing unexplained; use PCA."
 
 
+def test_small_errors_are_compared():
+    assert conclude(k2=((1e-5, 1.0), (2e-5, 1.0))).unexplained_ratio == pytest.approx(2)
+
+
 def test_rows_without_variance_have_no_shares():
     pca, autoencoder = (
         replace(found, explained_variance=None) for found in (measure(0.5, 1.0), measure(0.2, 1.0))
@@ -128,7 +132,7 @@ def gains_of(mean, error):
     return mean + 10 * error * gains / gains.std(ddof=1)
 
 
-@pytest.mark.parametrize(("error", "is_sure"), [(0.099, True), (0.101, False)])
+@pytest.mark.parametrize(("error", "is_sure"), [(0.0999, True), (0.1001, False)])
 def test_gain_must_be_two_standard_errors(error, is_sure):
     pca, autoencoder = measure(0.5, 1.0), measure(0.5, 1.0)
     errors = np.full(100, 0.5)
@@ -137,7 +141,7 @@ def test_gain_must_be_two_standard_errors(error, is_sure):
     assert reach_verdict({2: pair}).text.endswith("PCA is as good; use PCA.") != is_sure
 
 
-@pytest.mark.parametrize(("error", "is_sure"), [(0.99, True), (1.01, False)])
+@pytest.mark.parametrize(("error", "is_sure"), [(0.999, True), (1.001, False)])
 def test_density_gain_must_be_two_standard_errors(error, is_sure):
     pca, autoencoder = measure(0.5, 1.0), measure(0.2, 1.0)
     densities = np.zeros(100)
@@ -174,6 +178,12 @@ def test_size_of_the_best_density_is_spoken_of():
     assert found.text.endswith(
         "PCA is as good there. At 1 and 2 components the autoencoder explains more."
     )
+
+
+def test_advice_is_final_if_pca_is_no_worse_anywhere():
+    found = conclude(k2=((0.5, 1.0), (0.9, 1.0)), k4=((0.3, 3.0), (0.3, 3.0)))
+    assert found.n_components == 4
+    assert found.text.endswith("PCA is as good; use PCA.")
 
 
 def test_best_density_may_be_of_pca():

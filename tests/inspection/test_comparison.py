@@ -93,6 +93,13 @@ def test_figure_grows_with_its_panels():
     assert with_maps[1] == height
 
 
+def test_legend_fits_into_the_figure():
+    display = make_display(np.repeat(["left", "a name of many letters"], 30)).plot()
+    display.figure_.draw_without_rendering()
+    legend = display.axes_[2].get_legend().get_window_extent()
+    assert display.figure_.bbox.x0 <= legend.x0 < legend.x1 <= display.figure_.bbox.x1
+
+
 def test_pyplot_is_left_alone():
     before = plt.get_fignums()
     make_display().plot()
@@ -137,7 +144,8 @@ def test_from_estimators():
 
 
 def test_from_estimators_without_two_components():
-    X = np.random.default_rng(0).normal(size=(20, 4))
-    display = ComparisonDisplay.from_estimators({"PCA": [PCA(1).fit(X), PCA(3).fit(X)]}, X)
+    X = np.random.default_rng(0).normal(size=(20, 10))
+    display = ComparisonDisplay.from_estimators({"PCA": [PCA(9).fit(X), PCA(1).fit(X)]}, X)
+    np.testing.assert_array_equal(display.n_components, [1, 9])
     assert display.codes is None
     assert len(display.axes_) == 1
