@@ -27,7 +27,7 @@ from sklearn.decomposition import PCA
 from skorch.callbacks import Callback
 
 from skae import AutoencoderTransformer
-from skae._training import _fit, _judgement
+from skae._training import epoch_selection, fit
 
 STANDARD_ERRORS = (0.0, 2.0, 3.0, 4.0)
 MINIMUM_IMPROVEMENTS = (0.0, 0.03, 0.06)
@@ -70,9 +70,9 @@ def main() -> None:
     real = [name for name in records if not name.startswith("made")]
     rules = product(QUANTILES, STANDARD_ERRORS, MINIMUM_IMPROVEMENTS)
     in_force = {
-        "quantile": _judgement._QUANTILE,
-        "standard_errors": _judgement._STANDARD_ERRORS,
-        "minimum_improvement": _judgement._WORTH,
+        "quantile": epoch_selection._QUANTILE,
+        "standard_errors": epoch_selection._STANDARD_ERRORS,
+        "minimum_improvement": epoch_selection._MINIMUM_IMPROVEMENT,
     }
     kept = {
         "surroundings": where,
@@ -135,19 +135,19 @@ def record(X: np.ndarray, seed: int) -> dict[str, Any]:
     watch = HeldOutError(scaled)
     folds: list[np.ndarray] = []
 
-    def keep_all_and_go_on(curves: Any, weights: Any, rule: Any) -> Any:
+    def keep_all(curves: Any, weights: Any, rule: Any) -> Any:
         n_epochs = max(len(curve) for curve in curves)
         for epoch in range(n_epochs):
             folds.append(np.concatenate([c[min(epoch, len(c) - 1)] for c in curves]))
         return n_epochs - 1, [0.0] * n_epochs
 
-    chosen_by, _fit.best_epoch = _fit.best_epoch, keep_all_and_go_on
+    select_epoch, fit.select_epoch = fit.select_epoch, keep_all
     try:
         AutoencoderTransformer(code_size(X.shape[1]), callbacks=[watch], random_state=seed).fit(
             train
         )
     finally:
-        _fit.best_epoch = chosen_by
+        fit.select_epoch = select_epoch
     return {"folds": folds, "errors": [left, *watch.errors], "total": float(np.square(test).mean())}
 
 
@@ -159,9 +159,9 @@ def assess_rule(
     minimum_improvement: float,
 ) -> list[float]:
     """Return the parameters of a rule, its ratio to PCA and its expected failures."""
-    _judgement._QUANTILE = quantile
-    _judgement._STANDARD_ERRORS = standard_errors
-    _judgement._WORTH = minimum_improvement
+    epoch_selection._QUANTILE = quantile
+    epoch_selection._STANDARD_ERRORS = standard_errors
+    epoch_selection._MINIMUM_IMPROVEMENT = minimum_improvement
     ratios, failures = [], 0.0
     for name, fits in records.items():
         errors = np.array([[fit["errors"][epoch_of(fit)], fit["errors"][0]] for fit in fits])
@@ -182,7 +182,7 @@ def assess_rule(
 def epoch_of(fit: dict[str, Any]) -> int:
     """Return the epoch that the current rule selects."""
     start = fit["folds"][0]
-    gains = [_judgement.sure_gain(start, losses, None, 0.0) for losses in fit["folds"]]
+    gains = [epoch_selection.sure_gain(start, losses, None, 0.0) for losses in fit["folds"]]
     return min(int(np.argmax(gains)), len(fit["errors"]) - 1)
 
 

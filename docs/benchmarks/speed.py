@@ -12,7 +12,7 @@ Each part states its bars and whether they are met:
 - `inference`: `transform`, `inverse_transform` and `score_samples` relative to the bare module;
 - `growth`: time and memory of a fit by rows, columns and components;
 - `search`: a grid search with two jobs, and a fit next to a busy process;
-- `imports`: `import skae` relative to importing torch, scikit-learn and skorch;
+- `imports`: importing an estimator relative to importing torch, scikit-learn and skorch;
 - `gpu`: absolute times on a CUDA device, if there is one.
 
 Figures are ratios of medians over the rounds, with the smallest and the largest value. The

@@ -1,12 +1,12 @@
 """The training engine: skorch's loop over slices of tensors. It knows no family."""
 
 from .config import FastStep, TrainingConfig
+from .fit import TrainingResult, leave_untrained, train
 from .inference import TrainedModule
 from .loop import make_stream_net, run, run_block
 from .net import AutoencoderNet
 from .objective import MINIMUM_IMPROVEMENT_NATS, Module, Objective, TrainingStep
 from .optimizers import OPTIMIZERS
-from .train import TrainingResult, leave_untrained, train
 
 __all__ = [
     "MINIMUM_IMPROVEMENT_NATS",

@@ -60,10 +60,10 @@ def make_calls(estimator: Any, X: np.ndarray, n_scored: int) -> dict[str, dict[s
     """
     codes = estimator.transform(X)
     scored = X[:n_scored]
-    rows = torch.from_numpy(estimator._scaled(X))
-    rows_64 = torch.from_numpy(estimator._scaling.forward(scored, np.float64))
-    module, twin = estimator.module_, estimator._trained.in_precision(torch.float64)
-    density = partial(estimator._log_density, twin)
+    state, module = estimator._fitted, estimator.module_
+    rows = torch.from_numpy(state.scaling.forward(X, X.dtype))
+    rows_64 = torch.from_numpy(state.scaling.forward(scored, np.float64))
+    density = partial(state.density.log_density, state.trained.in_precision(torch.float64))
     return {
         "transform": {
             "skae": partial(estimator.transform, X),
@@ -77,7 +77,7 @@ def make_calls(estimator: Any, X: np.ndarray, n_scored: int) -> dict[str, dict[s
         },
         "score_samples": {
             "skae": partial(estimator.score_samples, scored),
-            "density": partial(bare_density, density, rows_64, estimator._rows_at_a_time()),
+            "density": partial(bare_density, density, rows_64, state.density.block_length()),
         },
     }
 
