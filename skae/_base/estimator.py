@@ -39,12 +39,14 @@ from .._training import (
     TrainingStep,
     leave_untrained,
     make_stream_net,
+    restore_on_failure,
     run_block,
     train,
 )
 from ..modules import Architecture, set_dropout_generator
 from .blueprints import BlueprintT, NetworkConfig
 from .density import DensityT
+from .drafts import copy_shallow, replace_when_done
 from .parameters import check_layer_sizes, validate_parameters
 from .persistence import FittedState, dump_state, load_state
 
@@ -155,6 +157,13 @@ class BaseAutoencoder(
             If `X` has missing or infinite values, if a parameter is out of its bounds, or if
             the loss is not finite from the first step on.
         """
+        with replace_when_done(self) as draft:
+            draft._fitted = draft._fit(X, y, sample_weight)
+        return self
+
+    def _fit(
+        self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None
+    ) -> FittedState[Module, BlueprintT, DensityT]:
         previous = self._fitted if self.warm_start and self.__sklearn_is_fitted__() else None
         if previous is not None and previous.blueprint.is_closed_form:
             previous = None
@@ -176,7 +185,7 @@ class BaseAutoencoder(
         else:
             result = train(config, initialize, rows, streams, blueprint.network.linear_path)
         trained = TrainedModule(result.module)
-        self._fitted = FittedState(
+        return FittedState(
             trained,
             scaling,
             blueprint,
@@ -186,7 +195,6 @@ class BaseAutoencoder(
             result.validation_scores,
             result.net,
         )
-        return self
 
     @validate_parameters
     def partial_fit(
@@ -212,36 +220,45 @@ class BaseAutoencoder(
         self : object
             The fitted estimator.
         """
+        with replace_when_done(self) as draft:
+            draft._fitted = draft._partial_fit(X, y, sample_weight)
+        return self
+
+    def _partial_fit(
+        self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None
+    ) -> FittedState[Module, BlueprintT, DensityT]:
         previous = self._fitted if self.__sklearn_is_fitted__() else None
         table, blueprint = self._prepare(X, y, sample_weight, previous)
         streams = RandomStreams(self.random_state)
         scaling = self._choose_scaling(table, previous)
         config = self._make_config(blueprint, scaling, streams)
         rows = _scale_rows(table, scaling, config.device)
-        if previous is not None and previous.is_stream:
-            net = self.net_
+        if previous is not None and previous.is_stream and previous.net is not None:
+            net = previous.net
         else:
             if previous is None:
                 module = self._initialize(blueprint, scaling, rows, config, streams)
             else:
-                module = previous.trained.module
+                module = copy.deepcopy(previous.trained.module)
             module = _prepare_module(module, config.device, streams)
             net = make_stream_net(config, module, len(table), streams)
-        losses = run_block(net, rows)
-        trained: TrainedModule[Module] = TrainedModule(net.module_)
-        known = None if previous is None else previous.density
-        self._fitted = FittedState(
+        with restore_on_failure(net):
+            losses = run_block(net, rows)
+            # A copy: the next block trains the net's module, maybe while rows are scored.
+            trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_))
+            known = None if previous is None else previous.density
+            density = self._fit_density(trained, scaling, rows, None, known)
+        return FittedState(
             trained,
             scaling,
             blueprint,
-            self._fit_density(trained, scaling, rows, None, known),
+            density,
             1 if previous is None else previous.n_iter + 1,
             losses if previous is None else [*previous.loss_curve, *losses],
             None if previous is None else previous.validation_scores,
             net,
             is_stream=True,
         )
-        return self
 
     def _prepare(
         self,
@@ -409,8 +426,7 @@ class BaseAutoencoder(
         X_reconstructed : ndarray of shape (n_samples, n_features)
             Their reconstructions, in the units of the table.
         """
-        scaling = self._state.scaling
-        return self._apply(X, lambda module, rows: module(rows), finish=scaling.inverse)
+        return self._apply(X, lambda module, rows: module(rows), lambda scaling: scaling.inverse)
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
         """Return the squared error of each row's reconstruction.
@@ -434,8 +450,9 @@ class BaseAutoencoder(
             errors = (module(rows) - rows).square()
             return errors if per_cell else errors.mean(dim=1)
 
-        scaling = self._state.scaling
-        return self._apply(X, squares, finish=None if self.standardize else scaling.inverse_squares)
+        if self.standardize:
+            return self._apply(X, squares)
+        return self._apply(X, squares, lambda scaling: scaling.inverse_squares)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the log-density of each row, in nats, in the units of the table.
@@ -453,8 +470,8 @@ class BaseAutoencoder(
         log_density : ndarray of shape (n_samples,)
             Always float64.
         """
-        state = self._state
-        density = self._apply_exactly(X, state.density.log_density)
+        table, state = self._read(X)
+        density = apply_exactly(state, table, state.density.log_density)
         return density - state.scaling.log_determinant
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
@@ -479,27 +496,25 @@ class BaseAutoencoder(
         self,
         X: ArrayLike,
         function: Callable[[Module, Tensor], Tensor],
-        finish: Callable[[np.ndarray], np.ndarray] | None = None,
+        choose_finish: Callable[[Scaling], Callable[[np.ndarray], np.ndarray]] | None = None,
     ) -> np.ndarray:
         """Return a function of scaled rows, in the precision of the rows."""
-        state = self._state
-        table = self._validate(X, reset=False)
-        return state.trained.apply(
-            function, table, lambda rows: state.scaling.forward(rows, rows.dtype), finish=finish
-        )
-
-    def _apply_exactly(
-        self, X: ArrayLike, function: Callable[[Module, Tensor], Tensor]
-    ) -> np.ndarray:
-        """Return a function of scaled rows, in float64 and in the density's blocks."""
-        state = self._state
-        table = self._validate(X, reset=False)
+        table, state = self._read(X)
         return state.trained.apply(
             function,
             table,
-            lambda rows: state.scaling.forward(rows, np.float64),
-            state.density.block_length(),
+            lambda rows: state.scaling.forward(rows, rows.dtype),
+            finish=None if choose_finish is None else choose_finish(state.scaling),
         )
+
+    def _read(self, X: ArrayLike) -> tuple[AnyTable, FittedState[Module, BlueprintT, DensityT]]:
+        """Return a checked table and the fitted state, both of one moment.
+
+        Another thread may fit the estimator anew in the meantime.
+        """
+        now = copy_shallow(self)
+        state = now._state
+        return now._validate(X, reset=False), state
 
     @property
     def _n_features_out(self) -> int:
@@ -530,6 +545,20 @@ class BaseAutoencoder(
         if fitted is not None:
             blueprint = self._blueprint_class.from_state(fitted["blueprint"])
             self._fitted = load_state(fitted, blueprint, self._load_density, self.device)
+
+
+def apply_exactly(
+    state: FittedState[Module, BlueprintT, DensityT],
+    table: AnyTable,
+    function: Callable[[Module, Tensor], Tensor],
+) -> np.ndarray:
+    """Return a function of scaled rows, in float64 and in the density's blocks."""
+    return state.trained.apply(
+        function,
+        table,
+        lambda rows: state.scaling.forward(rows, np.float64),
+        state.density.block_length(),
+    )
 
 
 def _scale_rows(table: TrainingTable, scaling: Scaling, device: torch.device) -> AnyRows:

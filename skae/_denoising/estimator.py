@@ -15,6 +15,7 @@ from .._autoencoder.density import LaplaceDensity
 from .._autoencoder.penalties import CodePenalty
 from .._autoencoder.pretraining import pretrain_layerwise
 from .._base import BaseAutoencoder, Density
+from .._base.estimator import apply_exactly
 from .._base.parameters import (
     CODE_CONSTRAINTS,
     SHARED_CONSTRAINTS,
@@ -411,13 +412,12 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
         X_denoised : ndarray of shape (n_samples, n_features)
             The rows, in the units of the table.
         """
-        scaling = self._state.scaling
         level = check_level(self.module_.levels, noise_level, self._level_unit)
 
         def denoise(module: Denoiser, rows: Tensor) -> Tensor:
             return module.denoise(rows, module.choose_level(rows, level))
 
-        return self._apply(X, denoise, finish=scaling.inverse)
+        return self._apply(X, denoise, lambda scaling: scaling.inverse)
 
     def denoising_errors(self, X: ArrayLike) -> np.ndarray:
         """Return the expected error of denoising each row, at several noise levels.
@@ -433,14 +433,17 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
             The expected squared error, summed over scaled columns, at 12 levels in equal
             ratios from the lowest to the highest of `noise_levels_`.
         """
-        density = self._state.density
+        table, state = self._read(X)
+        density = state.density
         if not isinstance(density, ErrorDensity):
             raise ValueError(
                 'denoising_errors requires noise="gaussian" with a range, noise_level=(low, high), '
                 f"and no pairs; got noise={self.noise!r} with noise_level={self.noise_level!r}"
             )
         n_draws = density.n_draws
-        return self._apply_exactly(X, lambda module, rows: measure_errors(module, rows, n_draws))
+        return apply_exactly(
+            state, table, lambda module, rows: measure_errors(module, rows, n_draws)
+        )
 
     @staticmethod
     def _linear_weights(module: Denoiser) -> Tensor | None:

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._base import BaseAutoencoder
+from .._base.drafts import copy_shallow, replace_when_done
 from .._base.parameters import (
     Constraints,
     HasMethods,
@@ -192,6 +193,11 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             If values are missing or infinite, if fewer than two rows have a positive weight,
             or if weights are given to an estimator that takes none.
         """
+        with replace_when_done(self) as draft:
+            draft._fit(X, sample_weight)
+        return self
+
+    def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
         table = validate_table(self, X, reset=True, min_rows=2)
         streams = RandomStreams(self.random_state)
         weight = check_sample_weight(sample_weight, len(table))
@@ -204,7 +210,6 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         n_calibration = count_calibration_rows(len(rows), self.calibration_fraction, self.alpha)
         split = CalibrationSplit.draw(rows, n_calibration, streams.make_numpy_generator())
         self._set_fitted(_fit_on(estimator, split.train), rows, split)
-        return self
 
     def _make_estimator(self, n_rows: int, streams: RandomStreams) -> Any:
         """Return an unfitted estimator, with a seed if it takes one and has none."""
@@ -215,7 +220,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         return estimator
 
     def _set_fitted(self, estimator: Any, rows: TrainingTable, split: CalibrationSplit) -> None:
-        """Set the fitted attributes, all of them after everything that can fail."""
+        """Score and calibrate, and set the fitted attributes."""
         score = _fit_anomaly_score(estimator, split.train)
         share = None if isinstance(self.contamination, str) else self.contamination
         scores = _score_rows(estimator, score, split.calibration if share is None else rows.X)
@@ -246,7 +251,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         scores : ndarray of shape (n_samples,)
             In nats: see the notes of the class.
         """
-        return self._score(self._validate(X))
+        now, table = self._read(X)
+        return now._score(table)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
         """Return `score_samples` minus the threshold; below 0 is an outlier.
@@ -261,7 +267,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         decision : ndarray of shape (n_samples,)
             In nats.
         """
-        return self.score_samples(X) - self.offset_
+        now, table = self._read(X)
+        return now._score(table) - now.offset_
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return -1 for outliers and +1 for inliers.
@@ -296,9 +303,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             Conformal p-values: that of a fresh inlier is at most `a` with a probability of at
             most `a`. None is below one over one more than the number of calibration rows.
         """
-        return conformal_p_values(
-            self.score_samples(X), self.calibration_scores_, self._calibration_weight
-        )
+        now, table = self._read(X)
+        scores = now._score(table)
+        return conformal_p_values(scores, now.calibration_scores_, now._calibration_weight)
 
     def discoveries(self, X: ArrayLike, *, false_discovery_rate: float = 0.1) -> np.ndarray:
         """Return which rows of a batch are anomalies, at a false-discovery rate.
@@ -347,11 +354,12 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             not changed. A row's contributions add up to the score of the changed row minus
             its own.
         """
-        table = self._validate(X)[:]
+        now, whole = self._read(X)
+        table = whole[:]
         index = X.index if isinstance(X, pd.DataFrame) else range(len(table))
-        names = getattr(self, "feature_names_in_", range(self.n_features_in_))
-        enough = float(np.quantile(self.calibration_scores_, _TYPICAL))
-        found = [find_counterfactual(self._score, row, self._candidates, enough) for row in table]
+        names = getattr(now, "feature_names_in_", range(now.n_features_in_))
+        enough = float(np.quantile(now.calibration_scores_, _TYPICAL))
+        found = [find_counterfactual(now._score, row, now._candidates, enough) for row in table]
         return pd.DataFrame(
             {
                 "value": table.ravel(),
@@ -361,9 +369,14 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             index=pd.MultiIndex.from_product([index, names], names=["row", "column"]),
         )
 
-    def _validate(self, X: ArrayLike) -> AnyTable:
-        check_is_fitted(self)
-        return validate_table(self, X, reset=False)
+    def _read(self, X: ArrayLike) -> tuple[Self, AnyTable]:
+        """Return the detector as it is now, and a checked table.
+
+        Another thread may fit the detector anew in the meantime.
+        """
+        now = copy_shallow(self)
+        check_is_fitted(now)
+        return now, validate_table(now, X, reset=False)
 
     def _score(self, rows: AnyTable) -> np.ndarray:
         return _score_rows(self.estimator_, self._anomaly_score, rows)

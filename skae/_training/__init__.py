@@ -3,7 +3,7 @@
 from .config import FastStep, TrainingConfig
 from .fit import TrainingResult, leave_untrained, train
 from .inference import TrainedModule
-from .loop import make_stream_net, run, run_block
+from .loop import make_stream_net, restore_on_failure, run, run_block
 from .net import AutoencoderNet
 from .objective import MINIMUM_IMPROVEMENT_NATS, Module, Objective, TrainingStep
 from .optimizers import OPTIMIZERS
@@ -21,6 +21,7 @@ __all__ = [
     "TrainingStep",
     "leave_untrained",
     "make_stream_net",
+    "restore_on_failure",
     "run",
     "run_block",
     "train",

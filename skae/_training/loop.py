@@ -1,7 +1,8 @@
 """One training: a skorch net around a module, run over its epochs."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -69,6 +70,8 @@ def run_block(net: AutoencoderNet, rows: AnyRows) -> list[float]:
     """Train a stream's net on a block; return the loss."""
     _train(net, rows)
     _note_interruption(net, 1)
+    if net.stop_reason_ == "interrupted":  # no epoch ended, so nothing was learned
+        raise KeyboardInterrupt
     _warn_of_early_end(net, 1, "training")
     return loss_curve(net)[-1:]
 
@@ -105,6 +108,31 @@ def run(
     if warns:
         _warn_of_early_end(net, n_epochs, description)
     return net
+
+
+@contextmanager
+def restore_on_failure(net: AutoencoderNet) -> Iterator[None]:
+    """Restore a stream's net as it was if training on a block fails.
+
+    The state of a user's own callbacks is theirs.
+    """
+    n_epochs = len(net.history)
+    weights = copy.deepcopy(net.module_.state_dict())
+    momentum = copy.deepcopy(net.optimizer_.state_dict())
+    schedules = [c for _, c in net.callbacks_ if isinstance(c, InverseRootSchedule)]
+    steps = [getattr(schedule, "step_", 0) for schedule in schedules]
+    generators = [(one, one.get_state()) for one in net.find_generators()]
+    try:
+        yield
+    except BaseException:
+        net.module_.load_state_dict(weights)
+        net.optimizer_.load_state_dict(momentum)
+        del net.history[n_epochs:]
+        for schedule, step in zip(schedules, steps, strict=True):
+            schedule.step_ = step
+        for generator, state in generators:
+            generator.set_state(state)
+        raise
 
 
 def _train(net: AutoencoderNet, rows: AnyRows) -> None:

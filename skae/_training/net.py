@@ -62,6 +62,14 @@ class AutoencoderNet(NeuralNet):
         """Return a context in which the weights are where the optimizer has them."""
         return nullcontext() if self.flat_parameters_ is None else self.flat_parameters_.attached()
 
+    def find_generators(self) -> list[torch.Generator]:
+        """Return all generators that training draws from."""
+        parts = [self.criterion_, *self.module_.modules()]
+        found = [getattr(part, "generator", None) for part in parts]
+        found.append(self.get_params(deep=False).get("iterator_train__generator"))
+        unique = {id(one): one for one in found if isinstance(one, torch.Generator)}
+        return list(unique.values())
+
     def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
         """Compile in place, which leaves the names of the weights as they are."""
         if self.compile and name == "module":

@@ -13,6 +13,7 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._base import BaseAutoencoder
+from .._base.estimator import apply_exactly
 from .._base.parameters import SHARED_CONSTRAINTS, Constraints, Interval, StrOptions
 from .._data import AnyRows, AnyTable, Batch, Scaling, check_probabilities
 from .._environment import RandomStreams, resolve_device
@@ -383,11 +384,12 @@ class VAETransformer(
             The named arrays `bound`, `log_likelihood` and `divergence`, in nats and the
             units of the table, with `beta` left out; always float64.
         """
-        density = self._state.density
-        values = self._apply_exactly(
-            X, lambda module, rows: evidence_bound(module, rows, density.n_draws)
+        table, state = self._read(X)
+        density = state.density
+        values = apply_exactly(
+            state, table, lambda module, rows: evidence_bound(module, rows, density.n_draws)
         )
-        log_determinant = self._state.scaling.log_determinant - density.unit_correction
+        log_determinant = state.scaling.log_determinant - density.unit_correction
         log_likelihood = values[:, 0] - log_determinant
         return EvidenceBound(log_likelihood - values[:, 1], log_likelihood, values[:, 1])
 
