@@ -148,38 +148,6 @@ def test_with_fewer_draws_than_columns_noise_has_the_length_of_the_normals():
     torch.testing.assert_close(lengths, torch.full_like(lengths, 30))
 
 
-def test_the_filter_is_the_conditional_mean_and_knows_its_error():
-    generator = torch.Generator().manual_seed(0)
-    filter = WienerFilter(3, 3).double()
-    basis = torch.linalg.qr(torch.randn(3, 3, generator=generator).double())[0]
-    filter.axes.copy_(basis)
-    filter.variances.copy_(torch.tensor([4.0, 1.0, 0.25]))
-    filter.mean.copy_(torch.tensor([1.0, -2.0, 3.0]))
-    covariance = basis.T @ torch.diag(filter.variances) @ basis
-    root = basis.T @ torch.diag(filter.variances.sqrt())
-    rows = torch.randn(200_000, 3, generator=generator).double() @ root.T + filter.mean
-    level = torch.full((len(rows), 1), 0.7).double()
-    noisy = rows + 0.7 * torch.randn(200_000, 3, generator=generator).double()
-    gain = covariance @ torch.linalg.inv(covariance + 0.49 * torch.eye(3).double())
-    guess = filter(noisy, level)
-    torch.testing.assert_close(guess, filter.mean + (noisy - filter.mean) @ gain.T)
-    error = (guess - rows).square().sum(1).mean().item()
-    assert error == pytest.approx(filter.expected_error(level[:1]).item(), rel=0.02)
-
-
-def test_a_filter_of_few_axes_has_one_variance_across_them():
-    filter = WienerFilter(4, 2).double()
-    filter.variances.copy_(torch.tensor([2.0, 1.0]))
-    filter.remainder.fill_(0.1)
-    full = WienerFilter(4, 4).double()
-    full.variances.copy_(torch.tensor([2.0, 1.0, 0.1, 0.1]))
-    rows = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)).double()
-    level = torch.full((50, 1), 0.5).double()
-    torch.testing.assert_close(filter(rows, level), full(rows, level))
-    torch.testing.assert_close(filter.log_density(rows, 0.5), full.log_density(rows, 0.5))
-    torch.testing.assert_close(filter.expected_error(level), full.expected_error(level))
-
-
 def test_errors_by_level_are_those_of_many_draws(mixture):
     """Antithetic draws, common to all rows, against four thousand of each row's own."""
     module, rows = mixture.module, mixture.rows[:40]
