@@ -47,7 +47,7 @@ def test_a_constant_column_has_scale_one(n_rows, value):
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e4, -3e6])
-@pytest.mark.parametrize("spread", [1e-35, 1e-3, 1.0, 1e30])
+@pytest.mark.parametrize("spread", [1e-41, 1e-35, 1e-3, 1.0, 1e30])
 def test_single_precision_loses_nothing(offset, spread):
     rng = np.random.default_rng(0)
     X = (spread * (offset + rng.normal(size=(500, 3)))).astype(np.float32)
