@@ -47,6 +47,7 @@ def test_long_tables_keep_their_copies(monkeypatch):
     merged = merge_copies(TrainingTable(X, np.array([0.0, 1.0, 1.0, 2.0, 4.0]), X))
     assert len(merged) == len(merged.target) == 4
     np.testing.assert_allclose(merged.weight, [0.5, 0.5, 1.0, 2.0])
+    assert len(merge_copies(TrainingTable(X[:3]))) == 1
 
 
 def test_huge_weights_do_not_overflow():

@@ -6,7 +6,7 @@ from sklearn.decomposition import PCA
 
 from skae._linear import fit_probabilistic_pca, fit_with_unit_noise
 
-from .bounds import covariance_of, draw_neighbours, evidence_bound
+from .bounds import covariance_of, draw_neighbours, evidence_bound, measure_slopes
 
 
 def rng():
@@ -67,6 +67,8 @@ def test_components_without_use_are_the_prior(table):
         np.testing.assert_array_equal(found.variance[~active], 1)
         np.testing.assert_array_equal(found.components[~active], 0)
     assert counts == [5, 5, 2, 0]
+    plane = fit_probabilistic_pca(table[:3], None, 5, 0.0, 0.0, rng())
+    assert plane.variance.tolist() == [0, 0, 1, 1, 1]
 
 
 def test_weights_repeat_rows(table):
@@ -79,7 +81,7 @@ def test_weights_repeat_rows(table):
 
 def test_outliers_are_left_out(table):
     outliers = 100 * np.random.default_rng(1).normal(size=(15, 8))
-    spoiled = np.vstack([table, outliers])
+    spoiled = np.vstack([outliers, table])
     share = 15 / len(spoiled)
     found = fit_probabilistic_pca(spoiled, None, 3, 1.0, share, rng())
     clean = fit_probabilistic_pca(table, None, 3, 1.0, 0.0, rng())
@@ -112,6 +114,8 @@ def test_with_unit_noise_no_neighbour_has_a_higher_bound(beta, table):
     assert found.noise == 1
     best = evidence_bound(found, 3 * table, beta)
     fields = ("loadings", "components", "variance")
+    slopes = measure_slopes(found, 3 * table, beta, rng(), fields=fields)
+    np.testing.assert_allclose(slopes, 0, atol=1e-3)
     others = draw_neighbours(found, rng(), fields=fields)
     assert all(evidence_bound(other, 3 * table, beta) < best for other in others)
 
