@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from skae.modules import MLPArchitecture, NoiseLevels, make_code_denoiser, make_row_denoiser
+from skae.modules import MLP, MLPArchitecture, NoiseLevels, make_code_denoiser, make_row_denoiser
 
 LOW, HIGH = 0.1, 2.5
 
@@ -182,3 +182,23 @@ def test_the_level_is_an_input_only_if_there_are_several(make, rows):
     weights = [network.layers[0].in_features for network in module.networks]
     assert weights[0] == 4
     assert make().networks[0].layers[0].in_features == 5
+
+
+def test_compiling_reaches_the_nonlinear_paths():
+    compiled = []
+
+    class Recorder(MLP):
+        def compile(self, **kwargs):
+            compiled.append((self, kwargs))
+
+    def architecture(role, n_inputs, n_outputs):
+        return Recorder(n_inputs, n_outputs, (6,), generator=generator())
+
+    parameters = {"n_axes": 4, "noise_conditional": True, "generator": generator()}
+    for module in (
+        make_code_denoiser(4, 2, architecture, **parameters),
+        make_row_denoiser(4, architecture, **parameters),
+    ):
+        compiled.clear()
+        module.compile(dynamic=True)
+        assert compiled == [(network, {"dynamic": True}) for network in module.networks]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from skae.modules import MLPArchitecture, VariationalAutoencoder, make_variational
+from skae.modules import MLP, MLPArchitecture, VariationalAutoencoder, make_variational
 from skae.modules.layers import make_linear
 
 
@@ -101,3 +101,18 @@ def test_a_linear_path_has_two_halves():
         module.encoder, make_linear(2, 5, generator()), module.prior, module.likelihood
     )
     assert not mixed.has_linear_path
+
+
+def test_compiling_reaches_both_networks():
+    compiled = []
+
+    class Recorder(MLP):
+        def compile(self, **kwargs):
+            compiled.append((self, kwargs))
+
+    def architecture(role, n_inputs, n_outputs):
+        return Recorder(n_inputs, n_outputs, (6,), generator=generator())
+
+    module = make_variational(5, 2, architecture, linear_path=False, generator=generator())
+    module.compile(dynamic=True)
+    assert compiled == [(half, {"dynamic": True}) for half in (module.encoder, module.decoder)]
