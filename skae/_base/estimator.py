@@ -4,7 +4,8 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Generic, Self
+from functools import wraps
+from typing import Any, ClassVar, Generic, Self, cast
 
 import numpy as np
 import torch
@@ -45,8 +46,32 @@ from .._training import (
 from ..modules import Architecture, set_dropout_generator
 from .blueprints import BlueprintT, NetworkConfig
 from .density import DensityT
-from .parameters import check_layer_sizes, validate_parameters
+from .parameters import Method, check_layer_sizes, validate_parameters
 from .persistence import FittedState, dump_state, load_state
+
+
+def _restore_on_failure(train: Method) -> Method:
+    """Return a `fit` or `partial_fit` that leaves the fitted attributes as they were if it fails.
+
+    Validation sets the number and the names of the columns before anything else can fail, and
+    the module of a stream is in training mode while a block is trained.
+    """
+
+    @wraps(train)
+    def wrapper(self: "BaseAutoencoder[Any, Any, Any]", *args: Any, **kwargs: Any) -> Any:
+        names = ("n_features_in_", "feature_names_in_")
+        found = {name: vars(self)[name] for name in names if name in vars(self)}
+        try:
+            return train(self, *args, **kwargs)
+        except BaseException:
+            for name in names:
+                vars(self).pop(name, None)
+            vars(self).update(found)
+            if self.__sklearn_is_fitted__():
+                self._fitted.trained.module.eval()
+            raise
+
+    return cast(Method, wrapper)
 
 
 class BaseAutoencoder(
@@ -128,6 +153,7 @@ class BaseAutoencoder(
         """Return the density of a stored state."""
 
     @validate_parameters
+    @_restore_on_failure
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train on a table.
 
@@ -189,6 +215,7 @@ class BaseAutoencoder(
         return self
 
     @validate_parameters
+    @_restore_on_failure
     def partial_fit(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> Self:
