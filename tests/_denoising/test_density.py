@@ -428,3 +428,19 @@ def test_a_stored_density_gives_the_same_scores(curve):
         ours = clone(SMALL).set_params(**parameters).fit(curve)
         again = pickle.loads(pickle.dumps(ours))
         np.testing.assert_array_equal(again.score_samples(curve), ours.score_samples(curve))
+
+
+def test_what_a_code_loses_is_part_of_the_density():
+    """Two clusters along the code, and Gaussian columns that the code leaves out."""
+    rng = np.random.default_rng(0)
+    sides, spread = rng.choice([-3.0, 3.0], size=3000), [0.3, 1.0, 1.5]
+    X = rng.normal(size=(3000, 3)) * spread
+    X[:, 0] += sides
+    ours = DenoisingAutoencoder(
+        1, hidden_layer_sizes=(32, 32), standardize=False, max_epochs=40, early_stopping=False
+    )
+    scores = ours.set_params(random_state=0).fit(X[:2000]).score_samples(X[2000:])
+    densities = [multivariate_normal([side, 0, 0], np.square(spread)) for side in (-3, 3)]
+    expected = np.log(0.5 * sum(each.pdf(X[2000:]) for each in densities))
+    # Without it, the score is that of the rows' Gaussian, 1.6 nats less.
+    assert scores.mean() > expected.mean() - 0.6

@@ -379,11 +379,11 @@ def test_parameters_out_of_bounds(parameters, message):
         AEAnomalyDetector(**parameters).fit(ring(20, 0))
 
 
-def test_false_discovery_rate_must_be_a_share(fitted):
-    with pytest.raises(
-        ValueError, match=r"false_discovery_rate must be a share in \(0, 1\), got 1.5"
-    ):
-        fitted.discoveries(ring(5, 0), false_discovery_rate=1.5)
+@pytest.mark.parametrize("rate", [0.0, 1.0, 1.5])
+def test_false_discovery_rate_must_be_a_share(fitted, rate):
+    message = rf"false_discovery_rate must be a share in \(0, 1\), got {rate}"
+    with pytest.raises(ValueError, match=message):
+        fitted.discoveries(ring(5, 0), false_discovery_rate=rate)
 
 
 def test_denoising_errors_need_a_range_of_gaussian_noise():

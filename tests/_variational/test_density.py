@@ -107,3 +107,37 @@ def test_draws_are_standard_normal():
     np.testing.assert_allclose(np.cov(draws.T), np.eye(5), atol=0.05)
     assert draw_normal(7, 3).shape == (7, 3)
     assert draw_normal(3, 30_000).shape == (3, 30_000)
+
+
+def test_draws_do_not_depend_on_what_was_drawn_before():
+    for shape in ((10, 3), (4, 25_000)):
+        first = draw_normal(*shape).clone()
+        for n_draws in range(1, 10):  # more than are cached
+            draw_normal(n_draws, 1)
+        assert torch.equal(draw_normal(*shape), first)
+
+
+def test_draws_come_with_their_mirror_images():
+    draws = draw_normal(6, 2)
+    torch.testing.assert_close(draws[1::2], -draws[::2])
+    assert torch.equal(draw_normal(5, 2), draws[:5])
+
+
+def test_weights_count_in_the_active_units():
+    """A unit varies among rows of little weight alone."""
+    rng = np.random.default_rng(0)
+    X = np.vstack([rng.normal(size=(500, 3)) * [1, 1e-3, 1e-3], rng.normal(size=(500, 3))])
+    weight = np.repeat([1.0, 1e-5], 500)
+    ours = VAETransformer(3, hidden_layer_sizes=(), standardize=False)
+    assert ours.fit(X, sample_weight=weight).active_units_.sum() < 3
+    assert ours.fit(X).active_units_.sum() == 2
+
+
+def test_codes_of_a_stream_have_the_moments_of_all_blocks():
+    """Each block is constant in one column, whose unit is active over both together."""
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=(400, 2)) @ np.diag([0.05, 0.01])
+    ours = VAETransformer(1, hidden_layer_sizes=(), lr=1e-30, standardize=False)
+    shift = np.array([2, 0])
+    ours.partial_fit(first + shift).partial_fit(first - shift)
+    assert ours.active_units_.all()

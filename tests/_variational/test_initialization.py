@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA, FactorAnalysis
+from sklearn.metrics import adjusted_rand_score
 
 from skae import VAETransformer
 from skae._linear import fit_probabilistic_pca
@@ -116,3 +118,81 @@ def test_more_prior_components_than_rows():
         ours = VAETransformer(2, prior=prior, random_state=0).fit(X)
         assert np.isfinite(ours.score_samples(X)).all()
         assert np.isfinite(ours.sample(20, random_state=0)).all()
+
+
+# With weights and outliers -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def latent():
+    """Rows of a factor model whose noise differs by column, and weights that are no counts."""
+    rng = np.random.default_rng(0)
+    noise = np.geomspace(0.2, 1, 6)
+    X = rng.normal(size=(2000, 2)) @ rng.normal(size=(2, 6)) + noise * rng.normal(size=(2000, 6))
+    weight = np.where(X[:, 0] > 0, 1.0, 0.123)
+    return X + 3, weight
+
+
+def resample(X, weight):
+    """Rows drawn in proportion to their weights, systematically."""
+    steps = (np.arange(40_000) + 0.5) / 40_000 * weight.sum()
+    return X[np.searchsorted(weight.cumsum(), steps)]
+
+
+@pytest.mark.parametrize("noise_per_column", [False, True])
+def test_weights_count_in_the_linear_model(latent, noise_per_column):
+    X, weight = latent
+    ours = linear(2, noise_per_column=noise_per_column, standardize=False)
+    scores = ours.fit(X, sample_weight=weight).score_samples(X)
+    theirs = (FactorAnalysis(2, tol=1e-6) if noise_per_column else PCA(2)).fit(resample(X, weight))
+    np.testing.assert_allclose(scores, theirs.score_samples(X), atol=0.1)
+    assert np.abs(scores - theirs.fit(X).score_samples(X)).max() > 0.5
+
+
+@pytest.mark.parametrize("noise_per_column", [False, True])
+def test_trimming_leaves_far_rows_out_of_the_linear_model(latent, noise_per_column):
+    X, _ = latent
+    scattered = 50 * np.random.default_rng(1).normal(size=(50, 6))
+    far = np.vstack([X, scattered])
+    ours = linear(2, noise_per_column=noise_per_column, standardize=False, trim_fraction=0.05)
+    theirs = (FactorAnalysis(2) if noise_per_column else PCA(2)).fit(X)
+    assert ours.fit(far).score(X) > theirs.score(X) - 0.3
+
+
+def test_a_mixture_prior_is_initialized_at_the_codes():
+    X, labels = make_blobs(600, 6, centers=3, cluster_std=0.5, random_state=3)
+    parameters = {"lr": 1e-30, "max_epochs": 1, "early_stopping": False, "random_state": 0}
+    plain = VAETransformer(2, **parameters).fit(X)
+    ours = VAETransformer(2, prior="mixture", n_prior_components=3, **parameters).fit(X)
+    assert ours.score(X) > plain.score(X) + 0.5
+    assert adjusted_rand_score(labels, ours.predict_component(X)) > 0.98
+
+
+def test_pseudo_rows_are_initialized_at_rows_of_all_clusters():
+    X, labels = make_blobs(600, 6, centers=3, cluster_std=0.5, random_state=3)
+    ours = VAETransformer(2, prior="vamp", n_prior_components=3, lr=1e-30, max_epochs=1)
+    ours.set_params(early_stopping=False, random_state=0).fit(X)
+    pseudo = ours.module_.prior.pseudo_rows.detach().numpy() * ours.scale_ + ours.mean_
+    distances = np.linalg.norm(X - pseudo[:, None], axis=2)
+    np.testing.assert_allclose(distances.min(axis=1), 0, atol=1e-4)
+    assert set(labels[distances.argmin(axis=1)]) == {0, 1, 2}
+
+
+def test_weights_count_in_the_mixture_prior():
+    X, labels = make_blobs(600, 6, centers=2, cluster_std=0.5, random_state=3)
+    weight = np.where(labels == 1, 1.0, 0.123)
+    ours = VAETransformer(
+        2, prior="mixture", n_prior_components=2, lr=1e-30, max_epochs=1, early_stopping=False
+    ).fit(X, sample_weight=weight)
+    shares = np.bincount(ours.predict_component(ours.sample(20_000, random_state=0))) / 20_000
+    np.testing.assert_allclose(shares.min(), 0.123 / 1.123, atol=0.02)
+
+
+@pytest.mark.parametrize("n_rows", [50, 500])
+def test_a_column_of_zeros_may_yet_have_a_one(binary, n_rows):
+    """Its probability is that of half a row among the rows and one."""
+    X = binary[:n_rows].copy()
+    X[:, 0] = 0
+    ours = VAETransformer(1, likelihood="bernoulli", lr=1e-30, max_epochs=1, early_stopping=False)
+    chance = ours.fit(X).sample(100, random_state=0, noise=False)[:, 0]
+    np.testing.assert_allclose(chance, 0.5 / (n_rows + 1), rtol=0.05)
