@@ -62,7 +62,8 @@ def test_levels_are_in_the_units_of_the_table_without_standardizing(curve):
     ours = clone(SMALL).set_params(noise_level=(0.1, 0.4), standardize=False).fit(curve * 10)
     assert ours.noise_levels_ == pytest.approx((0.1, 0.4), rel=1e-5)
     assert float(ours.module_.levels.low) == pytest.approx(0.1 / ours.scale_[0], rel=1e-5)
-    ours.denoise(curve, 0.25)
+    swap = clone(SMALL).set_params(noise="swap", noise_level=0.3, standardize=False)
+    assert swap.fit(curve * 10).noise_levels_ == pytest.approx((0.3, 0.3))  # a share has no units
 
 
 def test_custom_noise_is_given_rows_in_the_units_of_the_table(wine):
@@ -137,6 +138,15 @@ def test_every_parameter_has_an_effect(curve, parameters):
     ]
     assert np.isfinite(codes[1]).all()
     assert not np.allclose(codes[0], codes[1], rtol=1e-3)
+
+
+def test_alpha_is_the_strength_of_the_penalty(curve):
+    ours = clone(SMALL).set_params(penalty="l1", early_stopping=False, max_epochs=30)
+    sizes = [
+        np.abs(clone(ours).set_params(alpha=alpha).fit(curve).transform(curve)).mean()
+        for alpha in (0.01, 0.1, 1.0)
+    ]
+    assert sizes[0] > sizes[1] > sizes[2]
 
 
 def test_custom_architecture_is_given_the_level(curve):
@@ -241,6 +251,10 @@ def test_in_pipelines_and_searches(digits):
         ({"noise": lambda X, generator: X.numpy()}, "same shape as its input, .*got ndarray"),
         ({"n_components": None, "penalty": "l1"}, "penalty='l1' requires a code"),
         ({"n_components": None, "tied_weights": True}, "tied_weights=True requires a code"),
+        (
+            {"tied_weights": True, "architecture": lambda role, n, m: torch.nn.Linear(n, m)},
+            'tied_weights=True requires architecture="mlp"',
+        ),
         ({"n_components": 0}, "The 'n_components' parameter"),
         ({"noise": "pink"}, "The 'noise' parameter"),
     ],
