@@ -1,4 +1,4 @@
-"""scikit-learn's own checks: every one passes, none is excused."""
+"""scikit-learn's own checks, of which all must pass."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from skae import (
     VAETransformer,
 )
 
-# Short trainings: the checks ask what an estimator does, not how well.
+# Training is short: the checks are about behaviour, not about quality.
 SETTINGS = [
     AutoencoderTransformer(),
     AutoencoderTransformer(hidden_layer_sizes=()),
@@ -77,8 +77,8 @@ def test_further_checks(estimator_class, check):
     check(type(estimator).__name__, estimator)
 
 
-# What of the above is not asked of transformers alone.
-OF_DETECTORS = [
+# Those of them that are not for transformers alone.
+FURTHER_FOR_DETECTORS = [
     checks.check_dataframe_column_names_consistency,
     checks.check_param_validation,
     checks.check_inplace_ensure_writeable,
@@ -86,21 +86,28 @@ OF_DETECTORS = [
 
 
 @pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
-@pytest.mark.parametrize("check", OF_DETECTORS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", FURTHER_FOR_DETECTORS, ids=lambda check: check.__name__)
 def test_further_checks_of_detectors(check):
     check("AEAnomalyDetector", AEAnomalyDetector())
 
 
-def test_metadata_routing_asks_for_sample_weight():
+@pytest.mark.parametrize(
+    "estimator_class",
+    [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer, AEAnomalyDetector],
+)
+def test_sample_weight_can_be_routed(estimator_class):
     with config_context(enable_metadata_routing=True):
-        request = AutoencoderTransformer().set_fit_request(sample_weight=True)
+        request = estimator_class().set_fit_request(sample_weight=True)
         assert request.get_metadata_routing().fit.requests["sample_weight"] is True
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_output_has_the_precision_of_the_input(dtype, wine):
+@pytest.mark.parametrize(
+    "estimator_class", [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer]
+)
+def test_output_has_the_precision_of_the_input(estimator_class, dtype, wine):
     X = wine.astype(dtype)
-    estimator = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=3).fit(X)
+    estimator = estimator_class(2, hidden_layer_sizes=(8,), max_epochs=3).fit(X)
     assert estimator.transform(X).dtype == dtype
     assert estimator.reconstruct(X).dtype == dtype
     assert estimator.inverse_transform(estimator.transform(X)).dtype == dtype

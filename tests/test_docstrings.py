@@ -1,4 +1,4 @@
-"""Public docstrings are numpydoc, and say all that they should."""
+"""Public docstrings follow numpydoc and are complete."""
 
 import importlib
 import inspect
@@ -9,7 +9,7 @@ from numpydoc.validate import Validator, validate
 
 import skae
 
-# What numpydoc asks for and we don't: sections that would repeat what stands beside them.
+# What numpydoc asks for and we don't: sections that would repeat others.
 EXCUSED = {
     "ES01",  # an extended summary, where the summary says it
     "SA01",  # See Also
@@ -72,6 +72,14 @@ def public_objects():
                 for method, member in inspect.getmembers(thing, inspect.isfunction):
                     if not method.startswith("_") and member.__module__.startswith("skae"):
                         yield f"{module_name}.{name}.{method}"
+
+
+def test_the_public_objects_are_found():
+    assert {
+        "skae.VAETransformer.sample",
+        "skae.modules.MLP.forward",
+        "skae.AutoencoderTransformer.partial_fit",
+    } <= set(public_objects())
 
 
 @pytest.mark.parametrize("path", sorted(set(public_objects())))

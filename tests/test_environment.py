@@ -35,6 +35,12 @@ def test_device():
         resolve_device("nowhere")
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this installation supports cuda")
+def test_a_device_that_this_installation_does_not_support():
+    with pytest.raises(ValueError, match=r"device must be .* got 'cuda'"):
+        resolve_device("cuda")
+
+
 def test_small_steps_get_one_thread(two_threads):
     assert count_threads(1e6) == 1
     assert count_threads(1e12) == 2
@@ -85,6 +91,21 @@ def test_a_limit_of_another_thread_leaves_this_one_in_force(two_threads):
     assert run_in_thread(torch.get_num_threads) == 2
 
 
+def test_a_later_limit_is_the_first_of_its_thread_again(two_threads):
+    """While another thread holds a limit, this thread's count is no guide to what it may use."""
+
+    def work():
+        with limit_threads(1):
+            pass
+        torch.set_num_threads(1)  # as torch may do to a thread that starts under a limit
+        with limit_threads(1):
+            pass
+        return torch.get_num_threads()
+
+    with limit_threads(1):
+        assert run_in_thread(work) == 2
+
+
 def test_limits_in_several_threads_end_as_they_began(two_threads):
     barrier = threading.Barrier(4)
 
@@ -109,12 +130,14 @@ def test_limits_in_several_threads_end_as_they_began(two_threads):
     assert run_in_thread(torch.get_num_threads) == 2
 
 
-def test_streams():
+def test_streams_repeat_with_their_seed():
     a, b = RandomStreams(0), RandomStreams(0)
     assert [a.draw_seed() for _ in range(3)] == [b.draw_seed() for _ in range(3)]
     assert RandomStreams(None).draw_seed() != RandomStreams(None).draw_seed()
     first = torch.rand(3, generator=RandomStreams(1).make_torch_generator())
     assert torch.equal(first, torch.rand(3, generator=RandomStreams(1).make_torch_generator()))
+    draws = [RandomStreams(seed).make_numpy_generator().uniform() for seed in (1, 1, 2)]
+    assert draws[0] == draws[1] != draws[2]
     state = np.random.RandomState(0)
     assert RandomStreams(state).draw_seed() != RandomStreams(state).draw_seed()
 

@@ -12,7 +12,7 @@ import skae
 ROOT = Path(skae.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
-# A folder may import the folders in the rows above its own, and what stands left of it in its row.
+# A folder may import the folders of the rows above its own, and those to its left in its row.
 LAYERS = [
     ["_environment", "modules"],
     ["_data", "_linear"],
@@ -44,6 +44,16 @@ def find_imports(path):
         elif isinstance(node, ast.Import):
             names = [alias.name.split(".") for alias in node.names]
             yield from [(name[1:] or ["__init__"])[0] for name in names if name[0] == "skae"]
+
+
+def test_imports_are_found():
+    assert set(find_imports(ROOT / "_base" / "estimator.py")) == {
+        "_data",
+        "_environment",
+        "_training",
+        "modules",
+    }
+    assert "_autoencoder" in set(find_imports(ROOT / "_denoising" / "objective.py"))
 
 
 def test_every_folder_has_a_layer():

@@ -1,4 +1,4 @@
-"""Real use: pipelines, searches, frames, memory maps, processes."""
+"""Pipelines, searches, data frames, memory maps and processes."""
 
 import numpy as np
 import pandas as pd
@@ -46,7 +46,7 @@ def test_mixed_columns():
     ]
 
 
-def test_one_search_over_pca_and_autoencoders(digits):
+def test_a_search_over_pca_and_autoencoders(digits):
     from sklearn.datasets import load_digits
 
     X, y = digits[:600], load_digits().target[:600]
@@ -72,7 +72,7 @@ def test_one_search_over_pca_and_autoencoders(digits):
     )
 
 
-def test_cross_validated_density_beside_pca(wine):
+def test_cross_validated_density_of_a_linear_autoencoder_is_that_of_pca(wine):
     ours = cross_val_score(
         AutoencoderTransformer(3, hidden_layer_sizes=(), standardize=False), wine
     )
@@ -108,7 +108,7 @@ def test_memory_layouts(wine, tmp_path):
         np.testing.assert_array_equal(ours.transform(table), expected)
 
 
-def test_the_table_is_left_as_it_was(wine):
+def test_the_table_is_not_changed(wine):
     table = wine.copy()
     ours = AutoencoderTransformer(2, **QUICK).fit(table)
     ours.score_samples(table), ours.transform(table), ours.reconstruct(table)
@@ -126,8 +126,8 @@ def test_fits_in_two_processes(wine):
         np.testing.assert_array_equal(one, other.transform(wine))
 
 
-def test_blocks_of_a_large_table():
-    """Rows pass in blocks, of scores as of codes, and the result is the same."""
+def test_large_tables_pass_in_blocks():
+    """All methods give the same for a table and for its parts."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(20_000, 4)).astype(np.float32)
     ours = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=1, random_state=0).fit(X)

@@ -1,4 +1,4 @@
-"""Whatever the table: a clear error or finite numbers."""
+"""Outputs are finite for all tables."""
 
 import warnings
 
@@ -33,7 +33,7 @@ tables = st.one_of(
     hidden=st.sampled_from([(), (4,)]),
     standardize=st.booleans(),
 )
-def test_finite_or_a_clear_error(X, n_components, hidden, standardize):
+def test_outputs_are_finite(X, n_components, hidden, standardize):
     ours = AutoencoderTransformer(
         n_components,
         hidden_layer_sizes=hidden,
@@ -63,7 +63,7 @@ def test_finite_or_a_clear_error(X, n_components, hidden, standardize):
     noise_per_column=st.booleans(),
     standardize=st.booleans(),
 )
-def test_variational_finite_or_a_clear_error(
+def test_outputs_of_the_variational_autoencoder_are_finite(
     X, n_components, hidden, prior, noise_per_column, standardize
 ):
     ours = VAETransformer(
@@ -91,7 +91,7 @@ def test_variational_finite_or_a_clear_error(
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(value=numbers, dtype=st.sampled_from([np.float32, np.float64]))
-def test_rows_far_from_all_that_was_seen(value, dtype):
+def test_outputs_of_far_rows_are_finite(value, dtype):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 3)).astype(dtype)
     ours = AutoencoderTransformer(2, hidden_layer_sizes=(4,), max_epochs=3, random_state=0).fit(X)

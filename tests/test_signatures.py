@@ -12,7 +12,7 @@ from skae import AutoencoderTransformer
 from skae._base.parameters import CODE_CONSTRAINTS, SHARED_CONSTRAINTS
 
 ESTIMATORS = [getattr(skae, name) for name in skae.__all__ if name != "__version__"]
-# The detector wraps one, and has none of their parameters but the seed.
+# The detector wraps one, and shares only the seed with them.
 NETWORKS = [estimator for estimator in ESTIMATORS if estimator is not skae.AEAnomalyDetector]
 
 SHARED = {
@@ -46,7 +46,7 @@ SHARED = {
 }
 
 
-# What an estimator goes without.
+# Parameters that an estimator does not have.
 LEFT_OUT = {
     "VAETransformer": {"penalty", "alpha", "tied_weights", "pretrain"},
 }
@@ -91,7 +91,7 @@ def read_section(estimator, section):
     return {part.name: (part.type, " ".join(part.desc)) for part in ClassDoc(estimator)[section]}
 
 
-# `None` and what a code is of are the denoiser's own.
+# Only the denoiser takes n_components=None.
 @pytest.mark.parametrize("name", [name for name in SHARED if name != "n_components"])
 def test_shared_parameters_have_the_same_words(name):
     own = [e for e in NETWORKS if name not in LEFT_OUT.get(e.__name__, ())]
@@ -104,7 +104,7 @@ def test_shared_attributes_have_the_same_words(name):
 
 
 @pytest.mark.parametrize("estimator", NETWORKS)
-def test_parameters_are_in_groups_that_a_glance_takes_in(estimator):
+def test_parameters_are_in_groups_of_two_to_eight(estimator):
     names = list(read_section(estimator, "Parameters"))
     starts = [i for i, name in enumerate(names) if name.endswith(":")]
     assert names[0] == "Network:"

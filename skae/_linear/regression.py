@@ -10,6 +10,10 @@ from scipy import linalg
 REGRESSION_ROWS = 10_000
 _RIDGES = np.logspace(-6, 1, 15)
 
+# Ridges that leave less of the residual degrees of freedom, as a share of the rows, reproduce
+# the targets: rounding decides what is left of the error, and the score divides it by the square.
+_LEAST_FREEDOM = 1e-5
+
 
 @dataclass(frozen=True)
 class AffineMap:
@@ -44,7 +48,9 @@ def fit_ridge_regression(X: np.ndarray, Y: np.ndarray, weight: np.ndarray | None
     shrunk = 1 / (values + _RIDGES[:, None])
     errors = total - (2 * shrunk - values * np.square(shrunk)) @ squares
     freedom = 1 - (shrunk @ values + 1) / len(X)
-    scores = np.where(freedom > 0, errors / np.square(freedom), np.inf)
+    scores = np.full(len(_RIDGES), np.inf)
+    is_known = freedom > _LEAST_FREEDOM
+    scores[is_known] = errors[is_known] / np.square(freedom[is_known])
     best = shrunk[int(np.argmin(scores))]
     slope = (vectors @ (along * best[:, None])).T
     return AffineMap(slope, centre_out - slope @ centre_in)

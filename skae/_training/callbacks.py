@@ -36,10 +36,10 @@ class WeightDecay(Callback):
         self.decay = decay
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Find the weights."""
+        """Find the weights; a stream's blocks may be too short for a decay each."""
         self.weights_ = net.module_.decaying_weights()
-        self.rates_ = 0.0
-        self.step_ = 0
+        self.rates_ = getattr(self, "rates_", 0.0)
+        self.step_ = getattr(self, "step_", 0)
 
     def on_batch_begin(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
         """Decay for all steps since the last time."""

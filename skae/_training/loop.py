@@ -119,8 +119,8 @@ def restore_on_failure(net: AutoencoderNet) -> Iterator[None]:
     n_epochs = len(net.history)
     weights = copy.deepcopy(net.module_.state_dict())
     momentum = copy.deepcopy(net.optimizer_.state_dict())
-    schedules = [c for _, c in net.callbacks_ if isinstance(c, InverseRootSchedule)]
-    steps = [getattr(schedule, "step_", 0) for schedule in schedules]
+    counting = [c for _, c in net.callbacks_ if isinstance(c, InverseRootSchedule | WeightDecay)]
+    counts = [vars(callback).copy() for callback in counting]
     generators = [(one, one.get_state()) for one in net.find_generators()]
     try:
         yield
@@ -128,8 +128,8 @@ def restore_on_failure(net: AutoencoderNet) -> Iterator[None]:
         net.module_.load_state_dict(weights)
         net.optimizer_.load_state_dict(momentum)
         del net.history[n_epochs:]
-        for schedule, step in zip(schedules, steps, strict=True):
-            schedule.step_ = step
+        for callback, count in zip(counting, counts, strict=True):
+            callback.__dict__ = count
         for generator, state in generators:
             generator.set_state(state)
         raise

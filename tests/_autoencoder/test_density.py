@@ -9,11 +9,15 @@ from sklearn.decomposition import PCA
 from skae import AutoencoderTransformer
 from skae._autoencoder.density import (
     CodeModel,
+    CodeMoments,
     decoder_jacobian,
     laplace_log_density,
     prior_factor,
 )
-from skae._linear import SMALLEST_VARIANCE
+from skae._data import Batch, Rows
+from skae._linear import SMALLEST_VARIANCE, Moments
+from skae._training import TrainedModule
+from skae.modules import mlp_autoencoder
 
 
 @pytest.mark.parametrize(("n_components", "n_features"), [(1, 1), (2, 5), (5, 5), (7, 4)])
@@ -34,7 +38,7 @@ def test_exact_for_any_linear_decoder_at_any_code(n_components, n_features):
     np.testing.assert_allclose(ours, expected, rtol=1e-10)
 
 
-def test_a_singular_code_is_no_trouble():
+def test_a_singular_code_has_a_density():
     T = torch.from_numpy
     X = np.random.default_rng(0).normal(size=(5, 3))
     ours = laplace_log_density(
@@ -102,14 +106,14 @@ def test_score_is_that_of_pca_where_pca_is_kept():
     np.testing.assert_allclose(ours.score_samples(X), PCA(2).fit(X).score_samples(X), atol=0.02 * 5)
 
 
-def test_a_perfect_reconstruction_has_some_width():
+def test_a_perfect_reconstruction_has_the_smallest_variance():
     X = np.random.default_rng(0).normal(size=(50, 1)) @ np.ones((1, 4))
     ours = AutoencoderTransformer(1, hidden_layer_sizes=()).fit(X)
     assert ours.noise_variance_ == SMALLEST_VARIANCE
     assert np.isfinite(ours.score_samples(X)).all()
 
 
-def test_noise_is_what_held_out_rows_show(digits):
+def test_noise_is_that_of_held_out_rows(digits):
     ours = AutoencoderTransformer(8, random_state=0).fit(digits)
     share = ours.validation_scores_[ours.n_iter_]
     assert ours.noise_variance_ >= share * 64 / (64 - 8) - 1e-12
@@ -122,4 +126,104 @@ def test_float32_rows_score_as_float64_ones(wine):
     )
     np.testing.assert_allclose(
         ours.score_samples(wine.astype(np.float32)), ours.score_samples(wine), rtol=1e-4
+    )
+
+
+# Moments of the training rows ---------------------------------------------------------------
+
+
+def make_trained(n_components=2):
+    module = mlp_autoencoder(5, n_components, (6,), generator=torch.Generator().manual_seed(0))
+    torch.nn.init.ones_(module.encoder.gate)
+    torch.nn.init.ones_(module.decoder.gate)
+    return TrainedModule(module)
+
+
+def make_rows(X, weight=None):
+    weight = None if weight is None else torch.from_numpy(weight).float()
+    return Rows(Batch(torch.from_numpy(X).float(), weight=weight))
+
+
+def draw(n_rows, seed=0):
+    return np.random.default_rng(seed).normal(size=(n_rows, 5)) * [3, 2, 1, 1, 1]
+
+
+def assert_same_moments(found, expected):
+    assert found.codes.total == pytest.approx(expected.codes.total)
+    np.testing.assert_allclose(found.codes.mean, expected.codes.mean, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.codes.covariance, expected.codes.covariance, rtol=1e-4)
+    assert found.error == pytest.approx(expected.error, rel=1e-4)
+    np.testing.assert_allclose(found.gain, expected.gain, rtol=1e-4)
+
+
+def test_merged_moments_are_those_of_all_rows():
+    trained, X = make_trained(), draw(300)
+    X[200:] += 2
+    parts = [CodeMoments.from_rows(make_rows(part), trained, 0.0) for part in np.split(X, [200])]
+    whole = CodeMoments.from_rows(make_rows(X), trained, 0.0)
+    assert_same_moments(parts[0].merge(parts[1]), whole)
+    assert_same_moments(parts[1].merge(parts[0]), whole)
+
+
+def test_weighted_moments_are_those_of_repeated_rows():
+    trained, X = make_trained(), draw(200)
+    weight = np.random.default_rng(1).integers(0, 4, size=200)
+    weighted = CodeMoments.from_rows(make_rows(X, weight), trained, 0.0)
+    repeated = CodeMoments.from_rows(make_rows(X.repeat(weight, axis=0)), trained, 0.0)
+    assert_same_moments(weighted, repeated)
+
+
+def test_trimmed_moments_leave_out_the_largest_errors():
+    trained, X = make_trained(), draw(200)
+    errors = np.square(trained.apply(lambda module, rows: module(rows), X) - X).sum(axis=1)
+    trimmed = CodeMoments.from_rows(make_rows(X), trained, 0.25)
+    kept = X[np.sort(np.argsort(errors)[:150])]
+    assert_same_moments(trimmed, CodeMoments.from_rows(make_rows(kept), trained, 0.0))
+
+
+def test_a_subsample_stands_for_all_rows_of_a_stored_table():
+    trained, X = make_trained(), draw(100)
+
+    class Stored:
+        """Three times as many rows as the subsample."""
+
+        def __len__(self):
+            return 300
+
+        def subsample(self):
+            return make_rows(X)
+
+    stored = CodeMoments.from_rows(Stored(), trained, 0.0)
+    assert stored.codes.total == pytest.approx(300)
+    assert_same_moments(stored, CodeMoments.from_rows(make_rows(np.tile(X, (3, 1))), trained, 0.0))
+
+
+def test_jacobians_of_rows_without_weight_count_only_if_there_are_no_others():
+    """The Jacobians of a thousand rows are averaged, which may all have no weight."""
+    trained, X = make_trained(), draw(3000)
+    weight = np.ones(3000)
+    with_all = CodeMoments.from_rows(make_rows(X), trained, 0.0).gain
+    weight[np.linspace(0, 2999, 1000).astype(int)] = 0
+    weight[::3] = 0
+    found = CodeMoments.from_rows(make_rows(X, weight), trained, 0.0).gain
+    np.testing.assert_allclose(found, with_all, rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("n_components", "held_out", "expected"),
+    [
+        (2, None, 6 / 3),  # the error over the residual's degrees of freedom
+        (2, 1.0, 6 / 3),  # a held-out error of 5 is smaller
+        (2, 2.0, 10 / 3),
+        (5, None, 6 / 5),
+        (7, None, 6 / 5),
+    ],
+)
+def test_noise_is_the_error_over_the_degrees_of_freedom(n_components, held_out, expected):
+    codes = Moments(100.0, np.zeros(n_components), 9 * np.eye(n_components))
+    moments = CodeMoments(codes, 6.0, np.eye(n_components), 5)
+    model = moments.make_model(held_out)
+    assert model.variance == pytest.approx(expected)
+    np.testing.assert_allclose(
+        model.factor @ model.factor.T, (9 - expected) * np.eye(n_components), atol=1e-12
     )

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
 from torch import nn
 
 from skae import AutoencoderTransformer
@@ -87,15 +88,15 @@ def _rotation(rng, size):
 
 
 def test_training_starts_at_pca(digits):
-    """The start of every network, tied or not, is PCA to the float32 digit."""
+    """Every network, tied or not, is initialized at PCA."""
     pca = PCA(5).fit(StandardScaler().fit_transform(digits))
     for parameters in [{}, {"tied_weights": True}, {"architecture": one_hidden_layer}]:
-        start = AutoencoderTransformer(5, lr=1e-30, max_epochs=1, early_stopping=False)
-        start.set_params(**parameters).fit(digits)
-        angles = subspace_angles(start.components_.T, pca.components_.T)
+        initial = AutoencoderTransformer(5, lr=1e-30, max_epochs=1, early_stopping=False)
+        initial.set_params(**parameters).fit(digits)
+        angles = subspace_angles(initial.components_.T, pca.components_.T)
         assert np.rad2deg(angles).max() < 0.1
         expected = linear(5).fit(digits).reconstruct(digits)
-        np.testing.assert_allclose(start.reconstruct(digits), expected, atol=1e-3)
+        np.testing.assert_allclose(initial.reconstruct(digits), expected, atol=1e-3)
 
 
 # Better than PCA where there is more to find, never worse ---------------------------------
@@ -116,7 +117,7 @@ def test_pca_is_kept_where_it_is_the_truth(seed):
     assert unexplained(ours, test) < unexplained(PCA(2).fit(X), test) * 1.02
 
 
-def test_held_out_loss_is_never_above_the_start(digits):
+def test_held_out_loss_is_never_above_the_initial_one(digits):
     ours = AutoencoderTransformer(8, random_state=0).fit(digits)
     assert ours.validation_scores_[ours.n_iter_] < ours.validation_scores_[0]
 
@@ -228,7 +229,7 @@ def test_tied_decoder_is_the_encoder_transposed(digits):
     assert len(list(ours.module_.parameters())) < len(list(free.module_.parameters()))
 
 
-def test_layerwise_pretraining_gives_a_better_start(digits):
+def test_layerwise_pretraining_gives_a_better_initialization(digits):
     """Logistic units, four layers: hard from random weights (Hinton and Salakhutdinov 2006)."""
     plain = AutoencoderTransformer(
         6,
@@ -303,7 +304,7 @@ def test_batch_size_and_epochs(curve):
 def test_validation_fraction_holds_rows_out(curve):
     seen = []
 
-    class Watch(Spy):
+    class Watch(Callback):
         def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
             seen.append((len(dataset_train), len(dataset_valid)))
 
@@ -322,17 +323,11 @@ def test_patience_ends_training(curve):
 
 # skorch's callbacks -------------------------------------------------------------------------
 
-from skorch.callbacks import Callback  # noqa: E402
-
-
-class Spy(Callback):
-    """A callback of a user's."""
-
 
 def test_callbacks_are_skorchs(curve):
     epochs = []
 
-    class Count(Spy):
+    class Count(Callback):
         def on_epoch_end(self, net, **kwargs):
             epochs.append(net.history[-1]["train_loss"])
 
@@ -381,7 +376,7 @@ def test_a_users_modules_train(digits, factory, init):
     np.testing.assert_array_equal(ours.transform(digits), copied.transform(digits))
 
 
-# Errors say what was got and what is expected ---------------------------------------------
+# Errors name the parameter and its value --------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -446,7 +441,7 @@ def test_sparse_tables_are_refused(wine):
         linear(2).fit(csr_array(wine))
 
 
-# What errors are in -------------------------------------------------------------------------
+# Units of errors ----------------------------------------------------------------------------
 
 
 def test_reconstruction_error_by_row_and_by_cell(wine):
@@ -466,10 +461,10 @@ def test_reconstruction_error_by_row_and_by_cell(wine):
     )
 
 
-# Going on ----------------------------------------------------------------------------------
+# Warm starts and streams --------------------------------------------------------------------
 
 
-def test_warm_start_goes_on_from_the_last_network(curve):
+def test_a_warm_start_continues_with_the_last_network(curve):
     ours = AutoencoderTransformer(
         2, warm_start=True, early_stopping=False, max_epochs=5, random_state=0
     )
@@ -493,7 +488,7 @@ def test_partial_fit_learns_a_stream(curve):
     assert stream.score(test) > PCA(2).fit(train).score(test)
 
 
-def test_partial_fit_goes_on_after_fit(curve):
+def test_partial_fit_continues_after_fit(curve):
     ours = AutoencoderTransformer(2, max_epochs=5, random_state=0).fit(curve)
     before, done = ours.reconstruction_error(curve).mean(), ours.n_iter_
     for _ in range(10):

@@ -1,4 +1,4 @@
-"""A fitted estimator stored and brought back, by whatever pickles."""
+"""A fitted estimator stored and loaded, by every pickler."""
 
 import copy
 import io
@@ -32,7 +32,7 @@ def through_skops(model):
     stored = skops.io.dumps(model)
     untrusted = skops.io.get_untrusted_types(data=stored)
     assert all(name.startswith("skae.") for name in untrusted)
-    if not isinstance(model, AEAnomalyDetector):  # which has another estimator within
+    if not isinstance(model, AEAnomalyDetector):  # which contains another estimator
         assert untrusted == [f"{type(model).__module__}.{type(model).__name__}"]
     return skops.io.loads(stored, trusted=untrusted)
 
@@ -68,12 +68,13 @@ MODELS = [
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("model", MODELS, ids=repr)
-def test_comes_back_the_same(wine, way, model):
+def test_a_loaded_estimator_is_the_same(wine, way, model):
     model = clone(model).set_params(hidden_layer_sizes=(8,), max_epochs=5, random_state=0)
     model.fit(wine)
     back = WAYS[way](model)
     np.testing.assert_array_equal(back.transform(wine), model.transform(wine))
     np.testing.assert_array_equal(back.score_samples(wine), model.score_samples(wine))
+    assert back.n_iter_ == model.n_iter_
     assert back.loss_curve_ == model.loss_curve_
     assert back.validation_scores_ == model.validation_scores_
     assert repr(back.get_params()) == repr(model.get_params())
@@ -81,7 +82,7 @@ def test_comes_back_the_same(wine, way, model):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("estimator", [None, VAETransformer(2, max_epochs=2)], ids=repr)
-def test_a_detector_comes_back_the_same(wine, way, estimator):
+def test_a_loaded_detector_is_the_same(wine, way, estimator):
     detector = AEAnomalyDetector(estimator, random_state=0).fit(wine)
     back = WAYS[way](detector)
     np.testing.assert_array_equal(back.score_samples(wine), detector.score_samples(wine))
@@ -90,7 +91,7 @@ def test_a_detector_comes_back_the_same(wine, way, estimator):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_goes_on_training(wine, fitted, way):
+def test_training_continues_after_loading(wine, fitted, way):
     back = WAYS[way](fitted)
     before = back.reconstruction_error(wine).mean()
     for _ in range(20):
@@ -106,7 +107,7 @@ def test_refit_after_loading_is_a_fit(wine, fitted):
 
 
 def test_state_is_parameters_and_arrays(wine, fitted):
-    fitted.score_samples(wine)  # which makes the float64 twin
+    fitted.score_samples(wine)  # which makes the float64 copy
 
     def plain(value):
         if isinstance(value, dict):
@@ -120,6 +121,15 @@ def test_state_is_parameters_and_arrays(wine, fitted):
     assert plain(fitted.__getstate__())
 
 
+def test_a_state_does_not_change_when_training_continues(wine, fitted):
+    ours = copy.deepcopy(fitted)
+    state = ours.__getstate__()["_fitted"]
+    before = copy.deepcopy(state["weights"])
+    ours.partial_fit(wine)
+    for name, value in state["weights"].items():
+        np.testing.assert_array_equal(value, before[name])
+
+
 def test_state_is_small(wine):
     """Neither rows nor optimizer: little more than the weights."""
     rows = np.vstack([wine] * 60)
@@ -128,7 +138,7 @@ def test_state_is_small(wine):
     assert len(pickle.dumps(model)) < 4 * n_weights + 20_000
 
 
-def test_fitted_elsewhere_on_another_device(wine, fitted):
+def test_an_estimator_that_was_fitted_on_a_missing_device_runs_on_the_cpu(wine, fitted):
     """The device of the machine that fitted need not be here."""
     state = fitted.__getstate__()
     state["device"] = "cuda:7"
@@ -138,7 +148,7 @@ def test_fitted_elsewhere_on_another_device(wine, fitted):
     assert next(back.module_.parameters()).device == torch.device("cpu")
 
 
-def test_unfitted_and_cloned(fitted):
+def test_unfitted_estimators_and_clones_have_no_module(fitted):
     for way in WAYS.values():
         assert not hasattr(way(AutoencoderTransformer(3)), "module_")
     assert not hasattr(clone(fitted), "module_")

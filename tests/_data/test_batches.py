@@ -56,7 +56,7 @@ def test_batches_of_a_stored_table_are_those_of_an_array(n_rows, size, weighted,
         assert all(torch.equal(batch.weight, batch.input[:, 0] * 2) for batch in first)
     if len(first) > 1:
         assert not torch.equal(seen, torch.cat([batch.input for batch in second]).flatten())
-    if n_rows == 3001:  # a batch is of many places, though the buffer holds a third of the rows
+    if n_rows == 3001:  # a batch has rows from all over the table, though few fit in the buffer
         assert min(float(batch.input.std()) for batch in first[:-1]) > n_rows / 12
 
 
@@ -69,29 +69,63 @@ def test_a_stored_table_is_split_in_two(weighted):
     assert len(valid) == 200
     held_out, left = valid.table, part.table[:]
     np.testing.assert_array_equal(np.sort(np.concatenate([held_out, left]), axis=0), X)
-    some = part.take(np.array([7, 3, 1799]))
-    np.testing.assert_array_equal(some.table, left[[7, 3, 1799]])
+    taken = part.take(np.array([7, 3, 1799]))
+    np.testing.assert_array_equal(taken.table, left[[7, 3, 1799]])
     if weighted:
         np.testing.assert_array_equal(valid.weight_array, held_out[:, 0])
         np.testing.assert_array_equal(part.weight_array, left[:, 0])
-        np.testing.assert_array_equal(some.weight_array, some.table[:, 0])
+        np.testing.assert_array_equal(taken.weight_array, taken.table[:, 0])
 
 
-def test_a_table_that_fits_on_an_accelerator_is_put_there(monkeypatch):
+def test_a_table_that_fits_on_an_accelerator_moves_there(monkeypatch):
     table = ScaledTable(StoredTable(np.ones((2000, 3))), Scaling(np.zeros(3), np.ones(3)))
-    rows = StoredRows(table, None, torch.device("meta"))  # which has no memory, but tells
-    placed = rows.to_device()
-    assert isinstance(placed, Rows)
-    assert placed.batch.input.shape == (2000, 3)
-    assert placed.device.type == "meta"
+    rows = StoredRows(table, None, torch.device("meta"))  # a device without memory
+    moved = rows.to_device()
+    assert isinstance(moved, Rows)
+    assert moved.batch.input.shape == (2000, 3)
+    assert moved.device.type == "meta"
     monkeypatch.setattr(stored_rows, "_DEVICE_BYTES", 2000)
     assert rows.to_device() is rows
     assert StoredRows(table, None, torch.device("cpu")).to_device().device.type == "cpu"
 
 
-def test_blocks_keep_the_order():
+@pytest.mark.parametrize("size", [1, 3, 4, 10, 20])
+def test_blocks_keep_the_order(size):
     X = torch.arange(10.0)[:, None]
-    assert torch.equal(torch.cat([batch.input for batch in OrderedBlocks(Rows(Batch(X)), 4)]), X)
+    blocks = list(OrderedBlocks(Rows(Batch(X)), size))
+    assert torch.equal(torch.cat([batch.input for batch in blocks]), X)
+    assert max(len(batch.input) for batch in blocks) <= size
+
+
+def test_a_single_batch_keeps_the_order():
+    X = torch.arange(10.0)[:, None]
+    (batch,) = ShuffledBatches(Rows(Batch(X)), 10, torch.Generator().manual_seed(0))
+    assert torch.equal(batch.input, X)
+
+
+@pytest.mark.parametrize(("fraction", "n_taken"), [(0.99, 100), (1e-9, 1), (0.5, 100)])
+def test_a_split_of_a_stored_table_fits_in_memory(fraction, n_taken, monkeypatch):
+    monkeypatch.setattr(stored_rows, "_MOST_HELD_OUT", 100)
+    table = ScaledTable(StoredTable(np.ones((500, 1))), Scaling(np.zeros(1), np.ones(1)))
+    valid, part = StoredRows(table, None, torch.device("cpu")).split(
+        fraction, np.random.default_rng(0)
+    )
+    assert (len(valid), len(part)) == (n_taken, 500 - n_taken)
+
+
+def test_a_split_of_a_stored_table_leaves_a_row():
+    table = ScaledTable(StoredTable(np.ones((5, 1))), Scaling(np.zeros(1), np.ones(1)))
+    valid, part = StoredRows(table, None, torch.device("cpu")).split(1.0, np.random.default_rng(0))
+    assert (len(valid), len(part)) == (4, 1)
+
+
+def test_slices_and_subsamples_of_a_stored_table_have_their_weights():
+    X = np.arange(3000.0)[:, None]
+    table = ScaledTable(StoredTable(X), Scaling(np.array([10.0]), np.array([2.0])))
+    rows = StoredRows(table, np.arange(3000, dtype=np.float32), torch.device("cpu"))
+    for batch in (rows[40:60], rows.subsample().batch):
+        torch.testing.assert_close(batch.input[:, 0], (batch.weight - 10) / 2)
+    assert rows[40:60].weight.tolist() == list(range(40, 60))
 
 
 def test_automatic_batches_grow_with_the_table():

@@ -1,4 +1,4 @@
-"""Weights: trimmed, and quantiles under them."""
+"""Weights: checked, normalized, trimmed, and quantiles under them."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,51 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skae._data import trim_weight, trim_weight_array, weighted_quantile
+from skae._data import (
+    check_sample_weight,
+    normalize_weight,
+    trim_weight,
+    trim_weight_array,
+    weighted_quantile,
+)
+
+
+def test_one_number_is_a_weight_for_all():
+    assert check_sample_weight(2, 3).tolist() == [2.0, 2.0, 2.0]
+    assert check_sample_weight(None, 3) is None
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ([1.0, 2.0], r"a value for each row, shape \(3,\); got .*\(2,\)"),
+        (np.ones((3, 1)), r"a value for each row, shape \(3,\); got .*\(3, 1\)"),
+        ([1.0, -0.5, 1.0], "finite and not negative, got values from -0.5 to 1.0"),
+        ([1.0, np.inf, 1.0], "finite and not negative"),
+        ([1.0, np.nan, 1.0], "finite and not negative"),
+        ([0.0, 0.0, 0.0], "positive for one row at least"),
+    ],
+)
+def test_other_weights_are_refused(weight, message):
+    with pytest.raises(ValueError, match=message):
+        check_sample_weight(weight, 3)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_shares_sum_to_one_over_the_blocks(dtype):
+    X, weight = np.zeros((10, 2)), np.arange(10).astype(dtype)
+    for known, expected in ((weight, np.arange(10) / 45), (None, np.full(10, 0.1))):
+        share = normalize_weight(X, known)
+        found = np.concatenate([share(slice(0, 7)), share(slice(7, 10))])
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(found, expected)
+
+
+def test_the_total_of_many_single_weights_is_exact():
+    """A sum in single precision would be off in the eighth digit."""
+    weight = np.full(10**6, 0.1, dtype=np.float32)
+    share = normalize_weight(weight[:, None], weight)
+    assert share(slice(0, 1))[0] == pytest.approx(1e-6, rel=1e-12, abs=0)
 
 
 @settings(deadline=None, derandomize=True)
@@ -26,7 +70,7 @@ def test_trimming_takes_a_share_of_weight_from_the_top(losses, fraction, data):
     untouched = losses[left > 0]
     if len(touched) and len(untouched):
         assert touched.min() >= untouched.max()
-    # a row of weight w is w rows
+    # A row of weight w is w rows.
     repeated = trim_weight(losses.repeat_interleave(weight.long()), None, fraction)
     kept = (losses.repeat_interleave(weight.long()) * repeated).sum()
     torch.testing.assert_close((losses * left).sum(), kept)
@@ -38,6 +82,7 @@ def test_trimming_arrays_is_trimming_tensors():
     expected = trim_weight(torch.from_numpy(losses), torch.from_numpy(weight), 0.2).numpy()
     np.testing.assert_array_equal(trim_weight_array(losses, weight, 0.2), expected)
     np.testing.assert_array_equal(trim_weight_array(losses, None, 0.0), np.ones(50))
+    np.testing.assert_array_equal(trim_weight_array(losses, weight, 0.0), weight)
 
 
 @given(
@@ -45,7 +90,7 @@ def test_trimming_arrays_is_trimming_tensors():
     share=st.floats(0, 1),
     data=st.data(),
 )
-def test_a_weighted_quantile_is_that_of_copies(values, share, data):
+def test_a_weighted_quantile_is_the_quantile_of_copies(values, share, data):
     weight = data.draw(st.lists(st.integers(1, 4), min_size=len(values), max_size=len(values)))
     values = np.array(values, dtype=float)
     copies = np.repeat(values, weight)

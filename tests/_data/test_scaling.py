@@ -29,7 +29,7 @@ def test_one_scale_for_all_keeps_proportions():
     assert np.square(scaled).mean() == pytest.approx(1)
 
 
-def test_values_that_would_overflow_are_cut():
+def test_values_that_would_overflow_are_clipped():
     ours = Scaling(np.zeros(1), np.ones(1))
     for dtype in (np.float32, np.float64):
         far = ours.forward(np.array([[1e300], [-1e300], [1.0]]), dtype)
@@ -47,7 +47,7 @@ def test_a_constant_column_has_scale_one(n_rows, value):
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e4, -3e6])
-@pytest.mark.parametrize("spread", [1e-35, 1e-3, 1.0, 1e30])
+@pytest.mark.parametrize("spread", [1e-41, 1e-35, 1e-3, 1.0, 1e30])
 def test_single_precision_loses_nothing(offset, spread):
     rng = np.random.default_rng(0)
     X = (spread * (offset + rng.normal(size=(500, 3)))).astype(np.float32)
@@ -56,8 +56,42 @@ def test_single_precision_loses_nothing(offset, spread):
     np.testing.assert_allclose(scaling.forward(X, np.float32), in_double, rtol=1e-6, atol=1e-6)
 
 
-def test_values_beyond_single_precision_are_cut():
+def test_values_beyond_single_precision_are_clipped():
     far = np.array([[3e38, -3e38]], dtype=np.float32)
     scaled = Scaling(np.array([-1e38, 1e38]), np.ones(2)).forward(far, np.float32)
     assert np.isfinite(np.square(scaled)).all()
     assert (np.sign(scaled) == [[1, -1]]).all()
+
+
+def test_constant_columns_do_not_count_in_the_common_scale():
+    X = np.random.default_rng(0).normal(size=(500, 2))
+    padded = np.hstack([X, np.full((500, 6), 3.0)])
+    scale = Scaling.from_table(padded, None, standardize=False).scale
+    np.testing.assert_allclose(scale, np.full(8, np.sqrt(X.var(axis=0).mean())))
+    constant = Scaling.from_table(padded[:, 2:], None, standardize=False)
+    np.testing.assert_array_equal(constant.scale, np.ones(6))
+
+
+def test_columns_of_single_precision_are_measured_in_double():
+    X = (1e4 + np.random.default_rng(0).normal(size=(3000, 2))).astype(np.float32)
+    scaling = Scaling.from_table(X, None, standardize=True)
+    exact = X.astype(np.float64)
+    np.testing.assert_allclose(scaling.mean, exact.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(scaling.scale, exact.std(axis=0), rtol=1e-9)
+
+
+def test_doubles_become_single_precision_after_scaling():
+    """A column whose mean is a billion times its spread has digits that float32 has not."""
+    X = 1e9 + np.random.default_rng(0).normal(size=(100, 1))
+    scaling = Scaling.from_table(X, None, standardize=True)
+    in_double = scaling.forward(X, np.float64)
+    np.testing.assert_allclose(scaling.forward(X, np.float32), in_double, rtol=1e-6, atol=1e-6)
+
+
+def test_squares_are_scaled_twice():
+    scaling = Scaling(np.ones(3), np.full(3, 10.0))
+    squares = scaling.inverse_squares(np.array([[1.0, 4.0, 9.0]]))
+    np.testing.assert_allclose(squares, [[100, 400, 900]])
+    far = Scaling(np.zeros(1), np.full(1, 1e30)).inverse_squares(np.ones((1, 1), np.float32))
+    assert far.dtype == np.float32
+    assert np.isfinite(far).all()

@@ -1,5 +1,7 @@
 """Tables larger than memory: read in blocks, and never copied as a whole."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import torch
 from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
+from skorch.callbacks import Callback
 
 from skae import (
     AEAnomalyDetector,
@@ -14,7 +17,7 @@ from skae import (
     DenoisingAutoencoder,
     VAETransformer,
 )
-from skae._data import StoredTable, TablePart, blocks, stored_rows, stores
+from skae._data import StoredTable, TablePart, blocks, stored_rows, stores, subsample_size
 from skae._data.stores import is_store
 
 
@@ -38,14 +41,14 @@ class Store:
 
 @pytest.fixture
 def small(monkeypatch):
-    """Bounds so low that small tables are left in their place, and read in small blocks."""
+    """Bounds so low that small tables stay in their store, and are read in small blocks."""
     monkeypatch.setattr(stores, "LOADED_UP_TO", 4000)
     monkeypatch.setattr(blocks, "_BLOCK_CELLS", 4096)
     monkeypatch.setattr(stored_rows, "_BUFFER_BYTES", 2**13)
 
 
 def sheet(n_rows=3000, dtype=np.float32):
-    """Rows near a curved sheet, and their order means something."""
+    """Rows near a curved sheet, sorted by one of its coordinates."""
     rng = np.random.default_rng(0)
     hidden = rng.uniform(-1, 1, size=(n_rows, 2))
     hidden[:, 0].sort()
@@ -57,7 +60,7 @@ def sheet(n_rows=3000, dtype=np.float32):
 # What is a store ----------------------------------------------------------------------------
 
 
-def test_stores_are_told_from_tables_with_ways_of_their_own(tmp_path):
+def test_frames_arrays_and_tensors_are_not_stores(tmp_path):
     X = sheet(10)
     assert is_store(Store(X))
     assert is_store(np.memmap(tmp_path / "X", np.float32, "w+", shape=X.shape))
@@ -108,23 +111,39 @@ def test_other_tables_are_refused_as_scikit_learn_does(values, message, wrap, sm
         AutoencoderTransformer().fit(wrap(values))
 
 
+class Spy(Callback):
+    """Notes that training began and that it saw a batch."""
+
+    def __init__(self):
+        self.events = []
+
+    def on_train_begin(self, net, **kwargs):
+        self.events.append("begin")
+
+    def on_batch_begin(self, net, **kwargs):
+        if "batch" not in self.events:
+            self.events.append("batch")
+
+
 @pytest.mark.parametrize(("value", "name"), [(np.nan, "NaN"), (-np.inf, "infinity")])
 def test_a_late_value_that_is_no_number_is_found_before_training(value, name, small):
-    X = sheet()
+    X, spy = sheet(), Spy()
+    model = AutoencoderTransformer(2, max_epochs=1, callbacks=[spy])
+    model.fit(Store(X))
+    assert spy.events == ["begin", "batch"]  # so that the spy would see training
+    spy.events.clear()
     X[2917, 3] = value
-    trained = []
-    model = AutoencoderTransformer(callbacks=[lambda: trained.append(1)])
     with pytest.raises(
         ValueError, match=f"finite numbers only, got {name} in row 2917 and column 3: drop"
     ):
         model.fit(Store(X))
-    assert not trained
+    assert spy.events == []
     fitted = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(Store(sheet()))
     with pytest.raises(ValueError, match="row 2917 and column 3"):
         fitted.score_samples(Store(X))
 
 
-def test_columns_are_compared(small):
+def test_another_number_of_columns_is_an_error(small):
     model = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(Store(sheet()))
     assert model.n_features_in_ == 7
     with pytest.raises(ValueError, match="X has 6 features, but"):
@@ -143,8 +162,8 @@ def test_a_part_is_what_is_left(without):
     for first in range(len(left)):
         for last in range(len(left) + 2):
             np.testing.assert_array_equal(part[first:last], left[first:last])
-    numbers = np.arange(0, len(left), 2)
-    np.testing.assert_array_equal(part.take(numbers), left[numbers])
+    indices = np.arange(0, len(left), 2)
+    np.testing.assert_array_equal(part.take(indices), left[indices])
 
 
 def test_a_store_that_gives_other_shapes_is_an_error(small):
@@ -156,7 +175,7 @@ def test_a_store_that_gives_other_shapes_is_an_error(small):
         AutoencoderTransformer().fit(store)
 
 
-def test_a_memmap_is_read_on_while_its_pages_are_let_go(monkeypatch, small, tmp_path):
+def test_a_memmap_is_readable_after_its_pages_are_unmapped(monkeypatch, small, tmp_path):
     monkeypatch.setattr(stores, "_MAPPED_BYTES", 1000)
     X = sheet()
     for mode in ("w+", "r", "c"):
@@ -166,6 +185,60 @@ def test_a_memmap_is_read_on_while_its_pages_are_let_go(monkeypatch, small, tmp_
         stored = StoredTable(table)
         blocks = [stored[first : first + 100] for first in range(0, len(X), 100)]
         np.testing.assert_array_equal(np.concatenate(blocks), X + (mode == "c"))
+
+
+def resident_bytes(path):
+    """Return how much of a mapped file counts as this process's memory."""
+    total, inside = 0, False
+    with open("/proc/self/smaps") as lines:
+        for line in lines:
+            name, *values = line.split()
+            if not name.endswith(":"):
+                inside = line.rstrip().endswith(str(path))
+            elif inside and name == "Rss:":
+                total += 1024 * int(values[0])
+    return total
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/smaps"), reason="needs Linux")
+def test_reading_a_memmap_does_not_fill_memory(monkeypatch, tmp_path):
+    monkeypatch.setattr(stores, "_MAPPED_BYTES", 2**20)
+    path = tmp_path / "X"
+    np.ones((2**17, 8)).tofile(path)  # 8 MiB
+    table = StoredTable(np.memmap(path, np.float64, "r", shape=(2**17, 8)))
+    for first in range(0, len(table), 2**12):
+        table[first : first + 2**12]
+    assert resident_bytes(path) < 2**22
+    table.take(np.arange(0, len(table), 2))
+    assert resident_bytes(path) < 2**22
+
+
+def test_taken_rows_are_finite():
+    X = np.zeros((1000, 2))
+    X[700, 1] = np.inf
+    table = StoredTable(Store(X))
+    np.testing.assert_array_equal(table.take(np.array([3, 699, 701])), 0)
+    with pytest.raises(ValueError, match="infinity in row 700 and column 1"):
+        table.take(np.array([3, 700]))
+
+
+def test_large_sums_are_finite():
+    """The quick check, a sum, overflows here."""
+    X = np.full((10, 2), 1e308)
+    np.testing.assert_array_equal(StoredTable(Store(X))[0:10], X)
+
+
+def test_tables_of_few_rows_are_loaded(small):
+    X = np.random.default_rng(0).normal(size=(499, 20))
+    assert isinstance(stores.open_table(Store(X), None), np.ndarray)
+    rows = np.vstack([X, X[:1]])
+    assert isinstance(stores.open_table(Store(rows), None), StoredTable)
+
+
+def test_subsamples_are_as_large_as_memory_likes():
+    assert subsample_size(1) == 200_000
+    assert subsample_size(1000) == 2**28 // 4000
+    assert subsample_size(10**6) == 1000
 
 
 # Fits ---------------------------------------------------------------------------------------
@@ -188,7 +261,7 @@ def test_linear_is_scikit_learns_pca(small):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("trim_fraction", [0.0, 0.1])
-def test_starts_are_those_of_arrays(weighted, trim_fraction, monkeypatch):
+def test_linear_fits_are_those_of_arrays(weighted, trim_fraction, monkeypatch):
     X = sheet()
     weight = np.arange(len(X)) % 3 if weighted else None
     model = AutoencoderTransformer(2, hidden_layer_sizes=(), trim_fraction=trim_fraction)
@@ -197,7 +270,7 @@ def test_starts_are_those_of_arrays(weighted, trim_fraction, monkeypatch):
     monkeypatch.setattr(stores, "LOADED_UP_TO", 4000)
     monkeypatch.setattr(blocks, "_BLOCK_CELLS", 4096)
     stored = model.fit(Store(X), sample_weight=weight)
-    atol = 1e-4 if trim_fraction == 0 else 0.03  # some of the rows say which are left out
+    atol = 1e-4 if trim_fraction == 0 else 0.03  # a subsample decides which rows are left out
     np.testing.assert_allclose(stored.components_, known[0], atol=atol)
     np.testing.assert_allclose(stored.mean_, known[1], rtol=1e-6)
     np.testing.assert_allclose(stored.scale_, known[2], rtol=1e-6)
@@ -262,7 +335,7 @@ def test_probabilities_are_checked_in_blocks(small):
         model.fit(Store(X))
 
 
-def test_warm_start_goes_on(small):
+def test_warm_start_continues(small):
     model = AutoencoderTransformer(2, max_epochs=3, early_stopping=False, random_state=0)
     store = Store(sheet())
     first = model.fit(store).loss_curve_[0]
@@ -286,7 +359,7 @@ def test_pairs_are_loaded(small):
         GaussianMixture(2, random_state=0),
     ],
 )
-def test_the_detector_keeps_rows_of_a_store_apart(contamination, estimator, small):
+def test_the_detector_calibrates_on_rows_of_a_store(contamination, estimator, small):
     X = sheet(dtype=np.float64)
     weight = None if isinstance(estimator, GaussianMixture) else np.ones(len(X))
     detector = AEAnomalyDetector(estimator, contamination=contamination, random_state=0)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from skae._data import (
+    StoredTable,
     TrainingTable,
-    check_sample_weight,
     merge_copies,
     training_table,
     write_out_copies,
@@ -21,7 +21,7 @@ def test_copies_become_weights():
     assert equal.weight is None  # three and three: equal weights are no weights
 
 
-def test_copies_are_alike_in_their_targets_too():
+def test_copies_have_equal_targets_too():
     X = np.array([[2.0, 1.0], [0.0, 5.0], [2.0, 1.0], [2.0, 1.0]])
     target = np.array([[1.0, 1.0], [0.0, 0.0], [7.0, 7.0], [1.0, 1.0]])
     merged = merge_copies(TrainingTable(X, None, target))
@@ -47,6 +47,7 @@ def test_long_tables_keep_their_copies(monkeypatch):
     merged = merge_copies(TrainingTable(X, np.array([0.0, 1.0, 1.0, 2.0, 4.0]), X))
     assert len(merged) == len(merged.target) == 4
     np.testing.assert_allclose(merged.weight, [0.5, 0.5, 1.0, 2.0])
+    assert len(merge_copies(TrainingTable(X[:3]))) == 1
 
 
 def test_huge_weights_do_not_overflow():
@@ -72,6 +73,25 @@ def test_other_weights_stay_weights(weight):
     np.testing.assert_allclose(written.weight, expected / expected.mean())
 
 
-def test_one_number_is_a_weight_for_all():
-    assert check_sample_weight(2, 3).tolist() == [2.0, 2.0, 2.0]
-    assert check_sample_weight(None, 3) is None
+def test_rows_of_weight_zero_are_dropped_with_their_targets():
+    X, target = np.arange(4.0)[:, None], 10 * np.arange(4.0)[:, None]
+    merged = merge_copies(TrainingTable(X, np.array([1.0, 0.0, 3.0, 0.0]), target))
+    assert merged.X.tolist() == [[0.0], [2.0]]
+    assert merged.target.tolist() == [[0.0], [20.0]]
+    np.testing.assert_allclose(merged.weight, [0.5, 1.5])
+
+
+@pytest.mark.parametrize("function", [merge_copies, write_out_copies])
+def test_stored_tables_keep_their_weights(function):
+    X = np.arange(8.0).reshape(4, 2)
+    table = function(TrainingTable(StoredTable(X), np.array([2.0, 0.0, 1.0, 0.0])))
+    np.testing.assert_array_equal(table.X[:], X[[0, 2]])
+    np.testing.assert_allclose(table.weight, [4 / 3, 2 / 3])
+
+
+def test_written_out_rows_are_sorted_by_their_first_column_first():
+    X = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    written = write_out_copies(TrainingTable(X, np.array([1.0, 2.0, 1.0])))
+    assert written.X.tolist() == [[0.0, 0.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]
+    merged = merge_copies(TrainingTable(X))
+    np.testing.assert_array_equal(write_out_copies(TrainingTable(X)).X, merged.X)

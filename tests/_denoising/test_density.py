@@ -1,13 +1,20 @@
-"""The density that a denoiser knows, with denoisers that are known."""
+"""Densities of denoisers, against closed forms, quadrature and other estimators."""
 
 import math
+import pickle
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+from sklearn.base import clone
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
 from torch import Tensor
 
+from skae import DenoisingAutoencoder
 from skae._data import Batch, Rows
 from skae._denoising.density import (
     N_ERROR_LEVELS,
@@ -93,7 +100,7 @@ def mixture(request):
     return Case(trained, module, draw(1000).double(), Rows(Batch(draw(1000))))
 
 
-def test_the_best_denoiser_gives_the_density(mixture):
+def test_the_posterior_mean_gives_the_density(mixture):
     calibration = calibrate(mixture.trained, mixture.others, 0.0, n_draws=8)
     assert np.median(calibration.gains) > 0.95
     with torch.no_grad():
@@ -105,7 +112,7 @@ def test_the_best_denoiser_gives_the_density(mixture):
     assert found.mean() > gaussian.mean() + 0.5
 
 
-def test_a_denoiser_that_is_the_filter_gives_the_gaussian(mixture):
+def test_the_filter_gives_the_gaussian_density(mixture):
     module = mixture.module
     none = Calibration(np.ones(N_LEVELS), 0.0)
 
@@ -122,7 +129,7 @@ def test_a_denoiser_that_is_the_filter_gives_the_gaussian(mixture):
     torch.testing.assert_close(found, distribution.log_prob(mixture.rows), atol=1e-4, rtol=1e-4)
 
 
-def test_a_denoiser_that_is_wrong_is_not_trusted(mixture):
+def test_a_wrong_denoiser_has_no_gain(mixture):
     class Wrong(MixtureDenoiser):
         def posterior_mean(self, noisy, level):
             filtered = self.filter(noisy, level)
@@ -133,55 +140,28 @@ def test_a_denoiser_that_is_wrong_is_not_trusted(mixture):
     assert (calibration.gains < 0.05).mean() > 0.9
 
 
-def test_noise_is_common_antithetic_and_of_unit_covariance():
+def test_common_noise_is_antithetic_and_of_unit_covariance():
     noise = draw_common_noise(8, 3)
     assert noise.shape == (N_LEVELS, 8, 3)
-    assert noise is draw_common_noise(8, 3) or torch.equal(noise, draw_common_noise(8, 3))
+    for n_features in (1, 2, 4):  # more sizes than are cached
+        draw_common_noise(8, n_features)
+    again = draw_common_noise(8, 3)
+    assert again is not noise
+    assert torch.equal(again, noise)
+    assert torch.equal(noise[:, 4:], -noise[:, :4])
     torch.testing.assert_close(noise.mean(1), torch.zeros(N_LEVELS, 3).double())
     moments = noise.mT @ noise / 8
     torch.testing.assert_close(moments, torch.eye(3).double().expand(N_LEVELS, 3, 3))
 
 
-def test_with_fewer_draws_than_columns_noise_has_the_length_of_the_normals():
+def test_fewer_draws_than_columns_have_the_expected_length():
     noise = draw_common_noise(4, 30)
     lengths = noise.square().sum(2)
     torch.testing.assert_close(lengths, torch.full_like(lengths, 30))
 
 
-def test_the_filter_is_the_conditional_mean_and_knows_its_error():
-    generator = torch.Generator().manual_seed(0)
-    filter = WienerFilter(3, 3).double()
-    basis = torch.linalg.qr(torch.randn(3, 3, generator=generator).double())[0]
-    filter.axes.copy_(basis)
-    filter.variances.copy_(torch.tensor([4.0, 1.0, 0.25]))
-    filter.mean.copy_(torch.tensor([1.0, -2.0, 3.0]))
-    covariance = basis.T @ torch.diag(filter.variances) @ basis
-    root = basis.T @ torch.diag(filter.variances.sqrt())
-    rows = torch.randn(200_000, 3, generator=generator).double() @ root.T + filter.mean
-    level = torch.full((len(rows), 1), 0.7).double()
-    noisy = rows + 0.7 * torch.randn(200_000, 3, generator=generator).double()
-    gain = covariance @ torch.linalg.inv(covariance + 0.49 * torch.eye(3).double())
-    guess = filter(noisy, level)
-    torch.testing.assert_close(guess, filter.mean + (noisy - filter.mean) @ gain.T)
-    error = (guess - rows).square().sum(1).mean().item()
-    assert error == pytest.approx(filter.expected_error(level[:1]).item(), rel=0.02)
-
-
-def test_a_filter_of_few_axes_has_one_variance_across_them():
-    filter = WienerFilter(4, 2).double()
-    filter.variances.copy_(torch.tensor([2.0, 1.0]))
-    filter.remainder.fill_(0.1)
-    full = WienerFilter(4, 4).double()
-    full.variances.copy_(torch.tensor([2.0, 1.0, 0.1, 0.1]))
-    rows = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)).double()
-    level = torch.full((50, 1), 0.5).double()
-    torch.testing.assert_close(filter(rows, level), full(rows, level))
-    torch.testing.assert_close(filter.log_density(rows, 0.5), full.log_density(rows, 0.5))
-    torch.testing.assert_close(filter.expected_error(level), full.expected_error(level))
-
-
-def test_errors_by_level_are_those_of_many_draws(mixture):
-    """Antithetic draws, common to all rows, against four thousand of each row's own."""
+def test_errors_agree_with_many_independent_draws(mixture):
+    """Antithetic draws common to all rows, against four thousand independent ones a row."""
     module, rows = mixture.module, mixture.rows[:40]
     found = measure_errors(module, rows, 64)
     generator = torch.Generator().manual_seed(0)
@@ -199,8 +179,8 @@ def test_errors_by_level_are_those_of_many_draws(mixture):
         assert ((found[:, number] - errors.mean(0)).abs() < 4 * spread + 1e-9).all()
 
 
-def test_a_filters_errors_by_level_are_exact(mixture):
-    """Without a nonlinear part there is nothing left to draw."""
+def test_errors_of_the_filter_are_exact(mixture):
+    """The difference between the denoiser and its filter, which is drawn, is zero."""
 
     class Linear(MixtureDenoiser):
         def encode(self, input, level=None):
@@ -217,3 +197,218 @@ def test_a_filters_errors_by_level_are_exact(mixture):
         mean = module.filter.expected_error(level.reshape(1, 1)).item()
         whole = (((1 - gain) ** 2 * module.filter.variances) + gain**2 * level**2).sum()
         assert mean == pytest.approx(float(whole))
+
+
+# Of fitted estimators ----------------------------------------------------------------------
+
+SMALL = DenoisingAutoencoder(2, hidden_layer_sizes=(8,), max_epochs=4, random_state=0)
+
+
+# A network for densities that have to be exact.
+PRECISE = DenoisingAutoencoder(
+    None,
+    hidden_layer_sizes=(128, 128, 128),
+    activation="relu",
+    noise_level=(0.003, 2.0),
+    lr=0.012,
+    early_stopping=False,
+    random_state=0,
+)
+
+
+KERNEL_WIDTHS = np.geomspace(0.02, 0.2, 8)
+
+
+class Mixture:
+    """Round Gaussians of one width around centres."""
+
+    def __init__(self, centres, width):
+        self.centres = centres
+        self.width = width
+
+    def draw(self, n_rows, seed):
+        rng = np.random.default_rng(seed)
+        which = rng.integers(len(self.centres), size=n_rows)
+        return self.centres[which] + self.width * rng.normal(size=(n_rows, 2))
+
+    def log_density(self, X):
+        squares = np.square(X[:, None, :] - self.centres).sum(axis=2) / self.width**2
+        scale = len(self.centres) * 2 * np.pi * self.width**2
+        return logsumexp(-0.5 * squares, axis=1) - np.log(scale)
+
+
+def ring():
+    angle = 2 * np.pi * np.arange(8) / 8
+    return Mixture(np.column_stack([np.cos(angle), np.sin(angle)]), 0.1)
+
+
+def moons(width):
+    angle = np.linspace(0, np.pi, 200)
+    upper = np.column_stack([np.cos(angle), np.sin(angle)])
+    return Mixture(np.vstack([upper, [1, 0.5] - upper]), width)
+
+
+@pytest.mark.parametrize("n_components", [None, 2])
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize(
+    ("parameters", "tolerance"),
+    [
+        ({"hidden_layer_sizes": ()}, 0.02),
+        ({"hidden_layer_sizes": (), "trim_fraction": 0.1}, 0.02),
+        ({"hidden_layer_sizes": (32, 32), "early_stopping": False, "max_epochs": 40}, 0.05),
+    ],
+)
+def test_score_of_normal_rows_is_their_density(
+    normal, n_components, standardize, parameters, tolerance
+):
+    train, test, truth = normal
+    ours = DenoisingAutoencoder(
+        n_components, standardize=standardize, random_state=0, **parameters
+    ).fit(train)
+    difference = (ours.score_samples(test) - truth.logpdf(test)) / 5
+    assert abs(difference.mean()) < tolerance
+    assert np.corrcoef(ours.score_samples(test), truth.logpdf(test))[0, 1] > 0.99
+
+
+@pytest.mark.parametrize(
+    ("truth", "max_epochs"),
+    [(ring(), 40), (moons(0.1), 40), (moons(0.05), 160)],
+    ids=["ring", "moons", "thin moons"],
+)
+def test_score_of_mixtures_is_their_density(truth, max_epochs):
+    train, test = truth.draw(4000, 0), truth.draw(2000, 1)
+    ours = clone(PRECISE).set_params(max_epochs=max_epochs).fit(train)
+    scores = ours.score_samples(test)
+    assert abs((scores - truth.log_density(test)).mean()) < 0.1
+    assert scores.mean() > GaussianMixture(4, random_state=0).fit(train).score(test)
+    if max_epochs > 40:  # 40 epochs come near the density, but not nearest
+        kernels = [KernelDensity(bandwidth=width).fit(train) for width in KERNEL_WIDTHS]
+        assert scores.mean() > max(each.score_samples(test).mean() for each in kernels)
+        assert scores.mean() > GaussianMixture(10, random_state=0).fit(train).score(test)
+    again = ours.score_samples(test[:50])
+    np.testing.assert_array_equal(ours.score_samples(test[:50]), again)
+    np.testing.assert_allclose(again, scores[:50], rtol=1e-9)
+    sides = [
+        np.linspace(low - 0.5, high + 0.5, 75) for low, high in zip(*extent(train), strict=True)
+    ]
+    grid = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 2)
+    cell = np.prod([side[1] - side[0] for side in sides])
+    assert np.exp(ours.score_samples(grid)).sum() * cell == pytest.approx(1, abs=0.05)
+
+
+def extent(X):
+    return X.min(axis=0), X.max(axis=0)
+
+
+def test_density_with_a_small_code_is_no_worse_than_the_gaussian(normal):
+    train, test, _ = normal
+    coded = DenoisingAutoencoder(
+        1, hidden_layer_sizes=(32,), random_state=0, max_epochs=15, early_stopping=False
+    ).fit(train)
+    linear = DenoisingAutoencoder(None, hidden_layer_sizes=(), random_state=0).fit(train)
+    assert coded.score(test) > linear.score(test) - 0.05 * 5
+
+
+def test_trimming_gives_the_density_of_the_clean_rows(normal):
+    train, test, truth = normal
+    spoiled = train.copy()
+    spoiled[:150] += 30
+    scores = [
+        DenoisingAutoencoder(None, hidden_layer_sizes=(), trim_fraction=share)
+        .fit(spoiled)
+        .score(test)
+        for share in (0.0, 0.1)
+    ]
+    assert scores[1] > scores[0] + 1
+    assert abs(scores[1] - truth.logpdf(test).mean()) < 0.02 * 5
+
+
+def test_noise_variance_belongs_to_scores_by_codes(wine):
+    for noise_level in ("auto", (0.1, 0.5)):
+        ours = clone(SMALL).set_params(noise="swap", noise_level=noise_level).fit(wine)
+        assert ours.noise_variance_ > 0
+        assert np.isfinite(ours.score(wine))
+    assert not hasattr(clone(SMALL).fit(wine), "noise_variance_")
+
+
+@pytest.mark.parametrize("value", [1e6, 1e12, -1e12])
+def test_extreme_values_score_low_and_finite(wine, value):
+    far = wine[:3].copy()
+    far[:, 2] = value
+    ours = clone(SMALL).set_params(n_components=None, max_epochs=20).fit(wine)
+    assert np.isfinite(ours.score_samples(far)).all()
+    assert ours.score_samples(far).max() < ours.score_samples(wine).min()
+
+
+def test_more_draws_approach_the_score_of_many_draws(curve):
+    ours = clone(SMALL).set_params(n_components=None, max_epochs=30, early_stopping=False)
+    found = {n: clone(ours).set_params(n_draws=n).fit(curve).score_samples(curve) for n in (2, 64)}
+    ours.set_params(n_draws=16).fit(curve)
+    nearer = ours.score_samples(curve)
+    assert np.abs(nearer - found[64]).mean() < np.abs(found[2] - found[64]).mean()
+
+
+def test_the_offset_corrects_noise_that_is_common_to_all_rows(mixture):
+    """The mean over rows of a score by few draws is then near that by many."""
+    rows = mixture.others.batch.input.double()
+    many = calibrate(mixture.trained, mixture.others, 0.0, 64)
+    few = calibrate(mixture.trained, mixture.others, 0.0, 2)
+    with torch.no_grad():
+        expected = denoiser_log_density(mixture.module, rows, many, 64).mean()
+        found = denoiser_log_density(mixture.module, rows, few, 2).mean()
+    assert abs(found - expected) < max(0.3 * abs(few.offset), 0.02)
+
+
+def test_gains_leave_out_far_rows_and_rows_of_no_weight(mixture):
+    """Far rows, for which the filter is better than this denoiser, would lower the gains."""
+    rows = mixture.others.batch.input
+    far = torch.cat([rows, rows[:50] + 20])
+    weight = (torch.arange(len(far)) < len(rows)).float()
+
+    def gains(rows, weight=None, trim_fraction=0.0):
+        calibration = calibrate(mixture.trained, Rows(Batch(rows, weight=weight)), trim_fraction, 4)
+        assert calibration.gains.min() >= 0
+        assert calibration.gains.max() <= 1
+        return calibration.gains[:20]  # at higher levels the denoiser is nearly the filter
+
+    clean = gains(rows)
+    assert np.abs(gains(far) - clean).max() > 0.1
+    np.testing.assert_allclose(gains(far, trim_fraction=50 / 1050), clean, atol=0.03)
+    np.testing.assert_allclose(gains(far, weight), clean, atol=0.03)
+
+
+@pytest.mark.parametrize("n_components", [None, 2])
+def test_score_of_weighted_normal_rows_is_the_density_of_weighted_moments(normal, n_components):
+    train, test, _ = normal
+    weight = np.where(train[:, 0] > train[:, 0].mean(), 1.0, 0.123)
+    ours = DenoisingAutoencoder(n_components, hidden_layer_sizes=()).fit(
+        train, sample_weight=weight
+    )
+    gaussian = multivariate_normal(
+        np.average(train, axis=0, weights=weight), np.cov(train.T, aweights=weight)
+    )
+    difference = (ours.score_samples(test) - gaussian.logpdf(test)) / 5
+    assert np.abs(difference).mean() < 0.02
+
+
+def test_a_stored_density_gives_the_same_scores(curve):
+    for parameters in ({"n_components": None}, {"noise_level": 0.3}, {}):
+        ours = clone(SMALL).set_params(**parameters).fit(curve)
+        again = pickle.loads(pickle.dumps(ours))
+        np.testing.assert_array_equal(again.score_samples(curve), ours.score_samples(curve))
+
+
+def test_what_a_code_loses_is_part_of_the_density():
+    """Two clusters along the code, and Gaussian columns that the code leaves out."""
+    rng = np.random.default_rng(0)
+    sides, spread = rng.choice([-3.0, 3.0], size=3000), [0.3, 1.0, 1.5]
+    X = rng.normal(size=(3000, 3)) * spread
+    X[:, 0] += sides
+    ours = DenoisingAutoencoder(
+        1, hidden_layer_sizes=(32, 32), standardize=False, max_epochs=40, early_stopping=False
+    )
+    scores = ours.set_params(random_state=0).fit(X[:2000]).score_samples(X[2000:])
+    densities = [multivariate_normal([side, 0, 0], np.square(spread)) for side in (-3, 3)]
+    expected = np.log(0.5 * sum(each.pdf(X[2000:]) for each in densities))
+    # Without it, the score is that of the rows' Gaussian, 1.6 nats less.
+    assert scores.mean() > expected.mean() - 0.6

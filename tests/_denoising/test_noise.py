@@ -1,9 +1,12 @@
-"""Noises do to rows what they say, and draw from their generator alone."""
+"""Kinds of noise, their levels, and the checks of a user's level."""
 
+import numpy as np
 import pytest
 import torch
 
-from skae._denoising.noise import NOISES, Corruption
+from skae._data import Scaling
+from skae._denoising.noise import NOISES, Corruption, UserNoise, check_level, resolve_noise_range
+from skae.modules import NoiseLevels
 
 
 def generator(seed=0):
@@ -28,15 +31,16 @@ def test_a_share_of_the_cells_is_hit(name, rows):
     assert (noisy != rows).float().mean().item() == pytest.approx(0.3, abs=0.02)
 
 
-def test_what_hit_cells_become(rows):
+def test_hit_cells_get_the_documented_values(rows):
     level = torch.ones(2000, 1)
     assert (NOISES["masking"](rows, level, generator()) == 0).all()
     extreme = NOISES["salt_and_pepper"](rows, level, generator())
     assert ((extreme == rows.amax(0)) | (extreme == rows.amin(0))).all()
+    assert (extreme == rows.amax(0)).float().mean().item() == pytest.approx(0.5, abs=0.02)
     swapped = NOISES["swap"](rows, level, generator())
     for column, values in zip(swapped.T, rows.T, strict=True):
         assert torch.isin(column, values).all()
-    assert (swapped != rows).all()  # of another row, never of its own
+    assert (swapped != rows).all()  # the value of another row
 
 
 @pytest.mark.parametrize("name", sorted(NOISES))
@@ -61,3 +65,52 @@ def test_levels_are_log_uniform():
 def test_a_single_row_has_no_other_to_swap_with():
     row = torch.ones(1, 3)
     assert torch.equal(NOISES["swap"](row, torch.ones(1, 1), generator()), row)
+
+
+def test_all_other_rows_are_swapped_in_equally_often():
+    rows = torch.arange(4.0)[:, None].repeat(1, 20_000)
+    swapped = NOISES["swap"](rows, torch.ones(4, 1), generator())
+    for number in range(4):
+        shares = torch.bincount(swapped[number].long(), minlength=4) / 20_000
+        expected = torch.full((4,), 1 / 3).index_fill(0, torch.tensor(number), 0.0)
+        torch.testing.assert_close(shares, expected, atol=0.02, rtol=0)
+
+
+def test_user_noise_is_in_the_units_of_the_table():
+    scaling = Scaling(np.array([1.0, -2.0]), np.array([10.0, 0.1]))
+    rows = torch.tensor([[0.5, 1.0], [-1.0, 0.0]])
+    noise = UserNoise(lambda X, generator: X + torch.tensor([5.0, 0.2]), scaling)
+    expected = rows + torch.tensor([0.5, 2.0])
+    torch.testing.assert_close(noise(rows, torch.zeros(2, 1), None), expected)
+
+
+@pytest.mark.parametrize(
+    ("noise", "level", "expected"),
+    [
+        ("gaussian", "auto", (0.02, 3.0)),
+        ("swap", "auto", (0.2, 0.2)),
+        ("gaussian", 7, (7.0, 7.0)),
+        ("gaussian", [0.1, 0.1], (0.1, 0.1)),
+        ("masking", (0.5, 1.0), (0.5, 1.0)),
+        (lambda X, generator: X, "auto", (0.0, 0.0)),
+    ],
+)
+def test_valid_levels(noise, level, expected):
+    assert resolve_noise_range(noise, level) == expected
+
+
+@pytest.mark.parametrize("level", [0.0, (0.0, 0.5), (0.5, 1.1), (-0.1, 0.2), (0.1,)])
+def test_invalid_levels(level):
+    with pytest.raises(ValueError, match="noise_level must be"):
+        resolve_noise_range("masking", level)
+
+
+def test_levels_at_the_ends_of_the_range_are_inside_it():
+    levels = NoiseLevels(noise_conditional=True)
+    levels.low.fill_(0.02)  # float32 is a little less than 0.02, and a little more than 0.7
+    levels.high.fill_(0.7)
+    for level in (0.02, 0.1, 0.7):
+        assert check_level(levels, 10 * level, 10.0) == pytest.approx(level)
+    for level in (0.019, 0.71):
+        with pytest.raises(ValueError, match=r"0.2 to 7; got"):
+            check_level(levels, 10 * level, 10.0)

@@ -1,11 +1,12 @@
-"""How rarely errors as large are met, in nats."""
+"""Tail surprisals, and the anomaly score that is their mean."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skae._detection.anomaly_score import TailSurprisal
+from skae import DenoisingAutoencoder
+from skae._detection.anomaly_score import AnomalyScore, TailSurprisal, score_at_share
 
 
 @pytest.fixture(scope="module")
@@ -13,13 +14,13 @@ def known():
     return np.random.default_rng(0).exponential([1.0, 10.0], size=(20_000, 2))
 
 
-def test_of_exponential_errors_it_is_the_error_in_units_of_its_mean(known):
+def test_surprisal_of_exponential_values_is_the_value_over_its_mean(known):
     for share in (0.5, 1.0, 2.0, 4.0, 20.0):
         nats = TailSurprisal.from_values(known).measure(np.array([[share, 10 * share]]))
         assert nats[0] == pytest.approx(share, rel=0.05)
 
 
-def test_it_is_the_mean_over_levels(known):
+def test_surprisal_is_the_mean_over_the_columns(known):
     both = TailSurprisal.from_values(known).measure(known[:50])
     each = [
         TailSurprisal.from_values(known[:, [level]]).measure(known[:50, [level]])
@@ -28,7 +29,7 @@ def test_it_is_the_mean_over_levels(known):
     np.testing.assert_allclose(both, np.mean(each, axis=0))
 
 
-def test_beyond_all_that_is_known_it_goes_on_growing(known):
+def test_surprisal_grows_beyond_the_largest_known_value(known):
     nats = TailSurprisal.from_values(known).measure(
         np.array([[1e2, 1e2], [1e4, 1e4], [1e200, 1e200]])
     )
@@ -37,7 +38,7 @@ def test_beyond_all_that_is_known_it_goes_on_growing(known):
 
 
 @given(st.integers(1, 30), st.integers(0, 10_000))
-def test_it_never_falls_with_the_error(n_known, seed):
+def test_surprisal_never_falls_with_the_value(n_known, seed):
     rng = np.random.default_rng(seed)
     errors = rng.integers(0, 5, size=(n_known, 1)).astype(float)  # with ties
     grid = np.linspace(-1, 12, 53)[:, None]
@@ -47,7 +48,7 @@ def test_it_never_falls_with_the_error(n_known, seed):
     assert (nats >= 0).all()
 
 
-def test_weights_count_rows():
+def test_a_weight_of_two_is_two_rows():
     rng = np.random.default_rng(0)
     errors, weight = rng.exponential(size=(200, 3)), rng.integers(1, 4, size=200)
     once = TailSurprisal.from_values(errors, weight.astype(float))
@@ -56,9 +57,114 @@ def test_weights_count_rows():
     np.testing.assert_allclose(once.measure(grid), often.measure(grid), rtol=1e-12)
 
 
-def test_errors_that_are_all_the_same():
+def test_surprisal_of_constant_values():
     nats = TailSurprisal.from_values(np.full((10, 1), 2.0)).measure(np.array([[1.0], [2.0], [2.1]]))
     assert nats[0] == 0
     assert nats[1] < 0.1
     assert np.isfinite(nats[2])
     assert nats[2] > 100
+
+
+def test_the_tail_is_exponential_through_the_median_and_the_98_percent_quantile():
+    """Uniform values: half exceed 0.5, and 2 % exceed 0.98."""
+    values = np.arange(1, 10_001)[:, None] / 10_000
+    nats = TailSurprisal.from_values(values).measure(np.array([[0.5], [0.98], [0.98 + 0.48]]))
+    np.testing.assert_allclose(nats, np.log([2, 50, 50 * 25]), rtol=1e-3)
+
+
+def test_a_known_value_has_the_surprisal_of_its_rank():
+    """Rounding of a share must not move a knot to the next value."""
+    values = np.arange(50.0)[:, None]
+    nats = TailSurprisal.from_values(values).measure(values[:-1] + 0.5)
+    shares = 1 - np.arange(1, 50) / 50
+    assert (nats >= -np.log(shares) - np.log(50) / 63 - 1e-9).all()
+
+
+@pytest.mark.parametrize("share", [0.1, 1 / 3, 0.5, 1.0])
+def test_that_share_of_the_scores_is_below(share):
+    scores = np.random.default_rng(0).normal(size=300)
+    is_below = scores < score_at_share(scores, None, share)
+    assert is_below.sum() == min(round(share * 300), 299)
+
+
+def test_a_weight_of_two_is_two_scores():
+    rng = np.random.default_rng(0)
+    scores, weight = rng.normal(size=60), rng.integers(1, 4, size=60)
+    for share in (0.01, 0.3, 0.7, 1.0):
+        expected = score_at_share(np.repeat(scores, weight), None, share)
+        assert score_at_share(scores, weight.astype(float), share) == expected
+
+
+# The score -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def denoiser(curve):
+    return DenoisingAutoencoder(
+        None, hidden_layer_sizes=(), standardize=True, noise_level=(0.1, 5.0), n_draws=2
+    ).fit(curve * np.geomspace(0.01, 100, 6))
+
+
+@pytest.fixture(scope="module")
+def rows(curve):
+    return curve[:300] * np.geomspace(0.01, 100, 6)
+
+
+def surprisal(known, values, weight=None):
+    return TailSurprisal.from_values(known, weight).measure(values)
+
+
+def neighbour_distances(denoiser, rows, errors):
+    """Distances of rows among themselves, to the nearest and to the fifth usual one."""
+    scaled = (rows - denoiser.mean_) / denoiser.scale_
+    distances = np.linalg.norm(scaled[:, None] - scaled, axis=2)
+    np.fill_diagonal(distances, np.inf)
+    is_usual = errors.argsort().argsort() <= 0.7 * len(rows)
+    fifth = np.sort(distances[:, is_usual], axis=1)[:, 4]
+    return np.column_stack([distances.min(axis=1), fifth])
+
+
+def test_the_score_is_the_mean_surprisal_of_errors_and_two_distances(denoiser, rows):
+    errors = denoiser.denoising_errors(rows)
+    by_error = surprisal(errors, errors)
+    distances = neighbour_distances(denoiser, rows, by_error)
+    expected = np.mean(
+        [by_error, *(surprisal(each[:, None], each[:, None]) for each in distances.T)], axis=0
+    )
+    found = AnomalyScore.fit(denoiser, rows, None).measure(denoiser, rows)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_a_weight_of_two_is_two_reference_rows(denoiser, rows):
+    """But for the nearest row, of which a copy is as near as can be."""
+    weight = np.random.default_rng(0).integers(1, 4, size=len(rows))
+    score = AnomalyScore.fit(denoiser, rows, weight.astype(float))
+    errors = denoiser.denoising_errors(rows)
+    expected = TailSurprisal.from_values(np.repeat(errors, weight, axis=0))
+    np.testing.assert_allclose(score.by_error.measure(errors), expected.measure(errors))
+    distances = score.neighbours.measure((rows - denoiser.mean_) / denoiser.scale_)
+    expected = TailSurprisal.from_values(np.repeat(distances, weight, axis=0))
+    np.testing.assert_allclose(score.by_distance.measure(distances), expected.measure(distances))
+    nats = score.by_error.measure(errors)
+    usual = np.sort(nats)[: score.neighbours.n_usual]
+    order = nats.argsort()
+    share = weight[order].cumsum()[len(usual) - 1] / weight.sum()
+    assert share == pytest.approx(0.7, abs=4 / weight.sum())
+
+
+def test_a_large_offset_does_not_round_distances_away(curve):
+    """Rows are scaled in float64: in float32, all values near 1e9 would be equal."""
+    X = curve[:200] + 1e9
+    denoiser = DenoisingAutoencoder(
+        None, hidden_layer_sizes=(), noise_level=(0.1, 5.0), n_draws=2
+    ).fit(X)
+    near = DenoisingAutoencoder(None, hidden_layer_sizes=(), noise_level=(0.1, 5.0), n_draws=2).fit(
+        curve[:200]
+    )
+    found = AnomalyScore.fit(denoiser, X, None).neighbours.measure(
+        (X - denoiser.mean_) / denoiser.scale_
+    )
+    expected = AnomalyScore.fit(near, curve[:200], None).neighbours.measure(
+        (curve[:200] - near.mean_) / near.scale_
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-3)

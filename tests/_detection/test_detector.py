@@ -1,4 +1,4 @@
-"""AEAnomalyDetector: thresholds that hold, and reasons that name the fault."""
+"""AEAnomalyDetector: scores, thresholds and their guarantees, explanations."""
 
 import math
 import re
@@ -39,7 +39,7 @@ def fitted():
 # Scores ------------------------------------------------------------------------------------
 
 
-def test_finds_what_no_gaussian_does(fitted):
+def test_finds_anomalies_inside_a_ring(fitted):
     inside = 0.3 * ring(200, 2)
     X = np.vstack([ring(200, 1), inside])
     scores = fitted.score_samples(X)
@@ -47,7 +47,7 @@ def test_finds_what_no_gaussian_does(fitted):
     assert (fitted.predict(inside) == -1).mean() > 0.95
 
 
-def test_learns_from_rows_with_anomalies_among_them():
+def test_learns_from_contaminated_rows():
     rng = np.random.default_rng(0)
     X = np.vstack([ring(900, 1), rng.uniform(-1.5, 1.5, size=(60, 2))])
     is_clean = np.repeat([1, 0], [900, 60])
@@ -60,11 +60,12 @@ def test_decision_and_prediction_follow_the_score(fitted):
     decision = fitted.decision_function(X)
     np.testing.assert_allclose(decision, fitted.score_samples(X) - fitted.offset_)
     np.testing.assert_array_equal(fitted.predict(X), np.where(decision >= 0, 1, -1))
-    again = clone(fitted)
-    np.testing.assert_array_equal(again.fit_predict(X), again.predict(X))
+    refitted = clone(fitted).fit(X)
+    np.testing.assert_array_equal(clone(fitted).fit_predict(X), refitted.predict(X))
+    assert set(refitted.predict(X)) == {-1, 1}
 
 
-def test_a_row_scores_alone_as_in_a_batch(fitted):
+def test_scores_do_not_depend_on_the_batch(fitted):
     X = ring(300, 5)
     alone = [fitted.score_samples(row[None])[0] for row in X[:20]]
     np.testing.assert_allclose(alone, fitted.score_samples(X)[:20], rtol=1e-9)
@@ -86,7 +87,7 @@ def test_extreme_values_in_float32(fitted):
 
 
 @pytest.mark.parametrize("estimator", [None, AutoencoderTransformer(2, max_epochs=5)])
-def test_a_constant_column_that_changes_is_an_anomaly(estimator):
+def test_a_changed_cell_of_a_constant_column_is_an_anomaly(estimator):
     X = np.column_stack([ring(400, 0), np.full(400, 7.0)])
     detector = AEAnomalyDetector(estimator, random_state=0).fit(X)
     row = X[:1].copy()
@@ -100,7 +101,7 @@ def test_a_constant_column_that_changes_is_an_anomaly(estimator):
 
 
 @pytest.mark.parametrize("contamination", [0.05, 0.2, 0.5])
-def test_a_given_share_of_the_rows_are_outliers(contamination):
+def test_contamination_is_the_share_of_outliers(contamination):
     X = ring(300, 0)
     linear = AutoencoderTransformer(1, hidden_layer_sizes=())
     detector = AEAnomalyDetector(linear, contamination=contamination, random_state=0)
@@ -108,8 +109,8 @@ def test_a_given_share_of_the_rows_are_outliers(contamination):
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.1])
-def test_false_alarms_are_as_rare_as_promised(alpha):
-    """Over tables and calibrations, for a density that is wrong: rows are no Gaussian."""
+def test_false_alarm_rate_is_at_most_alpha(alpha):
+    """Over tables and calibrations, and for a wrong density: the rows are not Gaussian."""
     alarms, p_small = [], []
     for seed in range(150):
         X = np.random.default_rng(seed).exponential(size=(700, 2)) ** 2
@@ -120,7 +121,7 @@ def test_false_alarms_are_as_rare_as_promised(alpha):
     for rates, promised in ((alarms, alpha), (p_small, 0.2)):
         error = np.std(rates) / np.sqrt(len(rates))
         assert np.mean(rates) < promised + 3 * error
-        assert np.mean(rates) > 0.7 * promised  # and the bound is no empty one
+        assert np.mean(rates) > 0.7 * promised  # the bound is tight
 
 
 def test_default_false_alarms_on_fresh_rows(fitted):
@@ -129,11 +130,11 @@ def test_default_false_alarms_on_fresh_rows(fitted):
     assert np.mean(rates) < 0.04  # alpha is 0.01, its spread over calibrations 0.01
 
 
-def test_too_few_rows_for_alpha_make_the_least_that_they_can_of_it():
+def test_too_few_rows_for_alpha_give_the_lowest_calibration_score():
     X = ring(60, 0)
     detector = AEAnomalyDetector(GaussianMixture(), random_state=0).fit(X)
     assert len(detector.calibration_scores_) == 12
-    # Just below it, so that the row itself is no outlier, whatever rows it is scored beside.
+    # Just below it: the row itself is no outlier, whatever rows it is scored with.
     assert 0 < detector.calibration_scores_[0] - detector.offset_ < 1e-7
     assert detector.p_values([[9.0, 9.0]]) == pytest.approx(1 / 13)
 
@@ -153,10 +154,10 @@ def test_discoveries_are_rarely_false():
     assert np.mean(proportions) < 0.2 + 3 * np.std(proportions) / np.sqrt(len(proportions))
 
 
-# Reasons -----------------------------------------------------------------------------------
+# Explanations ------------------------------------------------------------------------------
 
 
-def planted(X, kind, column, rng):
+def plant_fault(X, kind, column, rng):
     row = X[rng.integers(len(X))].copy()
     if kind == "shuffled":
         row[column] = X[rng.integers(len(X)), column]
@@ -170,34 +171,34 @@ def planted(X, kind, column, rng):
 @pytest.mark.parametrize(
     ("load", "n_columns"), [(load_wine, 8), (load_breast_cancer, 4), (load_diabetes, 8)]
 )
-def test_the_planted_fault_is_the_first_reason(load, n_columns):
+def test_a_planted_fault_has_the_largest_contribution(load, n_columns):
     X = load().data
     detector = AEAnomalyDetector(alpha=0.05, random_state=0).fit(X)
     rng = np.random.default_rng(0)
     hits = []
     for kind in ("shuffled", "stuck", "unit"):
         for column in rng.permutation(X.shape[1])[:n_columns]:
-            row = planted(X, kind, column, rng)[None]
+            row = plant_fault(X, kind, column, rng)[None]
             if detector.predict(row) == -1:
                 hits.append(detector.explain(row)["contribution"].idxmax() == (0, column))
     assert len(hits) >= 5
     assert np.mean(hits) >= 0.95
 
 
-def test_reasons_add_up_to_the_drop_in_score():
+def test_contributions_add_up_to_the_gain_of_the_counterfactual():
     wine = load_wine(as_frame=True).data
     detector = AEAnomalyDetector(random_state=0).fit(wine)
     odd = wine.iloc[[3, 90]].assign(ash=24.0, hue=[5.0, 0.1])
     reasons = detector.explain(odd)
     for label, own in reasons.groupby(level="row"):
-        mended = own["expected"].where(own["contribution"] > 0, own["value"])
-        mended = mended.droplevel("row").to_frame().T[wine.columns]
-        gained = detector.score_samples(mended) - detector.score_samples(odd.loc[[label]])
+        changed = own["expected"].where(own["contribution"] > 0, own["value"])
+        changed = changed.droplevel("row").to_frame().T[wine.columns]
+        gained = detector.score_samples(changed) - detector.score_samples(odd.loc[[label]])
         assert own["contribution"].sum() == pytest.approx(gained[0], rel=1e-9)
-        assert detector.score_samples(mended)[0] >= np.quantile(detector.calibration_scores_, 0.25)
+        assert detector.score_samples(changed)[0] >= np.quantile(detector.calibration_scores_, 0.25)
 
 
-def test_reasons_are_a_frame_of_the_rows_and_columns():
+def test_explanations_are_a_frame_of_the_rows_and_columns():
     frame = pd.DataFrame(ring(200, 0), columns=["x", "y"], index=range(100, 300))
     detector = AEAnomalyDetector(GaussianMixture(), random_state=0).fit(frame)
     reasons = detector.explain(frame.iloc[[5, 6]])
@@ -221,7 +222,7 @@ def test_reasons_are_a_frame_of_the_rows_and_columns():
     ],
     ids=lambda estimator: type(estimator).__name__,
 )
-def test_scores_of_other_estimators_are_theirs(estimator):
+def test_other_estimators_keep_their_own_score(estimator):
     X = ring(300, 0)
     detector = AEAnomalyDetector(estimator, random_state=0).fit(X)
     np.testing.assert_array_equal(detector.score_samples(X), detector.estimator_.score_samples(X))
@@ -230,7 +231,7 @@ def test_scores_of_other_estimators_are_theirs(estimator):
 
 
 @pytest.mark.parametrize("n_rows", [50, 300, 5000, 100_000])
-def test_the_default_is_the_denoiser_that_the_documentation_names(n_rows):
+def test_the_default_is_the_documented_denoiser(n_rows):
     text = " ".join(AEAnomalyDetector.__doc__.split())
     (call,) = re.findall(r"`(DenoisingAutoencoder\(None, [^`]*\))`", text)
     documented = eval(call, {"DenoisingAutoencoder": DenoisingAutoencoder})
@@ -242,7 +243,7 @@ def test_the_default_is_the_denoiser_that_the_documentation_names(n_rows):
     assert make_default_estimator(n_rows).get_params() == documented.get_params()
 
 
-def test_the_default_is_fitted_where_there_is_no_estimator():
+def test_without_an_estimator_the_default_is_fitted():
     detector = AEAnomalyDetector(random_state=0).fit(ring(300, 0))
     n_calibration = len(detector.calibration_scores_)
     default = make_default_estimator(300).set_params(random_state=detector.estimator_.random_state)
@@ -250,7 +251,7 @@ def test_the_default_is_fitted_where_there_is_no_estimator():
     assert n_calibration == 60
 
 
-def test_a_seed_fixes_the_estimators():
+def test_the_seed_sets_that_of_the_estimator():
     X = ring(200, 0)
     estimator = VAETransformer(1, max_epochs=3)
     first, second = (AEAnomalyDetector(estimator, random_state=3).fit(X) for _ in range(2))
@@ -260,13 +261,13 @@ def test_a_seed_fixes_the_estimators():
     assert own.estimator_.random_state == 5
 
 
-def test_weights_need_an_estimator_that_takes_them():
+def test_sample_weight_needs_an_estimator_that_takes_it():
     X = ring(100, 0)
     with pytest.raises(ValueError, match="GaussianMixture takes no weights"):
         AEAnomalyDetector(GaussianMixture()).fit(X, sample_weight=np.ones(100))
 
 
-def test_weights_count_in_the_threshold():
+def test_contamination_is_a_share_of_the_weight():
     X = ring(300, 0)
     weight = np.ones(300)
     weight[:20] = 5.0
@@ -274,6 +275,55 @@ def test_weights_count_in_the_threshold():
     detector = AEAnomalyDetector(linear, contamination=0.25, random_state=0)
     outlier = detector.fit(X, sample_weight=weight).predict(X) == -1
     assert weight[outlier].sum() / weight.sum() == pytest.approx(0.25, abs=5 / weight.sum())
+
+
+def test_weights_that_are_no_counts_weigh_the_calibration_rows():
+    X = ring(300, 0)
+    weight = 0.25 + np.random.default_rng(1).uniform(size=300)
+    linear = AutoencoderTransformer(1, hidden_layer_sizes=())
+    detector = AEAnomalyDetector(linear, alpha=0.2, calibration_fraction=0.3, random_state=0)
+    scores = detector.fit(X, sample_weight=weight).score_samples(X)
+    known = detector.calibration_scores_
+    order = scores.argsort()
+    indices = order[np.searchsorted(scores[order], known - 1e-9)]
+    np.testing.assert_allclose(scores[indices], known)
+    counts = weight[indices] / weight.mean()
+    as_low = np.array([counts[known <= score + 1e-12].sum() for score in scores])
+    expected = (1 + as_low) / (1 + counts.sum())
+    np.testing.assert_allclose(detector.p_values(X), expected)
+    is_outlier = detector.predict(X) == -1
+    assert is_outlier.any()
+    assert (detector.p_values(X)[is_outlier] <= 0.2).all()
+    assert (detector.p_values(X)[~is_outlier] > 0.2 - 1e-9).all()
+
+
+@pytest.mark.parametrize("contamination", [0.1, 0.3])
+def test_contamination_with_weights_that_are_no_counts(contamination):
+    X = ring(300, 0)
+    weight = 0.25 + np.random.default_rng(1).uniform(size=300)
+    linear = AutoencoderTransformer(1, hidden_layer_sizes=())
+    detector = AEAnomalyDetector(linear, contamination=contamination, random_state=0)
+    is_outlier = detector.fit(X, sample_weight=weight).predict(X) == -1
+    share = weight[is_outlier].sum() / weight.sum()
+    assert share == pytest.approx(contamination, abs=weight.max() / weight.sum())
+    known = detector.calibration_scores_
+    assert (np.diff(known) >= 0).all()
+    distances = np.abs(detector.score_samples(X)[:, None] - known).min(axis=0)
+    np.testing.assert_allclose(distances, 0, atol=1e-9)
+
+
+def test_rows_of_little_weight_are_rare_for_the_default():
+    """A group of rows is typical by its number, and rare by its weight."""
+    rng = np.random.default_rng(0)
+    X = np.vstack([rng.normal(size=(300, 2)), rng.normal(size=(100, 2)) * 0.3 + 4])
+    weight = np.repeat([1.0, 0.013], [300, 100])
+    detector = AEAnomalyDetector(
+        DenoisingAutoencoder(None, hidden_layer_sizes=(), noise_level=(0.1, 5.0), n_draws=2),
+        random_state=0,
+    )
+    weighted = clone(detector).fit(X, sample_weight=weight).score_samples(X)
+    plain = clone(detector).fit(X).score_samples(X)
+    assert weighted[300:].mean() < plain[300:].mean() - 0.5
 
 
 # In scikit-learn ---------------------------------------------------------------------------
@@ -301,7 +351,7 @@ def test_in_a_pipeline_and_a_search():
     assert search.best_score_ > 0.7
 
 
-def test_names_of_columns():
+def test_names_and_order_of_columns_are_checked():
     frame = pd.DataFrame(ring(60, 0), columns=["x", "y"])
     detector = AEAnomalyDetector(GaussianMixture()).fit(frame)
     assert list(detector.feature_names_in_) == ["x", "y"]
@@ -329,21 +379,21 @@ def test_parameters_out_of_bounds(parameters, message):
         AEAnomalyDetector(**parameters).fit(ring(20, 0))
 
 
-def test_a_rate_out_of_bounds(fitted):
-    with pytest.raises(
-        ValueError, match=r"false_discovery_rate must be a share in \(0, 1\), got 1.5"
-    ):
-        fitted.discoveries(ring(5, 0), false_discovery_rate=1.5)
+@pytest.mark.parametrize("rate", [0.0, 1.0, 1.5])
+def test_false_discovery_rate_must_be_a_share(fitted, rate):
+    message = rf"false_discovery_rate must be a share in \(0, 1\), got {rate}"
+    with pytest.raises(ValueError, match=message):
+        fitted.discoveries(ring(5, 0), false_discovery_rate=rate)
 
 
-def test_errors_by_level_need_levels():
+def test_denoising_errors_need_a_range_of_gaussian_noise():
     swapped = DenoisingAutoencoder(None, noise="swap", max_epochs=1).fit(ring(50, 0))
     with pytest.raises(ValueError, match=r"noise_level=\(low, high\).*got noise='swap'"):
         swapped.denoising_errors(ring(5, 0))
 
 
 @pytest.mark.parametrize("X", [[[1.0, 2.0]], np.empty((0, 2)), [[np.nan, 1.0], [1.0, 2.0]]])
-def test_tables_that_are_none(X):
+def test_tables_that_cannot_be_fitted(X):
     with pytest.raises(ValueError, match=r"sample|NaN"):
         AEAnomalyDetector().fit(X)
 
@@ -353,13 +403,13 @@ def test_copies_of_one_row():
     np.testing.assert_array_equal(detector.predict([[1, 1, 1], [1, 2, 1]]), [1, -1])
 
 
-def test_no_row_left():
+def test_fewer_than_two_rows_of_positive_weight():
     with pytest.raises(ValueError, match="two rows of positive weight at least, got 1"):
         AEAnomalyDetector().fit(ring(3, 0), sample_weight=[0, 1, 0])
 
 
 def test_false_alarms_on_rows_that_repeat():
-    """One far row in twenty is the same: it is on both sides of the split, or on neither."""
+    """One row in twenty is the same far row: its copies train, calibrate and are tested."""
     alarms = []
     for seed in range(60):
         rng = np.random.default_rng(seed)

@@ -22,7 +22,7 @@ def score_of(distribution):
     return lambda rows: np.atleast_1d(distribution.logpdf(rows))
 
 
-def test_one_fault_is_found_where_it_is(normal):
+def test_a_single_fault_has_the_largest_gain(normal):
     distribution, rows = normal
     score, candidates = score_of(distribution), choose_candidates(rows)
     enough = np.median(score(rows))
@@ -33,7 +33,7 @@ def test_one_fault_is_found_where_it_is(normal):
         assert changed.gains.argmax() == column
 
 
-def test_the_first_cell_is_that_of_the_likelihood_ratio(normal):
+def test_the_first_cell_has_the_largest_likelihood_ratio(normal):
     distribution, _ = normal
     precision = np.linalg.inv(distribution.cov)
     rng = np.random.default_rng(2)
@@ -49,19 +49,19 @@ def test_the_first_cell_is_that_of_the_likelihood_ratio(normal):
         assert changed.gains.sum() >= first.gains.sum()
 
 
-def test_gains_add_up_and_stop_when_it_is_enough(normal):
+def test_gains_add_up_until_the_row_is_typical(normal):
     distribution, rows = normal
     score, candidates = score_of(distribution), choose_candidates(rows)
     enough = np.median(score(rows))
     row = rows[0] + 10.0
     changed = find_counterfactual(score, row, candidates, enough)
-    mended = np.where(changed.gains > 0, changed.expected, row)
-    gained = score(mended[None])[0] - score(row[None])[0]
+    counterfactual = np.where(changed.gains > 0, changed.expected, row)
+    gained = score(counterfactual[None])[0] - score(row[None])[0]
     assert changed.gains.sum() == pytest.approx(gained, rel=1e-12)
-    assert score(mended[None])[0] >= enough
+    assert score(counterfactual[None])[0] >= enough
 
 
-def test_a_typical_row_stays_as_it_is(normal):
+def test_a_typical_row_is_not_changed(normal):
     distribution, rows = normal
     changed = find_counterfactual(
         score_of(distribution), np.zeros(N_FEATURES), choose_candidates(rows), -20.0
@@ -69,7 +69,7 @@ def test_a_typical_row_stays_as_it_is(normal):
     assert not changed.gains.any()
 
 
-def test_expected_is_the_likeliest_beside_the_others(normal):
+def test_expected_is_the_likeliest_value_given_the_others(normal):
     distribution, rows = normal
     precision = np.linalg.inv(distribution.cov)
     fine = [np.linspace(-12, 12, 2001)] * N_FEATURES
@@ -87,3 +87,22 @@ def test_candidates_are_values_of_the_column():
         assert np.isin(values, column).all()
         assert (np.diff(values) > 0).all()
     assert [len(values) for values in candidates[1:]] == [3, 1]
+
+
+def test_a_row_that_scores_exactly_enough_is_not_changed(normal):
+    distribution, rows = normal
+    score = score_of(distribution)
+    changed = find_counterfactual(score, rows[0], choose_candidates(rows), score(rows[:1])[0])
+    assert not changed.gains.any()
+
+
+def test_small_gains_count_and_values_better_than_all_candidates_stay():
+    """Squared distance from the origin: the second cell is nearer to it than any candidate."""
+    changed = find_counterfactual(
+        lambda rows: -np.square(rows).sum(axis=1),
+        np.array([0.5, 0.1, 0.0]),
+        [np.array([0.4]), np.array([-1.0, 1.0]), np.array([0.0])],
+        np.inf,
+    )
+    np.testing.assert_allclose(changed.gains, [0.25 - 0.16, 0, 0])
+    np.testing.assert_allclose(changed.expected, [0.4, 0.1, 0])

@@ -17,7 +17,7 @@ def distances_to(known):
     return NeighbourDistances.from_rows(known, known[:, 0] < 0.5)
 
 
-def test_of_new_rows_they_are_those_of_nearest_neighbours(known, distances_to):
+def test_distances_of_new_rows_are_those_of_nearest_neighbors(known, distances_to):
     rows = np.random.default_rng(1).normal(size=(50, 4))
     nearest, fifth = distances_to.measure(rows).T
     usual = known[known[:, 0] < 0.5]
@@ -25,7 +25,7 @@ def test_of_new_rows_they_are_those_of_nearest_neighbours(known, distances_to):
     np.testing.assert_allclose(fifth, NearestNeighbors().fit(usual).kneighbors(rows, 5)[0][:, -1])
 
 
-def test_a_row_that_is_remembered_is_not_its_own_neighbour(known, distances_to):
+def test_a_reference_row_is_not_its_own_neighbour(known, distances_to):
     nearest, fifth = distances_to.measure(known).T
     usual = known[known[:, 0] < 0.5]
     others = NearestNeighbors(n_neighbors=5)
@@ -36,7 +36,7 @@ def test_a_row_that_is_remembered_is_not_its_own_neighbour(known, distances_to):
     np.testing.assert_allclose(in_single[:, 0], nearest, rtol=1e-4)
 
 
-def test_but_a_second_copy_is(known, distances_to):
+def test_a_second_copy_is_a_neighbour(known, distances_to):
     twice = NeighbourDistances.from_rows(
         np.vstack([known, known[:1]]), np.r_[known[:, 0] < 0.5, False]
     )
@@ -52,8 +52,26 @@ def test_far_rows_are_far(distances_to, size):
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 3])
-def test_of_few_rows(n_rows):
+def test_few_reference_rows_give_finite_distances(n_rows):
     rows = np.arange(2.0 * n_rows).reshape(n_rows, 2)
     distances_to = NeighbourDistances.from_rows(rows, np.arange(n_rows) < max(1, n_rows - 1))
     assert np.isfinite(distances_to.measure(rows)).all()
     assert (distances_to.measure(rows + 100) > 50).all()
+
+
+def test_with_few_usual_rows_the_farthest_of_them_counts():
+    """Of a usual row among three there are two others, not five."""
+    rows = np.array([[0.0, 0.0], [1.0, 0.0], [3.0, 0.0], [0.0, 0.5]])
+    distances_to = NeighbourDistances.from_rows(rows, np.arange(4) < 3)
+    np.testing.assert_allclose(distances_to.measure(rows[:3]), [[0.5, 3], [1, 2], [2, 3]])
+
+
+@pytest.mark.parametrize("at", [0.0, 100.0])
+def test_only_rows_equal_up_to_rounding_are_copies(at):
+    rows = np.array([[at, at], [at + 1.0, at]])
+    distances_to = NeighbourDistances.from_rows(rows, np.ones(2, dtype=bool))
+    step = 0.001 * max(at, 1.0)
+    copy = distances_to.measure(np.array([[at + 1e-7, at]]))
+    near = distances_to.measure(np.array([[at + step, at]]))
+    np.testing.assert_allclose(copy, 1, rtol=1e-6)
+    np.testing.assert_allclose(near[0, 0], step, rtol=1e-3)

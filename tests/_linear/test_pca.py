@@ -77,7 +77,7 @@ def test_blocks_add_up(monkeypatch):
 
 
 @pytest.mark.parametrize(("n_components", "shape"), [(4, (3, 6)), (6, (50, 6)), (9, (50, 6))])
-def test_completion_is_a_projection_onto_all_there_is(n_components, shape):
+def test_completed_axes_project_onto_all_that_the_rows_span(n_components, shape):
     X = rng().normal(size=shape)
     axes = find_principal_axes(X, None, n_components, 0.0, rng())
     C = axes.components
@@ -89,13 +89,13 @@ def test_completion_is_a_projection_onto_all_there_is(n_components, shape):
         np.testing.assert_allclose(C @ C.T, np.eye(n_components), atol=1e-12)
 
 
-def test_one_row_and_no_columns_of_variance():
+def test_one_row():
     axes = find_principal_axes(np.ones((1, 4)), None, 2, 0.0, rng())
     np.testing.assert_allclose(axes.mean, 1)
     np.testing.assert_allclose(axes.components @ axes.components.T, np.eye(2), atol=1e-12)
 
 
-def test_trimming_finds_the_subspace_of_the_many():
+def test_trimming_finds_the_subspace_of_the_majority():
     clean = rng().normal(size=(200, 2)) @ rng().normal(size=(2, 8))
     outliers = 20 * np.random.default_rng(1).normal(size=(15, 8))
     X = np.vstack([clean, outliers])
@@ -104,3 +104,61 @@ def test_trimming_finds_the_subspace_of_the_many():
     trusting = find_principal_axes(X, None, 2, 0.0, rng()).components.T
     assert np.rad2deg(subspace_angles(robust, truth)).max() < 0.1
     assert np.rad2deg(subspace_angles(trusting, truth)).max() > 10
+
+
+def test_no_more_axes_than_the_rows_have_are_taken_from_them():
+    """Rounding would fill the last place: three rows span a plane."""
+    X = rng().normal(size=(3, 6))
+    found = [
+        find_principal_axes(X, None, 4, 0.0, np.random.default_rng(seed)).components
+        for seed in (0, 1)
+    ]
+    np.testing.assert_allclose(found[0][:2], found[1][:2])
+    assert not np.allclose(np.abs(found[0][2]), np.abs(found[1][2]))
+
+
+@pytest.fixture
+def spoiled():
+    """Rows near a plane, a weight for each, and outliers that carry a tenth of the weight."""
+    clean = rng().normal(size=(900, 2)) @ rng().normal(size=(2, 6)) + 0.01 * rng().normal(
+        size=(900, 6)
+    )
+    outliers = 20 * np.random.default_rng(1).normal(size=(50, 6))
+    X = np.vstack([clean, outliers])
+    X = X[np.random.default_rng(2).permutation(950)]
+    is_outlier = np.square(X).sum(axis=1) > np.square(clean).sum(axis=1).max()
+    return X, np.where(is_outlier, 100 / is_outlier.sum(), 1.0), PCA(2).fit(clean)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("wrap", [np.asarray, Rows])
+def test_trimming_takes_a_share_of_the_weight(wrap, weighted, spoiled):
+    """Heavy outliers are a tenth of the weight, though a twentieth of the rows."""
+    X, weight, expected = spoiled
+    share = 0.12 if weighted else 0.06
+    found = find_principal_axes(wrap(X), weight if weighted else None, 2, share, rng())
+    angles = subspace_angles(found.components.T, expected.components_.T)
+    assert np.rad2deg(angles).max() < 0.1
+
+
+def test_a_stored_table_keeps_the_weights_of_the_rows_that_are_left(spoiled):
+    X, _, _ = spoiled
+    weight = rng().uniform(0.1, 10, size=len(X))
+    stored = find_principal_axes(Rows(X), weight, 2, 0.2, rng())
+    loaded = find_principal_axes(X, weight, 2, 0.2, rng())
+    np.testing.assert_allclose(stored.mean, loaded.mean, atol=1e-2)
+    np.testing.assert_allclose(stored.components, loaded.components, atol=1e-3)
+
+
+def test_trimming_goes_on_until_the_same_rows_are_left_out():
+    """Many outliers pull the first axes so far that one step does not leave them all out."""
+    clean = rng().normal(size=(200, 2)) * [3, 1]
+    X = np.hstack([clean, 0.05 * rng().normal(size=(200, 3))])
+    X[:60, 3] += np.random.default_rng(3).uniform(1, 4, size=60)
+    found = find_principal_axes(X, None, 2, 0.35, rng())
+    centred = X - found.mean
+    errors = np.square(centred - centred @ found.components.T @ found.components).sum(axis=1)
+    kept = np.argsort(errors)[:130]
+    again = PCA(2).fit(X[kept])
+    np.testing.assert_allclose(found.mean, again.mean_, atol=1e-9)
+    np.testing.assert_allclose(np.abs(found.components @ again.components_.T), np.eye(2), atol=1e-6)

@@ -2,75 +2,86 @@
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
+from skae import AutoencoderTransformer
+from skae._data import Batch, Rows
+from skae._environment import RandomStreams
+from skae._training import train
 from skae._training.epoch_selection import SelectionRule, select_epoch, sure_gain
+from skae.modules import mlp_autoencoder
+
+from .configs import make_config
 
 
 def test_a_gain_must_exceed_its_noise():
     rng = np.random.default_rng(0)
-    start = rng.exponential(size=200)
+    initial = rng.exponential(size=200)
     noise = rng.normal(size=200) * 0.5
-    assert sure_gain(start, start, None, 0.0) == 0
-    assert sure_gain(start, start + noise - noise.mean() - 0.01, None, 0.0) == 0
-    capped = np.minimum(start, np.quantile(start, 0.95)).mean()
-    assert sure_gain(start, start * 0.5, None, 0.0) == pytest.approx(
-        capped - np.minimum(start * 0.5, np.quantile(start, 0.95)).mean()
+    assert sure_gain(initial, initial, None, 0.0) == 0
+    assert sure_gain(initial, initial + noise - noise.mean() - 0.01, None, 0.0) == 0
+    capped = np.minimum(initial, np.quantile(initial, 0.95)).mean()
+    assert sure_gain(initial, initial * 0.5, None, 0.0) == pytest.approx(
+        capped - np.minimum(initial * 0.5, np.quantile(initial, 0.95)).mean()
     )
-    assert sure_gain(start, np.full(200, np.nan), None, 0.0) == 0
+    assert sure_gain(initial, np.full(200, np.nan), None, 0.0) == 0
 
 
 def test_one_row_does_not_decide():
-    start = np.ones(200)
-    start[0] = 1e4
-    better_but_for_one = start * 0.5
+    initial = np.ones(200)
+    initial[0] = 1e4
+    better_but_for_one = initial * 0.5
     better_but_for_one[0] = 1e4
-    assert sure_gain(start, better_but_for_one, None, 0.0) > 0.4
+    assert sure_gain(initial, better_but_for_one, None, 0.0) > 0.4
     worse_on_average = better_but_for_one.copy()
     worse_on_average[0] = 2e4
-    assert sure_gain(start, worse_on_average, None, 0.0) == 0
-    assert sure_gain(start, worse_on_average, None, 0.1) > 0.4
+    assert sure_gain(initial, worse_on_average, None, 0.0) == 0
+    assert sure_gain(initial, worse_on_average, None, 0.1) > 0.4
 
 
 def test_weights_count_in_the_gain():
     rng = np.random.default_rng(0)
-    start = rng.exponential(size=100)
-    after = start * rng.uniform(0.5, 1.0, size=100)
+    initial = rng.exponential(size=100)
+    after = initial * rng.uniform(0.5, 1.0, size=100)
     weight = rng.integers(1, 4, size=100)
-    cap = np.quantile(start, 0.95)
-    gains = np.minimum(start, cap) - np.minimum(after, cap)
-    assert sure_gain(start, after, weight.astype(float), 0.0) == pytest.approx(
+    cap = np.quantile(initial, 0.95)
+    gains = np.minimum(initial, cap) - np.minimum(after, cap)
+    assert sure_gain(initial, after, weight.astype(float), 0.0) == pytest.approx(
         gains.repeat(weight).mean()
     )
-    assert SelectionRule(0.0, True).mean(start, weight.astype(float)) == pytest.approx(
-        start.repeat(weight).mean()
+    assert SelectionRule(0.0, True).mean(initial, weight.astype(float)) == pytest.approx(
+        initial.repeat(weight).mean()
     )
 
 
 def test_a_random_initialization_is_not_kept_without_a_sure_gain():
     rng = np.random.default_rng(0)
-    start = rng.exponential(size=100)
-    losses = start * rng.uniform(0.9, 1.09, size=(3, 100))
+    initial = rng.exponential(size=100)
+    losses = initial * rng.uniform(0.9, 1.09, size=(3, 100))
     means = losses.mean(axis=1)
     for keeps_initialization, best in ((True, 0), (False, 1 + means.argmin())):
         rule = SelectionRule(0.0, keeps_initialization)
-        assert select_epoch([[start, *losses]], [None], rule)[0] == best
+        assert select_epoch([[initial, *losses]], [None], rule)[0] == best
 
 
 def test_a_gain_in_nats_is_absolute_not_relative_to_the_loss():
-    start = np.random.default_rng(0).normal(size=1000)  # a log-likelihood: of either sign
+    initial = np.random.default_rng(0).normal(size=1000)  # a log-likelihood: of either sign
     assert (
         0.045
-        < SelectionRule(0.0, True, minimum_improvement=0.03).gain(start, start - 0.05, None)
+        < SelectionRule(0.0, True, minimum_improvement=0.03).gain(initial, initial - 0.05, None)
         < 0.05
     )
-    assert SelectionRule(0.0, True, minimum_improvement=0.03).gain(start, start - 0.02, None) == 0
+    assert (
+        SelectionRule(0.0, True, minimum_improvement=0.03).gain(initial, initial - 0.02, None) == 0
+    )
 
 
 def test_best_epoch_over_folds_of_different_length():
     rng = np.random.default_rng(0)
-    start = rng.exponential(size=(2, 100))
-    long = [start[0], start[0] * 0.8, start[0] * 0.5, start[0] * 0.9]
-    short = [start[1], start[1] * 0.8, start[1] * 0.6]
+    initial = rng.exponential(size=(2, 100))
+    long = [initial[0], initial[0] * 0.8, initial[0] * 0.5, initial[0] * 0.9]
+    short = [initial[1], initial[1] * 0.8, initial[1] * 0.6]
     epoch, means = select_epoch(
         [long, short], [None, None], SelectionRule(0.0, keeps_initialization=True)
     )
@@ -78,3 +89,113 @@ def test_best_epoch_over_folds_of_different_length():
     assert len(means) == 4
     assert means[2] == pytest.approx((long[2].mean() + short[2].mean()) / 2)
     assert means[3] == pytest.approx((long[3].mean() + short[2].mean()) / 2)
+
+
+def test_folds_count_their_rows_by_weight():
+    initial = [np.full(50, 2.0), np.full(50, 2.0)]
+    curves = [
+        [initial[0], initial[0] * 0.5, initial[0]],
+        [initial[1], initial[1], initial[1] * 0.5],
+    ]
+    rule = SelectionRule(0.0, keeps_initialization=False)
+    for heavy, best in ((0, 1), (1, 2)):
+        weights = [np.full(50, 3.0 if fold == heavy else 1.0) for fold in (0, 1)]
+        epoch, means = select_epoch(curves, weights, rule)
+        assert epoch == best
+        assert means[best] == pytest.approx((3 * 1 + 2) / 4)
+
+
+def test_only_epochs_of_a_finite_loss_can_be_the_best():
+    initial = np.ones(100)
+    curves = [[initial, np.full(100, np.nan), initial * 0.9, np.full(100, np.inf)]]
+    for keeps_initialization in (True, False):
+        assert select_epoch(curves, [None], SelectionRule(0.0, keeps_initialization))[0] == 2
+
+
+@pytest.mark.parametrize("weight", [None, np.repeat([1.0, 3.0], 200)], ids=["alike", "weighted"])
+def test_a_gain_less_two_standard_errors_must_exceed_the_minimum(weight):
+    """The textbook error of a mean of paired differences, of which none is clipped."""
+    gains = np.tile([0.0, 0.4], 200)  # of standard deviation 0.2
+    n_effective = 400 if weight is None else 800**2 / (200 * 1 + 200 * 9)
+    error = 0.2 / np.sqrt(n_effective)
+    losses = 1 - gains
+    for share in (1.9, 2.1):
+        found = sure_gain(np.ones(400), losses, weight, 0.0, 0.2 - share * error)
+        assert found == pytest.approx(0.0 if share < 2 else 0.2)
+
+
+def test_the_minimum_is_six_percent_of_the_initial_loss():
+    initial = np.full(100, 5.0)
+    assert sure_gain(initial, initial * 0.945, None, 0.0) == 0
+    assert sure_gain(initial, initial * 0.935, None, 0.0) == pytest.approx(5 * 0.065)
+    assert SelectionRule(0.0, True).gain(initial, initial * 0.945, None) == 0
+
+
+# Held-out rows, while training --------------------------------------------------------------
+
+
+def fit(X, **parameters):
+    defaults = {
+        "hidden_layer_sizes": (8,),
+        "init": "random",
+        "optimizer": "sgd",
+        "batch_size": 540,
+        "max_epochs": 12,
+        "random_state": 0,
+    }
+    return AutoencoderTransformer(2, **{**defaults, **parameters}).fit(X)
+
+
+@pytest.mark.parametrize("patience", [1, 4])
+def test_training_ends_after_as_many_epochs_without_a_lower_loss(curve, patience):
+    ours = fit(curve, lr=1e-30, n_iter_no_change=patience)
+    assert len(ours.loss_curve_) == patience
+    assert len(ours.validation_scores_) == patience + 1
+
+
+def test_a_lower_loss_starts_the_count_again(curve):
+    ours = fit(curve, lr=0.05, n_iter_no_change=2, tol=0.0)
+    assert (np.diff(ours.validation_scores_) < 0).all()
+    assert len(ours.loss_curve_) == 12
+
+
+def test_a_loss_is_lower_by_a_share_of_the_lowest(curve):
+    """Of two fits that go the same way, the one with a high tolerance ends."""
+    patient = fit(curve, lr=0.05, tol=0.0)
+    impatient = fit(curve, lr=0.05, tol=0.9, n_iter_no_change=3)
+    assert len(impatient.loss_curve_) == 3
+    assert impatient.validation_scores_ == patient.validation_scores_[:4]
+
+
+def test_the_weights_of_the_best_epoch_are_restored():
+    X = torch.from_numpy(np.random.default_rng(0).normal(size=(500, 6))).float()
+    config = make_config(
+        max_epochs=30, lr=0.05, batch_size=5, validation_fraction=0.95, n_iter_no_change=30
+    )
+
+    def initialize(rows):
+        return mlp_autoencoder(6, 2, (64,), generator=torch.Generator().manual_seed(0))
+
+    result = train(config, initialize, Rows(Batch(X)), RandomStreams(0), False)
+    assert 0 < result.n_epochs < 30
+    assert result.n_epochs == np.argmin(result.validation_scores)
+    with torch.no_grad():
+        losses = config.objective.row_losses(result.module.eval(), result.held_out.batch)
+    assert losses.mean().item() == pytest.approx(min(result.validation_scores), rel=1e-5)
+
+
+class NotANumberInEvaluation(nn.Module):
+    def __init__(self, n_inputs, n_outputs):
+        super().__init__()
+        self.layer = nn.Linear(n_inputs, n_outputs)
+
+    def forward(self, rows):
+        return self.layer(rows) * (1.0 if self.training else torch.nan)
+
+
+def test_held_out_losses_that_are_never_finite_are_an_error(curve):
+    def architecture(role, n_inputs, n_outputs):
+        return NotANumberInEvaluation(n_inputs, n_outputs)
+
+    with pytest.raises(ValueError, match="the loss must be finite"):
+        fit(curve, architecture=architecture)

@@ -28,8 +28,8 @@ def rows(dtype=torch.float64):
     return torch.randn(N_ROWS, N_FEATURES, generator=generator(), dtype=dtype)
 
 
-def opened(module):
-    """A module with its gates open, in double precision."""
+def open_gates(module):
+    """Return the module with open gates, in double precision."""
     for name, parameter in module.named_parameters():
         if name.endswith("gate"):
             nn.init.normal_(parameter, generator=generator(3))
@@ -38,7 +38,7 @@ def opened(module):
 
 def autoencoder(**parameters):
     parameters = {"hidden_layer_sizes": (6, 5), "generator": generator(1), **parameters}
-    return opened(mlp_autoencoder(N_FEATURES, 3, **parameters))
+    return open_gates(mlp_autoencoder(N_FEATURES, 3, **parameters))
 
 
 def by_autograd(module, objective):
@@ -51,7 +51,7 @@ def by_autograd(module, objective):
 
 
 def make_step(module, objective):
-    """The fast step of whichever family the module is of, None if there is none."""
+    """Return the fast step of the module's family, None if there is none."""
     make = denoising_step.make_fast_step if isinstance(module, Denoiser) else make_fast_step
     return make(module, objective)
 
@@ -115,11 +115,11 @@ def test_the_gradient_of_the_input():
         assert path.backward(output.detach(), False) is None
 
 
-def own_layer(n_inputs, n_outputs):
+def make_layer(n_inputs, n_outputs):
     return make_linear(n_inputs, n_outputs, generator()).double()
 
 
-def made_of_parts(change, **parameters):
+def change_parts(change, **parameters):
     def make():
         module = autoencoder(**parameters)
         change(module)
@@ -131,13 +131,13 @@ def made_of_parts(change, **parameters):
 @pytest.mark.parametrize(
     "make",
     [
-        made_of_parts(lambda m: None, dropout=0.1),
-        made_of_parts(lambda m: None, tied_weights=True),
-        made_of_parts(lambda m: fix_column_norms(m.decoder.linear.layers[0])),
-        made_of_parts(lambda m: setattr(m.encoder, "nonlinear", own_layer(N_FEATURES, 3))),
-        made_of_parts(lambda m: setattr(m.decoder, "linear", own_layer(3, N_FEATURES))),
+        change_parts(lambda m: None, dropout=0.1),
+        change_parts(lambda m: None, tied_weights=True),
+        change_parts(lambda m: fix_column_norms(m.decoder.linear.layers[0])),
+        change_parts(lambda m: setattr(m.encoder, "nonlinear", make_layer(N_FEATURES, 3))),
+        change_parts(lambda m: setattr(m.decoder, "linear", make_layer(3, N_FEATURES))),
     ],
-    ids=["dropout", "tied", "parametrized", "own network", "own line"],
+    ids=["dropout", "tied", "parametrized", "another network", "another linear path"],
 )
 def test_other_parts_are_left_to_autograd(make):
     module = make()
@@ -162,7 +162,7 @@ def test_frozen_weights_get_no_gradients(part):
 @pytest.mark.parametrize("n_features", [5, 16, 40, 63, 64, 70])
 @pytest.mark.parametrize("n_components", [2, 16])
 def test_gradients_of_rows_of_any_length(n_features, n_components):
-    module = opened(mlp_autoencoder(n_features, n_components, (80, 50), generator=generator(1)))
+    module = open_gates(mlp_autoencoder(n_features, n_components, (80, 50), generator=generator(1)))
     X = torch.randn(100, n_features, generator=generator(), dtype=torch.float64)
     objective = ReconstructionObjective()
     expected = gradients(by_autograd(module, objective), module, X)
@@ -174,9 +174,9 @@ def test_a_penalty_is_left_to_autograd():
     assert make_step(autoencoder(), ReconstructionObjective(CodePenalty("l1", 0.1))) is None
 
 
-def test_what_is_not_a_perceptron_has_no_pass():
-    assert make_autoencoder_pass(own_layer(2, 2)) is None
-    assert make_pass(own_layer(2, 2)) is None
+def test_other_modules_have_no_pass():
+    assert make_autoencoder_pass(make_layer(2, 2)) is None
+    assert make_pass(make_layer(2, 2)) is None
     empty = copy.deepcopy(autoencoder(hidden_layer_sizes=()).encoder)
     empty.linear = nn.Identity()
     assert make_pass(empty) is None
@@ -189,7 +189,7 @@ def row_denoiser():
     module.levels.high.fill_(3.0)
     module.filter.variances.copy_(torch.tensor([2.0, 1.5, 0.5, 0.1]))
     module.filter.remainder.fill_(0.05)
-    return opened(module)
+    return open_gates(module)
 
 
 def denoising(noise="gaussian", low=0.1, trim_fraction=0.0):

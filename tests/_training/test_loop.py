@@ -1,6 +1,4 @@
-"""Training: seeds, divergence, interruption, progress, schedules."""
-
-import warnings
+"""One training: seeds, interruption, losses that are never finite."""
 
 import numpy as np
 import pytest
@@ -8,13 +6,10 @@ import torch
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
 from skae import AutoencoderTransformer
-from skae._training.callbacks import FiniteLoss
-from skae._training.schedules import CosineSchedule
 
 SMALL = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=4, random_state=0)
 
@@ -34,7 +29,7 @@ def test_same_seed_same_fit(curve, parameters):
     assert not np.array_equal(a, other)
 
 
-def test_a_random_state_instance_moves_on(curve):
+def test_a_random_state_instance_gives_another_fit_each_time(curve):
     state = np.random.RandomState(0)
     a = clone(SMALL).set_params(random_state=state, init="random")
     first, second = a.fit(curve).transform(curve), a.fit(curve).transform(curve)
@@ -64,23 +59,7 @@ def test_parallel_fits_are_the_same(curve, backend):
         np.testing.assert_array_equal(a, b)
 
 
-# Losses that are no numbers ---------------------------------------------------------------
-
-
-def test_divergence_keeps_the_best_weights(digits):
-    ours = AutoencoderTransformer(4, lr=1e6, optimizer="sgd", random_state=0)
-    with pytest.warns(ConvergenceWarning, match=r"diverged after \d+ of \d+ epochs.*lower lr"):
-        ours.fit(digits)
-    assert np.isfinite(ours.transform(digits)).all()
-    best = ours.validation_scores_[ours.n_iter_]
-    assert best <= ours.validation_scores_[0]
-
-
-def test_divergence_without_held_out_rows(digits):
-    ours = AutoencoderTransformer(4, lr=1e6, optimizer="sgd", early_stopping=False, random_state=0)
-    with pytest.warns(ConvergenceWarning, match="diverged"):
-        ours.fit(digits)
-    assert np.isfinite(ours.transform(digits)).all()
+# Losses that are never finite -------------------------------------------------------------
 
 
 class NotANumber(nn.Module):
@@ -90,33 +69,6 @@ class NotANumber(nn.Module):
 
     def forward(self, rows):
         return self.weight + torch.full((len(rows), len(self.weight)), float("nan"))
-
-
-def test_divergence_in_folds_is_told(wine):
-    ours = AutoencoderTransformer(2, lr=1e6, optimizer="sgd", random_state=0)
-    with pytest.warns(ConvergenceWarning, match=r"fold 1/5 diverged after \d+ of \d+ epochs"):
-        ours.fit(wine)
-    assert np.isfinite(ours.transform(wine)).all()
-
-
-def test_folds_train_as_all_rows_do(curve):
-    """As many steps an epoch, over the same epochs, at the same rate."""
-    seen = []
-
-    class Watch(CosineSchedule):
-        def on_train_begin(self, net, **kwargs):
-            super().on_train_begin(net, **kwargs)
-            seen.append((net.lr, self.n_epochs))
-
-        def on_epoch_begin(self, net, dataset_train=None, **kwargs):
-            super().on_epoch_begin(net, dataset_train, **kwargs)
-            seen[-1] = (*seen[-1][:2], self.n_steps_)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skae._training.loop.CosineSchedule", Watch)
-        AutoencoderTransformer(2, standardize=False, random_state=0).fit(curve[:300])
-    assert len(seen) == 6
-    assert len(set(seen)) == 1
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])
@@ -165,24 +117,12 @@ def test_keyboard_interrupt_leaves_a_usable_estimator(curve, early_stopping, n_r
     assert np.isfinite(ours.score(X))
 
 
-def test_keyboard_interrupt_in_a_fold(curve, monkeypatch):
-    """Ctrl-C while the epoch is still being chosen: the start is what is left."""
-    ours = AutoencoderTransformer(2, max_epochs=20, random_state=0)
-    count = []
-    original = FiniteLoss.on_epoch_end
-
-    def press(self, net, **kwargs):
-        count.append(1)
-        if len(count) == 30:  # the tenth epoch of the second fold
-            raise KeyboardInterrupt
-        original(self, net, **kwargs)
-
-    monkeypatch.setattr(FiniteLoss, "on_epoch_end", press)
-    with pytest.warns(ConvergenceWarning, match=r"fold 2/5 was interrupted after 9 of 20"):
-        ours.fit(curve[:300])
-    assert ours.n_iter_ == 0
-    linear = clone(ours).set_params(hidden_layer_sizes=()).fit(curve[:300])
-    np.testing.assert_allclose(ours.reconstruct(curve), linear.reconstruct(curve), atol=1e-5)
+def test_an_interrupted_block_of_a_stream_warns(curve):
+    ours = clone(SMALL).set_params(callbacks=[PressCtrlC(2)])
+    ours.partial_fit(curve)
+    with pytest.warns(ConvergenceWarning, match="training was interrupted after 0 of 1 epochs"):
+        ours.partial_fit(curve)
+    assert np.isfinite(ours.score(curve))
 
 
 def test_skorchs_own_early_stopping_works(curve):
@@ -197,83 +137,26 @@ def test_skorchs_own_early_stopping_works(curve):
     assert len(ours.loss_curve_) < 10
 
 
-# Progress ---------------------------------------------------------------------------------
+# Streams ----------------------------------------------------------------------------------
 
 
-def test_verbose_prints_plain_lines_without_a_terminal(curve, capsys):
-    clone(SMALL).set_params(verbose=1).fit(curve)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines
-    assert all(line.startswith("training: epoch ") and "valid_loss" in line for line in lines)
-
-
-def test_verbose_draws_a_bar_in_a_terminal(curve, capsys, monkeypatch):
-    monkeypatch.setattr("skae._training.progress.draws_bars", lambda: True)
-    clone(SMALL).set_params(verbose=1).fit(curve)
-    shown = capsys.readouterr()
-    assert not shown.out
-    assert "training: 100%" in shown.err
-    assert "valid_loss" in shown.err
-
-
-def test_silent_by_default(curve, capsys):
-    clone(SMALL).fit(curve)
-    assert capsys.readouterr() == ("", "")
-
-
-# The net ------------------------------------------------------------------------------------
-
-
-def test_net_is_skorchs_and_lets_go_of_the_rows(curve):
-    net = clone(SMALL).fit(curve).net_
-    assert isinstance(net, NeuralNet)
-    assert net.train_split is None
-    assert len(net.history) <= 4
-
-
-def test_schedule_rises_and_falls(curve):
-    rates = []
+def test_a_stream_has_a_loss_for_each_block_and_calls_back(curve):
+    losses = []
 
     class Watch(Callback):
-        def on_grad_computed(self, net, named_parameters, **kwargs):
-            rates.append(net.optimizer_.param_groups[0]["lr"])
+        def on_epoch_end(self, net, **kwargs):
+            losses.append(net.history[-1]["train_loss"])
 
-    AutoencoderTransformer(
-        2,
-        lr=0.5,
-        optimizer="sgd",
-        max_epochs=10,
-        batch_size=60,
-        early_stopping=False,
-        callbacks=[Watch()],
-        hidden_layer_sizes=(4,),
-        random_state=0,
-    ).fit(curve / 1e3)
-    assert len(rates) == 100
-    peak = int(np.argmax(rates))
-    assert 5 <= peak <= 15
-    assert rates[peak] == pytest.approx(0.5, rel=0.01)
-    assert (np.diff(rates[:peak]) > 0).all()
-    assert (np.diff(rates[peak:]) < 0).all()
-    assert rates[-1] < 0.01
+    stream = clone(SMALL).set_params(callbacks=[Watch()])
+    for block in np.array_split(curve, 3):
+        stream.partial_fit(block)
+    assert stream.loss_curve_ == losses
+    assert len(losses) == stream.n_iter_ == 3
 
 
-def test_compiled_training_gives_the_same(curve):
-    """`torch.compile` for real, with the default backend."""
-    # From PCA on, gradients that are but rounding would decide the first steps' direction.
-    plain = AutoencoderTransformer(
-        2,
-        hidden_layer_sizes=(8,),
-        init="random",
-        max_epochs=2,
-        early_stopping=False,
-        random_state=0,
-    ).fit(curve)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's compiler warns of torch's own deprecations
-        compiled = clone(plain).set_params(compile=True).fit(curve)
-        np.testing.assert_allclose(
-            compiled.transform(curve), plain.transform(curve), rtol=1e-3, atol=1e-4
-        )
-        assert compiled.score(curve) == pytest.approx(plain.score(curve), abs=0.01)
-    assert compiled.module_._compiled_call_impl is not None
+def test_a_stream_that_diverges_warns_and_keeps_the_last_finite_weights(curve):
+    stream = clone(SMALL).set_params(optimizer="sgd", lr=0.01, batch_size=30).partial_fit(curve)
+    before = stream.transform(curve)
+    with pytest.warns(ConvergenceWarning, match="training diverged after 0 of 1 epochs"):
+        stream.partial_fit(curve * 1e15)
+    np.testing.assert_array_equal(stream.transform(curve), before)

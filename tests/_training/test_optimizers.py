@@ -1,4 +1,4 @@
-"""Weights in one piece: an optimizer's steps are those that it makes with them apart."""
+"""Weights as one vector: an optimizer steps as it does over separate weights."""
 
 from functools import partial
 
@@ -13,9 +13,9 @@ from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
 from skae._training.optimizers import OPTIMIZERS, flatten_parameters
 from skae.modules import mlp_autoencoder
 
-ADAMW = partial(torch.optim.AdamW, fused=True)  # of the user's own: not the one by name
+ADAMW = partial(torch.optim.AdamW, fused=True)  # the same, but not the one by name
 SGD = partial(torch.optim.SGD, momentum=0.9, nesterov=True, fused=True)
-# At a start from PCA some gradients are but rounding, whose sign Adam takes for a direction.
+# From PCA on, some gradients are mere rounding, whose sign Adam takes for a direction.
 RANDOM = {"init": "random", "early_stopping": False, "max_epochs": 5, "random_state": 0}
 OURS = AutoencoderTransformer(2, hidden_layer_sizes=(8, 6), **RANDOM)
 
@@ -37,7 +37,7 @@ def weights_of(estimator):
     ],
     ids=["explicit", "tied", "layerwise", "denoiser", "clipped", "vae"],
 )
-def test_steps_are_those_of_weights_apart(curve, estimator, name, apart):
+def test_steps_are_those_over_separate_weights(curve, estimator, name, apart):
     ours = clone(estimator).set_params(optimizer=name).fit(curve)
     theirs = clone(estimator).set_params(optimizer=apart).fit(curve)
     assert ours.net_.flat_parameters_ is not None
@@ -49,7 +49,7 @@ def test_steps_are_those_of_weights_apart(curve, estimator, name, apart):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
-def test_a_stream_goes_on_with_its_momentum(curve):
+def test_a_stream_keeps_its_momentum(curve):
     ours, theirs = clone(OURS), clone(OURS).set_params(optimizer=ADAMW)
     for block in np.array_split(curve, 4):
         ours.partial_fit(block)
@@ -59,14 +59,14 @@ def test_a_stream_goes_on_with_its_momentum(curve):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
-def test_weights_have_memory_of_their_own_after_a_fit(curve):
+def test_weights_have_separate_storage_after_a_fit(curve):
     ours = clone(OURS).fit(curve)
     for weight in ours.module_.parameters():
         assert weight.untyped_storage().nbytes() == 4 * weight.numel()
         assert weight.grad is None
 
 
-def test_weights_come_back_when_training_fails(curve):
+def test_separate_storage_is_restored_when_training_fails(curve):
     class Failing(Callback):
         def on_epoch_end(self, net, **kwargs):
             self.module = net.module_
@@ -89,7 +89,7 @@ def test_skorchs_checkpoint_saves_and_loads_them(curve, tmp_path):
 
 
 class Again(Callback):
-    """Begin with a new optimizer at the third epoch, of another kind if there is one."""
+    """Make a new optimizer at the third epoch, of another kind if one is given."""
 
     def __init__(self, optimizer=None):
         self.optimizer = optimizer
@@ -101,7 +101,7 @@ class Again(Callback):
 
 
 @pytest.mark.parametrize("again", [None, SGD], ids=["the same", "the user's"])
-def test_an_optimizer_begun_anew_goes_on_with_the_weights(curve, again):
+def test_a_new_optimizer_continues_with_the_weights(curve, again):
     ours, theirs = (
         clone(OURS).set_params(optimizer=optimizer, callbacks=[Again(again)]).fit(curve)
         for optimizer in ("adamw", ADAMW)
@@ -112,7 +112,7 @@ def test_an_optimizer_begun_anew_goes_on_with_the_weights(curve, again):
 
 
 class Recurrent(nn.Module):
-    """A layer that holds on to where its weights are."""
+    """A layer that remembers where its weights are stored."""
 
     def __init__(self, n_inputs, n_outputs):
         super().__init__()
@@ -126,7 +126,7 @@ def small_module():
     return mlp_autoencoder(5, 2, (4,), generator=torch.Generator().manual_seed(0))
 
 
-def test_what_stays_apart():
+def test_which_weights_stay_separate():
     with torch.random.fork_rng():
         recurrent, double = Recurrent(5, 5), nn.Linear(5, 5).double()
     module = small_module()
@@ -141,8 +141,8 @@ def test_what_stays_apart():
     assert flatten_parameters(nn.Identity(), OPTIMIZERS["adamw"]) is None
 
 
-class Notes(Callback):
-    """Keep the weights of the start and of each epoch's end."""
+class Record(Callback):
+    """Record the initial weights and those after each epoch."""
 
     def on_train_begin(self, net, **kwargs):
         self.epochs = []
@@ -154,13 +154,13 @@ class Notes(Callback):
 
 
 @pytest.mark.parametrize("at", [1, 3])
-@pytest.mark.parametrize("optimizer", ["adamw", ADAMW], ids=["one piece", "apart"])
-def test_frozen_weights_stay_as_they_are(curve, at, optimizer):
-    notes = Notes()
+@pytest.mark.parametrize("optimizer", ["adamw", ADAMW], ids=["flat", "separate"])
+def test_frozen_weights_do_not_change(curve, at, optimizer):
+    record = Record()
     ours = clone(OURS).set_params(
-        callbacks=[Freezer("encoder.*", at=at), notes], optimizer=optimizer
+        callbacks=[Freezer("encoder.*", at=at), record], optimizer=optimizer
     )
     ours.fit(curve)
-    before, after = notes.epochs[at - 1], notes.epochs[-1]
+    before, after = record.epochs[at - 1], record.epochs[-1]
     for name in before:
         assert torch.equal(before[name], after[name]) == name.startswith("encoder.")

@@ -1,0 +1,202 @@
+"""What the transformers share: fits, streams and warm starts, and what a failed one leaves."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from skorch.callbacks import Callback
+from torch import nn
+
+from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
+
+SMALL = {"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0}
+TRANSFORMERS = [
+    AutoencoderTransformer(2, **SMALL),
+    DenoisingAutoencoder(2, **SMALL),
+    VAETransformer(2, **SMALL),
+]
+FITTED = [
+    "mean_",
+    "scale_",
+    "n_components_",
+    "n_iter_",
+    "loss_curve_",
+    "validation_scores_",
+    "n_features_in_",
+    "feature_names_in_",
+    "module_",
+    "net_",
+]
+
+
+# What a failed fit leaves -----------------------------------------------------------------
+
+
+class Fragile(nn.Module):
+    """A layer that fails at a density's rows when asked to: they pass after training."""
+
+    fails = False
+    has_trained = False
+
+    def __init__(self, n_inputs, n_outputs):
+        super().__init__()
+        self.layer = nn.Linear(n_inputs, n_outputs)
+
+    def forward(self, rows):
+        self.has_trained |= self.training and len(rows) > 50
+        if Fragile.fails and self.has_trained and not self.training:
+            raise RuntimeError("the density failed")
+        return self.layer(rows)
+
+
+def fragile_architecture(role, n_inputs, n_outputs):
+    return Fragile(n_inputs, n_outputs)
+
+
+class Failing(Callback):
+    """A callback that fails at the end of an epoch when asked to."""
+
+    fails = False
+
+    def on_epoch_end(self, net, **kwargs):
+        if Failing.fails:
+            raise RuntimeError("the callback failed")
+
+
+def read_fitted(estimator):
+    return {name: getattr(estimator, name) for name in FITTED if hasattr(estimator, name)}
+
+
+def assert_same_fitted(found, expected):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        if isinstance(value, np.ndarray | list):
+            assert np.array_equal(found[name], value), name
+        else:
+            assert found[name] is value or found[name] == value, name
+
+
+@pytest.mark.parametrize("cause", [Fragile, Failing], ids=["density", "callback"])
+@pytest.mark.parametrize("again", ["fit", "partial_fit"])
+@pytest.mark.parametrize("first", ["fit", "partial_fit", None])
+@pytest.mark.parametrize("estimator", TRANSFORMERS, ids=lambda e: type(e).__name__)
+def test_a_failed_fit_leaves_every_fitted_attribute(
+    curve, monkeypatch, estimator, first, again, cause
+):
+    ours = clone(estimator).set_params(early_stopping=False, callbacks=[Failing()])
+    if cause is Fragile:
+        ours.set_params(architecture=fragile_architecture)
+    X = pd.DataFrame(curve[:200], columns=list("abcdef"))
+    if first is not None:
+        getattr(ours, first)(X)
+    before = copy.copy(read_fitted(ours))
+    assert ("n_iter_" in before) == (first is not None)
+    monkeypatch.setattr(cause, "fails", True)
+    other = X.iloc[50:] * 2 + 1
+    if again == "fit":  # a table of other columns, which a fit may have
+        other = other.drop(columns="a")
+    with pytest.raises(RuntimeError, match="failed"):
+        getattr(ours, again)(other)
+    monkeypatch.setattr(cause, "fails", False)
+    assert_same_fitted(read_fitted(ours), before)
+    if first == "fit" and again == "fit":
+        expected = clone(ours).fit(X)
+        np.testing.assert_array_equal(ours.transform(X), expected.transform(X))
+        np.testing.assert_array_equal(ours.score_samples(X), expected.score_samples(X))
+
+
+def test_a_failed_block_leaves_dropout_off(curve, monkeypatch):
+    ours = AutoencoderTransformer(2, dropout=0.5, callbacks=[Failing()], **SMALL)
+    X = curve.astype(np.float32)
+    ours.set_params(init="random").partial_fit(X)
+    monkeypatch.setattr(Failing, "fails", True)
+    with pytest.raises(RuntimeError, match="callback"):
+        ours.partial_fit(X)
+    assert not ours.module_.training
+    np.testing.assert_array_equal(ours.transform(X), ours.transform(X))
+
+
+# Streams ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimator", TRANSFORMERS, ids=lambda e: type(e).__name__)
+def test_a_stream_keeps_the_scaling_of_its_first_block(curve, estimator):
+    stream = clone(estimator).partial_fit(curve[:200])
+    np.testing.assert_allclose(stream.mean_, curve[:200].mean(axis=0))
+    np.testing.assert_allclose(stream.scale_, curve[:200].std(axis=0))
+    mean, scale = stream.mean_, stream.scale_
+    stream.partial_fit(curve[200:] * 3 + 1)
+    assert stream.mean_ is mean
+    assert stream.scale_ is scale
+
+
+def test_a_stream_after_a_fit_adds_to_what_the_fit_recorded(curve):
+    ours = AutoencoderTransformer(2, init="random", **SMALL).fit(curve)
+    n_iter, losses, scores = ours.n_iter_, list(ours.loss_curve_), list(ours.validation_scores_)
+    assert n_iter > 0
+    ours.partial_fit(curve).partial_fit(curve)
+    assert ours.n_iter_ == n_iter + 2
+    assert ours.loss_curve_[:-2] == losses
+    assert ours.validation_scores_ == scores
+
+
+def test_a_stream_has_a_net_of_its_own_which_goes_through_all_blocks(curve):
+    ours = AutoencoderTransformer(2, **SMALL).fit(curve)
+    fitted = ours.net_
+    stream = ours.partial_fit(curve).net_
+    assert stream is not fitted
+    assert ours.partial_fit(curve).net_ is stream
+    assert len(stream.history) == 2
+
+
+# Warm starts ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimator", TRANSFORMERS, ids=lambda e: type(e).__name__)
+def test_a_warm_start_trains_a_copy_in_the_same_scaling(curve, estimator):
+    ours = clone(estimator).set_params(warm_start=True, early_stopping=False, lr=0.01)
+    first = ours.fit(curve).module_
+    mean = ours.mean_
+    before = {name: value.clone() for name, value in first.state_dict().items()}
+    ours.fit(curve[:500] * 2 + 1)
+    assert ours.module_ is not first
+    assert ours.mean_ is mean
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_a_warm_start_of_pca_is_pca_of_the_new_rows(curve):
+    ours = AutoencoderTransformer(2, hidden_layer_sizes=(), warm_start=True).fit(curve)
+    moved = curve[:300] * [3, 1, 1, 1, 1, 1] + 1
+    again = ours.fit(moved)
+    fresh = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(moved)
+    np.testing.assert_allclose(again.mean_, fresh.mean_)
+    np.testing.assert_allclose(again.reconstruct(moved), fresh.reconstruct(moved))
+
+
+# Modules ----------------------------------------------------------------------------------
+
+
+def test_dropout_in_a_users_module_is_drawn_from_the_seed(curve):
+    def architecture(role, n_inputs, n_outputs):
+        return nn.Sequential(nn.Linear(n_inputs, 8), nn.Dropout(0.5), nn.Linear(8, n_outputs))
+
+    ours = AutoencoderTransformer(2, architecture=architecture, early_stopping=False, **SMALL)
+    a, b = (clone(ours).fit(curve).transform(curve) for _ in range(2))
+    np.testing.assert_array_equal(a, b)
+
+
+def test_a_module_that_was_fitted_trains_with_dropout_again(curve):
+    ours = AutoencoderTransformer(2, dropout=0.4, init="random", **SMALL).fit(curve)
+    modes = []
+
+    class Watch(Callback):
+        def on_batch_begin(self, net, training, **kwargs):
+            modes.append((training, net.module_.training))
+
+    ours.set_params(callbacks=[Watch()]).partial_fit(curve).partial_fit(curve)
+    assert set(modes) == {(True, True)}
+    assert not ours.module_.training

@@ -1,0 +1,75 @@
+"""Rows in memory, and batches: all that belongs to a row goes with it."""
+
+import numpy as np
+import pytest
+import torch
+
+from skae._data import Batch, Rows
+
+PARTS = ("input", "target", "mask", "weight")
+
+
+@pytest.fixture
+def batch():
+    X = torch.arange(14.0).reshape(7, 2)
+    return Batch(X, X + 100, X > 5, torch.arange(7.0))
+
+
+@pytest.mark.parametrize("index", [slice(2, 5), torch.tensor([6, 0, 0])], ids=["slice", "indices"])
+def test_selecting_takes_all_parts_of_the_rows(batch, index):
+    chosen = batch.select(index)
+    for name in PARTS:
+        assert torch.equal(getattr(chosen, name), getattr(batch, name)[index])
+    alone = Batch(batch.input).select(index)
+    assert torch.equal(alone.input, batch.input[index])
+    assert alone[1:] == (None, None, None)
+
+
+@pytest.mark.parametrize("length", [1, 3, 7, 9])
+def test_splitting_keeps_order_and_rows(batch, length):
+    parts = list(batch.split(length))
+    for name in PARTS:
+        joined = torch.cat([getattr(part, name) for part in parts])
+        assert torch.equal(joined, getattr(batch, name))
+    assert max(len(part.input) for part in parts) <= length
+
+
+def test_all_parts_move_to_the_device(batch):
+    moved = batch.to(torch.device("meta"))
+    assert all(part.device.type == "meta" for part in moved)
+    assert Batch(batch.input).to(torch.device("meta"))[1:] == (None, None, None)
+
+
+def test_arrays_become_rows():
+    X, target = np.ones((5, 3), dtype=np.float32), np.zeros((5, 3), dtype=np.float32)
+    rows = Rows.from_arrays(X, np.arange(5.0), torch.device("cpu"), target)
+    assert (len(rows), rows.n_features) == (5, 3)
+    assert rows.batch.weight.dtype == torch.float32
+    assert rows.weight_array.dtype == np.float64
+    np.testing.assert_array_equal(rows.table, X)
+    np.testing.assert_array_equal(rows.target_table, target)
+    plain = Rows.from_arrays(X, None, torch.device("cpu"))
+    assert plain.weight_array is None
+    np.testing.assert_array_equal(plain.target_table, X)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "fraction", "n_taken"), [(10, 0.3, 3), (10, 0.01, 1), (10, 0.99, 9), (2, 0.9, 1)]
+)
+def test_a_split_draws_rows_and_leaves_the_others(n_rows, fraction, n_taken):
+    X = np.arange(n_rows, dtype=np.float32)[:, None]
+    rows = Rows.from_arrays(X, X[:, 0], torch.device("cpu"), X + 1)
+    taken, left = rows.split(fraction, np.random.default_rng(0))
+    assert (len(taken), len(left)) == (n_taken, n_rows - n_taken)
+    both = np.concatenate([taken.table, left.table])
+    np.testing.assert_array_equal(np.sort(both, axis=0), X)
+    for part in (taken, left):
+        np.testing.assert_array_equal(part.weight_array, part.table[:, 0])
+        np.testing.assert_array_equal(part.target_table, part.table + 1)
+
+
+def test_a_split_is_random():
+    rows = Rows.from_arrays(np.arange(50, dtype=np.float32)[:, None], None, torch.device("cpu"))
+    first, second = (rows.split(0.5, np.random.default_rng(seed))[0].table for seed in (0, 1))
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, rows.table[:25])

@@ -1,0 +1,80 @@
+"""The split into training and calibration rows."""
+
+import numpy as np
+import pytest
+
+from skae._data import StoredTable, TrainingTable, stores
+from skae._detection.calibration import CalibrationSplit, count_calibration_rows
+
+
+def make_table(n_rows, weighted=True, stored=False):
+    """Return a table whose cells are the indices of its rows, and their weights half of them."""
+    X = np.repeat(np.arange(float(n_rows))[:, None], 2, axis=1)
+    weight = 1 + X[:, 0] / 2 if weighted else None
+    return TrainingTable(StoredTable(X) if stored else X, weight)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_each_row_trains_or_calibrates_and_keeps_its_weight(weighted, stored):
+    split = CalibrationSplit.draw(make_table(50, weighted, stored), 20, np.random.default_rng(0))
+    train = split.train.X[:]
+    assert len(split.indices) == 20
+    np.testing.assert_array_equal(split.calibration[:, 0], split.indices)
+    together = np.concatenate([train[:, 0], split.calibration[:, 0]])
+    np.testing.assert_array_equal(np.sort(together), np.arange(50))
+    if weighted:
+        np.testing.assert_array_equal(split.train.weight, 1 + train[:, 0] / 2)
+    else:
+        assert split.train.weight is None
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_all_rows_calibrate_equally_often(stored):
+    generator = np.random.default_rng(0)
+    table = make_table(10, stored=stored)
+    counts = np.zeros(10)
+    for _ in range(2000):
+        counts[CalibrationSplit.draw(table, 3, generator).indices] += 1
+    # Each count is binomial, of 2000 draws with a probability of 0.3.
+    np.testing.assert_allclose(counts, 600, atol=4 * np.sqrt(2000 * 0.3 * 0.7))
+
+
+def test_a_stored_table_calibrates_on_no_more_rows_than_a_subsample_has(monkeypatch):
+    monkeypatch.setattr(stores, "LOADED_UP_TO", 4000)
+    split = CalibrationSplit.draw(make_table(3000, stored=True), 1500, np.random.default_rng(0))
+    assert len(split.calibration) == len(split.indices) == stores.subsample_size(2) == 1000
+    assert len(split.train) == 2000
+    in_memory = CalibrationSplit.draw(make_table(3000), 1500, np.random.default_rng(0))
+    assert len(in_memory.calibration) == 1500
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "fraction", "expected"),
+    [
+        (10_000, "auto", 1000),
+        (990, "auto", 99),
+        (600, "auto", 99),
+        (100, "auto", 20),
+        (2, "auto", 1),
+        (496, "auto", 99),
+        (100, 0.3, 30),
+        (3, 0.99, 2),
+        (3, 0.01, 1),
+    ],
+)
+def test_number_of_calibration_rows(n_rows, fraction, expected):
+    assert count_calibration_rows(n_rows, fraction, 0.01) == expected
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.03, 0.05, 0.07])
+def test_calibration_rows_are_just_enough_for_alpha(alpha):
+    assert 1 / (1 + count_calibration_rows(2000, "auto", alpha)) <= alpha
+    n_calibration = count_calibration_rows(600, "auto", alpha)
+    assert 1 / (1 + n_calibration) <= alpha
+    assert n_calibration == 60 or 1 / n_calibration > alpha
+
+
+def test_rounding_of_alpha_takes_no_further_row():
+    alpha = 1 - 0.9  # a little less than 0.1
+    assert count_calibration_rows(50, "auto", alpha) == count_calibration_rows(50, "auto", 0.1) == 9

@@ -1,0 +1,49 @@
+"""Moments of rows, and of parts of a table merged."""
+
+import numpy as np
+import pytest
+
+from skae._linear import Moments
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(30, 3)) @ rng.normal(size=(3, 3)) + [5.0, 0.0, -2.0]
+
+
+@pytest.fixture
+def weight():
+    return np.random.default_rng(1).uniform(0.1, 3, size=30)
+
+
+def test_moments_are_numpys(table, weight):
+    found = Moments.from_rows(table, weight, 7.0)
+    assert found.total == 7.0  # the rows may be a subsample of a larger table
+    np.testing.assert_allclose(found.mean, np.average(table, axis=0, weights=weight))
+    np.testing.assert_allclose(found.covariance, np.cov(table.T, aweights=weight, ddof=0))
+
+
+@pytest.mark.parametrize("n_first", [1, 8, 29])
+def test_merged_parts_equal_the_whole(n_first, table, weight):
+    parts = [
+        Moments.from_rows(table[rows], weight[rows], weight[rows].sum())
+        for rows in (slice(n_first), slice(n_first, None))
+    ]
+    merged = parts[0].merge(parts[1])
+    whole = Moments.from_rows(table, weight, weight.sum())
+    assert merged.total == pytest.approx(whole.total)
+    np.testing.assert_allclose(merged.mean, whole.mean)
+    np.testing.assert_allclose(merged.covariance, whole.covariance)
+
+
+def test_a_part_counts_by_its_total(table):
+    """A part of total two counts as two parts of total one."""
+    first, second = (
+        Moments.from_rows(table[rows], np.ones(15), 1.0) for rows in (slice(15), slice(15, None))
+    )
+    twice = Moments(2.0, second.mean, second.covariance)
+    merged, one_by_one = first.merge(twice), first.merge(second).merge(second)
+    assert merged.total == one_by_one.total == 3
+    np.testing.assert_allclose(merged.mean, one_by_one.mean)
+    np.testing.assert_allclose(merged.covariance, one_by_one.covariance)

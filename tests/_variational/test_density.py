@@ -1,0 +1,143 @@
+"""Bounds on the log-density, against quadrature and closed forms."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+
+from skae import VAETransformer
+from skae._variational.density import draw_normal
+
+
+def marginal(model, X):
+    """Return log-densities by quadrature over a code of one column."""
+    grid = torch.linspace(-9, 9, 20001, dtype=torch.float64)
+    module = copy.deepcopy(model.module_).double()
+    with torch.no_grad():
+        log_prior = module.mixture().log_density(grid[:, None])
+        output = module.decoder(grid[:, None])
+        rows = torch.from_numpy((X - model.mean_) / model.scale_)
+        joint = torch.stack([module.likelihood.log_density(output, row) for row in rows])
+        value = (joint + log_prior).logsumexp(1) + torch.log(grid[1] - grid[0])
+    units = np.log(model.scale_).sum() if model.likelihood == "gaussian" else 0.0
+    return value.numpy() - units
+
+
+def test_the_bound_reaches_the_true_log_likelihood():
+    rng = np.random.default_rng(0)
+    loadings, noise = rng.normal(size=(2, 10)), 0.3
+    X = rng.normal(size=(3000, 2)) @ loadings + noise * rng.normal(size=(3000, 10)) + 5
+    covariance = loadings.T @ loadings + noise**2 * np.eye(10)
+    test, centred = X[2000:], X[2000:] - 5
+    squares = np.einsum("ij,jk,ik->i", centred, np.linalg.inv(covariance), centred)
+    truth = -0.5 * (squares + np.linalg.slogdet(2 * np.pi * covariance)[1])
+    for parameters in [{}, {"init": "random", "max_epochs": 150}]:
+        # Standardized columns would not share a noise variance any more.
+        ours = VAETransformer(2, standardize=False, random_state=0, **parameters).fit(X[:2000])
+        assert abs(ours.score(test) - truth.mean()) / 10 < 0.05
+        assert abs(ours.elbo(test).bound.mean() - truth.mean()) / 10 < 0.05
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"prior": "mixture"}, {"prior": "vamp"}, {"noise_per_column": True}],
+    ids=str,
+)
+def test_scores_are_tight_lower_bounds_of_the_density(curve, parameters):
+    ours = VAETransformer(1, max_epochs=60, random_state=0, **parameters).fit(curve[:500])
+    test = curve[500:]
+    density, score, bound = marginal(ours, test), ours.score_samples(test), ours.elbo(test).bound
+    assert bound.mean() <= score.mean() + 1e-6
+    assert score.mean() < density.mean() + 0.005
+    assert density.mean() - score.mean() < 0.05
+    more = clone(ours).set_params(n_draws=2000).fit(curve[:500]).score_samples(test)
+    assert abs(density.mean() - more.mean()) < abs(density.mean() - score.mean()) + 1e-3
+
+
+def test_bernoulli_scores_are_log_masses(binary):
+    X = binary[:600, 16:48]
+    ours = VAETransformer(1, likelihood="bernoulli", max_epochs=20, random_state=0).fit(X)
+    expected = marginal(ours, X[:100])
+    np.testing.assert_allclose(ours.score_samples(X[:100]), expected, atol=0.1)
+    assert ours.score_samples(X).max() < 0
+
+
+def test_parts_of_the_bound(trained, curve):
+    test = curve[500:]
+    bound, log_likelihood, divergence = trained.elbo(test)
+    np.testing.assert_allclose(bound, log_likelihood - divergence)
+    assert divergence.min() >= 0
+    mean, scale = trained.posterior(test)
+    expected = 0.5 * (mean**2 + scale**2 - 1 - 2 * np.log(scale)).sum(1)
+    np.testing.assert_allclose(divergence, expected)
+    assert bound.mean() < trained.score(test)
+
+
+def test_a_better_density_than_pca(trained, curve):
+    train, test = curve[:500], curve[500:]
+    assert trained.score(test) > PCA(2).fit(train).score(test) + 0.5
+    assert trained.validation_scores_ is not None
+
+
+def test_density_follows_a_change_of_units(wine):
+    units = 10.0 ** np.arange(-6, 7)
+    ours = VAETransformer(3, max_epochs=10, random_state=0).fit(wine)
+    scaled = clone(ours).fit(wine * units)
+    expected = ours.score_samples(wine) - np.log(units).sum()
+    np.testing.assert_allclose(scaled.score_samples(wine * units), expected, atol=0.01)
+    elbo = scaled.elbo(wine * units)
+    expected = ours.elbo(wine).log_likelihood - np.log(units).sum()
+    np.testing.assert_allclose(elbo.log_likelihood, expected, atol=0.02)
+    sample = scaled.sample(50, random_state=3) / units
+    np.testing.assert_allclose(sample, ours.sample(50, random_state=3), rtol=1e-2, atol=1e-3)
+
+
+def test_scores_are_reproducible_and_of_each_row_alone(trained, curve):
+    for method in (trained.score_samples, lambda X: trained.elbo(X).bound):
+        np.testing.assert_array_equal(method(curve), method(curve))
+        np.testing.assert_allclose(method(curve[7:9]), method(curve)[7:9], rtol=1e-9)
+
+
+def test_draws_are_standard_normal():
+    draws = draw_normal(1000, 5).numpy()
+    np.testing.assert_allclose(draws.mean(0), 0, atol=1e-9)
+    np.testing.assert_allclose(np.cov(draws.T), np.eye(5), atol=0.05)
+    assert draw_normal(7, 3).shape == (7, 3)
+    assert draw_normal(3, 30_000).shape == (3, 30_000)
+
+
+def test_draws_do_not_depend_on_what_was_drawn_before():
+    for shape in ((10, 3), (4, 25_000)):
+        first = draw_normal(*shape).clone()
+        for n_draws in range(1, 10):  # more than are cached
+            draw_normal(n_draws, 1)
+        assert torch.equal(draw_normal(*shape), first)
+
+
+def test_draws_come_with_their_mirror_images():
+    draws = draw_normal(6, 2)
+    torch.testing.assert_close(draws[1::2], -draws[::2])
+    assert torch.equal(draw_normal(5, 2), draws[:5])
+
+
+def test_weights_count_in_the_active_units():
+    """A unit varies among rows of little weight alone."""
+    rng = np.random.default_rng(0)
+    X = np.vstack([rng.normal(size=(500, 3)) * [1, 1e-3, 1e-3], rng.normal(size=(500, 3))])
+    weight = np.repeat([1.0, 1e-5], 500)
+    ours = VAETransformer(3, hidden_layer_sizes=(), standardize=False)
+    assert ours.fit(X, sample_weight=weight).active_units_.sum() < 3
+    assert ours.fit(X).active_units_.sum() == 2
+
+
+def test_codes_of_a_stream_have_the_moments_of_all_blocks():
+    """Each block is constant in one column, whose unit is active over both together."""
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=(400, 2)) @ np.diag([0.05, 0.01])
+    ours = VAETransformer(1, hidden_layer_sizes=(), lr=1e-30, standardize=False)
+    shift = np.array([2, 0])
+    ours.partial_fit(first + shift).partial_fit(first - shift)
+    assert ours.active_units_.all()
