@@ -85,6 +85,18 @@ def test_held_out_losses_count_weights(curve):
     )
 
 
+def test_training_passes_through_the_compiled_module(curve, monkeypatch):
+    """A step by hand would pass it by."""
+    calls = []
+
+    def count_calls(module):
+        module.register_forward_hook(lambda *_: calls.append(1))
+
+    monkeypatch.setattr(nn.Module, "compile", count_calls)
+    clone(SMALL).set_params(compile=True, early_stopping=False).fit(curve)
+    assert len(calls) == 4 * 3  # epochs of three batches
+
+
 def test_compiled_training_gives_the_same(curve):
     """`torch.compile` for real, with the default backend."""
     # From PCA on, gradients are mere rounding, which would decide the first steps' direction.

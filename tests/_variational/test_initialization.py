@@ -196,3 +196,19 @@ def test_a_column_of_zeros_may_yet_have_a_one(binary, n_rows):
     ours = VAETransformer(1, likelihood="bernoulli", lr=1e-30, max_epochs=1, early_stopping=False)
     chance = ours.fit(X).sample(100, random_state=0, noise=False)[:, 0]
     np.testing.assert_allclose(chance, 0.5 / (n_rows + 1), rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "is_closed_form"),
+    [
+        ({}, True),
+        ({"noise_per_column": True}, True),
+        ({"likelihood": "bernoulli"}, False),
+        ({"prior": "mixture"}, False),
+        ({"hidden_layer_sizes": (4,)}, False),
+    ],
+    ids=str,
+)
+def test_linear_gaussian_models_are_not_trained(binary, parameters, is_closed_form):
+    ours = VAETransformer(2, hidden_layer_sizes=(), max_epochs=2, early_stopping=False)
+    assert ours.set_params(**parameters).fit(binary[:100]).n_iter_ == (0 if is_closed_form else 2)
