@@ -450,8 +450,6 @@ class BaseAutoencoder(
             errors = (module(rows) - rows).square()
             return errors if per_cell else errors.mean(dim=1)
 
-        if self.standardize:
-            return self._apply(X, squares)
         return self._apply(X, squares, lambda scaling: scaling.inverse_squares)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:

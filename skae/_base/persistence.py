@@ -4,7 +4,7 @@ Neither rows nor optimizers are stored.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Generic
 
 import torch
@@ -58,7 +58,7 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
     weights = fitted.trained.module.state_dict()
     return {
         "weights": {name: value.cpu().numpy().copy() for name, value in weights.items()},
-        "scaling": (fitted.scaling.mean, fitted.scaling.scale),
+        "scaling": astuple(fitted.scaling),
         "blueprint": fitted.blueprint.get_state(),
         "density": fitted.density.get_state(),
         "n_iter": fitted.n_iter,

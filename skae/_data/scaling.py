@@ -23,10 +23,13 @@ class Scaling:
     mean, scale : ndarray of shape (n_features,)
         float64. `scale` is positive; without standardization it is the same for all
         columns, which leaves the proportions between them as they are.
+    is_common : bool
+        Whether one scale serves all columns.
     """
 
     mean: np.ndarray
     scale: np.ndarray
+    is_common: bool = False
 
     @classmethod
     def from_table(cls, X: Table, weight: np.ndarray | None, standardize: bool) -> "Scaling":
@@ -39,12 +42,17 @@ class Scaling:
         if standardize:
             return cls(mean, np.where(varies, spread, 1.0))
         common = np.sqrt(variance[varies].mean()) if varies.any() else 1.0
-        return cls(mean, np.full(X.shape[1], common))
+        return cls(mean, np.full(X.shape[1], common), is_common=True)
 
     @property
     def log_determinant(self) -> float:
         """Logarithm of the factor by which the scaling shrinks volumes."""
         return float(np.log(self.scale).sum())
+
+    @property
+    def unit(self) -> float:
+        """Unit of errors and noise levels: the common scale, else 1 for a column's own."""
+        return float(self.scale[0]) if self.is_common else 1.0
 
     def forward(self, X: np.ndarray, dtype: np.dtype | type) -> np.ndarray:
         """Return rows as the network sees them.
@@ -89,10 +97,12 @@ class Scaling:
         return out
 
     def inverse_squares(self, squares: np.ndarray) -> np.ndarray:
-        """Return squares of scaled values in squared units; for a common scale only."""
+        """Return squares of scaled values in squares of `unit`."""
+        if not self.is_common:
+            return squares
         largest = np.finfo(squares.dtype).max
         with np.errstate(over="ignore"):
-            values = squares * self.scale[0] ** 2
+            values = squares * self.unit**2
             return np.clip(values, -largest, largest).astype(squares.dtype)
 
 

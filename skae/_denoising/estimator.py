@@ -15,6 +15,7 @@ from .._autoencoder.density import LaplaceDensity
 from .._autoencoder.penalties import CodePenalty
 from .._autoencoder.pretraining import pretrain_layerwise
 from .._base import BaseAutoencoder, Density
+from .._base.drafts import copy_shallow
 from .._base.estimator import apply_exactly
 from .._base.parameters import (
     CODE_CONSTRAINTS,
@@ -392,8 +393,7 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
     @property
     def _level_unit(self) -> float:
         """The unit of the network's levels, in the units of `noise_level`."""
-        in_table_units = self.module_.is_gaussian and not self.standardize
-        return float(self.scale_[0]) if in_table_units else 1.0
+        return self._state.scaling.unit if self.module_.is_gaussian else 1.0
 
     def denoise(self, X: ArrayLike, noise_level: float | None = None) -> np.ndarray:
         """Return the clean rows behind noisy ones.
@@ -412,12 +412,13 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
         X_denoised : ndarray of shape (n_samples, n_features)
             The rows, in the units of the table.
         """
-        level = check_level(self.module_.levels, noise_level, self._level_unit)
+        now = copy_shallow(self)  # another thread may fit it anew
+        level = check_level(now.module_.levels, noise_level, now._level_unit)
 
         def denoise(module: Denoiser, rows: Tensor) -> Tensor:
             return module.denoise(rows, module.choose_level(rows, level))
 
-        return self._apply(X, denoise, lambda scaling: scaling.inverse)
+        return now._apply(X, denoise, lambda scaling: scaling.inverse)
 
     def denoising_errors(self, X: ArrayLike) -> np.ndarray:
         """Return the expected error of denoising each row, at several noise levels.

@@ -346,7 +346,7 @@ class VAETransformer(
                 'noise_variance_ belongs to likelihood="gaussian", got likelihood="bernoulli"'
             )
         variance = likelihood.variance.detach().cpu().double().numpy()
-        return variance if self.noise_per_column else float(variance[0])
+        return variance if self._state.blueprint.noise_per_column else float(variance[0])
 
     def posterior(self, X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Return the Gaussians that the encoder gives for rows.
@@ -429,7 +429,7 @@ class VAETransformer(
         with torch.no_grad():
             codes = module.mixture().draw(int(n_rows), generator).cpu().numpy()
         rows = state.scaling.inverse(state.trained.apply(draw, codes))
-        return rows.round() if noise and self.likelihood == "bernoulli" else rows
+        return rows.round() if noise and state.blueprint.likelihood == "bernoulli" else rows
 
     @available_if(_has_mixture_prior)  # type: ignore[untyped-decorator]
     def predict_component_proba(self, X: ArrayLike) -> np.ndarray:

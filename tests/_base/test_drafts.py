@@ -54,7 +54,7 @@ class FailAt(Callback):
 
 
 def infer(estimator, X):
-    """All that a fitted estimator says of rows, to the bit."""
+    """What a fitted estimator says of rows, to the bit."""
     found = [estimator.score_samples(X).tobytes()]
     for name in ("transform", "reconstruct"):
         if hasattr(estimator, name):

@@ -89,9 +89,10 @@ def test_doubles_become_single_precision_after_scaling():
 
 
 def test_squares_are_scaled_twice():
-    scaling = Scaling(np.ones(3), np.full(3, 10.0))
+    scaling = Scaling(np.ones(3), np.full(3, 10.0), is_common=True)
     squares = scaling.inverse_squares(np.array([[1.0, 4.0, 9.0]]))
     np.testing.assert_allclose(squares, [[100, 400, 900]])
-    far = Scaling(np.zeros(1), np.full(1, 1e30)).inverse_squares(np.ones((1, 1), np.float32))
+    wide = Scaling(np.zeros(1), np.full(1, 1e30), is_common=True)
+    far = wide.inverse_squares(np.ones((1, 1), np.float32))
     assert far.dtype == np.float32
     assert np.isfinite(far).all()
