@@ -120,6 +120,27 @@ def test_noise_is_that_of_held_out_rows(digits):
     assert share > ours.reconstruction_error(digits).mean()
 
 
+def test_a_penalty_is_no_noise(curve):
+    """Held-out losses contain it; the noise is what the reconstruction leaves."""
+    ours = AutoencoderTransformer(
+        2, penalty="kl", alpha=1.0, init="random", max_epochs=1, random_state=0
+    ).fit(curve)
+    assert ours.n_iter_ > 0
+    left = ours.reconstruction_error(curve).mean() * 6 / (6 - 2)
+    assert ours.validation_scores_[ours.n_iter_] * 6 / (6 - 2) > 1.05 * left
+    assert ours.noise_variance_ == pytest.approx(left, rel=1e-3)
+
+
+def test_the_noise_of_trimmed_training_is_that_of_clean_rows():
+    rng = np.random.default_rng(0)
+    clean = rng.normal(size=(400, 3)) @ rng.normal(size=(3, 10)) + 0.1 * rng.normal(size=(400, 10))
+    spoilt = np.vstack([clean, 10 * rng.normal(size=(20, 10))])
+    ours = AutoencoderTransformer(
+        3, hidden_layer_sizes=(), trim_fraction=0.1, standardize=False, random_state=0
+    ).fit(spoilt)
+    assert ours.noise_variance_ * ours.scale_[0] ** 2 == pytest.approx(0.01, rel=0.25)
+
+
 def test_float32_rows_score_as_float64_ones(wine):
     ours = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=3, random_state=0).fit(
         wine

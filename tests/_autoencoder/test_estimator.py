@@ -144,7 +144,7 @@ def test_a_better_density_than_pca(curve):
 
 
 def test_density_follows_a_change_of_units(wine):
-    units = 10.0 ** np.arange(-6, 7)
+    units = 10.0 ** np.arange(-5, 8)  # whose logarithms do not cancel
     ours = AutoencoderTransformer(3, max_epochs=10, random_state=0).fit(wine)
     scaled = clone(ours).fit(wine * units)
     np.testing.assert_allclose(
@@ -509,6 +509,27 @@ def test_a_weight_of_two_is_two_rows(curve, trim_fraction):
     repeated = clone(ours).fit(X.repeat(weight, axis=0))
     np.testing.assert_array_equal(weighted.transform(X), repeated.transform(X))
     np.testing.assert_array_equal(weighted.score_samples(X), repeated.score_samples(X))
+
+
+def test_weighted_linear_is_pca_of_repeated_rows(curve):
+    weight = np.random.default_rng(0).integers(0, 9, size=len(curve)) * (curve[:, 0] > 0.2)
+    ours = linear(2, standardize=False).fit(curve, sample_weight=weight)
+    pca = PCA(2).fit(curve.repeat(weight, axis=0))
+    expected = pca.inverse_transform(pca.transform(curve))
+    np.testing.assert_allclose(ours.reconstruct(curve), expected, atol=1e-5)
+
+
+def test_sparse_codes_begin_at_the_weighted_target(curve):
+    weight = np.random.default_rng(0).integers(0, 9, size=len(curve)) * (curve[:, 0] > 0.2)
+    initial = AutoencoderTransformer(
+        2, penalty="kl", lr=1e-30, max_epochs=1, early_stopping=False, random_state=0
+    ).fit(curve, sample_weight=weight)
+    codes = initial.transform(curve)
+    inputs = np.log(codes / (1 - codes))
+    np.testing.assert_allclose(
+        np.average(inputs, axis=0, weights=weight), np.log(0.05 / 0.95), atol=1e-4
+    )
+    np.testing.assert_allclose(np.cov(inputs.T, aweights=weight, ddof=0), np.eye(2), atol=1e-4)
 
 
 def test_weights_are_relative(curve):

@@ -152,6 +152,17 @@ def test_a_stream_has_a_net_of_its_own_which_goes_through_all_blocks(curve):
     assert len(stream.history) == 2
 
 
+def test_the_density_of_a_stream_is_of_all_its_blocks(curve):
+    """Of a linear stream it is a Gaussian, highest at the mean of the codes."""
+    stream = AutoencoderTransformer(2, hidden_layer_sizes=(), lr=1e-30, random_state=0)
+    low, high = curve[curve[:, 0] < 0], curve[curve[:, 0] >= 0]
+    stream.partial_fit(low).partial_fit(high)
+    means = [stream.transform(rows).mean(axis=0) for rows in (curve, low, high)]
+    scores = stream.score_samples(stream.inverse_transform(np.array(means)))
+    assert scores.argmax() == 0
+    assert scores.max() > scores.min() + 0.1
+
+
 # Warm starts ------------------------------------------------------------------------------
 
 

@@ -121,8 +121,8 @@ def test_state_is_parameters_and_arrays(wine, fitted):
     assert plain(fitted.__getstate__())
 
 
-def test_a_state_does_not_change_when_training_continues(wine, fitted):
-    ours = copy.deepcopy(fitted)
+def test_a_state_does_not_change_when_training_continues(wine):
+    ours = AutoencoderTransformer(2, optimizer=torch.optim.Adam, random_state=0).partial_fit(wine)
     state = ours.__getstate__()["_fitted"]
     before = copy.deepcopy(state["weights"])
     ours.partial_fit(wine)
@@ -146,6 +146,14 @@ def test_an_estimator_that_was_fitted_on_a_missing_device_runs_on_the_cpu(wine, 
     back.__setstate__(state)
     np.testing.assert_array_equal(back.transform(wine), fitted.transform(wine))
     assert next(back.module_.parameters()).device == torch.device("cpu")
+
+
+def test_a_loaded_estimator_is_on_its_device(wine, fitted):
+    state = fitted.__getstate__()
+    state["device"] = "meta"  # which every machine has, though it computes nothing
+    back = AutoencoderTransformer.__new__(AutoencoderTransformer)
+    back.__setstate__(state)
+    assert {weight.device.type for weight in back.module_.parameters()} == {"meta"}
 
 
 def test_unfitted_estimators_and_clones_have_no_module(fitted):

@@ -14,7 +14,16 @@ from skae._denoising import fast_step as denoising_step
 from skae._denoising.noise import NOISES, Corruption
 from skae._denoising.objective import DenoisingObjective
 from skae._training.fast_gradients import SLOPES, make_autoencoder_pass, make_pass
-from skae.modules import ACTIVATIONS, Denoiser, MLPArchitecture, make_row_denoiser, mlp_autoencoder
+from skae.modules import (
+    ACTIVATIONS,
+    MLP,
+    Autoencoder,
+    Bypass,
+    Denoiser,
+    MLPArchitecture,
+    make_row_denoiser,
+    mlp_autoencoder,
+)
 from skae.modules.layers import fix_column_norms, make_linear
 
 N_ROWS, N_FEATURES = 20, 7
@@ -93,6 +102,14 @@ def test_gradients_of_weighted_and_trimmed_rows(sizes, trim_fraction, weighted):
     weight = torch.rand(N_ROWS, generator=generator(5), dtype=torch.float64) if weighted else None
     objective = ReconstructionObjective(trim_fraction=trim_fraction)
     assert_same_as_autograd(objective, autoencoder(hidden_layer_sizes=sizes), weight)
+
+
+def test_gradients_of_nonlinear_paths_without_hidden_layers():
+    halves = [
+        Bypass(MLP(a, b, generator=generator(1)), MLP(a, b, generator=generator(2)), b)
+        for a, b in ((N_FEATURES, 3), (3, N_FEATURES))
+    ]
+    assert_same_as_autograd(ReconstructionObjective(), open_gates(Autoencoder(*halves)))
 
 
 def test_gradients_through_an_activation_of_the_code():

@@ -11,7 +11,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import nn
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, DenoisingAutoencoder
 
 SMALL = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=4, random_state=0)
 
@@ -37,6 +37,14 @@ def test_a_fitted_net_can_be_copied(curve):
 def test_the_optimizer_has_no_decay_of_its_own(curve, optimizer):
     ours = clone(SMALL).set_params(optimizer=optimizer, weight_decay=0.5).fit(curve)
     assert [group["weight_decay"] for group in ours.net_.optimizer_.param_groups] == [0.0]
+
+
+def test_a_module_without_weights_runs_through_the_loop(curve):
+    """A Wiener filter: it has buffers alone."""
+    stream = DenoisingAutoencoder(None, hidden_layer_sizes=(), random_state=0)
+    stream.partial_fit(curve).partial_fit(curve)
+    assert np.isfinite(stream.loss_curve_).all()
+    assert stream.n_iter_ == 2
 
 
 class Modes(nn.Module):
@@ -83,6 +91,18 @@ def test_held_out_losses_count_weights(curve):
     np.testing.assert_allclose(
         ours.net_.history[:, "valid_loss"], ours.validation_scores_[1:], rtol=1e-5
     )
+
+
+def test_training_passes_through_the_compiled_module(curve, monkeypatch):
+    """A step by hand would pass it by."""
+    calls = []
+
+    def count_calls(module):
+        module.register_forward_hook(lambda *_: calls.append(1))
+
+    monkeypatch.setattr(nn.Module, "compile", count_calls)
+    clone(SMALL).set_params(compile=True, early_stopping=False).fit(curve)
+    assert len(calls) == 4 * 3  # epochs of three batches
 
 
 def test_compiled_training_gives_the_same(curve):

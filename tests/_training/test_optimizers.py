@@ -59,6 +59,16 @@ def test_a_stream_keeps_its_momentum(curve):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
+def test_weights_that_are_set_between_two_blocks_are_trained_on(curve):
+    stream = clone(OURS).set_params(lr=1e-30).partial_fit(curve)
+    with torch.no_grad():
+        for weight in stream.module_.parameters():
+            weight.fill_(0.25)
+    stream.partial_fit(curve)
+    assert stream.net_.flat_parameters_ is not None
+    assert all((weight == 0.25).all() for weight in weights_of(stream))
+
+
 def test_weights_have_separate_storage_after_a_fit(curve):
     ours = clone(OURS).fit(curve)
     for weight in ours.module_.parameters():
