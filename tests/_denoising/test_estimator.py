@@ -298,3 +298,16 @@ def test_compile_compiles_the_nonlinear_paths(curve, n_components, init, monkeyp
     ours.fit(curve)
     assert compiled == ours.module_.networks
     assert len(compiled) == (1 if n_components is None else 2)
+
+
+@pytest.mark.parametrize("noise", ["gaussian", "swap"])
+def test_training_with_the_l1_penalty_keeps_the_scale_of_the_decoder(curve, noise):
+    """Otherwise codes could shrink, and the decoder grow, without a change of the rows."""
+    ours = clone(SMALL).set_params(penalty="l1", noise=noise, early_stopping=False)
+    ours.set_params(hidden_layer_sizes=())
+    lengths = []
+    for training in ({"lr": 1e-30, "max_epochs": 1}, {"lr": 0.05, "max_epochs": 20}):
+        ours.set_params(**training).fit(curve)
+        zero, *axes = ours.inverse_transform(np.vstack([np.zeros(2), np.eye(2)])) / ours.scale_
+        lengths.append(np.linalg.norm(np.array(axes) - zero, axis=1))
+    np.testing.assert_allclose(lengths[1], lengths[0], rtol=1e-3)

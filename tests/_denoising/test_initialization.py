@@ -199,3 +199,14 @@ def test_noise_does_not_shrink_sparse_codes(curve):
     with torch.no_grad():
         low, high = (module.encode(X, torch.full((1,), level)) for level in (0.02, 3.0))
     torch.testing.assert_close(low, high)
+
+
+def test_weights_count_in_the_decoder_of_sparse_codes(curve):
+    """Errors of a least-squares decoder have a weighted mean of zero."""
+    weight = np.where(curve[:, 0] > 0, 1.0, 0.123)
+    ours = DenoisingAutoencoder(
+        3, penalty="kl", hidden_layer_sizes=(8,), lr=1e-30, max_epochs=1, early_stopping=False
+    ).fit(curve, sample_weight=weight)
+    errors = (curve - ours.reconstruct(curve)) / ours.scale_
+    np.testing.assert_allclose(np.average(errors, axis=0, weights=weight), 0, atol=1e-3)
+    assert np.abs(errors.mean(axis=0)).max() > 0.05

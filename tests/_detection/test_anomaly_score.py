@@ -72,14 +72,6 @@ def test_the_tail_is_exponential_through_the_median_and_the_98_percent_quantile(
     np.testing.assert_allclose(nats, np.log([2, 50, 50 * 25]), rtol=1e-3)
 
 
-def test_a_known_value_has_the_surprisal_of_its_rank():
-    """Rounding of a share must not move a knot to the next value."""
-    values = np.arange(50.0)[:, None]
-    nats = TailSurprisal.from_values(values).measure(values[:-1] + 0.5)
-    shares = 1 - np.arange(1, 50) / 50
-    assert (nats >= -np.log(shares) - np.log(50) / 63 - 1e-9).all()
-
-
 @pytest.mark.parametrize("share", [0.1, 1 / 3, 0.5, 1.0])
 def test_that_share_of_the_scores_is_below(share):
     scores = np.random.default_rng(0).normal(size=300)

@@ -312,6 +312,27 @@ def test_contamination_with_weights_that_are_no_counts(contamination):
     np.testing.assert_allclose(distances, 0, atol=1e-9)
 
 
+def test_the_estimator_is_fitted_with_the_weights_of_the_training_rows():
+    X = np.random.default_rng(0).normal(size=(4000, 2))
+    weight = np.where(X[:, 0] > 0, 1.0, 0.123)
+    linear = AutoencoderTransformer(1, hidden_layer_sizes=())
+    detector = AEAnomalyDetector(linear, random_state=0).fit(X, sample_weight=weight)
+    expected = np.average(X, axis=0, weights=weight)
+    assert expected[0] > 0.5
+    np.testing.assert_allclose(detector.estimator_.mean_, expected, atol=0.03)
+
+
+def test_reference_rows_of_a_large_table_keep_their_weights():
+    """Rows at the left weigh little, and are rare among the 2,000 reference rows."""
+    X = np.random.default_rng(0).normal(size=(6000, 2))
+    X[:, 0] += np.where(np.arange(6000) % 2, 4.0, -4.0)
+    weight = np.where(X[:, 0] > 0, 1.0, 0.0123)
+    denoiser = DenoisingAutoencoder(None, hidden_layer_sizes=(), noise_level=(0.1, 5.0), n_draws=1)
+    detector = AEAnomalyDetector(denoiser, random_state=0).fit(X, sample_weight=weight)
+    scores = detector.score_samples(X)
+    assert scores[X[:, 0] < 0].mean() < scores[X[:, 0] > 0].mean() - 1
+
+
 def test_rows_of_little_weight_are_rare_for_the_default():
     """A group of rows is typical by its number, and rare by its weight."""
     rng = np.random.default_rng(0)

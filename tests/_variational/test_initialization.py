@@ -166,6 +166,12 @@ def test_a_mixture_prior_is_initialized_at_the_codes():
     ours = VAETransformer(2, prior="mixture", n_prior_components=3, **parameters).fit(X)
     assert ours.score(X) > plain.score(X) + 0.5
     assert adjusted_rand_score(labels, ours.predict_component(X)) > 0.98
+    sample = ours.sample(20_000, random_state=0)
+    for component in range(3):  # compared within components: the clusters' means are far apart
+        drawn = sample[ours.predict_component(sample) == component]
+        known = X[ours.predict_component(X) == component]
+        np.testing.assert_allclose(drawn.mean(axis=0), known.mean(axis=0), atol=0.4)
+        assert drawn.std() / known.std() == pytest.approx(1, abs=0.1)
 
 
 def test_pseudo_rows_are_initialized_at_rows_of_all_clusters():
@@ -196,3 +202,19 @@ def test_a_column_of_zeros_may_yet_have_a_one(binary, n_rows):
     ours = VAETransformer(1, likelihood="bernoulli", lr=1e-30, max_epochs=1, early_stopping=False)
     chance = ours.fit(X).sample(100, random_state=0, noise=False)[:, 0]
     np.testing.assert_allclose(chance, 0.5 / (n_rows + 1), rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "is_closed_form"),
+    [
+        ({}, True),
+        ({"noise_per_column": True}, True),
+        ({"likelihood": "bernoulli"}, False),
+        ({"prior": "mixture"}, False),
+        ({"hidden_layer_sizes": (4,)}, False),
+    ],
+    ids=str,
+)
+def test_linear_gaussian_models_are_not_trained(binary, parameters, is_closed_form):
+    ours = VAETransformer(2, hidden_layer_sizes=(), max_epochs=2, early_stopping=False)
+    assert ours.set_params(**parameters).fit(binary[:100]).n_iter_ == (0 if is_closed_form else 2)
