@@ -11,7 +11,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import nn
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, DenoisingAutoencoder
 
 SMALL = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=4, random_state=0)
 
@@ -37,6 +37,14 @@ def test_a_fitted_net_can_be_copied(curve):
 def test_the_optimizer_has_no_decay_of_its_own(curve, optimizer):
     ours = clone(SMALL).set_params(optimizer=optimizer, weight_decay=0.5).fit(curve)
     assert [group["weight_decay"] for group in ours.net_.optimizer_.param_groups] == [0.0]
+
+
+def test_a_module_without_weights_runs_through_the_loop(curve):
+    """A Wiener filter: it has buffers alone."""
+    stream = DenoisingAutoencoder(None, hidden_layer_sizes=(), random_state=0)
+    stream.partial_fit(curve).partial_fit(curve)
+    assert np.isfinite(stream.loss_curve_).all()
+    assert stream.n_iter_ == 2
 
 
 class Modes(nn.Module):

@@ -23,7 +23,7 @@ class RecordRates(Callback):
 def make(record, **parameters):
     defaults = {
         "hidden_layer_sizes": (4,),
-        "lr": 0.5,
+        "lr": 1e-3,
         "optimizer": "sgd",
         "early_stopping": False,
         "random_state": 0,
@@ -42,8 +42,19 @@ def cosine(n_steps):
 def test_a_fit_follows_the_cosine(curve, batch_size, n_steps):
     record = RecordRates()
     make(record, max_epochs=10, batch_size=batch_size).fit(curve / 1e3)
-    np.testing.assert_allclose(record.rates, 0.5 * cosine(n_steps), rtol=1e-9)
-    assert record.rates[-1] < 0.02
+    np.testing.assert_allclose(record.rates, 1e-3 * cosine(n_steps), rtol=1e-9)
+    assert record.rates[-1] < 4e-5
+
+
+def test_the_objective_is_given_the_share_of_training_that_is_done(curve):
+    shares = []
+
+    class Listen(Callback):
+        def on_train_begin(self, net, **kwargs):
+            net.criterion_.advance = shares.append
+
+    make(RecordRates(), max_epochs=5, batch_size=150, callbacks=[Listen()]).fit(curve)
+    np.testing.assert_allclose(shares, (np.arange(20) + 0.5) / 20)
 
 
 def test_a_fit_that_is_stopped_went_through_the_rates_of_a_whole_one(curve):
@@ -66,13 +77,13 @@ def test_a_fit_that_is_stopped_went_through_the_rates_of_a_whole_one(curve):
 
 
 def test_a_stream_rises_for_a_hundred_steps_then_falls_with_their_root(curve):
-    """Vaswani et al. (2017), over blocks: each goes on where the last one ended."""
+    """Vaswani et al. (2017), over blocks: each continues where the last one ended."""
     record = RecordRates()
-    stream = make(record, batch_size=10, lr=0.05)
+    stream = make(record, batch_size=10)
     for block in np.array_split(curve / 1e3, 3):  # of 20 steps each
         for _ in range(4):
             stream.partial_fit(block)
-    expected = [0.05 * min(step / 100, math.sqrt(100 / step)) for step in range(1, 241)]
+    expected = [1e-3 * min(step / 100, math.sqrt(100 / step)) for step in range(1, 241)]
     np.testing.assert_allclose(record.rates, expected, rtol=1e-9)
 
 
@@ -80,4 +91,4 @@ def test_the_schedule_reaches_the_optimizer_that_follows_a_freeze(curve):
     record = RecordRates()
     freezer = Freezer("encoder.*", at=3)
     make(record, max_epochs=10, batch_size=60, callbacks=[freezer]).fit(curve / 1e3)
-    np.testing.assert_allclose(record.rates, 0.5 * cosine(100), rtol=1e-9)
+    np.testing.assert_allclose(record.rates, 1e-3 * cosine(100), rtol=1e-9)

@@ -166,6 +166,12 @@ def test_a_mixture_prior_is_initialized_at_the_codes():
     ours = VAETransformer(2, prior="mixture", n_prior_components=3, **parameters).fit(X)
     assert ours.score(X) > plain.score(X) + 0.5
     assert adjusted_rand_score(labels, ours.predict_component(X)) > 0.98
+    sample = ours.sample(20_000, random_state=0)
+    for component in range(3):  # compared within components: the clusters' means are far apart
+        drawn = sample[ours.predict_component(sample) == component]
+        known = X[ours.predict_component(X) == component]
+        np.testing.assert_allclose(drawn.mean(axis=0), known.mean(axis=0), atol=0.4)
+        assert drawn.std() / known.std() == pytest.approx(1, abs=0.1)
 
 
 def test_pseudo_rows_are_initialized_at_rows_of_all_clusters():
