@@ -8,7 +8,12 @@ from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 
 from .._training import OPTIMIZERS
 from ..modules import ACTIVATIONS
@@ -28,6 +33,7 @@ __all__ = [
     "StrOptions",
     "check_layer_sizes",
     "refuse_parameters",
+    "validate_parameter_constraints",
     "validate_parameters",
 ]
 

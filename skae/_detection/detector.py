@@ -18,6 +18,7 @@ from .._base.parameters import (
     HasMethods,
     Interval,
     StrOptions,
+    validate_parameter_constraints,
     validate_parameters,
 )
 from .._data import (
@@ -44,6 +45,10 @@ _BATCH, _STEPS, _MOST_STEPS = 128, 9, 1500
 
 # Reference rows of the anomaly score: twice as many gave the same figures on those tables.
 _REFERENCE_ROWS = 2_000
+
+_ALPHA = Interval(Real, 0, 1, closed="neither")
+_CONTAMINATION = Interval(Real, 0, 0.5, closed="right")
+_THRESHOLDS: Constraints = {"alpha": [_ALPHA, None], "contamination": [_CONTAMINATION, None]}
 
 # The share of the calibration rows that score lower than a typical row.
 _TYPICAL = 0.25
@@ -147,8 +152,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[Constraints] = {
         "estimator": [HasMethods(["fit", "score_samples"]), None],
-        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
-        "alpha": [Interval(Real, 0, 1, closed="neither")],
+        "contamination": [StrOptions({"auto"}), _CONTAMINATION],
+        "alpha": [_ALPHA],
         "calibration_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
     }
@@ -229,14 +234,14 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         known, known_weight = known[order], None
         if rows.weight is not None:
             known_weight = rows.weight[split.indices[order]]
-        if share is None:
-            offset = conformal_threshold(known, known_weight, self.alpha)
-        else:
-            offset = score_at_share(scores, rows.weight, share)
-        candidates = choose_candidates(load_subsample(split.train.X))
-        self.estimator_, self.offset_ = estimator, offset - _ROUNDING * max(1.0, abs(offset))
+        self.estimator_, self._anomaly_score = estimator, score
+        self._candidates = choose_candidates(load_subsample(split.train.X))
         self.calibration_scores_, self._calibration_weight = known, known_weight
-        self._anomaly_score, self._candidates = score, candidates
+        self._scored = (known, known_weight) if share is None else (scores, rows.weight)
+        if share is None:
+            self.set_threshold(alpha=self.alpha)
+        else:
+            self.set_threshold(contamination=share)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the score of each row; lower is more anomalous.
@@ -288,6 +293,61 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             -1 for outliers, +1 for inliers.
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    def set_threshold(
+        self, *, alpha: float | None = None, contamination: float | None = None
+    ) -> Self:
+        """Move the threshold of the fitted detector, without another fit.
+
+        The parameters of the same names stay as they are: they are those of the next fit.
+
+        Parameters
+        ----------
+        alpha : float, default=None
+            False-alarm rate, in (0, 1), with the guarantee of the notes of the class.
+        contamination : float, default=None
+            Share of anomalies, in (0, 0.5], in the rows of the fit if they were scored then,
+            which a number for the parameter `contamination` does, else in the calibration rows.
+
+        Returns
+        -------
+        self : object
+            The detector.
+
+        Raises
+        ------
+        ValueError
+            If not exactly one of the two is given, or if it is out of its bounds.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_wine
+        >>> from skae import AEAnomalyDetector
+        >>> wine = load_wine(as_frame=True).data
+        >>> detector = AEAnomalyDetector(contamination=0.02, random_state=0).fit(wine)
+        >>> print((detector.predict(wine) == -1).sum())
+        3
+        >>> detector = detector.set_threshold(contamination=0.1)
+        >>> print((detector.predict(wine) == -1).sum())
+        17
+        """
+        check_is_fitted(self)
+        given = {"alpha": alpha, "contamination": contamination}
+        if alpha is not None and contamination is None:
+            validate_parameter_constraints(_THRESHOLDS, given, caller_name="set_threshold")
+            known, weight = self.calibration_scores_, self._calibration_weight
+            threshold = conformal_threshold(known, weight, alpha)
+        elif contamination is not None and alpha is None:
+            validate_parameter_constraints(_THRESHOLDS, given, caller_name="set_threshold")
+            scores, weight = self._scored
+            threshold = score_at_share(scores, weight, contamination)
+        else:
+            raise ValueError(
+                "set_threshold takes either alpha or contamination, "
+                f"got alpha={alpha!r} and contamination={contamination!r}"
+            )
+        self.offset_ = threshold - _ROUNDING * max(1.0, abs(threshold))
+        return self
 
     def p_values(self, X: ArrayLike) -> np.ndarray:
         """Return the probability that an inlier scores as low as each row.

@@ -1,6 +1,7 @@
 """AEAnomalyDetector: scores, thresholds and their guarantees, explanations."""
 
 import math
+import pickle
 import re
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
@@ -106,6 +108,53 @@ def test_contamination_is_the_share_of_outliers(contamination):
     linear = AutoencoderTransformer(1, hidden_layer_sizes=())
     detector = AEAnomalyDetector(linear, contamination=contamination, random_state=0)
     assert (detector.fit_predict(X) == -1).sum() == round(300 * contamination)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    "threshold", [{"alpha": 0.2}, {"alpha": 0.003}, {"contamination": 0.1}, {"contamination": 0.5}]
+)
+def test_a_moved_threshold_is_that_of_a_fit_with_it(threshold, weighted):
+    X = ring(300, 0)
+    weight = np.random.default_rng(0).uniform(1, 5, size=300) if weighted else None
+    parameters = {"calibration_fraction": 0.3, "random_state": 0}
+    linear = AutoencoderTransformer(1, hidden_layer_sizes=())
+    expected = AEAnomalyDetector(linear, **parameters, **threshold).fit(X, sample_weight=weight)
+    for start in ({"contamination": 0.3}, {} if "alpha" in threshold else threshold):
+        detector = AEAnomalyDetector(linear, **parameters, **start).fit(X, sample_weight=weight)
+        detector.set_threshold(alpha=0.05)
+        moved = pickle.loads(pickle.dumps(detector)).set_threshold(**threshold)
+        assert moved.offset_ == expected.offset_ != detector.offset_
+        np.testing.assert_array_equal(moved.predict(X), expected.predict(X))
+        assert repr(moved) == repr(detector)
+
+
+def test_a_share_moved_to_after_a_fit_by_alpha_is_that_of_the_calibration_rows():
+    detector = AEAnomalyDetector(GaussianMixture(), calibration_fraction=0.4, random_state=0)
+    detector.fit(ring(500, 0)).set_threshold(contamination=0.25)
+    assert (detector.calibration_scores_ < detector.offset_).sum() == 50
+
+
+@pytest.mark.parametrize(
+    ("threshold", "message"),
+    [
+        ({}, "alpha or contamination"),
+        ({"alpha": 0.1, "contamination": 0.1}, "alpha or contamination"),
+        ({"alpha": 0.0}, "'alpha' parameter of set_threshold"),
+        ({"alpha": 1.0}, "'alpha' parameter of set_threshold"),
+        ({"contamination": 0.6}, "'contamination' parameter of set_threshold"),
+        ({"alpha": "auto"}, "Got 'auto'"),
+        ({"contamination": float("nan")}, "Got nan"),
+        ({"alpha": float("nan")}, "Got nan"),
+    ],
+)
+def test_a_threshold_that_is_refused_stays(fitted, threshold, message):
+    before = fitted.offset_
+    with pytest.raises(ValueError, match=message):
+        fitted.set_threshold(**threshold)
+    assert fitted.offset_ == before
+    with pytest.raises(NotFittedError):
+        AEAnomalyDetector().set_threshold(alpha=0.1)
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.1])
