@@ -9,7 +9,9 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 
 from skae import VAETransformer
-from skae._variational.density import draw_normal
+from skae._data import Batch, Rows
+from skae._training import TrainedModule
+from skae._variational.density import draw_normal, measure_codes
 
 
 def marginal(model, X):
@@ -123,21 +125,13 @@ def test_draws_come_with_their_mirror_images():
     assert torch.equal(draw_normal(5, 2), draws[:5])
 
 
-def test_weights_count_in_the_active_units():
-    """A unit varies among rows of little weight alone."""
-    rng = np.random.default_rng(0)
-    X = np.vstack([rng.normal(size=(500, 3)) * [1, 1e-3, 1e-3], rng.normal(size=(500, 3))])
-    weight = np.repeat([1.0, 1e-5], 500)
-    ours = VAETransformer(3, hidden_layer_sizes=(), standardize=False)
-    assert ours.fit(X, sample_weight=weight).active_units_.sum() < 3
-    assert ours.fit(X).active_units_.sum() == 2
-
-
-def test_codes_of_a_stream_have_the_moments_of_all_blocks():
-    """Each block is constant in one column, whose unit is active over both together."""
-    rng = np.random.default_rng(0)
-    first = rng.normal(size=(400, 2)) @ np.diag([0.05, 0.01])
-    ours = VAETransformer(1, hidden_layer_sizes=(), lr=1e-30, standardize=False)
-    shift = np.array([2, 0])
-    ours.partial_fit(first + shift).partial_fit(first - shift)
-    assert ours.active_units_.all()
+def test_moments_of_codes_count_weights(trained, curve):
+    weight = np.where(curve[:, 0] > 0, 1.0, 0.123)
+    X = torch.from_numpy((curve - trained.mean_) / trained.scale_).float()
+    rows = Rows(Batch(X, weight=torch.from_numpy(weight).float()))
+    found = measure_codes(rows, TrainedModule(trained.module_))
+    codes = trained.transform(curve)
+    np.testing.assert_allclose(found.mean, np.average(codes, axis=0, weights=weight), atol=1e-4)
+    expected = np.cov(codes.T, aweights=weight, bias=True)
+    np.testing.assert_allclose(found.covariance, expected, atol=1e-4)
+    np.testing.assert_array_equal(trained.active_units_, expected.diagonal() > 0.01)

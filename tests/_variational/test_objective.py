@@ -107,3 +107,13 @@ def test_trimmed_rows_have_no_influence(trained, curve):
     is_trimmed = (X.grad == 0).all(dim=1)
     assert is_trimmed[:60].all()
     assert not is_trimmed[60:].any()
+
+
+def test_binarize_changes_training(digits):
+    ours = VAETransformer(2, likelihood="bernoulli", max_epochs=2, early_stopping=False)
+    X = digits[:200] / 16
+    codes = [
+        clone(ours).set_params(binarize=each, random_state=0).fit(X).transform(X)
+        for each in (False, True)
+    ]
+    assert np.abs(codes[0] - codes[1]).max() > 1e-4
