@@ -127,6 +127,13 @@ def test_a_moved_threshold_is_that_of_a_fit_with_it(threshold, weighted):
         assert moved.offset_ == expected.offset_ != detector.offset_
         np.testing.assert_array_equal(moved.predict(X), expected.predict(X))
         assert repr(moved) == repr(detector)
+    is_outlier = expected.predict(X) == -1
+    if threshold == {"alpha": 0.2}:
+        np.testing.assert_array_equal(is_outlier, expected.p_values(X) <= 0.2)
+    elif "contamination" in threshold:
+        counts = np.ones(300) if weight is None else weight
+        share = counts[is_outlier].sum() / counts.sum()
+        assert share == pytest.approx(threshold["contamination"], abs=counts.max() / counts.sum())
 
 
 def test_a_share_moved_to_after_a_fit_by_alpha_is_that_of_the_calibration_rows():
