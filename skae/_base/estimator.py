@@ -243,6 +243,8 @@ class BaseAutoencoder(
             module = _prepare_module(module, config.device, streams)
             net = make_stream_net(config, module, len(table), streams)
         with restore_on_failure(net):
+            if previous is not None:  # a user may have set weights since the last block
+                net.module_.load_state_dict(previous.trained.module.state_dict())
             losses = run_block(net, rows)
             # A copy: the next block trains the net's module, maybe while rows are scored.
             trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_))
