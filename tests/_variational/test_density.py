@@ -65,6 +65,9 @@ def test_bernoulli_scores_are_log_masses(binary):
     expected = marginal(ours, X[:100])
     np.testing.assert_allclose(ours.score_samples(X[:100]), expected, atol=0.1)
     assert ours.score_samples(X).max() < 0
+    elbo = ours.elbo(X)
+    assert elbo.log_likelihood.max() < 0
+    assert ours.score(X) - 3 < elbo.bound.mean() < ours.score(X)
 
 
 def test_parts_of_the_bound(trained, curve):
