@@ -7,7 +7,7 @@ import numpy as np
 
 from .._data import AnyTable, TablePart, TrainingTable, subsample_size
 
-# Calibration rows of a stored table: as many p-values as anybody could tell apart.
+# Calibration rows of a stored table: more would not make the p-values noticeably finer.
 _MOST_STORED = 100_000
 
 

@@ -30,10 +30,10 @@ _ACTIVE_FROM = 0.01
 
 
 def _has_mixture_prior(estimator: "VAETransformer") -> bool:
-    if estimator.prior == "standard":
-        raise AttributeError(
-            'prior must be "mixture" or "vamp" for components to tell apart, got "standard"'
-        )
+    is_fitted = estimator.__sklearn_is_fitted__()
+    prior = estimator._fitted.blueprint.prior if is_fitted else estimator.prior
+    if prior == "standard":
+        raise AttributeError('a prior with components is "mixture" or "vamp", got "standard"')
     return True
 
 
