@@ -1,5 +1,6 @@
 """Device, threads, random generators and warnings; what is global is left as it was found."""
 
+import os
 import sys
 import threading
 import warnings
@@ -83,6 +84,24 @@ def limit_threads(n_threads: int) -> Iterator[None]:
 def _set_threads(n_threads: int) -> None:
     if torch.get_num_threads() != n_threads:
         torch.set_num_threads(n_threads)
+
+
+def _start_forked() -> None:
+    """Let torch use one thread in a forked process.
+
+    The other threads of OpenMP are not there, and work that is shared with them never ends. torch's
+    own data loaders do the same in their processes.
+    """
+    _limits.n_held, _limits.n_allowed = getattr(_limits.here, "depth", 0), 1
+    torch.set_num_threads(1)
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    # Forked while another thread held the lock, a process could never take it.
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_start_forked
+    )
 
 
 class RandomStreams:

@@ -1,5 +1,8 @@
 """Device, threads and generators."""
 
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -128,6 +131,71 @@ def test_limits_in_several_threads_end_as_they_began(two_threads):
     assert ended == [2] * 4
     assert torch.get_num_threads() == 2
     assert run_in_thread(torch.get_num_threads) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+@pytest.mark.parametrize("moment", ["after a fit", "during a fit", "while a thread fits"])
+def test_a_forked_process_fits_and_scores(moment):
+    """In a process of its own, whose pool of threads a fork loses."""
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK, moment],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert found.stdout.split() == ["child", "done", "True", "0"]
+
+
+FORK = """
+import os, signal, sys, threading
+import numpy as np, torch
+from skorch.callbacks import Callback
+from skae import AutoencoderTransformer, DenoisingAutoencoder
+
+torch.set_num_threads(2)
+X = np.random.default_rng(0).normal(size=(2000, 40))
+(torch.randn(3000, 3000) @ torch.randn(3000, 3000)).sum()  # starts the pool
+
+def work(**parameters):
+    model = DenoisingAutoencoder(
+        None, n_draws=1, hidden_layer_sizes=(256, 256), max_epochs=1, early_stopping=False,
+        random_state=0, **parameters
+    )
+    return model.fit(X).score_samples(X)
+
+def fork():
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(60)
+        scores.append(work())
+        torch.randn(3000, 3000)[torch.randperm(3000)].sum()
+        print("child done", flush=True)
+        os._exit(0 if np.allclose(scores[0], scores[-1]) else 1)
+    statuses.append(os.waitpid(pid, 0)[1])
+
+class Forks(Callback):
+    def on_epoch_begin(self, *args, **kwargs):
+        if not statuses:
+            fork()
+
+statuses, scores = [], [work()]
+if sys.argv[1] == "after a fit":
+    fork()
+elif sys.argv[1] == "during a fit":
+    work(callbacks=[Forks()])
+else:
+    stop = threading.Event()
+    def repeat():
+        while not stop.is_set():
+            AutoencoderTransformer(2, hidden_layer_sizes=(), max_epochs=1).fit(X[:50, :3])
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    fork()
+    stop.set()
+    thread.join()
+print(torch.get_num_threads() == 2, *statuses)
+"""
 
 
 def test_streams_repeat_with_their_seed():
