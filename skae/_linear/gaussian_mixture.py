@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import logsumexp
-from sklearn.cluster import kmeans_plusplus
 
 _N_STEPS = 100
 _TOLERANCE = 1e-4
@@ -90,6 +89,9 @@ def choose_spread_rows(
     generator : numpy.random.Generator
         Source of the choice.
     """
+    # Here because it loads half of scikit-learn, for a mixture prior alone.
+    from sklearn.cluster import kmeans_plusplus
+
     n_distinct = min(n_chosen, len(codes))
     seed = int(generator.integers(2**31))
     _, chosen = kmeans_plusplus(codes, n_distinct, sample_weight=weight, random_state=seed)
