@@ -333,12 +333,11 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         given = {"alpha": alpha, "contamination": contamination}
+        validate_parameter_constraints(_THRESHOLDS, given, caller_name="set_threshold")
         if alpha is not None and contamination is None:
-            validate_parameter_constraints(_THRESHOLDS, given, caller_name="set_threshold")
             known, weight = self.calibration_scores_, self._calibration_weight
             threshold = conformal_threshold(known, weight, alpha)
         elif contamination is not None and alpha is None:
-            validate_parameter_constraints(_THRESHOLDS, given, caller_name="set_threshold")
             scores, weight = self._scored
             threshold = score_at_share(scores, weight, contamination)
         else:
