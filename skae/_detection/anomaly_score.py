@@ -1,6 +1,7 @@
 """The anomaly score: how rare a row's denoising errors and neighbour distances are."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +18,19 @@ _UNUSUAL = 0.3
 _TAIL = 0.98
 _N_KNOTS = 64
 
-# Knots are at least so far apart, as a share of the values' range or of the largest: the rounding
-# of a row must not carry it over a step.
-_LEAST_STEP = 1e-6
-_ROUNDING = 1e-12
+# What two copies of a row may differ by: float32's rounding of a column's values, and a share of
+# its range. A column whose values float32 can't tell apart must not blur the others.
+_SINGLE_ROUNDING = 2.0**-24
+_SHARE_OF_RANGE = 1e-7
+_MOST_ROUNDING = 1e-3
+
+# Values that differ by so many times their rounding are not the same, and in the tail so many
+# roundings are worth a nat at least.
+_MARGIN = 4
+_LEAST_SCALE = 1e3
+
+# The increase beyond known values that are all alike that is worth a nat: a column's scale.
+_UNIT = 1.0
 
 
 @dataclass(frozen=True)
@@ -42,18 +52,42 @@ class TailSurprisal:
     scale: np.ndarray
 
     @classmethod
-    def from_values(cls, values: np.ndarray, weight: np.ndarray | None = None) -> "TailSurprisal":
-        """Return the tails of known values (n_known, n_columns) with these weights."""
+    def from_values(
+        cls,
+        values: np.ndarray,
+        weight: np.ndarray | None = None,
+        find_rounding: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> "TailSurprisal":
+        """Return the tails of known values (n_known, n_columns) with these weights.
+
+        Many rows may share a value, up to its rounding. A copy of such a row must be as usual as
+        they are, so a value counts as large as a known one up to a margin beyond it.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_known, n_columns)
+            The known values.
+        weight : ndarray of shape (n_known,) or None
+            How often each row counts.
+        find_rounding : callable or None
+            Returns how much the rounding of a row may change values, for an array of them; None
+            is the rounding of float64.
+        """
+        find_rounding = find_rounding or _round_double
         nats = np.linspace(0, -math.log(1 - _TAIL), _N_KNOTS)
         shares = np.append(1 - np.exp(-nats), 0.5)
         # A share that rounding puts just above that of a value is the value's.
         quantiles = weighted_quantile(values, shares * (1 - 1e-12), weight)
-        knots, middle = quantiles[:-1], quantiles[-1]
-        smallest = _ROUNDING * np.maximum(np.abs(knots[-1]), 1.0)
+        knots, middle, last = quantiles[:-1], quantiles[-1], quantiles[-2]
+        rounding = find_rounding(last)
         # The exponential tail through both: half of the rows lie beyond one, 2 % beyond the other.
-        scale = np.maximum((knots[-1] - middle) / math.log(0.5 / (1 - _TAIL)), smallest)
-        step = np.maximum(_LEAST_STEP * (knots[-1] - knots[0]), smallest)
-        return cls(nats, knots + step * np.arange(_N_KNOTS)[:, None] / _N_KNOTS, scale)
+        scale = (last - middle) / math.log(0.5 / (1 - _TAIL))
+        is_tied = scale <= _MARGIN * rounding
+        scale = np.where(is_tied, _mean_excess(values, last + _MARGIN * rounding, weight), scale)
+        scale = np.maximum(scale, _LEAST_SCALE * rounding)
+        knots = knots + _MARGIN * find_rounding(knots)
+        gaps = rounding * np.arange(_N_KNOTS)[:, None]
+        return cls(nats, np.maximum.accumulate(knots - gaps) + gaps, scale)
 
     def measure(self, values: np.ndarray) -> np.ndarray:
         """Return the surprisal of each row, in nats: its mean over the columns.
@@ -95,12 +129,18 @@ class AnomalyScore:
     ) -> "AnomalyScore":
         """Return the score that has these training rows of a denoiser as reference."""
         errors = denoiser.denoising_errors(rows)
-        by_error = TailSurprisal.from_values(errors, weight)
+        rounding = _measure_rounding(denoiser, rows)
+        # Squares: `|e + r|^2 - |e|^2` is at most `2 |e| |r| + |r|^2`.
+        by_error = TailSurprisal.from_values(
+            errors, weight, lambda values: rounding * (2 * np.sqrt(np.abs(values)) + rounding)
+        )
         nats = by_error.measure(errors)
         scaled = _scale(denoiser, rows)
         is_usual = nats <= score_at_share(nats, weight, 1 - _UNUSUAL)
-        neighbours = NeighbourDistances.from_rows(scaled, is_usual)
-        by_distance = TailSurprisal.from_values(neighbours.measure(scaled), weight)
+        neighbours = NeighbourDistances.from_rows(scaled, is_usual, _MARGIN * rounding)
+        by_distance = TailSurprisal.from_values(
+            neighbours.measure(scaled), weight, lambda values: np.full_like(values, rounding)
+        )
         return cls(by_error, neighbours, by_distance)
 
     def measure(self, denoiser: DenoisingAutoencoder, rows: AnyTable) -> np.ndarray:
@@ -113,10 +153,30 @@ class AnomalyScore:
         return (errors + 2 * distances) / 3
 
 
+def _round_double(values: np.ndarray) -> np.ndarray:
+    return 1e-12 * (1 + np.abs(values))
+
+
+def _mean_excess(values: np.ndarray, limits: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Return the mean of what is above each column's limit, less the limit."""
+    excess = np.maximum(values - limits, 0)
+    counts = np.ones(len(values)) if weight is None else weight
+    n_above = counts @ (excess > 0)
+    return np.divide(counts @ excess, n_above, out=np.full_like(limits, _UNIT), where=n_above > 0)
+
+
 def score_at_share(scores: np.ndarray, weight: np.ndarray | None, share: float) -> float:
     """Return the score below which that share of the weight lies."""
     # Strictly below, so a little more than the share.
     return float(weighted_quantile(scores, min(share + 1e-9, 1.0), weight))
+
+
+def _measure_rounding(denoiser: DenoisingAutoencoder, rows: np.ndarray) -> float:
+    """Return by how much, in scaled columns, two copies of a row may differ."""
+    largest = np.abs(rows).max(axis=0).astype(np.float64)
+    ranges = np.ptp(rows.astype(np.float64), axis=0)
+    each = (_SINGLE_ROUNDING * largest + _SHARE_OF_RANGE * ranges) / denoiser.scale_
+    return float(np.linalg.norm(np.minimum(each, _MOST_ROUNDING)))
 
 
 def _scale(denoiser: DenoisingAutoencoder, rows: np.ndarray) -> np.ndarray:

@@ -53,7 +53,10 @@ _THRESHOLDS: Constraints = {"alpha": [_ALPHA, None], "contamination": [_CONTAMIN
 # The share of the calibration rows that score lower than a typical row.
 _TYPICAL = 0.25
 
-# A threshold is the score of a row, which is no outlier whatever rows it is scored with.
+# Scores as near as this are equal: a threshold is the score of a row, whose copies are no outliers
+# whatever their rounding. In nats for anomaly scores and log-densities, else relative.
+_SCORE_ROUNDING = 1e-3
+_DENSITY_ROUNDING = 1e-4
 _ROUNDING = 1e-9
 
 
@@ -122,10 +125,14 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     nearest of the usual ones, the 70 % of them with the smallest errors. Each view is
     compared with that of the reference rows: its tail surprisal is minus the logarithm of the
     share of them whose value is as large, in nats, and that of the errors is averaged over
-    the levels. The score is minus the mean of the three. The denoiser's log-density is the
-    sum of the same errors with weights that fall with the noise [2]_; the anomaly score
-    counts all resolutions, from that of a single row's neighbourhood [3]_ to that of the
-    table. Other estimators keep their own score, which for those of skae is a log-density.
+    the levels. The score is minus the mean of the three. Values that differ by no more than
+    float32's rounding of a column, or by 1e-7 of its range, are the same to the score, and
+    scores within 1e-3 nats of each other are equal to the threshold and the p-values.
+
+    The denoiser's log-density is the sum of the same errors with weights that fall with the
+    noise [2]_; the anomaly score counts all resolutions, from that of a single row's
+    neighbourhood [3]_ to that of the table. Other estimators keep their own score, which for
+    those of skae is a log-density.
 
     References
     ----------
@@ -345,7 +352,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
                 "set_threshold takes either alpha or contamination, "
                 f"got alpha={alpha!r} and contamination={contamination!r}"
             )
-        self.offset_ = threshold - _ROUNDING * max(1.0, abs(threshold))
+        self.offset_ = float(threshold - self._find_rounding(threshold))
         return self
 
     def p_values(self, X: ArrayLike) -> np.ndarray:
@@ -364,6 +371,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         now, table = self._read(X)
         scores = now._score(table)
+        scores += now._find_rounding(scores)
         return conformal_p_values(scores, now.calibration_scores_, now._calibration_weight)
 
     def discoveries(self, X: ArrayLike, *, false_discovery_rate: float = 0.1) -> np.ndarray:
@@ -439,6 +447,14 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _score(self, rows: AnyTable) -> np.ndarray:
         return _score_rows(self.estimator_, self._anomaly_score, rows)
+
+    def _find_rounding(self, scores: float | np.ndarray) -> float | np.ndarray:
+        """Return by how much the scores of equal rows may differ."""
+        if self._anomaly_score is not None:
+            return _SCORE_ROUNDING
+        if isinstance(self.estimator_, BaseAutoencoder):
+            return _DENSITY_ROUNDING
+        return _ROUNDING * np.maximum(1.0, np.abs(scores))
 
 
 def make_default_estimator(n_rows: int) -> DenoisingAutoencoder:

@@ -34,21 +34,26 @@ class NeighbourDistances:
         The rows, in float64.
     n_usual : int
         How many of them are usual, one at least.
+    rounding : float
+        How far copies may lie from each other.
     """
 
     rows: np.ndarray
     n_usual: int
+    rounding: float
 
     @classmethod
-    def from_rows(cls, rows: np.ndarray, is_usual: np.ndarray) -> "NeighbourDistances":
+    def from_rows(
+        cls, rows: np.ndarray, is_usual: np.ndarray, rounding: float = 0.0
+    ) -> "NeighbourDistances":
         """Return reference rows, those marked as usual first."""
-        return cls(np.vstack([rows[is_usual], rows[~is_usual]]), int(is_usual.sum()))
+        return cls(np.vstack([rows[is_usual], rows[~is_usual]]), int(is_usual.sum()), rounding)
 
     def measure(self, rows: np.ndarray) -> np.ndarray:
         """Return the distances (n_rows, 2) to the nearest row, and to the fifth usual one.
 
-        One copy of a row does not count: for a reference row it is the row itself, whose
-        distance would say nothing. Without another row the distance is 0.
+        The distance of copies is 0. One copy of a row does not count: for a reference row it is
+        the row itself, whose distance would say nothing. Without another row the distance is 0.
         """
         known = torch.from_numpy(self.rows)
         length = block_length(len(known), _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
@@ -58,8 +63,9 @@ class NeighbourDistances:
 
     def _measure(self, rows: Tensor, known: Tensor) -> Tensor:
         distances = torch.cdist(rows, known, compute_mode="use_mm_for_euclid_dist")
+        distances[distances <= self._copy_radius(rows)[:, None]] = 0.0
         least, indices = distances.min(dim=1)
-        is_copy = least <= _copy_radius(rows)
+        is_copy = least == 0
         distances[is_copy, indices[is_copy]] = torch.inf
         nearest = torch.where(is_copy, distances.amin(dim=1), least)
         usual = distances[:, : self.n_usual]
@@ -68,7 +74,6 @@ class NeighbourDistances:
         both = torch.stack([nearest, fifth], dim=1)
         return torch.where(both.isinf(), 0.0, both)
 
-
-def _copy_radius(rows: Tensor) -> Tensor:
-    """Return the distance up to which another row counts as a copy of each row."""
-    return _ROUNDING * (rows.square().sum(dim=1) + rows.shape[1]).sqrt()
+    def _copy_radius(self, rows: Tensor) -> Tensor:
+        """Return the distance up to which another row counts as a copy of each row."""
+        return self.rounding + _ROUNDING * (rows.square().sum(dim=1) + rows.shape[1]).sqrt()

@@ -133,7 +133,8 @@ def test_a_moved_threshold_is_that_of_a_fit_with_it(threshold, weighted):
     elif "contamination" in threshold:
         counts = np.ones(300) if weight is None else weight
         share = counts[is_outlier].sum() / counts.sum()
-        assert share == pytest.approx(threshold["contamination"], abs=counts.max() / counts.sum())
+        nearly = 1.01 * counts.max() / counts.sum()
+        assert share == pytest.approx(threshold["contamination"], abs=nearly)
 
 
 def test_a_share_moved_to_after_a_fit_by_alpha_is_that_of_the_calibration_rows():
@@ -344,7 +345,7 @@ def test_weights_that_are_no_counts_weigh_the_calibration_rows():
     indices = order[np.searchsorted(scores[order], known - 1e-9)]
     np.testing.assert_allclose(scores[indices], known)
     counts = weight[indices] / weight.mean()
-    as_low = np.array([counts[known <= score + 1e-12].sum() for score in scores])
+    as_low = np.array([counts[known <= score + 1e-4].sum() for score in scores])
     expected = (1 + as_low) / (1 + counts.sum())
     np.testing.assert_allclose(detector.p_values(X), expected)
     is_outlier = detector.predict(X) == -1

@@ -40,7 +40,7 @@ def test_a_second_copy_is_a_neighbour(known, distances_to):
     twice = NeighbourDistances.from_rows(
         np.vstack([known, known[:1]]), np.r_[known[:, 0] < 0.5, False]
     )
-    assert twice.measure(known[:1])[0, 0] == pytest.approx(0, abs=1e-6)
+    assert twice.measure(known[:1])[0, 0] == 0
     assert distances_to.measure(known[:1])[0, 0] > 0.01
 
 
@@ -75,3 +75,11 @@ def test_only_rows_equal_up_to_rounding_are_copies(at):
     near = distances_to.measure(np.array([[at + step, at]]))
     np.testing.assert_allclose(copy, 1, rtol=1e-6)
     np.testing.assert_allclose(near[0, 0], step, rtol=1e-3)
+
+
+def test_the_distance_of_rows_as_near_as_rounding_is_zero():
+    rows = np.repeat([[0.0, 0.0], [1.0, 0.0]], 8, axis=0)
+    distances_to = NeighbourDistances.from_rows(rows, np.ones(16, dtype=bool), rounding=1e-3)
+    within, beyond = np.array([[1.0009, 0.0]]), np.array([[1.002, 0.0]])
+    np.testing.assert_array_equal(distances_to.measure(within), 0)
+    np.testing.assert_allclose(distances_to.measure(beyond), 0.002, rtol=1e-3)
