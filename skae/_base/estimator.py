@@ -15,19 +15,23 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._data import (
+    SPOILING_SCALE,
     AnyRows,
     AnyTable,
+    ColumnMoments,
     Rows,
     ScaledTable,
     Scaling,
     StoredRows,
+    StreamSample,
     TrainingTable,
     check_codes,
     check_sample_weight,
+    measure_distance,
     merge_copies,
     validate_table,
 )
-from .._environment import RandomStreams, resolve_device
+from .._environment import RandomStreams, resolve_device, warn_user
 from .._training import (
     OPTIMIZERS,
     AutoencoderNet,
@@ -44,7 +48,7 @@ from .._training import (
     train,
 )
 from ..modules import Architecture, set_dropout_generator
-from .blueprints import BlueprintT, NetworkConfig
+from .blueprints import Blueprint, BlueprintT, NetworkConfig
 from .density import DensityT
 from .drafts import copy_shallow, replace_when_done
 from .parameters import check_layer_sizes, validate_parameters
@@ -167,9 +171,13 @@ class BaseAutoencoder(
         previous = self._fitted if self.warm_start and self.__sklearn_is_fitted__() else None
         if previous is not None and previous.blueprint.is_closed_form:
             previous = None
-        table, blueprint = self._prepare(X, y, sample_weight, previous)
+        table, _, blueprint = self._prepare(X, y, sample_weight, previous)
         streams = RandomStreams(self.random_state)
-        scaling = self._choose_scaling(table, previous)
+        if previous is None:
+            moments = ColumnMoments.from_table(table.X, table.weight)
+            scaling = Scaling.from_moments(moments, self.standardize)
+        else:
+            scaling = previous.scaling
         config = self._make_config(blueprint, scaling, streams)
 
         def initialize(rows: AnyRows) -> Module:
@@ -203,8 +211,11 @@ class BaseAutoencoder(
         """Train for one epoch on a block of rows.
 
         The first block determines the columns' means and scales and the initialization, so it
-        should be a fair sample of all blocks, and have more rows than the code has columns. No
-        rows are held out, and a linear autoencoder takes steps from the first block's PCA.
+        should be a fair sample of all blocks. Where later blocks show that a column's scale is
+        off by a factor of two, all of these are determined again, from a sample of up to 2,000
+        rows so far; at once and with a warning if the scale is a tenth of what it should be, else
+        when the stream is twice as long. No rows are held out, and a linear autoencoder takes
+        steps from PCA.
 
         Parameters
         ----------
@@ -219,6 +230,11 @@ class BaseAutoencoder(
         -------
         self : object
             The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`, and if the first block has fewer rows than determine a code.
         """
         with replace_when_done(self) as draft:
             draft._fitted = draft._partial_fit(X, y, sample_weight)
@@ -228,39 +244,130 @@ class BaseAutoencoder(
         self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None
     ) -> FittedState[Module, BlueprintT, DensityT]:
         previous = self._fitted if self.__sklearn_is_fitted__() else None
-        table, blueprint = self._prepare(X, y, sample_weight, previous)
+        table, total, blueprint = self._prepare(X, y, sample_weight, previous)
+        block = ColumnMoments.from_table(table.X, table.weight, total)
+        if previous is None:
+            _check_first_block(table, total, blueprint)
+            sample = StreamSample.begin(table, block)
+            scaling = Scaling.from_moments(block, self.standardize)
+            return self._begin_stream(table, table, sample, blueprint, scaling, None)
+        if previous.sample is None:  # the rows of a fit, or of a stored stream, are not known
+            self._warn_of_far_block(previous.scaling, block)
+            return self._continue_stream(table, None, blueprint, previous)
+        sample = previous.sample.extend(table, block)
+        ratios = sample.find_wrong_scales(previous.scaling.is_common)
+        if (ratios == 1).all():
+            self._warn_of_far_block(previous.scaling, block)
+            return self._continue_stream(table, sample, blueprint, previous)
+        self._warn_of_wrong_scales(ratios)
+        sample = sample.begin_again()
+        scaling = Scaling.from_moments(sample.moments, not previous.scaling.is_common)
+        return self._begin_stream(sample.table, table, sample, blueprint, scaling, previous)
+
+    def _begin_stream(
+        self,
+        known: TrainingTable,
+        table: TrainingTable,
+        sample: StreamSample,
+        blueprint: BlueprintT,
+        scaling: Scaling,
+        previous: FittedState[Module, BlueprintT, DensityT] | None,
+    ) -> FittedState[Module, BlueprintT, DensityT]:
+        """Initialize from known rows, and train on a block.
+
+        Known rows are the block itself if it is the first, else the sample of the stream.
+        """
         streams = RandomStreams(self.random_state)
-        scaling = self._choose_scaling(table, previous)
         config = self._make_config(blueprint, scaling, streams)
-        rows = _scale_rows(table, scaling, config.device)
-        if previous is not None and previous.is_stream and previous.net is not None:
+        rows = _scale_rows(known, scaling, config.device)
+        module = self._initialize(blueprint, scaling, rows, config, streams)
+        module = _prepare_module(module, config.device, streams)
+        net = make_stream_net(config, module, len(known), streams)
+        if previous is None:
+            return self._train_on_block(net, rows, blueprint, scaling, sample, None, previous)
+        run_block(net, rows)
+        block = _scale_rows(table, scaling, config.device)
+        begun = self._train_on_block(net, block, blueprint, scaling, sample, None, previous)
+        # Of all rows so far, not of the last block.
+        density = self._fit_density(begun.trained, scaling, rows, None, None)
+        return replace(begun, density=density)
+
+    def _continue_stream(
+        self,
+        table: TrainingTable,
+        sample: StreamSample | None,
+        blueprint: BlueprintT,
+        previous: FittedState[Module, BlueprintT, DensityT],
+    ) -> FittedState[Module, BlueprintT, DensityT]:
+        scaling = previous.scaling
+        streams = RandomStreams(self.random_state)
+        config = self._make_config(blueprint, scaling, streams)
+        if previous.is_stream and previous.net is not None:
             net = previous.net
         else:
-            if previous is None:
-                module = self._initialize(blueprint, scaling, rows, config, streams)
-            else:
-                module = copy.deepcopy(previous.trained.module)
+            module = copy.deepcopy(previous.trained.module)
             module = _prepare_module(module, config.device, streams)
             net = make_stream_net(config, module, len(table), streams)
+        rows = _scale_rows(table, scaling, config.device)
         with restore_on_failure(net):
-            if previous is not None:  # a user may have set weights since the last block
-                net.module_.load_state_dict(previous.trained.module.state_dict())
-            losses = run_block(net, rows)
-            # A copy: the next block trains the net's module, maybe while rows are scored.
-            trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_))
-            known = None if previous is None else previous.density
-            density = self._fit_density(trained, scaling, rows, None, known)
+            # A user may have set weights since the last block.
+            net.module_.load_state_dict(previous.trained.module.state_dict())
+            return self._train_on_block(
+                net, rows, blueprint, scaling, sample, previous.density, previous
+            )
+
+    def _train_on_block(
+        self,
+        net: AutoencoderNet,
+        rows: AnyRows,
+        blueprint: BlueprintT,
+        scaling: Scaling,
+        sample: StreamSample | None,
+        density: DensityT | None,
+        previous: FittedState[Module, BlueprintT, DensityT] | None,
+    ) -> FittedState[Module, BlueprintT, DensityT]:
+        losses = run_block(net, rows)
+        # A copy: the next block trains the net's module, maybe while rows are scored.
+        trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_))
         return FittedState(
             trained,
             scaling,
             blueprint,
-            density,
+            self._fit_density(trained, scaling, rows, None, density),
             1 if previous is None else previous.n_iter + 1,
             losses if previous is None else [*previous.loss_curve, *losses],
             None if previous is None else previous.validation_scores,
             net,
             is_stream=True,
+            sample=sample,
         )
+
+    def _warn_of_far_block(self, scaling: Scaling, block: ColumnMoments) -> None:
+        distance = measure_distance(scaling, block)
+        if distance.any():
+            column = int(distance.argmax())
+            warn_user(
+                f"the block lies far from the rows so far: {self._name_column(column)} is "
+                f"{distance[column]:.2g} of its scales out. Check its units; its rows are trained "
+                "on with the means and scales so far.",
+                UserWarning,
+            )
+
+    def _warn_of_wrong_scales(self, ratios: np.ndarray) -> None:
+        column = int(ratios.argmax())
+        if ratios[column] <= SPOILING_SCALE:
+            return
+        warn_user(
+            f"the stream does not go on as it began: {self._name_column(column)} varies "
+            f"{ratios[column]:.2g} times as much as its scale says. Means, scales and weights are "
+            "determined again, from a sample of the rows so far. Shuffle the rows, or begin with "
+            "a block that is a fair sample of them.",
+            UserWarning,
+        )
+
+    def _name_column(self, column: int) -> str:
+        names = getattr(self, "feature_names_in_", None)
+        return f"column {column}" if names is None else f"column {names[column]!r}"
 
     def _prepare(
         self,
@@ -268,8 +375,8 @@ class BaseAutoencoder(
         y: Any,
         sample_weight: ArrayLike | None,
         previous: FittedState[Module, BlueprintT, DensityT] | None,
-    ) -> tuple[TrainingTable, BlueprintT]:
-        """Return the distinct rows to train on, and what a module for them is built from."""
+    ) -> tuple[TrainingTable, float, BlueprintT]:
+        """Return the distinct rows to train on, their weight, and what a module is built from."""
         table = self._validate(X, reset=previous is None)
         weight = check_sample_weight(sample_weight, len(table))
         target = self._check_target(table, y)
@@ -277,18 +384,12 @@ class BaseAutoencoder(
         if previous is not None:
             blueprint.check_continues(previous.blueprint)
         rows = table if target is None else table[:]
-        return merge_copies(TrainingTable(rows, weight, target)), blueprint
+        total = float(len(table) if weight is None else weight.sum())
+        return merge_copies(TrainingTable(rows, weight, target)), total, blueprint
 
     def _check_target(self, table: AnyTable, y: Any) -> np.ndarray | None:
         """Return the rows to reconstruct, None if they are those of the table."""
         return None
-
-    def _choose_scaling(
-        self, table: TrainingTable, previous: FittedState[Module, BlueprintT, DensityT] | None
-    ) -> Scaling:
-        if previous is not None:
-            return previous.scaling
-        return Scaling.from_table(table.X, table.weight, self.standardize)
 
     def _make_config(
         self, blueprint: BlueprintT, scaling: Scaling, streams: RandomStreams
@@ -559,6 +660,17 @@ def apply_exactly(
         lambda rows: state.scaling.forward(rows, np.float64),
         state.density.block_length(),
     )
+
+
+def _check_first_block(table: TrainingTable, n_rows: float, blueprint: Blueprint[Any]) -> None:
+    """Raise unless a stream's first block has the rows that determine a code."""
+    wanted = min(blueprint.code_size, table.X.shape[1]) + 1
+    if n_rows < wanted or len(table) < 2:
+        raise ValueError(
+            f"the first block of partial_fit must have at least {wanted} rows to determine a code "
+            f"of {blueprint.code_size} columns, and two that differ; got {n_rows:g} rows, "
+            f"{len(table)} of them different: pass a larger first block"
+        )
 
 
 def _scale_rows(table: TrainingTable, scaling: Scaling, device: torch.device) -> AnyRows:

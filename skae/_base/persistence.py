@@ -9,7 +9,7 @@ from typing import Any, Generic
 
 import torch
 
-from .._data import Scaling
+from .._data import Scaling, StreamSample
 from .._environment import resolve_device
 from .._training import AutoencoderNet, Module, TrainedModule
 from .blueprints import BlueprintT
@@ -40,6 +40,8 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         The skorch net around it; None if it was loaded.
     is_stream : bool
         Whether the net continues a stream.
+    sample : StreamSample or None
+        What is kept of the stream's rows; None after `fit`, or if it was loaded.
     """
 
     trained: TrainedModule[Module]
@@ -51,6 +53,7 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     validation_scores: list[float] | None
     net: AutoencoderNet | None = None
     is_stream: bool = False
+    sample: StreamSample | None = None
 
 
 def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, Any]:

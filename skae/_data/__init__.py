@@ -2,6 +2,7 @@
 
 from .batches import OrderedBlocks, ShuffledBatches, batch_length
 from .blocks import Table, block_length, row_blocks, subsample_indices
+from .column_moments import ColumnMoments
 from .rows import Batch, Rows
 from .sample_weights import (
     check_sample_weight,
@@ -13,13 +14,16 @@ from .sample_weights import (
 from .scaling import Scaling
 from .stored_rows import AnyRows, ScaledTable, StoredRows
 from .stores import AnyTable, StoredTable, TablePart, load_subsample, subsample_size, take_rows
+from .stream_sample import SPOILING_SCALE, StreamSample, measure_distance
 from .training_table import TrainingTable, merge_copies, write_out_copies
 from .validation import check_codes, check_probabilities, check_target, validate_table
 
 __all__ = [
+    "SPOILING_SCALE",
     "AnyRows",
     "AnyTable",
     "Batch",
+    "ColumnMoments",
     "OrderedBlocks",
     "Rows",
     "ScaledTable",
@@ -27,6 +31,7 @@ __all__ = [
     "ShuffledBatches",
     "StoredRows",
     "StoredTable",
+    "StreamSample",
     "Table",
     "TablePart",
     "TrainingTable",
@@ -37,6 +42,7 @@ __all__ = [
     "check_sample_weight",
     "check_target",
     "load_subsample",
+    "measure_distance",
     "merge_copies",
     "normalize_weight",
     "row_blocks",

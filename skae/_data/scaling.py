@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .blocks import Table, block_length, row_blocks
-from .sample_weights import normalize_weight
+from .blocks import block_length, row_blocks
+from .column_moments import ColumnMoments
 
 # What is worked on at a time stays in the processor's cache.
 _CACHED_BYTES = 2**18
@@ -32,17 +32,12 @@ class Scaling:
     is_common: bool = False
 
     @classmethod
-    def from_table(cls, X: Table, weight: np.ndarray | None, standardize: bool) -> "Scaling":
-        """Return the scaling of a table's rows, found in two passes over blocks of them."""
-        mean, variance = _measure_columns(X, weight)
-        spread = np.sqrt(variance)
-        # The rounding of the mean, a sum over the rows, makes a constant column seem to vary.
-        rounding = 10 * np.sqrt(len(X)) * np.finfo(np.float64).eps * np.abs(mean)
-        varies = spread > rounding
+    def from_moments(cls, moments: ColumnMoments, standardize: bool) -> "Scaling":
+        """Return the scaling of rows with these moments."""
         if standardize:
-            return cls(mean, np.where(varies, spread, 1.0))
-        common = np.sqrt(variance[varies].mean()) if varies.any() else 1.0
-        return cls(mean, np.full(X.shape[1], common), is_common=True)
+            return cls(moments.mean, np.where(moments.varies, moments.spread, 1.0))
+        common = np.full(len(moments.mean), moments.common_spread)
+        return cls(moments.mean, common, is_common=True)
 
     @property
     def log_determinant(self) -> float:
@@ -108,18 +103,3 @@ class Scaling:
 
 def _cached_rows(X: np.ndarray) -> int:
     return block_length(X.shape[1], _CACHED_BYTES // X.itemsize, len(X))
-
-
-def _measure_columns(X: Table, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the columns' means and variances, in two passes over blocks.
-
-    scikit-learn's `StandardScaler` takes one pass, and with weights its variance of a constant
-    column can come out negative.
-    """
-    mean, variance = np.zeros(X.shape[1]), np.zeros(X.shape[1])
-    share = normalize_weight(X, weight)
-    for rows in row_blocks(X):
-        mean += share(rows) @ X[rows].astype(np.float64)
-    for rows in row_blocks(X):
-        variance += share(rows) @ np.square(X[rows] - mean)
-    return mean, variance

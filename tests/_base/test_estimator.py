@@ -1,12 +1,16 @@
 """What the transformers share: fits, streams and warm starts, and what a failed one leaves."""
 
 import copy
+import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.decomposition import IncrementalPCA
+from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 from torch import nn
 
@@ -95,7 +99,7 @@ def test_a_failed_fit_leaves_every_fitted_attribute(
     before = copy.copy(read_fitted(ours))
     assert ("n_iter_" in before) == (first is not None)
     monkeypatch.setattr(cause, "fails", True)
-    other = X.iloc[50:] * 2 + 1
+    other = X.iloc[50:] * 1.1 + 0.1
     if again == "fit":  # a table of other columns, which a fit may have
         other = other.drop(columns="a")
     with pytest.raises(RuntimeError, match="failed"):
@@ -128,9 +132,124 @@ def test_a_stream_keeps_the_scaling_of_its_first_block(curve, estimator):
     np.testing.assert_allclose(stream.mean_, curve[:200].mean(axis=0))
     np.testing.assert_allclose(stream.scale_, curve[:200].std(axis=0))
     mean, scale = stream.mean_, stream.scale_
-    stream.partial_fit(curve[200:] * 3 + 1)
+    stream.partial_fit(curve[200:])
     assert stream.mean_ is mean
     assert stream.scale_ is scale
+
+
+def make_blocks(spoil, n_blocks=6, n_rows=300):
+    """Rows near a plane of two dimensions; `spoil` changes a block by its number."""
+    rng = np.random.default_rng(0)
+    axes = rng.normal(size=(2, 5))
+    blocks = []
+    for number in range(n_blocks):
+        block = rng.normal(size=(n_rows, 2)) @ axes + 0.1 * rng.normal(size=(n_rows, 5))
+        spoil(number, block, rng)
+        blocks.append(block)
+    return blocks
+
+
+def begin_late(number, block, rng):
+    block[:, 0] = 0.0 if number == 0 else 3e6 * block[:, 1] * (rng.random(len(block)) < 0.3)
+
+
+def begin_small(number, block, rng):
+    block[:, 0] = 0.0 if number == 0 else 1e-6 * block[:, 1]
+
+
+def change_unit(number, block, rng):
+    block[:, 2] *= 1.0 if number < 2 else 1000.0
+
+
+def drift(number, block, rng):
+    block += number * np.arange(5.0)
+
+
+def unexplained(X, reconstructed, standardize):
+    scale = X.std(axis=0) if standardize else np.sqrt(X.var(axis=0).mean())
+    return np.square((reconstructed - X) / scale).mean()
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("spoil", [begin_late, begin_small, change_unit, drift])
+@pytest.mark.parametrize("estimator", TRANSFORMERS, ids=lambda e: type(e).__name__)
+def test_a_stream_that_begins_unlike_its_rest_is_as_good_as_incremental_pca(
+    estimator, spoil, standardize
+):
+    blocks = make_blocks(spoil)
+    X = np.vstack(blocks)
+    scaler, pca = StandardScaler(with_std=standardize), IncrementalPCA(2)
+    stream = clone(estimator).set_params(n_components=2, standardize=standardize)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for block in blocks:
+            pca.partial_fit(scaler.partial_fit(block).transform(block))
+            stream.partial_fit(block)
+    scaled = scaler.transform(X)
+    theirs = scaler.inverse_transform(pca.inverse_transform(pca.transform(scaled)))
+    best = unexplained(X, theirs, standardize)
+    assert unexplained(X, stream.reconstruct(X), standardize) < 1.5 * best + 0.01
+    assert len(stream.loss_curve_) == stream.n_iter_ == len(blocks)
+    assert bool(caught) == (spoil in (begin_late, change_unit))
+    assert all("determined again, from a sample" in str(one.message) for one in caught)
+
+
+def test_the_scaling_of_a_stream_begun_again_is_of_all_rows():
+    frames = [pd.DataFrame(block, columns=list("abcde")) for block in make_blocks(begin_late, 2)]
+    stream = AutoencoderTransformer(2, **SMALL).partial_fit(frames[0])
+    with pytest.warns(UserWarning, match="column 'a' varies .* times as much as its scale says"):
+        stream.partial_fit(frames[1])
+    X = pd.concat(frames).to_numpy()
+    np.testing.assert_allclose(stream.mean_, X.mean(axis=0))
+    np.testing.assert_allclose(stream.scale_, X.std(axis=0))
+
+
+def test_rare_columns_do_not_undo_the_training():
+    """Each of a hundred varies for the first time in a block of its own."""
+    rng = np.random.default_rng(0)
+    X = np.hstack(
+        [rng.normal(size=(3200, 3)), rng.random((3200, 100)) < np.geomspace(5e-4, 5e-3, 100)]
+    )
+    stream = AutoencoderTransformer(2, **SMALL)
+    means = []
+    for block in np.split(X, 64):
+        means.append(stream.partial_fit(block).mean_)
+    n_begun = len({id(mean) for mean in means})
+    assert 2 <= n_begun <= 8
+
+
+@pytest.mark.parametrize("store", [False, True])
+@pytest.mark.parametrize("first", ["fit", "partial_fit"])
+def test_a_far_block_after_a_fit_or_from_a_store_warns(curve, first, store):
+    frame = pd.DataFrame(curve, columns=list("abcdef"))
+    model = getattr(AutoencoderTransformer(2, **SMALL), first)(frame)
+    if store:
+        model = pickle.loads(pickle.dumps(model))
+    if store or first == "fit":
+        with pytest.warns(UserWarning, match="column 'c' is 1e.03 of its scales out"):
+            model.partial_fit(frame.assign(c=frame["c"].mean() + 1000 * frame["c"].std()))
+
+
+def test_few_far_rows_of_a_long_stream_warn(curve):
+    stream = AutoencoderTransformer(2, **SMALL).partial_fit(np.tile(curve, (30, 1)))
+    scale = stream.scale_
+    with pytest.warns(UserWarning, match="lies far from the rows so far: column 1 is 15 of its"):
+        stream.partial_fit(curve[:5] + 15 * scale * (np.arange(6) == 1))
+    assert stream.scale_ is scale
+
+
+@pytest.mark.parametrize("estimator", TRANSFORMERS, ids=lambda e: type(e).__name__)
+def test_a_first_block_has_the_rows_that_determine_a_code(curve, estimator):
+    stream = clone(estimator).set_params(n_components=3)
+    for block in (curve[:1], curve[:3], np.tile(curve[:1], (10, 1))):
+        with pytest.raises(
+            ValueError, match="first block of partial_fit must have at least 4 rows"
+        ):
+            stream.partial_fit(block)
+        assert not hasattr(stream, "n_features_in_")
+    stream.partial_fit(curve[:4]).partial_fit(curve[:1])
+    weighted = clone(stream).partial_fit(curve[:2], sample_weight=[2, 2])
+    assert weighted.n_iter_ == 1
 
 
 def test_a_stream_after_a_fit_adds_to_what_the_fit_recorded(curve):
@@ -155,7 +274,7 @@ def test_a_stream_has_a_net_of_its_own_which_goes_through_all_blocks(curve):
 def test_the_density_of_a_stream_is_of_all_its_blocks(curve):
     """Of a linear stream it is a Gaussian, highest at the mean of the codes."""
     stream = AutoencoderTransformer(2, hidden_layer_sizes=(), lr=1e-30, random_state=0)
-    low, high = curve[curve[:, 0] < 0], curve[curve[:, 0] >= 0]
+    low, high = curve[curve[:, 0] < 0.1], curve[curve[:, 0] >= 0.1]
     stream.partial_fit(low).partial_fit(high)
     means = [stream.transform(rows).mean(axis=0) for rows in (curve, low, high)]
     scores = stream.score_samples(stream.inverse_transform(np.array(means)))

@@ -1,0 +1,96 @@
+"""The columns' means and spreads: of a table, or of blocks that follow each other."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .blocks import Table, row_blocks
+from .sample_weights import normalize_weight
+
+# Squares of smaller values could underflow; they are measured in a unit of their own.
+_SMALLEST = 1e-100
+
+
+@dataclass(frozen=True)
+class ColumnMoments:
+    """How many rows there are, and their columns' means and standard deviations.
+
+    Attributes
+    ----------
+    n_rows : int
+        Number of rows.
+    total : float
+        Their total weight.
+    mean, spread : ndarray of shape (n_features,)
+        Means and standard deviations.
+    """
+
+    n_rows: int
+    total: float
+    mean: np.ndarray
+    spread: np.ndarray
+
+    @classmethod
+    def from_table(
+        cls, X: Table, weight: np.ndarray | None, total: float | None = None
+    ) -> "ColumnMoments":
+        """Return the moments of a table, in two passes over blocks of it.
+
+        scikit-learn's `StandardScaler` takes one pass, and with weights its variance of a
+        constant column can come out negative.
+
+        Parameters
+        ----------
+        X : Table
+            The rows.
+        weight : ndarray of shape (n_rows,) or None
+            How often each counts, relative to the others.
+        total : float or None
+            How much they count together; None is the number of rows.
+        """
+        mean, largest = np.zeros(X.shape[1]), np.zeros(X.shape[1])
+        share = normalize_weight(X, weight)
+        for rows in row_blocks(X):
+            block = X[rows]
+            mean += share(rows) @ block.astype(np.float64)
+            np.maximum(largest, np.maximum(block.max(axis=0), -block.min(axis=0)), out=largest)
+        unit = _choose_unit(largest)
+        square = np.zeros(X.shape[1])
+        for rows in row_blocks(X):
+            square += share(rows) @ np.square((X[rows] - mean) / unit)
+        return cls(len(X), len(X) if total is None else total, mean, unit * np.sqrt(square))
+
+    def merge(self, other: "ColumnMoments") -> "ColumnMoments":
+        """Return the moments of both (Chan, Golub and LeVeque 1983, equation 2.1)."""
+        total = self.total + other.total
+        share = other.total / total
+        shift = other.mean - self.mean
+        unit = _choose_unit(np.maximum(np.maximum(self.spread, other.spread), np.abs(shift)))
+        square = (1 - share) * np.square(self.spread / unit)
+        square += share * np.square(other.spread / unit)
+        square += share * (1 - share) * np.square(shift / unit)
+        return ColumnMoments(
+            self.n_rows + other.n_rows, total, self.mean + share * shift, unit * np.sqrt(square)
+        )
+
+    @property
+    def varies(self) -> np.ndarray:
+        """Which columns are not constant."""
+        # The rounding of the mean, a sum over the rows, makes a constant column seem to vary.
+        rounding = 10 * np.sqrt(self.n_rows) * np.finfo(np.float64).eps * np.abs(self.mean)
+        return self.spread > rounding
+
+    @property
+    def common_spread(self) -> float:
+        """The root of the mean variance of the columns that are not constant, else 1."""
+        spread = self.spread[self.varies]
+        if not len(spread):
+            return 1.0
+        unit = float(_choose_unit(spread.max(keepdims=True))[0])
+        return unit * float(np.sqrt(np.square(spread / unit).mean()))
+
+
+def _choose_unit(largest: np.ndarray) -> np.ndarray:
+    """Return a power of two to divide each column by, so that rounding stays as it is."""
+    is_tiny = (largest > 0) & (largest < _SMALLEST)
+    return np.where(is_tiny, np.ldexp(1.0, np.frexp(largest)[1]), 1.0)
