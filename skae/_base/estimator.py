@@ -53,6 +53,7 @@ from .density import DensityT
 from .drafts import copy_shallow, replace_when_done
 from .parameters import check_layer_sizes, validate_parameters
 from .persistence import FittedState, dump_state, load_state
+from .seal import open_sealed, seal
 
 
 class BaseAutoencoder(
@@ -638,9 +639,11 @@ class BaseAutoencoder(
         state = super().__getstate__()
         if "_fitted" not in state:
             return state
-        return {**state, "_fitted": dump_state(state["_fitted"])}
+        return seal({**state, "_fitted": dump_state(state["_fitted"])})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        if "_fitted" in state:
+            state = open_sealed(self, state)
         fitted = state.get("_fitted")
         super().__setstate__({name: value for name, value in state.items() if name != "_fitted"})
         if fitted is not None:

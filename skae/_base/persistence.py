@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from typing import Any, Generic
 
+import numpy as np
 import torch
 
 from .._data import Scaling, StreamSample
@@ -76,19 +77,56 @@ def load_state(
     load_density: Callable[[dict[str, Any]], DensityT],
     device: str,
 ) -> FittedState[Module, BlueprintT, DensityT]:
-    """Return the fitted state of a dumped one, on `device` or, where that isn't here, the CPU."""
+    """Return the fitted state of a dumped one, on `device` or, where that isn't here, the CPU.
+
+    Raises
+    ------
+    ValueError
+        If its weights or scales are not those of a fitted network, as in a state that was not
+        written by `dump_state`.
+    """
     module: Module = blueprint.build(seed=0)
-    module.load_state_dict({name: torch.tensor(v) for name, v in state["weights"].items()})
+    scaling = Scaling(*state["scaling"])
+    _check_scaling(scaling, blueprint.network.n_features)
+    _load_weights(module, state["weights"])
     try:
         module = module.to(resolve_device(device))
     except ValueError:
         module = module.cpu()
     return FittedState(
         TrainedModule(module),
-        Scaling(*state["scaling"]),
+        scaling,
         blueprint,
         load_density(state["density"]),
         state["n_iter"],
         state["loss_curve"],
         state["validation_scores"],
     )
+
+
+def _check_scaling(scaling: Scaling, n_features: int) -> None:
+    shape = (n_features,)
+    if not (np.shape(scaling.mean) == np.shape(scaling.scale) == shape):
+        raise ValueError(
+            f"stored means and scales must have the shape {shape}, got {np.shape(scaling.mean)} "
+            f"and {np.shape(scaling.scale)}"
+        )
+    if not (np.isfinite(scaling.mean).all() and np.isfinite(scaling.scale).all()):
+        raise ValueError("stored means and scales must be finite")
+    if not (scaling.scale > 0).all():
+        raise ValueError(f"stored scales must be positive, got {scaling.scale.min():g}")
+
+
+def _load_weights(module: Module, weights: dict[str, np.ndarray]) -> None:
+    expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    found = {name: np.shape(value) for name, value in weights.items()}
+    if found != expected:
+        wrong = sorted(n for n in {*expected, *found} if expected.get(n) != found.get(n))
+        raise ValueError(
+            f"stored weights must be those of the network, and {', '.join(wrong)} differ: the "
+            "architecture has changed since it was stored"
+        )
+    for name, value in weights.items():
+        if not np.isfinite(value).all():
+            raise ValueError(f"stored weights must be finite, and {name} is not")
+    module.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})

@@ -21,6 +21,7 @@ from .._base.parameters import (
     validate_parameter_constraints,
     validate_parameters,
 )
+from .._base.seal import open_sealed, seal
 from .._data import (
     AnyTable,
     TrainingTable,
@@ -435,6 +436,13 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             },
             index=pd.MultiIndex.from_product([index, names], names=["row", "column"]),
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return seal(state) if "estimator_" in state else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(open_sealed(self, state) if "estimator_" in state else state)
 
     def _read(self, X: ArrayLike) -> tuple[Self, AnyTable]:
         """Return the detector as it is now, and a checked table.

@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import warnings
 
 import cloudpickle
 import joblib
@@ -12,6 +13,7 @@ import pytest
 import skops.io
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import InconsistentVersionWarning
 
 from skae import (
     AEAnomalyDetector,
@@ -19,6 +21,7 @@ from skae import (
     DenoisingAutoencoder,
     VAETransformer,
 )
+from skae._base.seal import seal
 
 
 def through_joblib(model):
@@ -140,19 +143,14 @@ def test_state_is_small(wine):
 
 def test_an_estimator_that_was_fitted_on_a_missing_device_runs_on_the_cpu(wine, fitted):
     """The device of the machine that fitted need not be here."""
-    state = fitted.__getstate__()
-    state["device"] = "cuda:7"
-    back = AutoencoderTransformer.__new__(AutoencoderTransformer)
-    back.__setstate__(state)
+    back = pickle.loads(pickle.dumps(copy.deepcopy(fitted).set_params(device="cuda:7")))
     np.testing.assert_array_equal(back.transform(wine), fitted.transform(wine))
     assert next(back.module_.parameters()).device == torch.device("cpu")
 
 
 def test_a_loaded_estimator_is_on_its_device(wine, fitted):
-    state = fitted.__getstate__()
-    state["device"] = "meta"  # which every machine has, though it computes nothing
-    back = AutoencoderTransformer.__new__(AutoencoderTransformer)
-    back.__setstate__(state)
+    # Every machine has this one, though it computes nothing.
+    back = pickle.loads(pickle.dumps(copy.deepcopy(fitted).set_params(device="meta")))
     assert {weight.device.type for weight in back.module_.parameters()} == {"meta"}
 
 
@@ -166,3 +164,81 @@ def test_net_of_a_loaded_estimator(wine, fitted):
     back = WAYS["pickle"](fitted)
     assert back.net_.module_ is back.module_
     assert back.net_ is back.net_
+
+
+# What is loaded is what was stored ------------------------------------------------------------
+
+
+def make_detector(wine):
+    return AEAnomalyDetector(
+        DenoisingAutoencoder(None, hidden_layer_sizes=(4,), max_epochs=1, noise_level=(0.1, 5.0)),
+        random_state=0,
+    ).fit(wine)
+
+
+def use(model, rows):
+    outputs = [model.score_samples(rows)]
+    outputs.append(model.predict(rows) if hasattr(model, "predict") else model.reconstruct(rows))
+    return [output.tobytes() for output in outputs]
+
+
+@pytest.mark.parametrize("kind", ["transformer", "detector"])
+def test_a_file_with_a_flipped_bit_is_refused_or_gives_the_same_results(wine, fitted, kind):
+    model = fitted if kind == "transformer" else make_detector(wine)
+    stored = pickle.dumps(model)
+    expected = use(model, wine[:9])
+    rng = np.random.default_rng(0)
+    n_refused = 0
+    for _ in range(120):
+        damaged = bytearray(stored)
+        position = int(rng.integers(len(stored)))
+        damaged[position] ^= 1 << int(rng.integers(8))
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                back = pickle.loads(bytes(damaged))
+        except Exception:
+            n_refused += 1
+        else:
+            assert use(back, wine[:9]) == expected, position
+    assert n_refused > 60
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda state: state["weights"].popitem(), "stored weights must be those of the network"),
+        (lambda state: next(iter(state["weights"].values())).fill(np.nan), "must be finite, and"),
+        (lambda state: state["scaling"][1].fill(0), "stored scales must be positive, got 0"),
+        (lambda state: state["scaling"][0].fill(np.inf), "means and scales must be finite"),
+        (lambda state: state.update(scaling=(np.zeros(2), np.ones(2))), "must have the shape"),
+    ],
+)
+def test_a_state_that_no_fit_has_is_refused(fitted, spoil, message):
+    """As one that was written by hand, and sealed."""
+    state = copy.deepcopy(fitted.__getstate__())
+    spoil(state["_fitted"])
+    del state["_skae"]
+    with pytest.raises(ValueError, match=message):
+        AutoencoderTransformer().__setstate__(seal(state))
+
+
+def test_another_version_warns_and_another_format_is_refused(wine, fitted, monkeypatch):
+    for model in (fitted, make_detector(wine)):
+        monkeypatch.setattr("skae._base.seal.VERSION", "0.0.9")
+        older = pickle.dumps(model)
+        monkeypatch.setattr("skae._base.seal.FORMAT", 99)
+        newer = pickle.dumps(model)
+        monkeypatch.undo()
+        with pytest.warns(InconsistentVersionWarning, match=r"from version 0\.0\.9 of skae"):
+            back = pickle.loads(older)
+        assert use(back, wine) == use(model, wine)
+        with pytest.raises(ValueError, match=r"has format 99 of skae 0\.0\.9, and skae .* reads"):
+            pickle.loads(newer)
+
+
+def test_a_state_without_a_seal_is_refused(fitted):
+    state = fitted.__getstate__()
+    del state["_skae"]
+    with pytest.raises(ValueError, match="has no seal of skae"):
+        AutoencoderTransformer().__setstate__(state)
