@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -187,6 +188,29 @@ def test_plot_of_two_columns(report, tmp_path):
     np.save(tmp_path / "t.npy", make_flower()[0][:, :2])
     report(tmp_path / "t.npy", "--components", 1, "--plot", tmp_path / "plot.svg")
     assert "PCA, 2 components" in texts_of(tmp_path / "plot.svg")
+
+
+def test_names_are_text_in_charts(report, tmp_path):
+    X, side = make_flower(40)
+    labels = np.where(side == "left", "$x^2", "_left")
+    labels[:4] = "a$b$c\x1b\x00"[:6]
+    frame = pd.DataFrame(X).assign(**{"$y_1$ \x1b": labels})
+    frame.to_csv(tmp_path / "t$_a$.csv", index=False)
+    options = ["--target", "$y_1$ \x1b", "--components", 2, "--plot", tmp_path / "plot.svg"]
+    report(tmp_path / "t$_a$.csv", *options)
+    texts = texts_of(tmp_path / "plot.svg")
+    assert "t$_a$.csv: 10 rows held out of 40" in texts
+    assert {"$y_1$ \\x1b", "$x^2", "_left"} <= set(texts)
+    ElementTree.parse(tmp_path / "plot.svg")
+
+
+def test_letters_that_the_font_lacks(report, tmp_path):
+    X, side = make_flower(40)
+    frame = pd.DataFrame(X).assign(**{"大きさ": np.where(side == "left", "左", "右")})
+    frame.to_csv(tmp_path / "表.csv", index=False)
+    for suffix in ("png", "pdf"):  # matplotlib would warn
+        options = ["--target", "大きさ", "--components", 2, "--plot", tmp_path / f"p.{suffix}"]
+        report(tmp_path / "表.csv", *options)
 
 
 # Files --------------------------------------------------------------------------------
