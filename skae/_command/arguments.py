@@ -110,15 +110,25 @@ def _make_parser(prog: str) -> argparse.ArgumentParser:
     )
     add("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     add("--plot", type=Path, metavar="FILE", help="draw them: a .png, .svg or .pdf file")
-    add("--sep", type=_parse_separator, metavar="CHARACTER", help="between cells, as ';' or tab")
-    add("--decimal", type=_parse_decimal, metavar="MARK", help="decimal mark, , or .")
+    add(
+        "--sep",
+        type=_parse_separator,
+        metavar="CHARACTER",
+        help="what separates cells: ';', tab or another",
+    )
+    add("--decimal", type=_parse_decimal, metavar="MARK", help="decimal mark: , or .")
     add(
         "--thousands",
         type=_parse_thousands,
         metavar="MARK",
-        help="between thousands: , . ' _ or space",
+        help="what separates thousands: , . ' _ or space",
     )
-    add("--encoding", type=_parse_encoding, metavar="NAME", help="of the text, as cp1252")
+    add(
+        "--encoding",
+        type=_parse_encoding,
+        metavar="NAME",
+        help="encoding of the text, such as cp1252",
+    )
     add("--traceback", action="store_true", help="show where an error comes from")
     add("--version", action="version", version=f"skae {__version__}")
     return parser

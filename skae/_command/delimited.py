@@ -272,7 +272,8 @@ def _make_source(layout: _Layout, frame: pd.DataFrame, notes: list[str]) -> Sour
         notes.append("separators at the end of lines are ignored")
     names, name_notes = name_columns(layout.names[:n_names])
     frame = frame.iloc[:, :n_names].set_axis(names, axis=1)
-    if _are_all_numbers(layout.names) and not _count_up(layout.names):
+    given = [name for name in layout.names if name.strip()]
+    if all(map(layout.dialect.is_number, given)) and not _count_up(given):
         notes.append("the first line was taken for column names, though all of it is numbers")
     frame, texts = _convert_texts(frame, layout.dialect)
     frame, left_out = split_off_row_numbers(frame)
@@ -292,13 +293,10 @@ def _is_empty(frame: pd.DataFrame, index: int) -> bool:
     return bool(frame.iloc[:, index].isna().all())
 
 
-def _are_all_numbers(names: list[str]) -> bool:
-    return all(_is_number(name) for name in names)
-
-
 def _count_up(names: list[str]) -> bool:
     """Return whether names number the columns, from 0 or 1."""
-    return any(names == [str(n) for n in range(first, first + len(names))] for first in (0, 1))
+    stripped = [name.strip() for name in names]
+    return any(stripped == [str(first + n) for n in range(len(names))] for first in (0, 1))
 
 
 def _convert_texts(

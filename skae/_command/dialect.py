@@ -62,7 +62,7 @@ def allow_long_cells() -> Iterator[None]:
 def split_lines(lines: Iterable[str], separator: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the cells of each record, and the number of its first line, from 1.
 
-    As in pandas, a line without any character is no record.
+    As in pandas, a blank line is no record.
     """
     if separator == WHITESPACE:
         for number, line in enumerate(lines, 1):
@@ -73,7 +73,7 @@ def split_lines(lines: Iterable[str], separator: str) -> Iterator[tuple[int, lis
     number = 1
     with allow_long_cells():
         for record in reader:
-            if record:
+            if len(record) > 1 or "".join(record).strip():
                 yield number, record
             number = reader.line_num + 1
 

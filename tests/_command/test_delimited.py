@@ -25,6 +25,12 @@ def test_first_line_of_numbers_is_pointed_out(report, tmp_path):
     assert "the first line was taken for column names" in out
 
 
+@pytest.mark.parametrize("content", ["7,2,\n3,4,\n", "1,5;2,5\n3,5;4,5\n", "7 2\n3 4\n"])
+def test_first_line_of_numbers_is_pointed_out_in_any_format(tmp_path, content):
+    notes = read(tmp_path / "t.csv", content).notes
+    assert "the first line was taken for column names, though all of it is numbers" in notes
+
+
 @pytest.mark.parametrize("header", [range(5), range(1, 6)])
 def test_counted_columns_are_names(report, tmp_path, header):
     pd.DataFrame(X, columns=header).to_csv(tmp_path / "t.csv", index=False)
@@ -136,7 +142,7 @@ def test_cells_beyond_the_names_are_refused(refuse, tmp_path, monkeypatch, row, 
 
 
 def test_lines_are_counted_as_editors_do(refuse, tmp_path):
-    content = '# made by hand\n\na,"b\nb"\n1,"2\n"\n\n3,4,5\n'
+    content = '# made by hand\n\na,"b\nb"\n1,"2\n"\n  \n3,4,5\n'
     (tmp_path / "t.csv").write_text(content)
     assert "line 8 of t.csv has 3 cells" in refuse(tmp_path / "t.csv")
 
@@ -205,6 +211,11 @@ def test_names_in_the_middle_are_pointed_out(refuse, tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n3,4\n" * 2)
     line = refuse(tmp_path / "t.csv")
     assert "got 0 (left out: 'a' ('a' in line 4), 'b' ('b' in line 4)); mend these cells" in line
+
+
+def test_blank_lines_are_counted(tmp_path):
+    source = read(tmp_path / "t.csv", "\na,b\n\n1,2\n  \n3,4\n\nx,5\n")
+    assert source.first_texts == {"a": "'x' in line 8"}
 
 
 def test_quotes_that_are_read_otherwise_name_no_line(tmp_path, monkeypatch):
