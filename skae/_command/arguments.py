@@ -114,7 +114,7 @@ def _make_parser(prog: str) -> argparse.ArgumentParser:
         "--sep",
         type=_parse_separator,
         metavar="CHARACTER",
-        help="what separates cells: ';', tab or another",
+        help="separator of cells, as ';' or tab",
     )
     add("--decimal", type=_parse_decimal, metavar="MARK", help="decimal mark: , or .")
     add(
@@ -127,7 +127,7 @@ def _make_parser(prog: str) -> argparse.ArgumentParser:
         "--encoding",
         type=_parse_encoding,
         metavar="NAME",
-        help="encoding of the text, such as cp1252",
+        help="encoding of the text",
     )
     add("--traceback", action="store_true", help="show where an error comes from")
     add("--version", action="version", version=f"skae {__version__}")
