@@ -141,6 +141,12 @@ def test_cells_beyond_the_names_are_refused(refuse, tmp_path, monkeypatch, row, 
     assert "name every column there" in line
 
 
+def test_a_thousand_cells_without_names_are_no_mere_separators(refuse, tmp_path, monkeypatch):
+    monkeypatch.setattr(delimited, "_MOST_SAMPLED_LINES", 2)
+    (tmp_path / "t.csv").write_text(write_rows((3, "," * 2000)))
+    assert "line 5 of t.csv has 2004 cells" in refuse(tmp_path / "t.csv")
+
+
 def test_lines_are_counted_as_editors_do(refuse, tmp_path):
     content = '# made by hand\n\na,"b\nb"\n1,"2\n"\n  \n3,4,5\n'
     (tmp_path / "t.csv").write_text(content)
@@ -197,7 +203,8 @@ def test_text_without_columns(refuse, tmp_path, content):
 
 
 def test_first_cell_that_is_no_number_is_named(report, tmp_path):
-    frame = pd.DataFrame(X, columns=list("abcde")).astype(str).assign(f=["x", "1"] * 6, g="x")
+    frame = pd.DataFrame(X, columns=list("abcde")).astype(str).assign(f=["x", "1"] * 6)
+    frame.insert(0, "g", "x")
     frame.loc[7, "b"] = "12 kg"
     frame.loc[9, "b"] = "?"
     frame.loc[3, "c"] = "\x1b[2J"

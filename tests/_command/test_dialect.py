@@ -103,8 +103,17 @@ def test_marks_that_are_named_are_not_noted():
 
 
 def test_columns_of_text_say_nothing_of_marks():
-    text = 'a,b\n1.5,"x, 1,5"\n2.5,"1,5"\n3.5,y\n'
+    text = 'a,b\n1,"x, 1,5"\n2,"1,5"\n3,y\n'
     assert find(text)[0] == Dialect(",")
+
+
+def test_decimal_mark_of_another_column_separates_no_thousands():
+    text = "a;b;c\n1,5;1.5;2,5\n1,25;1.234;7\n"
+    assert find(text)[0] == Dialect(";", ",")
+
+
+def test_no_group_of_thousands_follows_a_zero():
+    assert find("a\tb\n0,123\t1,234\n")[0] == Dialect("\t", ",")
 
 
 @pytest.mark.parametrize(
@@ -136,6 +145,9 @@ def test_badly_grouped_numbers_stay_text(tmp_path):
 
 
 def test_limit_of_the_csv_module_is_kept(tmp_path):
-    before = csv.field_size_limit()
-    read(tmp_path / "t.csv", "a,b\n1,2\nx,3\n5,6\n")
-    assert csv.field_size_limit() == before
+    before = csv.field_size_limit(1000)
+    try:
+        read(tmp_path / "t.csv", "a,b\n1,2\nx,3\n5,6\n")
+        assert csv.field_size_limit() == 1000
+    finally:
+        csv.field_size_limit(before)

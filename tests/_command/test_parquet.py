@@ -75,7 +75,9 @@ def test_index_with_a_name_is_a_column(tmp_path):
 def test_decimal_numbers(tmp_path):
     price = [decimal.Decimal("1.25"), None, decimal.Decimal("-3")] * 4
     pd.DataFrame(X, columns=list("vwxyz")).assign(price=price).to_parquet(tmp_path / "t.parquet")
-    found = read(tmp_path / "t.parquet").columns["price"].to_numpy(float, na_value=np.nan)
+    price = read(tmp_path / "t.parquet").columns["price"]
+    assert price.dtype == "Float64"
+    found = price.to_numpy(float, na_value=np.nan)
     np.testing.assert_array_equal(found, [1.25, np.nan, -3] * 4)
 
 

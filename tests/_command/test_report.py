@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.mathtext import MathTextParser
 from sklearn.model_selection import train_test_split
 
 import skae
@@ -190,17 +191,17 @@ def test_plot_of_two_columns(report, tmp_path):
     assert "PCA, 2 components" in texts_of(tmp_path / "plot.svg")
 
 
-def test_names_are_text_in_charts(report, tmp_path):
-    X, side = make_flower(40)
-    labels = np.where(side == "left", "$x^2", "_left")
-    labels[:4] = "a$b$c\x1b\x00"[:6]
-    frame = pd.DataFrame(X).assign(**{"$y_1$ \x1b": labels})
-    frame.to_csv(tmp_path / "t$_a$.csv", index=False)
+def test_names_are_text_in_charts(report, tmp_path, monkeypatch):
+    monkeypatch.setattr(MathTextParser, "parse", pytest.fail)
+    X, _ = make_flower(40)
+    labels = np.array(["$x^2$", "_left", "a\x1b\x00$", "$"] * 10, dtype=object)
+    frame = pd.DataFrame(X, columns=list("abcde")).assign(**{"$y_1$ \x1b": labels})
+    frame.to_parquet(tmp_path / "t$_a$.parquet")
     options = ["--target", "$y_1$ \x1b", "--components", 2, "--plot", tmp_path / "plot.svg"]
-    report(tmp_path / "t$_a$.csv", *options)
+    report(tmp_path / "t$_a$.parquet", *options)
     texts = texts_of(tmp_path / "plot.svg")
-    assert "t$_a$.csv: 10 rows held out of 40" in texts
-    assert {"$y_1$ \\x1b", "$x^2", "_left"} <= set(texts)
+    assert "t$_a$.parquet: 10 rows held out of 40" in texts
+    assert {"$y_1$ \\x1b", "$x^2$", "_left", "a\\x1b\\x00$", "$"} <= set(texts)
     ElementTree.parse(tmp_path / "plot.svg")
 
 

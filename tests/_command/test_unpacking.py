@@ -54,7 +54,7 @@ def test_text_that_unpacks_to_too_much(tmp_path, monkeypatch, suffix, asked):
     ("others", "held"),
     [
         ({"u.csv": "a,b\n"}, "must hold one file, got 't.csv', 'u.csv'; unpack it and choose one"),
-        ({"__MACOSX/._t.csv": "x", ".DS_Store": "x", "folder/": ""}, None),
+        ({"__MACOSX/t.csv": "x", ".DS_Store": "x", "folder/": ""}, None),
     ],
 )
 def test_archives_of_several_files(tmp_path, others, held):
