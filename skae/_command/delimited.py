@@ -243,11 +243,13 @@ def _scan_named(layout: _Layout) -> Iterator[tuple[int, list[str]]]:
     for number, record in layout.scan():
         extra = record[n_names:]
         if any(cell.strip() for cell in extra) or len(extra) > _MOST_PADDING:
+            columns, remedy = f"{n_names} columns", "name every column there, also one of row names"
+            if n_names == 1:
+                columns, remedy = "1 column", "delete what stands above the names of the columns"
             raise CommandError(
                 f"line {number} of {layout.file.name} has {len(record)} cells, but its first line "
-                f"names {n_names} {'column' if n_names == 1 else 'columns'} "
-                f"({list_names(layout.names)}); name every column there, also one of row names, "
-                "and quote cells that hold the separator"
+                f"names {columns} ({list_names(layout.names)}); {remedy}, and quote cells that "
+                "hold the separator"
             )
         yield number, record
 
@@ -270,6 +272,8 @@ def _make_source(layout: _Layout, frame: pd.DataFrame, notes: list[str]) -> Sour
         n_names -= 1
     if n_names < frame.shape[1] and "separators at the end of lines are ignored" not in notes:
         notes.append("separators at the end of lines are ignored")
+    if n_names == 1:
+        notes.append("no separator found between cells; --sep names one")
     names, name_notes = name_columns(layout.names[:n_names])
     frame = frame.iloc[:, :n_names].set_axis(names, axis=1)
     given = [name for name in layout.names if name.strip()]

@@ -70,6 +70,8 @@ def select_table(source: Source, target_name: str | None, n_rows: int | None, se
     left_out = source.left_out | reasons
     if len(numbers) < 2:
         others = f" (left out: {_list_omissions(left_out)})" if left_out else ""
+        # What was assumed of the file may be what went wrong.
+        others += "".join(f"; {note}" for note in source.notes)
         remedy = "mend these cells" if source.first_texts else "write categories as numbers"
         raise CommandError(
             f"{source.name} must have at least 2 numeric columns, got {len(numbers)}{others}; "

@@ -141,6 +141,22 @@ def test_cells_beyond_the_names_are_refused(refuse, tmp_path, monkeypatch, row, 
     assert "name every column there" in line
 
 
+def test_titles_are_no_names(refuse, tmp_path):
+    (tmp_path / "t.csv").write_text("Report of May\n\n" + write_rows())
+    line = refuse(tmp_path / "t.csv")
+    assert "line 3 of t.csv has 4 cells, but its first line names 1 column ('Report of" in line
+    assert "delete what stands above the names of the columns" in line
+
+
+def test_assumptions_are_in_errors_too(refuse, tmp_path):
+    (tmp_path / "t.csv").write_text("a!b\n1!2\n3!4\n")
+    line = refuse(tmp_path / "t.csv")
+    assert "got 0 (left out: 'a!b'); no separator found between cells; --sep names one;" in line
+    (tmp_path / "t.csv").write_text("a;b\n1,5;x\n3,5;y\n")
+    line = refuse(tmp_path / "t.csv")
+    assert "(left out: 'b'); separator taken: ';'; decimal mark taken: ','; write" in line
+
+
 def test_a_thousand_cells_without_names_are_no_mere_separators(refuse, tmp_path, monkeypatch):
     monkeypatch.setattr(delimited, "_MOST_SAMPLED_LINES", 2)
     (tmp_path / "t.csv").write_text(write_rows((3, "," * 2000)))
