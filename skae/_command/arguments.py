@@ -1,10 +1,10 @@
-"""The command line, parsed and checked before anything slow is imported."""
+"""The command line, parsed before anything slow is imported."""
 
 import argparse
-import tempfile
+import codecs
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import NoReturn, final
 
@@ -13,19 +13,23 @@ from .. import __version__
 # The smallest table with three training rows and one held-out row.
 FEWEST_ROWS = 4
 
-_TABLE_SUFFIXES = (".csv", ".parquet", ".npy", ".npz")
-_CHART_SUFFIXES = (".png", ".svg", ".pdf")
+# Shells make it hard to write these.
+_SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " "}
+_THOUSANDS = {"space": " "}
 
 _DESCRIPTION = """\
 Is an autoencoder worth it on this table? Fits PCA and skae.AutoencoderTransformer, with
 its defaults, on three quarters of the rows and compares them on the last quarter."""
 
 _EPILOG = """\
-TABLE is a .csv, .parquet, .npy or .npz file; without it, scikit-learn's digits are taken.
-Columns that are not numbers and rows with missing or infinite values are left out, and
-named or counted. Of an .npz file the 2-d array X is taken, or else its only 2-d array;
-the target may be another array of the file, with one value a row, and is y where there is
-one. Columns of arrays are named by their numbers, from 0. Write TABLE before --components."""
+TABLE is a .csv, .tsv, .txt, .parquet, .npy or .npz file, - for text from a pipe; without it,
+scikit-learn's digits are taken. Text may be packed (.gz, .bz2, .xz or .zip). Its first line
+names the columns; the separator, the decimal mark, the separator of thousands and the
+encoding are found out, and named where they are not those of a plain CSV file. Columns that
+are not numbers, row numbers, and rows with missing or infinite values are left out, and named
+or counted. Of an .npz file the 2-d array X is taken, or else its only 2-d array; the target
+may be another array of the file, with one value a row, and is y where there is one. Columns
+of arrays are named by their numbers, from 0. Write TABLE before --components."""
 
 
 @final
@@ -34,44 +38,45 @@ class CommandError(Exception):
 
 
 @dataclass(frozen=True)
+class TextFormat:
+    """How the cells of a text file are written; None is found out from the file."""
+
+    separator: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    encoding: str | None = None
+
+
+@dataclass(frozen=True)
 class Arguments:
     """What the user asked for; None where an option was not given."""
 
     table: Path | None
+    text_format: TextFormat
     target: str | None
     components: tuple[int, ...]
     rows: int | None
     seed: int
     json: Path | None
     plot: Path | None
+    traceback: bool
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Arguments:
     """Parse the command line; None takes it from `sys.argv`."""
     parsed = _make_parser(prog).parse_args(argv)
+    _check_marks(parsed.sep, parsed.decimal, parsed.thousands)
     return Arguments(
         table=parsed.table,
+        text_format=TextFormat(parsed.sep, parsed.decimal, parsed.thousands, parsed.encoding),
         target=parsed.target,
         components=tuple(sorted(set(parsed.components))),
         rows=parsed.rows,
         seed=parsed.seed,
         json=parsed.json,
         plot=parsed.plot,
+        traceback=parsed.traceback,
     )
-
-
-def check_files(arguments: Arguments) -> None:
-    """Raise an error for files that can't be read, written or drawn.
-
-    The comparison may take minutes, so a mistyped path must not surface at its end.
-    """
-    if arguments.json is not None:
-        _check_output("--json", arguments.json, arguments.table)
-    if arguments.plot is not None:
-        _check_output("--plot", arguments.plot, arguments.table)
-        _check_chart(arguments.plot)
-    if arguments.table is not None:
-        _check_table(arguments.table)
 
 
 def _make_parser(prog: str) -> argparse.ArgumentParser:
@@ -105,6 +110,26 @@ def _make_parser(prog: str) -> argparse.ArgumentParser:
     )
     add("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     add("--plot", type=Path, metavar="FILE", help="draw them: a .png, .svg or .pdf file")
+    add(
+        "--sep",
+        type=_parse_separator,
+        metavar="CHARACTER",
+        help="separator of cells, as ';' or tab",
+    )
+    add("--decimal", type=_parse_decimal, metavar="MARK", help="decimal mark: , or .")
+    add(
+        "--thousands",
+        type=_parse_thousands,
+        metavar="MARK",
+        help="what separates thousands: , . ' _ or space",
+    )
+    add(
+        "--encoding",
+        type=_parse_encoding,
+        metavar="NAME",
+        help="encoding of the text",
+    )
+    add("--traceback", action="store_true", help="show where an error comes from")
     add("--version", action="version", version=f"skae {__version__}")
     return parser
 
@@ -134,56 +159,42 @@ def _make_number_parser(
     return parse
 
 
-def _check_output(option: str, path: Path, table: Path | None) -> None:
-    try:
-        target = path.resolve()
-        if target.exists() and not target.is_file():
-            kind = "directory" if target.is_dir() else "special file"
-            raise CommandError(f"{option} must be a plain file, got the {kind} {path}")
-        if table is not None and target == table.resolve():
-            raise CommandError(f"{option} {path} would overwrite the table; choose another file")
-        if not target.parent.is_dir():
-            raise CommandError(
-                f"{option} {path} can't be written: {target.parent} is not a directory; "
-                "create it or choose another"
-            )
-        # Only writing tells: permissions say little to root or on network drives.
-        tempfile.TemporaryFile(dir=target.parent).close()
-    except OSError as error:
+def _parse_separator(text: str) -> str:
+    mark = _SEPARATORS.get(text, text)
+    if len(mark) != 1 or mark.isalnum() or mark in "\"'.+-\r\n" or ord(mark) > 126:
         raise CommandError(
-            f"{option} {path} can't be written ({error.strerror}); "
-            "choose a file that you may write to"
+            f"--sep must be one character such as ';', '|' or tab, and no letter, digit, quote, "
+            f"sign or point, got {text!r}"
+        )
+    return mark
+
+
+def _parse_decimal(text: str) -> str:
+    if text not in (",", "."):
+        raise CommandError(f"--decimal must be ',' or '.', got {text!r}")
+    return text
+
+
+def _parse_thousands(text: str) -> str:
+    mark = _THOUSANDS.get(text, text)
+    if mark not in (",", ".", "'", "_", " "):
+        raise CommandError(f"--thousands must be ',', '.', \"'\", '_' or space, got {text!r}")
+    return mark
+
+
+def _parse_encoding(text: str) -> str:
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding=text)
+        return codecs.lookup(text).name
+    except (LookupError, ValueError) as error:
+        raise CommandError(
+            f"--encoding must be an encoding that Python knows, such as utf-8, utf-16 or cp1252, "
+            f"got {text!r}"
         ) from error
 
 
-def _check_chart(path: Path) -> None:
-    if path.suffix.lower() not in _CHART_SUFFIXES:
-        raise CommandError(f"--plot must end in {_join_or(_CHART_SUFFIXES)}, got {path}")
-    try:
-        import_module("matplotlib.figure")
-    except ImportError as error:
-        raise CommandError(
-            "--plot needs matplotlib, which is not installed: pip install skae[plot]"
-        ) from error
-
-
-def _check_table(path: Path) -> None:
-    kinds = f"a {_join_or(_TABLE_SUFFIXES)} file"
-    try:
-        if not path.exists():
-            raise CommandError(f"{path} does not exist; the table must be {kinds}")
-        if not path.is_file():
-            raise CommandError(f"{path} is not a file; the table must be {kinds}")
-        if path.suffix.lower() not in _TABLE_SUFFIXES:
-            raise CommandError(f"the table must be {kinds}, got {path}")
-        if path.stat().st_size == 0:
-            raise CommandError(f"{path} is empty; the table must have rows and columns")
-    except OSError as error:
-        raise CommandError(
-            f"{path} can't be read ({error.strerror}); choose a file that you may read"
-        ) from error
-
-
-def _join_or(names: Sequence[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} or {last}"
+def _check_marks(separator: str | None, decimal: str | None, thousands: str | None) -> None:
+    if decimal is not None and decimal == thousands:
+        raise CommandError(f"--decimal and --thousands must differ, got {decimal!r} for both")
+    if separator == " " and thousands == " ":
+        raise CommandError("--sep and --thousands must differ, got space for both")

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from ..inspection import explained_variance
 from .arguments import CommandError
 from .models import FittedModel, fit_autoencoder, fit_pca, warm_up
+from .printing import quote
 from .table import Table, Target
 
 # A target with more different values is a quantity, or a name of each row.
@@ -194,6 +195,7 @@ def _encode_classes(target: Target | None, split: Split) -> tuple[Classes | None
     """Return the target as classes, or None if it has none, and what the user should know."""
     if target is None:
         return None, []
+    name = quote(target.name)
     codes, values = pd.factorize(target.values)
     n_classes = len(values)
     classes = Classes(n_classes, codes[split.train], codes[split.test])
@@ -201,20 +203,20 @@ def _encode_classes(target: Target | None, split: Split) -> tuple[Classes | None
     consequence = "no clustering and neighbour scores"
     if not 2 <= n_classes <= _MOST_CLASSES:
         return None, [
-            f"target {target.name!r} has {n_classes} different values, expected 2 to "
+            f"target {name} has {n_classes} different values, expected 2 to "
             f"{_MOST_CLASSES} classes: {consequence}"
         ]
     if n_held_out < 2 * n_classes:
         return None, [
-            f"target {target.name!r} has {n_classes} different values in {n_held_out} rows "
+            f"target {name} has {n_classes} different values in {n_held_out} rows "
             f"held out, expected two rows a class or more: {consequence}"
         ]
     if not (classes.train >= 0).any():
-        return None, [f"target {target.name!r} has no value in rows to train on: {consequence}"]
+        return None, [f"target {name} has no value in rows to train on: {consequence}"]
     n_missing = int((codes < 0).sum())
     if n_missing:
         return classes, [
-            f"rows without a value of target {target.name!r}, left out of its scores: {n_missing}"
+            f"rows without a value of target {name}, left out of its scores: {n_missing}"
         ]
     return classes, []
 
@@ -227,7 +229,7 @@ def _measure_pairs(
 ) -> dict[int, Pair]:
     """Fit and measure both models with each number of components, behind a progress bar."""
     pairs: dict[int, Pair] = {}
-    is_unseen = not sys.stderr.isatty()
+    is_unseen = sys.stderr is None or not sys.stderr.isatty()
     with tqdm(total=2 * len(sizes), unit="fit", leave=False, disable=is_unseen) as bar:
 
         def measure(name: str, size: int, fit: _Fit) -> Measurement:

@@ -3,12 +3,18 @@
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import final
 
-from .arguments import Arguments, CommandError, check_files, parse_arguments
+from .arguments import Arguments, CommandError, parse_arguments
+from .files import check_files
+from .printing import describe_error, flush, print_line, silence
+
+# What shells report of a program that writes to a pipe which nobody reads.
+_BROKEN_PIPE = 128 + 13
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = "skae") -> int:
@@ -24,40 +30,80 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "skae") -> int:
     Returns
     -------
     status : int
-        0 after success, 2 for input that can't be worked with, 130 after Ctrl-C.
+        0 after success, 2 after an error, 130 after Ctrl-C, 141 if nobody reads the report.
     """
+    arguments = None
     try:
         with _stop_at_ctrl_c():
             arguments = parse_arguments(argv, prog)
             check_files(arguments)
-            _run(arguments)
-    except CommandError as error:
-        _print_error(prog, str(error))
-        return 2
+            return _run(arguments)
     except (_Interrupt, KeyboardInterrupt):
         _print_error(prog, "interrupted")
         return 130
-    return 0
+    except SystemExit:  # --help and --version have printed what was asked for
+        try:
+            flush()
+        except OSError:
+            silence(sys.stdout)
+        raise
+    except Exception as error:
+        if arguments is not None and arguments.traceback:
+            traceback.print_exc()
+        _print_error(prog, _explain(error))
+        return 2
 
 
-def _run(arguments: Arguments) -> None:
+def _run(arguments: Arguments) -> int:
     # Here, not above: these import pandas, scikit-learn and torch, which takes seconds, and
     # --help and mistyped arguments should be answered at once.
     from .comparison import compare
+    from .reading import read_source
     from .report import format_report, write_chart, write_record
-    from .source import read_source
     from .table import select_table
 
-    source = read_source(arguments.table)
+    source = read_source(arguments.table, arguments.text_format)
     table = select_table(source, arguments.target, arguments.rows, arguments.seed)
     comparison = compare(
         table, arguments.components, arguments.seed, with_map=arguments.plot is not None
     )
-    _print(format_report(comparison))
+    is_read = _print_report(format_report(comparison))
+    # Files are written even if `head` has seen enough of the report.
     if arguments.json is not None:
         write_record(comparison, arguments, arguments.json)
     if arguments.plot is not None:
         write_chart(comparison, arguments.plot)
+    return 0 if is_read else _BROKEN_PIPE
+
+
+def _print_report(lines: list[str]) -> bool:
+    """Print the report; return whether somebody reads it."""
+    try:
+        for line in lines:
+            print_line(line, sys.stdout)
+        flush()
+    except BrokenPipeError:
+        silence(sys.stdout)
+        return False
+    except OSError as error:
+        silence(sys.stdout)
+        raise CommandError(
+            f"the report can't be printed ({describe_error(error)}); make room or print elsewhere"
+        ) from error
+    return True
+
+
+def _explain(error: Exception) -> str:
+    """Return what a message says about an error that ends the command."""
+    if isinstance(error, CommandError):
+        return str(error)
+    # torch raises a RuntimeError where it gets no memory.
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return "there is not enough memory for the comparison; take fewer rows with --rows"
+    return (
+        f"{type(error).__name__}: {describe_error(error)}; the command did not expect this error, "
+        "please report it with what --traceback adds"
+    )
 
 
 @final
@@ -85,10 +131,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _print_error(prog: str, message: str) -> None:
     # Other libraries' messages may have several lines; the command promises one.
-    print(f"{prog}: {' '.join(message.split())}", file=sys.stderr)
-
-
-def _print(text: str) -> None:
-    # The terminal's encoding may lack letters of a column's name.
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, errors="backslashreplace").decode(encoding))
+    try:
+        print_line(f"{prog}: {' '.join(message.split())}", sys.stderr)
+    except OSError:
+        silence(sys.stderr)

@@ -2,11 +2,9 @@
 
 import json
 import platform
-from collections.abc import Callable
+import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO
-from uuid import uuid4
 
 import numpy as np
 import sklearn
@@ -14,8 +12,10 @@ import torch
 
 from .. import __version__
 from ..inspection import ComparisonDisplay
-from .arguments import Arguments, CommandError
+from .arguments import Arguments
 from .comparison import Comparison, Measurement
+from .outputs import write_atomically
+from .printing import make_printable, quote, shorten
 from .verdict import compute_unexplained_ratio, reach_verdict
 
 _HEADINGS = (
@@ -36,19 +36,18 @@ _DPI = 150
 # Plain text ---------------------------------------------------------------------------
 
 
-def format_report(comparison: Comparison) -> str:
-    """Return the report that the command prints."""
+def format_report(comparison: Comparison) -> list[str]:
+    """Return the lines of the report that the command prints."""
     lines = [*_describe_run(comparison), *comparison.notes, ""]
     lines += _format_table(comparison)
-    lines += ["", reach_verdict(comparison.results).text]
-    return "\n".join(lines)
+    return [*lines, "", reach_verdict(comparison.results).text]
 
 
 def _describe_run(comparison: Comparison) -> list[str]:
     table, split, classes = comparison.table, comparison.split, comparison.classes
     target = ""
     if table.target is not None and classes is not None:
-        target = f", target {table.target.name!r} of {classes.n_classes} classes"
+        target = f", target {quote(table.target.name)} of {classes.n_classes} classes"
     versions = _collect_versions()
     tools = ", ".join(f"{name} {versions[name]}" for name in ("skae", "torch", "scikit-learn"))
     return [
@@ -106,7 +105,7 @@ def write_record(comparison: Comparison, arguments: Arguments, path: Path) -> No
     """Write all figures, and what they were made from, as JSON."""
     # NaN and infinity are not JSON; missing figures are None before they get here.
     text = json.dumps(_make_record(comparison, arguments), indent=2, allow_nan=False) + "\n"
-    _write_atomically(path, lambda file: file.write(text.encode()))
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def _make_record(comparison: Comparison, arguments: Arguments) -> dict[str, object]:
@@ -123,10 +122,7 @@ def _make_record(comparison: Comparison, arguments: Arguments) -> dict[str, obje
             "target": None if table.target is None else table.target.name,
             "classes": None if classes is None else classes.n_classes,
         },
-        "arguments": {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in asdict(arguments).items()
-        },
+        "arguments": _list_arguments(arguments),
         "seed": comparison.seed,
         "versions": _collect_versions(),
         "notes": comparison.notes,
@@ -139,6 +135,15 @@ def _make_record(comparison: Comparison, arguments: Arguments) -> dict[str, obje
             for size, pair in comparison.results.items()
         ],
         "verdict": asdict(reach_verdict(comparison.results)),
+    }
+
+
+def _list_arguments(arguments: Arguments) -> dict[str, object]:
+    listed = asdict(arguments)
+    listed |= listed.pop("text_format")
+    del listed["traceback"]  # it changes nothing of the comparison
+    return {
+        name: str(value) if isinstance(value, Path) else value for name, value in listed.items()
     }
 
 
@@ -158,6 +163,8 @@ def _list_figures(measurement: Measurement) -> dict[str, float | None]:
 
 def write_chart(comparison: Comparison, path: Path) -> None:
     """Draw the explained variances, and the codes of two components, to a file."""
+    from matplotlib.text import Text  # here, because it is optional
+
     table, test = comparison.table, comparison.split.test
     pairs, map_pair = comparison.results.values(), comparison.map
     shares = {
@@ -170,28 +177,24 @@ def write_chart(comparison: Comparison, path: Path) -> None:
         codes=None
         if map_pair is None
         else {"PCA": map_pair.pca.codes, "Autoencoder": map_pair.autoencoder.codes},
-        labels=None if table.target is None else table.target.values[test],
-        label_name=None if table.target is None else table.target.name,
+        labels=None if table.target is None else _escape_labels(table.target.values[test]),
+        label_name=None if table.target is None else shorten(table.target.name),
     ).plot()
-    display.figure_.suptitle(f"{table.name}: {len(test)} rows held out of {len(table.X)}")
+    figure = display.figure_
+    figure.suptitle(f"{shorten(table.name)}: {len(test)} rows held out of {len(table.X)}")
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # names are text, also with dollar signs
+        text.set_usetex(False)
     kind = path.suffix[1:]  # the draft has another
-    _write_atomically(path, lambda file: display.figure_.savefig(file, format=kind, dpi=_DPI))
+    with warnings.catch_warnings():
+        # The font may lack letters of a name; it draws boxes instead.
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+        write_atomically(path, lambda file: figure.savefig(file, format=kind, dpi=_DPI))
 
 
-# Files --------------------------------------------------------------------------------
-
-
-def _write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a draft and move it into place once it is whole."""
-    target = path.resolve()
-    draft = target.parent / f".skae-{uuid4().hex}.tmp"
-    try:
-        with draft.open("xb") as file:
-            write(file)
-        draft.replace(target)
-    except OSError as error:
-        raise CommandError(
-            f"{path} can't be written ({error.strerror}); make room or choose another file"
-        ) from error
-    finally:
-        draft.unlink(missing_ok=True)
+def _escape_labels(values: np.ndarray) -> np.ndarray:
+    """Return labels that can be drawn: control characters would damage an SVG file."""
+    if values.dtype != object:
+        return values
+    labels = [None if value is None else make_printable(value) for value in values]
+    return np.array(labels, dtype=object)

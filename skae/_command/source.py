@@ -1,15 +1,20 @@
-"""A file of any kind, read into columns."""
+"""A table as its file has it, before anything is selected."""
 
-from contextlib import suppress
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.lib.npyio import NpzFile
-from sklearn.datasets import load_digits
+from pandas.api import types
 
 from .arguments import CommandError
+from .printing import list_some, quote
+
+# pandas gives such names to columns without one, and writes them back to files.
+_BLANK_NAME = re.compile(r"Unnamed: \d+(\.\d+)*|__index_level_\d+__")
+
+ROW_NUMBERS = "row numbers"
 
 
 @dataclass(frozen=True)
@@ -21,125 +26,95 @@ class Source:
     name : str
         Name of the file or data set.
     columns : DataFrame
-        The columns; their names are strings.
-    extra_targets : dict of str to Series
-        Possible targets that are not columns, by name.
+        The columns; their names are strings, each different.
+    extra_targets : dict of str to callable
+        Possible targets that are not columns, by name; a call reads one.
     default_target : str or None
         The target unless the user names another.
     left_out : dict of str to str
         Columns of the file that are not in `columns`, and why.
+    first_texts : dict of str to str
+        For columns of text that are mostly numbers, the first cell that isn't, and where.
     notes : list of str
         What the user should know about the reading, one line each.
     """
 
     name: str
     columns: pd.DataFrame
-    extra_targets: dict[str, pd.Series] = field(default_factory=dict)
+    extra_targets: dict[str, Callable[[], pd.Series]] = field(default_factory=dict)
     default_target: str | None = None
     left_out: dict[str, str] = field(default_factory=dict)
+    first_texts: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
-def read_source(path: Path | None) -> Source:
-    """Read a file that `check_files` has accepted; None stands for scikit-learn's digits."""
-    if path is None:
-        digits = load_digits(as_frame=True)
-        return Source("digits", digits.data, {"digit": digits.target}, "digit")
-    kind = path.suffix[1:].upper()
-    try:
-        if kind == "CSV":
-            return _read_csv(path)
-        if kind == "PARQUET":
-            return _read_parquet(path)
-        return _read_npy(path) if kind == "NPY" else _read_npz(path)
-    except CommandError:
-        raise
-    except MemoryError as error:
-        raise CommandError(f"{path} does not fit into memory; choose a smaller table") from error
-    except Exception as error:  # readers raise errors of many kinds for a damaged file
-        raise CommandError(
-            f"{path} can't be read as {kind} ({error}); check that it is a {kind} file"
-        ) from error
+def refuse_without_rows(name: str, n_rows: int) -> None:
+    """Raise an error for a table that has only names of columns."""
+    if n_rows == 0:
+        raise CommandError(f"{name} has column names but no rows; add a line for each row")
 
 
-def _read_csv(path: Path) -> Source:
-    # Nullable types: otherwise booleans with missing values would become text.
-    frame = pd.read_csv(path, dtype_backend="numpy_nullable", low_memory=False)
-    if len(frame) == 0:
-        raise CommandError(f"{path} has column names but no rows; add a line for each row")
-    notes, left_out = [], {}
-    first = pd.read_csv(path, header=None, nrows=1)
-    names = first.iloc[0].to_numpy()
-    are_numbers = all(pd.api.types.is_numeric_dtype(dtype) for dtype in first.dtypes)
-    if are_numbers and not (_counts_up(names) or _counts_up(names - 1)):
-        notes.append("the first line was taken for column names, though all of it is numbers")
-    # `DataFrame.to_csv` writes row numbers as a first column without a name.
-    if frame.columns[0] == "Unnamed: 0" and _counts_up(frame.iloc[:, 0].to_numpy()):
-        left_out["Unnamed: 0"] = "row numbers"
-        frame = frame.iloc[:, 1:]
-    return Source(path.name, frame, left_out=left_out, notes=notes)
+def name_columns(names: list[str]) -> tuple[list[str], list[str]]:
+    """Name columns without a name, tell apart those with the same, and say which."""
+    found, taken, renamed = [], set(names), []
+    seen: set[str] = set()
+    n_blank = 0
+    for index, name in enumerate(names):
+        new = name.strip()
+        if not new:
+            new, n_blank = f"Unnamed: {index}", n_blank + 1
+        if new in seen:
+            first, number = new, 1
+            while (new := f"{first}.{number}") in taken or new in seen:
+                number += 1
+            renamed.append(f"{quote(first)} to {quote(new)}")
+        seen.add(new)
+        found.append(new)
+    notes = []
+    if renamed:
+        notes.append(f"columns with the name of another, renamed: {list_some(renamed)}")
+    return found, notes
 
 
-def _counts_up(values: np.ndarray) -> bool:
-    return np.array_equal(values, np.arange(len(values)))
+def is_blank(name: str) -> bool:
+    """Return whether the name stands for a column without one."""
+    return _BLANK_NAME.fullmatch(name) is not None
 
 
-def _read_parquet(path: Path) -> Source:
-    try:
-        frame = pd.read_parquet(path, engine="pyarrow", dtype_backend="numpy_nullable")
-    except ImportError as error:
-        raise CommandError(
-            f"{path} needs pyarrow, which is not installed: pip install pyarrow"
-        ) from error
-    return Source(path.name, frame.set_axis([str(name) for name in frame.columns], axis=1))
+def split_off_row_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the frame without the index that pandas or R has written beside it.
+
+    These are first columns without a name that number the rows: whole numbers that, taken
+    together, differ from row to row, in whatever order, as after a split into training and
+    test rows; or that count up anew in each part of a table put together from several.
+    """
+    n_blank = 0
+    while n_blank < frame.shape[1] and is_blank(str(frame.columns[n_blank])):
+        n_blank += 1
+    found = [n for n in range(n_blank) if _are_whole(frame.iloc[:, n])]
+    numbers = frame.iloc[:, found]
+    if not found or not len(frame) or not (_are_unique(numbers) or _count_up(numbers)):
+        return frame, {}
+    others = [n for n in range(frame.shape[1]) if n not in found]
+    return frame.iloc[:, others], dict.fromkeys(numbers.columns, ROW_NUMBERS)
 
 
-def _read_npy(path: Path) -> Source:
-    # Pickles can run code, so arrays of objects are refused here and below.
-    with path.open("rb") as stream:
-        array = np.load(stream, allow_pickle=False)
-        if isinstance(array, NpzFile):
-            raise CommandError(f"{path} holds several arrays; rename it to end in .npz")
-        return Source(path.name, _make_frame(array, "the array", path))
+def _are_whole(column: pd.Series) -> bool:
+    if not types.is_integer_dtype(column.dtype) or column.isna().any():
+        return False
+    return bool((column >= 0).all())
 
 
-def _read_npz(path: Path) -> Source:
-    with path.open("rb") as stream:
-        file = np.load(stream, allow_pickle=False)
-        if not isinstance(file, NpzFile):
-            raise CommandError(f"{path} holds a single array; rename it to end in .npy")
-        arrays = _load_plain_arrays(file)
-    tables = [name for name, array in arrays.items() if array.ndim == 2]
-    if "X" not in arrays and len(tables) != 1:
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise CommandError(
-            f"{path} must hold a 2-d array named X or a single 2-d array, got "
-            f"{shapes or 'none that can be read without pickle'}"
-        )
-    table = "X" if "X" in arrays else tables[0]
-    frame = _make_frame(arrays[table], table, path)
-    targets = {
-        name: pd.Series(array)
-        for name, array in arrays.items()
-        if array.ndim == 1 and len(array) == len(frame)
-    }
-    return Source(path.name, frame, targets, "y" if "y" in targets else None)
+def _are_unique(frame: pd.DataFrame) -> bool:
+    return not frame.duplicated().any()
 
 
-def _load_plain_arrays(file: NpzFile) -> dict[str, np.ndarray]:
-    """Load all arrays but those of Python objects, which NumPy refuses with a ValueError."""
-    arrays: dict[str, np.ndarray] = {}
-    for name in file.files:
-        with suppress(ValueError):
-            arrays[name] = file[name]
-    return arrays
-
-
-def _make_frame(array: np.ndarray, name: str, path: Path) -> pd.DataFrame:
-    if array.ndim != 2:
-        raise CommandError(
-            f"{name} in {path} must be 2-d (rows x columns), got the shape {array.shape}"
-        )
-    if array.dtype.kind not in "biuf":
-        raise CommandError(f"{name} in {path} must hold real numbers, got the type {array.dtype}")
-    return pd.DataFrame(array, columns=[str(number) for number in range(array.shape[1])])
+def _count_up(frame: pd.DataFrame) -> bool:
+    """Return whether a column counts up, from 0 or 1, in parts of several rows."""
+    if frame.shape[1] > 1:
+        return False
+    values = frame.to_numpy(dtype=np.float64)[:, 0]
+    starts = np.append(True, values[1:] == values[0])
+    follows = np.append(False, values[1:] == values[:-1] + 1)
+    is_counted = values[0] in (0, 1) and (follows | starts).all()
+    return bool(is_counted and 3 * starts.sum() <= len(values))

@@ -7,13 +7,13 @@ import pandas as pd
 from pandas.api import types
 
 from .arguments import FEWEST_ROWS, CommandError
+from .printing import list_names, list_some, quote
 from .source import Source
 
 # The variance of larger values could overflow.
 _LARGEST = 1e150
 
-# A message lists so many names at most; a table may have thousands.
-_MOST_NAMES = 8
+_NOT_NUMBERS = "not numbers"
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,16 @@ class Table:
 def select_table(source: Source, target_name: str | None, n_rows: int | None, seed: int) -> Table:
     """Select the numeric columns and the complete rows of a source, or a sample of them."""
     target, frame = _split_off_target(source, target_name)
-    numbers, reasons = _select_numeric_columns(frame)
+    numbers, reasons = _select_numeric_columns(frame, source.first_texts)
     left_out = source.left_out | reasons
     if len(numbers) < 2:
-        others = f" (left out: {_list_names(list(left_out))})" if left_out else ""
+        others = f" (left out: {_list_omissions(left_out)})" if left_out else ""
+        # What was assumed of the file may be what went wrong.
+        others += "".join(f"; {note}" for note in source.notes)
+        remedy = "mend these cells" if source.first_texts else "write categories as numbers"
         raise CommandError(
             f"{source.name} must have at least 2 numeric columns, got {len(numbers)}{others}; "
-            "write categories as numbers or choose another table"
+            f"{remedy} or choose another table"
         )
     X = np.column_stack(list(numbers.values()))
     complete = np.isfinite(X).all(axis=1)
@@ -108,10 +111,12 @@ def _split_off_target(source: Source, name: str | None) -> tuple[Target | None, 
     if name is None:
         return None, frame
     if name in source.extra_targets:
-        return Target(name, _convert_target(source.extra_targets[name])), frame
+        return Target(name, _convert_target(source.extra_targets[name]())), frame
     if name not in frame.columns:
-        candidates = _list_names([*source.extra_targets, *map(str, frame.columns)])
-        raise CommandError(f"--target must be one of {candidates} in {source.name}, got {name!r}")
+        candidates = list_names([*source.extra_targets, *map(str, frame.columns)])
+        raise CommandError(
+            f"--target must be one of {candidates} in {source.name}, got {quote(name)}"
+        )
     column = int(np.flatnonzero(frame.columns == name)[0])
     others = [number for number in range(frame.shape[1]) if number != column]
     return Target(name, _convert_target(frame.iloc[:, column])), frame.iloc[:, others]
@@ -126,17 +131,20 @@ def _convert_target(column: pd.Series) -> np.ndarray:
     return np.array(texts, dtype=object)
 
 
-def _select_numeric_columns(frame: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _select_numeric_columns(
+    frame: pd.DataFrame, first_texts: dict[str, str]
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Return the numeric columns as floats, and the reason why each other one is left out."""
     numbers: dict[str, np.ndarray] = {}
     left_out: dict[str, str] = {}
-    for index, name in enumerate(frame.columns):
-        column = frame.iloc[:, index]
+    for label, column in frame.items():
+        name = str(label)
         values = _convert_to_floats(column)
-        if column.isna().all():
+        if (column.isna() if values is None else np.isnan(values)).all():
             left_out[name] = "empty"  # as numbers, it would leave no complete row
         elif values is None:
-            left_out[name] = "not numbers"
+            text = first_texts.get(name)
+            left_out[name] = _NOT_NUMBERS if text is None else f"{_NOT_NUMBERS}: {text}"
         else:
             numbers[name] = values
     return numbers, left_out
@@ -151,16 +159,21 @@ def _convert_to_floats(column: pd.Series) -> np.ndarray | None:
 
 
 def _describe_omissions(left_out: dict[str, str], n_incomplete: int) -> list[str]:
+    reasons = {name: why.split(": ")[0] for name, why in left_out.items()}
     notes = []
-    for reason in sorted(set(left_out.values())):
-        names = [name for name, why in left_out.items() if why == reason]
-        notes.append(f"columns left out ({reason}): {_list_names(names)}")
+    for reason in sorted(set(reasons.values())):
+        alike = {name: why for name, why in left_out.items() if reasons[name] == reason}
+        notes.append(f"columns left out ({reason}): {_list_omissions(alike)}")
     if n_incomplete:
         notes.append(f"rows left out (a missing or infinite value): {n_incomplete}")
     return notes
 
 
-def _list_names(names: list[str]) -> str:
-    listed = ", ".join(repr(name) for name in names[:_MOST_NAMES])
-    n_more = len(names) - _MOST_NAMES
-    return f"{listed} and {n_more} more" if n_more > 0 else listed
+def _list_omissions(left_out: dict[str, str]) -> str:
+    """Return names, each with what is known beyond the reason why it is left out."""
+    details = {name: why.partition(": ")[2] for name, why in left_out.items()}
+    # Those that were meant to be numbers come first: they are what went wrong.
+    names = sorted(details, key=lambda name: not details[name])
+    return list_some(
+        [quote(name) + (f" ({details[name]})" if details[name] else "") for name in names]
+    )

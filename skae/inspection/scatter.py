@@ -66,7 +66,7 @@ def draw_points(
         bar = figure.colorbar(coloured, ax=drawn, extend="both", aspect=30, alpha=1)
         bar.set_label(label_name or "label")
     elif colouring is not None:
-        _draw_legend(drawn[-1], label_name)
+        _draw_legend(drawn[-1], [group.name for group in colouring], label_name)
 
 
 def group_labels(labels: ArrayLike) -> list[Group] | ColourScale:
@@ -145,8 +145,10 @@ def _draw_scale(ax: "Axes", points: np.ndarray, scale: ColourScale) -> None:
     )
 
 
-def _draw_legend(ax: "Axes", label_name: str | None) -> None:
+def _draw_legend(ax: "Axes", names: list[str], label_name: str | None) -> None:
     legend = ax.legend(
+        handles=ax.collections,
+        labels=[str(index) for index in range(len(names))],
         title=label_name,
         loc="center left",
         bbox_to_anchor=(1.02, 0.5),
@@ -154,7 +156,10 @@ def _draw_legend(ax: "Axes", label_name: str | None) -> None:
         markerscale=1.6,
         borderaxespad=0.0,
     )
-    for handle in legend.legend_handles:
+    for handle, text, name in zip(legend.legend_handles, legend.get_texts(), names, strict=True):
+        # Labels are data: matplotlib would leave out "_a" and read "$a$" as mathematics.
+        text.set_parse_math(False)
+        text.set_text(name)
         if handle is not None:
             handle.set_alpha(1)
 

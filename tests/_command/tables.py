@@ -1,7 +1,13 @@
 """Tables for the command."""
 
+import io
+import zipfile
+
 import numpy as np
 import pandas as pd
+
+from skae._command.arguments import TextFormat
+from skae._command.reading import read_source
 
 
 def make_flower(n_rows=12, seed=0):
@@ -28,3 +34,19 @@ def write_flower(path, n_rows):
     frame.loc[5, "sunny"] = None
     frame.to_csv(path, index=False)
     return path
+
+
+def read(path, content=None, **asked):
+    """Read a table, of this content if it is given, as the command does."""
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_source(path, TextFormat(**asked))
+
+
+def pack_zip(content, **others):
+    """Return an archive that holds this content, and others by name."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in {"t.csv": content, **others}.items():
+            archive.writestr(name, text)
+    return file.getvalue()

@@ -44,9 +44,9 @@ def test_bad_arguments(refuse, table, monkeypatch, arguments, wrong, remedy):
 @pytest.mark.parametrize(
     ("name", "content", "wrong", "remedy"),
     [
-        ("missing.csv", None, "does not exist", ".csv, .parquet, .npy or .npz file"),
-        ("t.xls", b"a,b\n1,2\n", "got ", ".csv, .parquet, .npy or .npz file"),
-        ("table", b"a,b\n1,2\n", "got ", ".csv, .parquet, .npy or .npz file"),
+        ("missing.csv", None, "does not exist", ".csv, .tsv, .txt, .parquet, .npy or .npz file"),
+        ("t.xls", b"a,b\n1,2\n", "got ", ".csv, .tsv, .txt, .parquet, .npy or .npz file"),
+        ("table", b"a,b\n1,2\n", "got ", ".csv, .tsv, .txt, .parquet, .npy or .npz file"),
         ("empty.csv", b"", "is empty", "must have rows and columns"),
         ("x" * 300 + ".csv", None, "File name too long", "choose a file that you may read"),
     ],
@@ -61,7 +61,7 @@ def test_bad_table_files(refuse, tmp_path, name, content, wrong, remedy):
 
 
 def test_directory_as_table(refuse, tmp_path):
-    assert f"{tmp_path} is not a file; the table must be a .csv" in refuse(tmp_path)
+    assert f"{tmp_path} is not a file but a directory; the table must be a .csv" in refuse(tmp_path)
 
 
 def test_special_files_are_not_replaced(refuse, table, tmp_path):
@@ -117,6 +117,10 @@ def test_defaults(record, table):
         "table": str(table),
         "target": None,
         "components": [2, 4, 8, 16],
+        "separator": None,
+        "decimal": None,
+        "thousands": None,
+        "encoding": None,
         "rows": None,
         "seed": 0,
         "plot": None,
@@ -131,3 +135,58 @@ def test_help_and_version(capsys, option, text):
     out = capsys.readouterr().out
     assert text in out
     assert option == "--help" or out == f"skae {skae.__version__}\n"
+
+
+# How text is written ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "message"),
+    [
+        ("--sep", "ab", "--sep must be one character such as ';', '|' or tab"),
+        ("--sep", "", "got ''"),
+        ("--sep", "7", "got '7'"),
+        ("--sep", "x", "got 'x'"),
+        ("--sep", '"', "got '\"'"),
+        ("--sep", ".", "got '.'"),
+        ("--sep", "\n", "got '\\n'"),
+        ("--sep", "§", "got '§'"),
+        ("--decimal", ";", "--decimal must be ',' or '.', got ';'"),
+        ("--thousands", ";", "--thousands must be ',', '.', \"'\", '_' or space, got ';'"),
+        ("--encoding", "latin-99", "an encoding that Python knows, such as utf-8"),
+        ("--encoding", "hex", "got 'hex'"),
+        ("--encoding", "utf-8\0", "got 'utf-8\\x00'"),
+    ],
+)
+def test_bad_formats(refuse, table, option, text, message):
+    assert message in refuse(table, option, text)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--decimal", ",", "--thousands", ","], "--decimal and --thousands must differ, got ','"),
+        (["--sep", "space", "--thousands", "space"], "--sep and --thousands must differ"),
+    ],
+)
+def test_formats_that_contradict(refuse, table, options, message):
+    assert message in refuse(table, *options)
+
+
+@pytest.mark.parametrize(
+    ("options", "separator"),
+    [
+        (["--sep", "tab"], "\t"),
+        (["--sep", "\\t"], "\t"),
+        (["--sep", "\t"], "\t"),
+        (["--sep", ";"], ";"),
+    ],
+)
+def test_formats(record, table, options, separator):
+    content = table.read_text()
+    table.write_text(content.replace(",", separator).replace(".", ","))
+    found = record(table, *options, "--decimal", ",", "--encoding", "UTF8", "--components", 1)
+    assert found["table"]["columns"] == ["a", "b", "c", "d", "e", "sunny"]
+    assert found["arguments"]["separator"] == separator
+    assert found["arguments"]["encoding"] == "utf-8"
+    assert not any(" taken" in note for note in found["notes"])

@@ -1,6 +1,8 @@
 """How the command starts and ends."""
 
+import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 import skorch
 
 import skae
+from skae._command import comparison
 from skae._command.main import main
 
 
@@ -57,7 +60,7 @@ def test_script_exits_with_the_status_and_names_itself(tmp_path):
         (["--colour", "red"], "unrecognized arguments"),
         (["--rows", "x"], "got 'x'"),
         (["missing.csv"], "does not exist"),
-        (["pyproject.toml"], ".csv, .parquet"),
+        (["pyproject.toml"], ".csv, .tsv"),
         (["--json", "no/such/out.json"], "is not a directory"),
         (["--plot", "plot.gif"], "got plot.gif"),
     ],
@@ -92,13 +95,16 @@ def test_ctrl_c_in_a_fit(run, large_table, tmp_path, monkeypatch):
 
 
 def test_handler_of_the_caller_is_kept(run, large_table, monkeypatch):
+    class Stop(BaseException):
+        pass
+
     def handle(number, frame):
-        raise ZeroDivisionError("the caller's")
+        raise Stop("the caller's")
 
     monkeypatch.setattr(skorch.NeuralNet, "run_single_epoch", press_ctrl_c)
     before = signal.signal(signal.SIGINT, handle)
     try:
-        with pytest.raises(ZeroDivisionError, match="the caller's"):
+        with pytest.raises(Stop, match="the caller's"):
             run(large_table, "--components", 2)
         assert signal.getsignal(signal.SIGINT) is handle
     finally:
@@ -116,3 +122,89 @@ def test_other_threads(table, capsys):
     thread.join()
     assert statuses == [0]
     assert "At 2 components" in capsys.readouterr().out
+
+
+# Errors -------------------------------------------------------------------------------
+
+
+def fail_with(error):
+    def fail(*arguments, **options):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ZeroDivisionError("x\ny" * 900), "ZeroDivisionError: x yx yx"),
+        (KeyError(), "KeyError: KeyError; the command did not expect this error"),
+        (MemoryError(), "there is not enough memory for the comparison; take fewer rows"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "there is not enough memory"),
+    ],
+)
+def test_errors_that_nobody_expects(run, table, monkeypatch, error, message):
+    monkeypatch.setattr(comparison, "fit_pca", fail_with(error))
+    status, out, errors = run(table, "--components", 2)
+    assert (status, out) == (2, "")
+    assert errors.count("\n") == 1
+    assert len(errors) <= 501
+    assert errors.startswith(f"skae: {message}")
+    assert ("please report it with what --traceback adds" in errors) == ("memory" not in message)
+
+
+def test_traceback_on_demand(run, table, monkeypatch):
+    monkeypatch.setattr(comparison, "fit_pca", fail_with(ZeroDivisionError("x")))
+    errors = run(table, "--components", 2, "--traceback")[2]
+    assert "Traceback (most recent call last)" in errors
+    assert errors.splitlines()[-1].startswith("skae: ZeroDivisionError: x; the command did not")
+
+
+def test_report_that_nobody_reads(run, table, tmp_path, monkeypatch):
+    reading, writing = os.pipe()
+    os.close(reading)
+    path = tmp_path / "out.json"
+    with os.fdopen(writing, "w") as stream:  # whose end would raise what is not silenced
+        monkeypatch.setattr(sys, "stdout", stream)
+        status = main([str(table), "--components", "2", "--json", str(path)])
+        stream.write("more")
+    assert status == 141
+    assert "verdict" in json.loads(path.read_text())
+
+
+def test_report_on_a_full_disk(run, table, monkeypatch):
+    class Full(io.StringIO):
+        def flush(self):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    status, _, errors = run(table, "--components", 2)
+    assert status == 2
+    reason = "the report can't be printed (No space left on device)"
+    assert errors == f"skae: {reason}; make room or print elsewhere\n"
+
+
+def test_without_streams(table, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)  # as in a program without a console
+    monkeypatch.setattr(sys, "stderr", None)
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main([str(table), "--components", "2"]) == 0
+    assert main(["missing.csv"]) == 2
+    assert main(["-"]) == 2
+
+
+def test_directory_that_is_removed_meanwhile(run, table, tmp_path, monkeypatch):
+    place = tmp_path / "place"
+    place.mkdir()
+    monkeypatch.setattr(comparison, "warm_up", place.rmdir)
+    status, out, errors = run(table, "--components", 2, "--json", place / "out.json")
+    assert status == 2
+    assert "At 2 components" in out
+    assert f"out.json can't be written: {place} is gone; choose another directory" in errors
+
+
+def test_limits_are_checked_before_the_fits(refuse, table, monkeypatch):
+    monkeypatch.setattr(comparison, "fit_pca", fail_with(AssertionError))
+    monkeypatch.setattr(comparison, "warm_up", fail_with(AssertionError))
+    for options in (["--target", "no"], ["--components", 40], ["--plot", "no/such.png"]):
+        refuse(table, *options)

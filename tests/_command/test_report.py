@@ -5,10 +5,12 @@ import json
 import re
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.mathtext import MathTextParser
 from sklearn.model_selection import train_test_split
 
 import skae
@@ -187,6 +189,28 @@ def test_plot_of_two_columns(report, tmp_path):
     np.save(tmp_path / "t.npy", make_flower()[0][:, :2])
     report(tmp_path / "t.npy", "--components", 1, "--plot", tmp_path / "plot.svg")
     assert "PCA, 2 components" in texts_of(tmp_path / "plot.svg")
+
+
+def test_names_are_text_in_charts(report, tmp_path, monkeypatch):
+    monkeypatch.setattr(MathTextParser, "parse", pytest.fail)
+    X, _ = make_flower(40)
+    labels = np.array(["$x^2$", "_left", "a\x1b\x00$", "$"] * 10, dtype=object)
+    frame = pd.DataFrame(X, columns=list("abcde")).assign(**{"$y_1$ \x1b": labels})
+    frame.to_parquet(tmp_path / "t$_a$.parquet")
+    options = ["--target", "$y_1$ \x1b", "--components", 2, "--plot", tmp_path / "plot.svg"]
+    report(tmp_path / "t$_a$.parquet", *options)
+    texts = texts_of(tmp_path / "plot.svg")
+    assert "t$_a$.parquet: 10 rows held out of 40" in texts
+    assert {"$y_1$ \\x1b", "$x^2$", "_left", "a\\x1b\\x00$", "$"} <= set(texts)
+    ElementTree.parse(tmp_path / "plot.svg")
+
+
+def test_letters_that_the_font_lacks(report, tmp_path):
+    X, side = make_flower()
+    frame = pd.DataFrame(X).assign(**{"大きさ": np.where(side == "left", "左", "右")})
+    frame.to_csv(tmp_path / "表.csv", index=False)
+    options = ["--target", "大きさ", "--components", 2, "--plot", tmp_path / "plot.png"]
+    report(tmp_path / "表.csv", *options)  # matplotlib would warn
 
 
 # Files --------------------------------------------------------------------------------

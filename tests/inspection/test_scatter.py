@@ -32,6 +32,14 @@ def test_classes_have_a_legend():
         np.testing.assert_array_equal(points, display.codes["PCA"][labels == name])
 
 
+def test_labels_are_text():
+    labels = np.repeat(["_a", "$b^2$", "$"], 20)
+    display = make_display(labels).plot()
+    assert legend_of(display.axes_[2]) == ["$", "$b^2$", "_a"]
+    assert not any(text.get_parse_math() for text in display.axes_[2].get_legend().get_texts())
+    display.figure_.draw_without_rendering()
+
+
 def test_legend_is_opaque():
     legend = make_display(np.arange(60) % 3).plot().axes_[2].get_legend()
     assert {handle.get_alpha() for handle in legend.legend_handles} == {1}

@@ -1,0 +1,111 @@
+"""The files that the user names, checked before anything slow is imported."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from .arguments import Arguments, CommandError, TextFormat
+from .outputs import check_output, check_outputs_differ
+from .printing import describe_error
+
+# Stands for the table on the command line if it comes from a pipe.
+STDIN = Path("-")
+
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
+PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zip")
+_BINARY_SUFFIXES = (".parquet", ".npy", ".npz")
+_CHART_BACKENDS = {".png": "agg", ".svg": "svg", ".pdf": "pdf"}
+
+_EMPTY = TextFormat()
+
+
+def check_files(arguments: Arguments) -> None:
+    """Raise an error for files that can't be read, written or drawn.
+
+    The comparison may take minutes, so a mistyped path must not surface at its end.
+    """
+    table = None if arguments.table == STDIN else arguments.table
+    if arguments.json is not None:
+        check_output("--json", arguments.json, table)
+    if arguments.plot is not None:
+        _check_suffix_of_chart(arguments.plot)
+        check_output("--plot", arguments.plot, table)
+    if arguments.json is not None and arguments.plot is not None:
+        check_outputs_differ(arguments.json, arguments.plot)
+    if table is not None:
+        _check_table(table)
+    if arguments.text_format != _EMPTY and (
+        arguments.table is None or (table is not None and not is_text(table))
+    ):
+        raise CommandError(
+            "--sep, --decimal, --thousands and --encoding are for text files "
+            f"({_join_or(TEXT_SUFFIXES)}, also packed); leave them out"
+        )
+    if arguments.plot is not None:
+        _check_matplotlib(arguments.plot)
+
+
+def is_text(path: Path) -> bool:
+    """Return whether the file's name promises text, packed or not."""
+    return path.suffix.lower() not in _BINARY_SUFFIXES
+
+
+def _check_table(path: Path) -> None:
+    kinds = f"a {_join_or((*TEXT_SUFFIXES, *_BINARY_SUFFIXES))} file"
+    try:
+        if not path.exists():
+            raise CommandError(f"{path} does not exist; the table must be {kinds}")
+        if path.is_dir():
+            raise CommandError(f"{path} is not a file but a directory; the table must be {kinds}")
+        if not path.is_file():
+            raise CommandError(
+                f"{path} is not a plain file; the table must be {kinds}, or - for text from a pipe"
+            )
+        _check_suffix_of_table(path, kinds)
+        if path.stat().st_size == 0:
+            raise CommandError(f"{path} is empty; the table must have rows and columns")
+        path.open("rb").close()
+    except OSError as error:
+        raise CommandError(
+            f"{path} can't be read ({describe_error(error)}); choose a file that you may read"
+        ) from error
+
+
+def _check_suffix_of_table(path: Path, kinds: str) -> None:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in PACKED_SUFFIXES:
+        inner = suffixes[-2] if len(suffixes) > 1 else ""
+        if inner in _BINARY_SUFFIXES:
+            raise CommandError(f"of packed files only text is read, got {path}; unpack it first")
+        if inner in TEXT_SUFFIXES or suffixes[-1] == ".zip":
+            return
+    elif suffixes and suffixes[-1] in (*TEXT_SUFFIXES, *_BINARY_SUFFIXES):
+        return
+    raise CommandError(
+        f"the table must be {kinds}, text also packed as {_join_or(PACKED_SUFFIXES)}, got {path}"
+    )
+
+
+def _check_suffix_of_chart(path: Path) -> None:
+    if path.suffix.lower() not in _CHART_BACKENDS:
+        raise CommandError(f"--plot must end in {_join_or(tuple(_CHART_BACKENDS))}, got {path}")
+
+
+def _check_matplotlib(path: Path) -> None:
+    try:
+        import_module("matplotlib.figure")
+        import_module(f"matplotlib.backends.backend_{_CHART_BACKENDS[path.suffix.lower()]}")
+    except ImportError as error:
+        raise CommandError(
+            "--plot needs matplotlib, which is not installed: pip install skae[plot]"
+        ) from error
+    except Exception as error:  # an installation can be broken in many ways
+        raise CommandError(
+            f"--plot needs matplotlib, which does not load ({describe_error(error)}): "
+            "pip install --force-reinstall matplotlib"
+        ) from error
+
+
+def _join_or(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}"
