@@ -55,6 +55,9 @@ from .parameters import check_layer_sizes, validate_parameters
 from .persistence import FittedState, dump_state, load_state
 from .seal import open_sealed, seal
 
+# The square of a larger value could overflow.
+_LARGEST = 1e150
+
 
 class BaseAutoencoder(
     ClassNamePrefixFeaturesOutMixin,
@@ -175,7 +178,7 @@ class BaseAutoencoder(
         table, _, blueprint = self._prepare(X, y, sample_weight, previous)
         streams = RandomStreams(self.random_state)
         if previous is None:
-            moments = ColumnMoments.from_table(table.X, table.weight)
+            moments = self._measure_columns(table, float(len(table)))
             scaling = Scaling.from_moments(moments, self.standardize)
         else:
             scaling = previous.scaling
@@ -246,7 +249,7 @@ class BaseAutoencoder(
     ) -> FittedState[Module, BlueprintT, DensityT]:
         previous = self._fitted if self.__sklearn_is_fitted__() else None
         table, total, blueprint = self._prepare(X, y, sample_weight, previous)
-        block = ColumnMoments.from_table(table.X, table.weight, total)
+        block = self._measure_columns(table, total)
         if previous is None:
             _check_first_block(table, total, blueprint)
             sample = StreamSample.begin(table, block)
@@ -264,6 +267,20 @@ class BaseAutoencoder(
         sample = sample.begin_again()
         scaling = Scaling.from_moments(sample.moments, not previous.scaling.is_common)
         return self._begin_stream(sample.table, table, sample, blueprint, scaling, previous)
+
+    def _measure_columns(self, table: TrainingTable, total: float) -> ColumnMoments:
+        """Return the moments of the columns; raise if their squares could overflow."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            moments = ColumnMoments.from_table(table.X, table.weight, total)
+            size = np.maximum(np.abs(moments.mean), moments.spread)
+        too_large = np.flatnonzero(~(size <= _LARGEST))
+        if len(too_large):
+            raise ValueError(
+                f"X must have columns of means and standard deviations up to {_LARGEST:g}, got "
+                f"{size[too_large[0]]:g} in {self._name_column(int(too_large[0]))}: divide the "
+                "column by a constant, or drop it"
+            )
+        return moments
 
     def _begin_stream(
         self,

@@ -10,8 +10,8 @@ from .column_moments import ColumnMoments
 # What is worked on at a time stays in the processor's cache.
 _CACHED_BYTES = 2**18
 
-# The least scale whose inverse float32 can hold.
-_LEAST_SINGLE = 1e-30
+# Scales and means that float32 holds, with room for values many scales out and for inverses.
+_LEAST_SINGLE, _LARGEST_SINGLE = 1e-30, 1e30
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,13 @@ class Scaling:
 
     def _fits_single(self, X: np.ndarray, out: np.ndarray) -> bool:
         """Whether single precision, which moves less memory, is enough."""
-        return X.dtype == out.dtype == np.float32 and bool((self.scale > _LEAST_SINGLE).all())
+        return X.dtype == out.dtype == np.float32 and self._is_single
+
+    @property
+    def _is_single(self) -> bool:
+        """Whether float32 holds values of the table."""
+        largest = max(np.abs(self.mean).max(), self.scale.max())
+        return bool(self.scale.min() > _LEAST_SINGLE and largest < _LARGEST_SINGLE)
 
     def _scale_in_single(self, X: np.ndarray, out: np.ndarray) -> None:
         # The mean in two parts: columns far from zero would lose digits that float32 has.
@@ -81,9 +87,13 @@ class Scaling:
         out /= self.scale.astype(np.float32)
 
     def inverse(self, scaled: np.ndarray) -> np.ndarray:
-        """Return rows of the network in the units of the table."""
-        largest = float(np.finfo(scaled.dtype).max)
-        out = np.empty(scaled.shape, dtype=scaled.dtype)
+        """Return rows of the network in the units of the table.
+
+        Their precision is that of `scaled`, or float64 if float32 does not hold the units.
+        """
+        dtype = scaled.dtype if self._is_single else np.dtype(np.float64)
+        largest = float(np.finfo(dtype).max)
+        out = np.empty(scaled.shape, dtype=dtype)
         with np.errstate(over="ignore"):
             for rows in row_blocks(scaled, _cached_rows(scaled)):
                 block = scaled[rows] * self.scale
@@ -92,13 +102,19 @@ class Scaling:
         return out
 
     def inverse_squares(self, squares: np.ndarray) -> np.ndarray:
-        """Return squares of scaled values in squares of `unit`."""
+        """Return squares of scaled values in squares of `unit`.
+
+        Their precision is that of `squares`, or float64 if float32 does not hold the unit.
+        """
         if not self.is_common:
             return squares
-        largest = np.finfo(squares.dtype).max
+        square = self.unit**2
+        is_single = _LEAST_SINGLE < square < _LARGEST_SINGLE
+        dtype = squares.dtype if is_single else np.dtype(np.float64)
+        largest = np.finfo(dtype).max
         with np.errstate(over="ignore"):
-            values = squares * self.unit**2
-            return np.clip(values, -largest, largest).astype(squares.dtype)
+            values = squares.astype(np.float64) * square
+            return np.clip(values, -largest, largest).astype(dtype)
 
 
 def _cached_rows(X: np.ndarray) -> int:

@@ -515,7 +515,17 @@ def _fit_anomaly_score(estimator: Any, table: TrainingTable) -> AnomalyScore | N
 def _score_rows(estimator: Any, score: AnomalyScore | None, rows: AnyTable) -> np.ndarray:
     """Return the score of each row; lower is more anomalous."""
     if score is not None:
-        return -score.measure(estimator, rows)
-    if isinstance(rows, np.ndarray):
-        return estimator.score_samples(rows)
-    return np.concatenate([estimator.score_samples(rows[b]) for b in row_blocks(rows)])
+        scores = -score.measure(estimator, rows)
+    elif isinstance(rows, np.ndarray):
+        scores = np.asarray(estimator.score_samples(rows), dtype=np.float64)
+    else:
+        parts = [estimator.score_samples(rows[b]) for b in row_blocks(rows)]
+        scores = np.concatenate(parts).astype(np.float64, copy=False)
+    missing = np.flatnonzero(np.isnan(scores))
+    if len(missing):
+        raise ValueError(
+            f"score_samples of {type(estimator).__name__} must give numbers, got NaN for "
+            f"{len(missing)} of {len(scores)} rows, the first of which is row {missing[0]}: such "
+            "rows can't be judged; scale the columns, or choose another estimator"
+        )
+    return scores

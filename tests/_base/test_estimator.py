@@ -330,3 +330,30 @@ def test_a_module_that_was_fitted_trains_with_dropout_again(curve):
     ours.set_params(callbacks=[Watch()]).partial_fit(curve).partial_fit(curve)
     assert set(modes) == {(True, True)}
     assert not ours.module_.training
+
+
+# Units ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", [2.0**-700, 2.0**450])
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("estimator", TRANSFORMERS, ids=lambda e: type(e).__name__)
+def test_the_unit_of_the_table_does_not_matter(curve, estimator, standardize, unit):
+    expected = clone(estimator).set_params(standardize=standardize).fit(curve)
+    ours = clone(expected).fit(curve * unit)
+    np.testing.assert_array_equal(ours.transform(curve * unit), expected.transform(curve))
+    back = ours.reconstruct(curve * unit)
+    np.testing.assert_allclose(back, unit * expected.reconstruct(curve), rtol=1e-9)
+    nats = ours.score_samples(curve * unit) + 6 * np.log(unit)
+    np.testing.assert_allclose(nats, expected.score_samples(curve), atol=1e-6)
+    single = ours.inverse_transform(np.zeros((1, 2), np.float32))
+    decoded = expected.inverse_transform(np.zeros((1, 2)))
+    np.testing.assert_allclose(single, unit * decoded, rtol=1e-3, atol=1e-4 * unit)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("estimator", TRANSFORMERS, ids=lambda e: type(e).__name__)
+def test_columns_whose_squares_would_overflow_are_refused_by_name(curve, estimator, method):
+    frame = pd.DataFrame(curve * [1, 1, 1, 1e152, 1, 1], columns=list("abcdef"))
+    with pytest.raises(ValueError, match=r"up to 1e\+150, got .*e\+15\d in column 'd'"):
+        getattr(clone(estimator), method)(frame)

@@ -96,7 +96,24 @@ def test_squares_are_scaled_twice():
     scaling = Scaling(np.ones(3), np.full(3, 10.0), is_common=True)
     squares = scaling.inverse_squares(np.array([[1.0, 4.0, 9.0]]))
     np.testing.assert_allclose(squares, [[100, 400, 900]])
-    wide = Scaling(np.zeros(1), np.full(1, 1e30), is_common=True)
-    far = wide.inverse_squares(np.ones((1, 1), np.float32))
+    far = scaling.inverse_squares(np.full((1, 3), 1e38, np.float32))
     assert far.dtype == np.float32
     assert np.isfinite(far).all()
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-35, 1e35, 1e150])
+def test_units_beyond_single_precision_come_back_in_double(unit):
+    X = unit * np.random.default_rng(0).normal(size=(50, 2))
+    for standardize in (True, False):
+        scaling = from_table(X, None, standardize=standardize)
+        scaled = scaling.forward(X, np.float32)
+        np.testing.assert_allclose(np.square(scaled).mean(), 1, rtol=1e-5)
+        np.testing.assert_allclose(scaling.inverse(scaled), X, rtol=1e-4, atol=1e-6 * unit)
+    squares = scaling.inverse_squares(np.square(scaled))
+    np.testing.assert_allclose(squares, np.square(X - X.mean(axis=0)), rtol=1e-4)
+
+
+def test_rows_of_single_precision_under_scales_beyond_it_are_finite():
+    scaling = Scaling(np.array([0.0, 1e100, 1e-200]), np.array([1e100, 1e90, 1e-200]))
+    scaled = scaling.forward(np.ones((4, 3), np.float32), np.float32)
+    assert np.isfinite(scaled).all()

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
@@ -498,3 +498,25 @@ def test_false_alarms_on_rows_that_repeat():
         ).fit(X[:500])
         alarms.append((detector.predict(X[500:]) == -1).mean())
     assert np.mean(alarms) < 0.01 + 3 * np.std(alarms) / np.sqrt(len(alarms))
+
+
+class Vague(BaseEstimator):
+    """An estimator that has no score for some rows."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def score_samples(self, X):
+        return np.where(X[:, 0] > 5, np.nan, -np.abs(X[:, 0]))
+
+
+def test_a_score_that_is_no_number_is_no_verdict():
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    detector = AEAnomalyDetector(Vague(), random_state=0).fit(X)
+    assert set(detector.predict(X)) <= {-1, 1}
+    odd = np.array([[0.0, 0.0], [9.0, 0.0]])
+    for method in (detector.predict, detector.p_values, detector.decision_function):
+        with pytest.raises(ValueError, match="NaN for 1 of 2 rows, the first of which is row 1"):
+            method(odd)
+    with pytest.raises(ValueError, match="score_samples of Vague must give numbers, got NaN"):
+        AEAnomalyDetector(Vague(), random_state=0).fit(np.tile(odd, (50, 1)))
