@@ -5,7 +5,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +30,14 @@ def resolve_device(device: str) -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        return torch.empty(0, device=device).device
-    except (AssertionError, RuntimeError) as error:  # torch raises either, as built
+        found = torch.empty(0, device=device).device
+        torch.Generator(found)  # which the device "meta" has not: it holds no values
+    except Exception as error:  # of many kinds: torch has one for each of its backends
         raise ValueError(
             'device must be "auto", "cpu" or an accelerator that this installation of torch '
             f"supports, got {device!r}: {error}"
         ) from error
+    return found
 
 
 def count_threads(flops_per_step: float) -> int:
@@ -102,6 +104,88 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(
         before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_start_forked
     )
+
+
+class _Defaults:
+    """How many contexts hold torch's default type now, and the type to restore."""
+
+    def __init__(self) -> None:
+        self.n_held = 0
+        self.dtype = torch.float32
+
+
+_defaults = _Defaults()
+
+
+@contextmanager
+def isolate_torch() -> Iterator[None]:
+    """Compute with torch's original defaults, and raise its errors as Python's.
+
+    A user may have set another default device or type, or be in a context without gradients or
+    with autocast. The type belongs to the process, so the first context sets it and the last one
+    restores it. Torch has no class of its own for a lack of memory on the CPU, and one for
+    singular matrices that is no `ValueError`.
+    """
+    with _lock:
+        if _defaults.n_held == 0:
+            _defaults.dtype = torch.get_default_dtype()
+            _set_default_dtype(torch.float32)
+        _defaults.n_held += 1
+    try:
+        with ExitStack() as modes:
+            for mode in _find_changed_modes():
+                modes.enter_context(mode)
+            yield
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+        raise ValueError(
+            f"the network's values became too large to compute with, or not finite ({error}): "
+            'lower lr, scale the columns, or use init="pca"'
+        ) from error
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise MemoryError(
+            f"{error}. Make the network smaller, or pass fewer columns, n_draws or rows at a time"
+        ) from error
+    finally:
+        with _lock:
+            _defaults.n_held -= 1
+            if _defaults.n_held == 0:
+                _set_default_dtype(_defaults.dtype)
+
+
+def _find_changed_modes() -> Iterator[AbstractContextManager[object]]:
+    """Yield contexts that undo what this thread has changed."""
+    if torch.get_default_device().type != "cpu":
+        yield torch.device("cpu")
+    if torch.is_inference_mode_enabled():
+        yield torch.inference_mode(False)
+    if not torch.is_grad_enabled():
+        yield torch.enable_grad()
+    for device in ("cpu", "cuda"):
+        if torch.is_autocast_enabled(device):
+            yield torch.autocast(device, enabled=False)
+
+
+def _set_default_dtype(dtype: torch.dtype) -> None:
+    if torch.get_default_dtype() != dtype:
+        torch.set_default_dtype(dtype)
+
+
+def check_memory(n_bytes: int, purpose: str, remedy: str) -> None:
+    """Raise if this machine has less memory than `purpose` needs.
+
+    Systems grant more than they have, and end the process once it is used.
+    """
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not known on every system
+        total = sys.maxsize
+    if n_bytes > total:
+        raise MemoryError(
+            f"{purpose} needs {min(n_bytes, 2**1000) / 2**30:.4g} GiB of memory, and this machine "
+            f"has {total / 2**30:.4g} GiB: {remedy}"
+        )
 
 
 class RandomStreams:

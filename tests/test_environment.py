@@ -15,7 +15,9 @@ from sklearn.pipeline import make_pipeline
 from skae import AutoencoderTransformer
 from skae._environment import (
     RandomStreams,
+    check_memory,
     count_threads,
+    isolate_torch,
     limit_threads,
     resolve_device,
     seed_default_generator,
@@ -36,6 +38,51 @@ def test_device():
     assert resolve_device("auto").type in {"cpu", "cuda", "mps"}
     with pytest.raises(ValueError, match=r"device must be .* got 'nowhere'"):
         resolve_device("nowhere")
+    with pytest.raises(ValueError, match="got 'meta'"):
+        resolve_device("meta")
+
+
+@pytest.mark.parametrize("n_bytes", [2**60, 10**30, 10**400])
+def test_more_memory_than_there_is_is_refused(n_bytes):
+    check_memory(2**20, "a table", "make it smaller")
+    with pytest.raises(MemoryError, match=r"a table needs .* GiB .* has [\d.]+ GiB: make it"):
+        check_memory(n_bytes, "a table", "make it smaller")
+
+
+def test_torchs_default_type_is_restored_by_the_last_thread():
+    """The type belongs to the process, and threads leave in the order in which they came."""
+    seen, first, second = [], isolate_torch(), isolate_torch()
+
+    def run():
+        with first:
+            began.set()
+            go_on.wait(10)
+
+    began, go_on = threading.Event(), threading.Event()
+    torch.set_default_dtype(torch.float64)
+    try:
+        thread = threading.Thread(target=run)
+        thread.start()
+        began.wait(10)
+        with second:
+            go_on.set()
+            thread.join()
+            seen.append(torch.get_default_dtype())
+        seen.append(torch.get_default_dtype())
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert seen == [torch.float32, torch.float64]
+
+
+def test_torchs_errors_are_pythons():
+    with pytest.raises(ValueError, match=r"not positive-definite.*lower lr"), isolate_torch():
+        torch.linalg.cholesky(-torch.eye(2))
+    with pytest.raises(MemoryError, match=r"allocate.*Make the network smaller"), isolate_torch():
+        torch.empty(2**60, dtype=torch.uint8)
+    with pytest.raises(MemoryError, match="Make the network smaller"), isolate_torch():
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(RuntimeError, match="mine"), isolate_torch():
+        raise RuntimeError("mine")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this installation supports cuda")

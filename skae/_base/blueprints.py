@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
+from itertools import pairwise
 from typing import Any, Generic, Self, TypeVar
 
 import torch
@@ -39,6 +40,14 @@ class NetworkConfig:
     dropout: float
     linear_path: bool
 
+    def count_weights(self, code_size: int) -> int:
+        """Return how many weights the networks have, without biases and custom ones."""
+        sizes = [self.n_features, code_size]
+        paths = [sizes] if self.linear_path else []
+        if isinstance(self.architecture, str):
+            paths.append([self.n_features, *self.hidden_layer_sizes, code_size])
+        return 2 * sum(a * b for path in paths for a, b in pairwise(path))
+
     @property
     def is_affine(self) -> bool:
         """Whether the linear path is the whole network."""
@@ -67,6 +76,10 @@ class Blueprint(ABC, Generic[Module]):
     @abstractmethod
     def is_closed_form(self) -> bool:
         """Whether the initialization is the optimum, so that there is nothing to train."""
+
+    def count_weights(self) -> int:
+        """Return how many weights the module has at least."""
+        return self.network.count_weights(self.code_size)
 
     @abstractmethod
     def assemble(self, architecture: Architecture, generator: torch.Generator) -> Module:

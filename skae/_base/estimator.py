@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
 from torch import Tensor
@@ -31,7 +32,13 @@ from .._data import (
     merge_copies,
     validate_table,
 )
-from .._environment import RandomStreams, resolve_device, warn_user
+from .._environment import (
+    RandomStreams,
+    check_memory,
+    isolate_torch,
+    resolve_device,
+    warn_user,
+)
 from .._training import (
     OPTIMIZERS,
     AutoencoderNet,
@@ -47,16 +54,28 @@ from .._training import (
     run_block,
     train,
 )
+from .._training.losses import squared_error
 from ..modules import Architecture, set_dropout_generator
 from .blueprints import Blueprint, BlueprintT, NetworkConfig
 from .density import DensityT
 from .drafts import copy_shallow, replace_when_done
-from .parameters import check_layer_sizes, validate_parameters
+from .parameters import (
+    Constraints,
+    check_callbacks,
+    check_layer_sizes,
+    validate_parameter_constraints,
+    validate_parameters,
+)
 from .persistence import FittedState, dump_state, load_state
 from .seal import open_sealed, seal
 
 # The square of a larger value could overflow.
 _LARGEST = 1e150
+
+# A weight, its gradient, and the two moments of the default optimizer, in float32.
+_BYTES_PER_WEIGHT = 16
+
+_ERROR: Constraints = {"per_cell": ["boolean"]}
 
 
 class BaseAutoencoder(
@@ -137,6 +156,11 @@ class BaseAutoencoder(
     def _load_density(state: dict[str, Any]) -> DensityT:
         """Return the density of a stored state."""
 
+    @staticmethod
+    def _measure_losses(module: Any, rows: Tensor) -> Tensor:
+        """Return a number for each row that is finite if the module can be used on it."""
+        return squared_error(module(rows), rows)
+
     @validate_parameters
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train on a table.
@@ -146,7 +170,8 @@ class BaseAutoencoder(
         X : array-like or store of shape (n_samples, n_features)
             The rows. A store is a `numpy.memmap`, or an object that gives slices of rows as
             arrays, such as those of h5py, zarr and dask. Beyond 256 MiB as float32, stores and
-            arrays are read block by block and never copied as a whole.
+            arrays are read block by block and never copied as a whole. Sparse matrices are made
+            dense, beyond that size block by block.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -162,10 +187,15 @@ class BaseAutoencoder(
         Raises
         ------
         ValueError
-            If `X` has missing or infinite values, if a parameter is out of its bounds, or if
-            the loss is not finite from the first step on.
+            If `X` has missing or infinite values, if a parameter is out of its bounds, if the
+            loss is not finite from the first step on, or if the trained network's outputs for
+            its training rows are not. The estimator is then as it was.
+        TypeError
+            If `X` is no table, or has dates.
+        MemoryError
+            If the network, or a dense array of sparse rows, is larger than this machine's memory.
         """
-        with replace_when_done(self) as draft:
+        with isolate_torch(), replace_when_done(self) as draft:
             draft._fitted = draft._fit(X, y, sample_weight)
         return self
 
@@ -197,6 +227,8 @@ class BaseAutoencoder(
         else:
             result = train(config, initialize, rows, streams, blueprint.network.linear_path)
         trained = TrainedModule(result.module)
+        if result.n_epochs > 0:
+            trained.check_outputs(rows, self._measure_losses, self.lr)
         return FittedState(
             trained,
             scaling,
@@ -240,7 +272,7 @@ class BaseAutoencoder(
         ValueError
             As in `fit`, and if the first block has fewer rows than determine a code.
         """
-        with replace_when_done(self) as draft:
+        with isolate_torch(), replace_when_done(self) as draft:
             draft._fitted = draft._partial_fit(X, y, sample_weight)
         return self
 
@@ -347,6 +379,7 @@ class BaseAutoencoder(
         losses = run_block(net, rows)
         # A copy: the next block trains the net's module, maybe while rows are scored.
         trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_))
+        trained.check_outputs(rows, self._measure_losses, self.lr)
         return FittedState(
             trained,
             scaling,
@@ -401,8 +434,14 @@ class BaseAutoencoder(
         blueprint = self._make_blueprint(table.shape[1], target is not None)
         if previous is not None:
             blueprint.check_continues(previous.blueprint)
+        n_weights = blueprint.count_weights()
+        check_memory(
+            _BYTES_PER_WEIGHT * n_weights,
+            f"to train a network of {n_weights:,} weights",
+            "choose a smaller n_components or hidden_layer_sizes, or fewer columns",
+        )
         rows = table if target is None else table[:]
-        total = float(len(table) if weight is None else weight.sum())
+        total = float(len(table) if weight is None else _sum_weights(weight))
         return merge_copies(TrainingTable(rows, weight, target)), total, blueprint
 
     def _check_target(self, table: AnyTable, y: Any) -> np.ndarray | None:
@@ -423,7 +462,7 @@ class BaseAutoencoder(
             batch_size=self.batch_size,
             device=resolve_device(self.device),
             compile=self.compile,
-            callbacks=list(self.callbacks or ()),
+            callbacks=check_callbacks(self.callbacks),
             early_stopping=self.early_stopping,
             validation_fraction=self.validation_fraction,
             n_iter_no_change=self.n_iter_no_change,
@@ -482,8 +521,9 @@ class BaseAutoencoder(
         if state.net is not None:
             return state.net
         # It was loaded without one, and the number of rows to train on is unknown.
-        config = self._make_config(state.blueprint, state.scaling, RandomStreams(0))
-        net = leave_untrained(config, state.trained.module, n_rows=1).net
+        with isolate_torch():
+            config = self._make_config(state.blueprint, state.scaling, RandomStreams(0))
+            net = leave_untrained(config, state.trained.module, n_rows=1).net
         self._fitted = replace(state, net=net)
         return net
 
@@ -566,6 +606,8 @@ class BaseAutoencoder(
             the share of variance left unexplained, if no column is constant; with
             `standardize=False` in squared units of the table.
         """
+        given = {"per_cell": per_cell}
+        validate_parameter_constraints(_ERROR, given, caller_name="reconstruction_error")
 
         def squares(module: Module, rows: Tensor) -> Tensor:
             errors = (module(rows) - rows).square()
@@ -635,6 +677,11 @@ class BaseAutoencoder(
         state = now._state
         return now._validate(X, reset=False), state
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
@@ -665,7 +712,8 @@ class BaseAutoencoder(
         super().__setstate__({name: value for name, value in state.items() if name != "_fitted"})
         if fitted is not None:
             blueprint = self._blueprint_class.from_state(fitted["blueprint"])
-            self._fitted = load_state(fitted, blueprint, self._load_density, self.device)
+            with isolate_torch():
+                self._fitted = load_state(fitted, blueprint, self._load_density, self.device)
 
 
 def apply_exactly(
@@ -680,6 +728,13 @@ def apply_exactly(
         lambda rows: state.scaling.forward(rows, np.float64),
         state.density.block_length(),
     )
+
+
+def _sum_weights(weight: np.ndarray) -> float:
+    """Return the sum of weights, of which those of two blocks can be added."""
+    largest = float(weight.max())
+    share = float((weight / largest).sum())
+    return min(largest, np.finfo(np.float64).max / (4 * share)) * share
 
 
 def _check_first_block(table: TrainingTable, n_rows: float, blueprint: Blueprint[Any]) -> None:

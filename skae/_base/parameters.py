@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
+import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -14,7 +15,9 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+from skorch.callbacks import Callback
 
+from .._environment import check_memory
 from .._training import OPTIMIZERS
 from ..modules import ACTIVATIONS
 
@@ -26,11 +29,14 @@ validate_parameters: Callable[[Method], Method] = _fit_context(prefer_skip_neste
 #: Types and intervals of `_parameter_constraints`, for the modules of the families.
 __all__ = [
     "CODE_CONSTRAINTS",
+    "LARGEST_FACTOR",
     "SHARED_CONSTRAINTS",
     "Constraints",
     "HasMethods",
     "Interval",
     "StrOptions",
+    "check_callbacks",
+    "check_draws",
     "check_layer_sizes",
     "refuse_parameters",
     "validate_parameter_constraints",
@@ -38,6 +44,9 @@ __all__ = [
 ]
 
 Constraints = dict[str, list[Any]]
+
+#: The largest factor or rate: float32, in which networks train, holds products of it.
+LARGEST_FACTOR = 1e30
 
 #: Of the parameters that all three transformers have.
 SHARED_CONSTRAINTS: Constraints = {
@@ -48,9 +57,9 @@ SHARED_CONSTRAINTS: Constraints = {
     "init": [StrOptions({"pca", "random"})],
     "standardize": ["boolean"],
     "dropout": [Interval(Real, 0, 1, closed="left")],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "weight_decay": [Interval(Real, 0, LARGEST_FACTOR, closed="both")],
     "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+    "lr": [StrOptions({"auto"}), Interval(Real, 0, LARGEST_FACTOR, closed="right")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
     "device": [str],
@@ -69,7 +78,7 @@ SHARED_CONSTRAINTS: Constraints = {
 #: Of the parameters of codes that can be penalized.
 CODE_CONSTRAINTS: Constraints = {
     "penalty": [StrOptions({"l1", "kl", "contractive"}), None],
-    "alpha": [Interval(Real, 0, None, closed="left")],
+    "alpha": [Interval(Real, 0, LARGEST_FACTOR, closed="both")],
     "tied_weights": ["boolean"],
     "pretrain": [StrOptions({"layerwise"}), None],
 }
@@ -77,13 +86,33 @@ CODE_CONSTRAINTS: Constraints = {
 
 def check_layer_sizes(hidden_layer_sizes: Sequence[int]) -> tuple[int, ...]:
     """Return `hidden_layer_sizes` as a tuple of positive integers."""
-    sizes = tuple(hidden_layer_sizes)
+    sizes: tuple[Any, ...] = ("not a sequence",)
+    if np.ndim(hidden_layer_sizes) > 0:
+        sizes = tuple(hidden_layer_sizes)
     if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
         raise ValueError(
             "hidden_layer_sizes must be positive integers, such as (128, 128), or () for a linear "
             f"autoencoder, got {hidden_layer_sizes!r}"
         )
     return tuple(int(size) for size in sizes)
+
+
+def check_draws(n_draws: int, cells_per_draw: int) -> None:
+    """Raise if a row's draws are more than memory holds."""
+    purpose = f"a row's draws with n_draws={n_draws}"
+    check_memory(8 * int(n_draws) * int(cells_per_draw), purpose, "choose a smaller n_draws")
+
+
+def check_callbacks(callbacks: Sequence[Any] | None) -> list[Any]:
+    """Return `callbacks` as a list of what skorch takes: callbacks, or pairs of a name and one."""
+    for one in callbacks or ():
+        callback = one[1] if isinstance(one, tuple) and len(one) == 2 else one
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise TypeError(
+                f"callbacks must be instances of skorch.callbacks.Callback, got {callback!r}"
+            )
+    return list(callbacks or ())
 
 
 def refuse_parameters(estimator: BaseEstimator, names: Sequence[str], requirement: str) -> None:

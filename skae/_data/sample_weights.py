@@ -8,13 +8,26 @@ import torch
 from torch import Tensor
 
 from .blocks import Table
+from .inputs import convert_input
+
+# The least weight that counts beside one of 1. In float64, even a billion rows of it would change
+# no mean.
+_LEAST_WEIGHT = 1e-30
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     """Return weights as float64, or None where none were given."""
     if sample_weight is None:
         return None
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    if isinstance(sample_weight, torch.Tensor):
+        sample_weight = convert_input(sample_weight, "sample_weight")
+    try:
+        given = np.asarray(sample_weight)
+        if given.dtype.kind in "cmM":
+            raise TypeError(f"got values of type {given.dtype}")
+        weight = given.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"sample_weight must have a number for each row: {error}") from error
     if weight.ndim == 0:
         weight = np.full(n_rows, float(weight))
     if weight.shape != (n_rows,):
@@ -22,14 +35,28 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray | None:
             f"sample_weight must have a value for each row, shape ({n_rows},); got "
             f"sample_weight.shape == {weight.shape}"
         )
-    if not np.isfinite(weight).all() or (weight < 0).any():
+    wrong = ~(np.isfinite(weight) & (weight >= 0))
+    if wrong.any():
+        row = int(wrong.argmax())
         raise ValueError(
-            f"sample_weight must be finite and not negative, got values from {weight.min()} to "
-            f"{weight.max()}"
+            f"sample_weight must be finite and not negative, got {weight[row]} for row {row}: give "
+            "a row that is not to count the weight 0"
         )
     if not (weight > 0).any():
         raise ValueError("sample_weight must be positive for one row at least, got zeros only")
     return weight
+
+
+def scale_weight(weight: np.ndarray) -> np.ndarray:
+    """Return weights divided by a power of two that makes the largest less than one.
+
+    Sums of the largest numbers would overflow, and products of the smallest would vanish. Unlike
+    other divisors a power of two leaves counts, and sums of them, exactly proportional. A weight
+    that is nothing beside the largest becomes zero: float32, which trains, holds no such pair.
+    """
+    _, exponent = np.frexp(weight.max())
+    scaled = np.ldexp(weight, -exponent)
+    return np.where(scaled < _LEAST_WEIGHT, 0.0, scaled)
 
 
 def normalize_weight(X: Table, weight: np.ndarray | None) -> Callable[[slice], np.ndarray]:

@@ -9,6 +9,8 @@ import torch
 from sklearn.utils.validation import check_array
 
 from .blocks import row_blocks, subsample_indices
+from .cells import name_cells
+from .inputs import convert_input
 
 # Tables of up to 256 MiB as float32 are loaded: little beside what importing torch takes, and
 # training then shuffles the table as a whole.
@@ -67,10 +69,12 @@ def open_table(X: Any, estimator: Any) -> Any:
     is_array = type(X) is np.ndarray
     if not (is_array or is_store(X)):
         return X
-    if math.prod(X.shape) == 0 or not is_large(X.shape):
-        return X if is_array else np.asarray(X[0 : X.shape[0]])
-    # scikit-learn's check has the messages for other shapes, complex numbers and text.
-    check_array(np.asarray(X[0:1]), dtype=FLOATS, ensure_all_finite=False, estimator=estimator)
+    if len(X.shape) == 0 or math.prod(X.shape) == 0 or not is_large(X.shape):
+        return X if is_array else convert_input(np.asarray(X[0 : X.shape[0]]), "X")
+    # scikit-learn's check has the messages for other shapes.
+    first = convert_input(np.asarray(X[0:1]), "X")
+    with name_cells(first, "X"):
+        check_array(first, dtype=FLOATS, ensure_all_finite=False, estimator=estimator)
     return StoredTable(X)
 
 
@@ -96,7 +100,9 @@ class StoredTable:
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         first, last, _ = rows.indices(len(self))
-        block = np.asarray(self.source[first:last]).astype(self.dtype, copy=False)
+        block = np.asarray(self.source[first:last])
+        with name_cells(block, "X", first):
+            block = block.astype(self.dtype, copy=False)
         expected = (max(last - first, 0), self.shape[1])
         if block.shape != expected:
             raise ValueError(
@@ -131,7 +137,8 @@ class StoredTable:
                 first = own[0]
                 # Of an array this is a view, so that no other rows are read.
                 near = np.asarray(self.source[int(first) : int(own[-1]) + 1])
-                out[begin:end] = near[own - first]
+                with name_cells(near, "X", int(first)):
+                    out[begin:end] = near[own - first]
                 self._release_pages(near.nbytes)
                 _check_finite(out[begin:end], own)
         return out

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .sample_weights import scale_weight
 from .stores import AnyTable, TablePart
 
 # Sorting finds repeated rows; beyond this many rows it would cost more than it gives.
@@ -71,18 +72,22 @@ def write_out_copies(table: TrainingTable) -> TrainingTable:
     X, weight = table.X, table.weight
     if weight is not None:
         are_counts = (weight == np.floor(weight)).all()
-        if not are_counts or weight.sum() > _MOST_COPIES * len(X):
+        most = _MOST_COPIES * len(X)
+        if not are_counts or weight.max() > most or weight.sum() > most:
             return merge_copies(table)
         X = np.repeat(X, weight.astype(int), axis=0)
     return TrainingTable(X[np.lexsort(X.T[::-1])] if len(X) <= _MERGE_UP_TO else X)
 
 
 def drop_zero_weights(table: TrainingTable) -> TrainingTable:
-    """Return the rows of positive weight."""
-    if table.weight is None or (table.weight > 0).all():
+    """Return the rows of positive weight, with weights that no sum of them overflows."""
+    if table.weight is None:
         return table
-    kept = table.weight > 0
-    weight = table.weight[kept]
+    weight = scale_weight(table.weight)
+    kept = weight > 0
+    if kept.all():
+        return TrainingTable(table.X, weight, table.target)
+    weight = weight[kept]
     if not isinstance(table.X, np.ndarray):
         return TrainingTable(TablePart(table.X, np.flatnonzero(~kept)), weight)
     target = None if table.target is None else table.target[kept]
@@ -92,5 +97,4 @@ def drop_zero_weights(table: TrainingTable) -> TrainingTable:
 def _scale_to_mean_one(weight: np.ndarray | None) -> np.ndarray | None:
     if weight is None:
         return None
-    weight = weight / weight.max()  # first, because the mean of huge weights would overflow
     return weight / weight.mean()

@@ -3,10 +3,14 @@
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from .blocks import Table, row_blocks
+from .cells import name_cells
+from .inputs import convert_input
+from .sparse_rows import SparseRows
 from .stores import FLOATS, AnyTable, StoredTable, is_large, open_table
 
 # Cells of a table for which scikit-learn's checks take longer than it takes to see that
@@ -33,10 +37,21 @@ def validate_table(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: i
     """
     if not reset and _is_plain(X, estimator):
         return X
-    X = open_table(X, estimator)
+    X = open_table(convert_input(X, "X"), estimator)
     if isinstance(X, StoredTable):
         return validate_data(estimator, X, reset=reset, skip_check_array=True)
-    table = validate_data(estimator, X, dtype=FLOATS, reset=reset, ensure_min_samples=min_rows)
+    with name_cells(X, "X"):
+        table = validate_data(
+            estimator,
+            X,
+            accept_sparse="csr",
+            dtype=FLOATS,
+            reset=reset,
+            ensure_min_samples=min_rows,
+        )
+    if sparse.issparse(table):
+        rows = SparseRows(table)
+        return StoredTable(rows) if is_large(rows.shape) else rows[:]
     return StoredTable(table) if is_large(table.shape) else table
 
 
@@ -54,7 +69,9 @@ def _is_plain(X: Any, estimator: Any) -> bool:
 
 def check_codes(estimator: BaseEstimator, X: Any, n_components: int) -> np.ndarray:
     """Return codes that an estimator can decode."""
-    codes = check_array(X, dtype=FLOATS)
+    X = convert_input(X, "X")
+    with name_cells(X, "X"):
+        codes = check_array(X, dtype=FLOATS, input_name="X")
     if codes.shape[1] != n_components:
         raise ValueError(
             f"{type(estimator).__name__}.inverse_transform takes codes of {n_components} "
@@ -70,7 +87,7 @@ def check_target(table: AnyTable, y: Any) -> np.ndarray | None:
     """
     if y is None:
         return None
-    shape = tuple(y.shape) if hasattr(y, "shape") else np.asarray(y).shape
+    shape = _measure_target(y)
     if shape == table.shape[:1]:
         return None
     if shape != table.shape:
@@ -78,7 +95,19 @@ def check_target(table: AnyTable, y: Any) -> np.ndarray | None:
             f"y must be the clean rows behind X, of the same shape {table.shape}, or None; got "
             f"shape {shape}"
         )
-    return check_array(y, dtype=table.dtype, input_name="y")
+    y = convert_input(y, "y")
+    with name_cells(y, "y"):
+        clean = check_array(y, accept_sparse="csr", dtype=table.dtype, input_name="y")
+    return SparseRows(clean)[:] if sparse.issparse(clean) else clean
+
+
+def _measure_target(y: Any) -> tuple[int, ...]:
+    if hasattr(y, "shape"):
+        return tuple(y.shape)
+    try:
+        return np.asarray(convert_input(y, "y")).shape
+    except ValueError as error:  # ragged
+        raise ValueError(f"y must be rows of the same length as those of X: {error}") from error
 
 
 def check_probabilities(X: Table) -> None:

@@ -1,6 +1,7 @@
 """What a denoiser is built from."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import torch
@@ -48,6 +49,15 @@ class DenoiserBlueprint(Blueprint[Denoiser]):
         if code is None:
             return True
         return not code.fixed_code_scale and (self.is_gaussian or not code.tied_weights)
+
+    def count_weights(self) -> int:
+        """Return how many weights the module has at least."""
+        if self.code is not None:
+            return super().count_weights()
+        n_features, hidden = self.network.n_features, self.network.hidden_layer_sizes
+        if not isinstance(self.network.architecture, str) or not hidden:
+            return 0
+        return sum(a * b for a, b in pairwise([n_features, *hidden, n_features]))
 
     def assemble(self, architecture: Architecture, generator: torch.Generator) -> Denoiser:
         """Return the module, with weights drawn from `generator`."""

@@ -23,7 +23,9 @@ from .._base.parameters import (
     Constraints,
     Interval,
     StrOptions,
+    check_draws,
     refuse_parameters,
+    validate_parameter_constraints,
 )
 from .._data import AnyRows, AnyTable, Scaling, check_target
 from .._environment import RandomStreams, resolve_device
@@ -36,7 +38,7 @@ from .._training import (
 )
 from ..modules import Architecture, CodeDenoiser, Denoiser, RowDenoiser
 from .blueprint import DenoiserBlueprint
-from .density import ErrorDensity, FilterDensity, has_score_by_errors, measure_errors
+from .density import N_LEVELS, ErrorDensity, FilterDensity, has_score_by_errors, measure_errors
 from .fast_step import make_fast_step
 from .initialization import initialize_denoiser
 from .noise import (
@@ -48,6 +50,8 @@ from .noise import (
     resolve_noise_range,
 )
 from .objective import DenoisingObjective, PairObjective
+
+_DENOISE: Constraints = {"noise_level": [Interval(Real, 0, None, closed="neither"), None]}
 
 
 class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[Denoiser]]):
@@ -413,6 +417,8 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
             The rows, in the units of the table.
         """
         now = copy_shallow(self)  # another thread may fit it anew
+        given = {"noise_level": noise_level}
+        validate_parameter_constraints(_DENOISE, given, caller_name="denoise")
         level = check_level(now.module_.levels, noise_level, now._level_unit)
 
         def denoise(module: Denoiser, rows: Tensor) -> Tensor:
@@ -455,6 +461,7 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
 
     def _make_blueprint(self, n_features: int, has_target: bool) -> DenoiserBlueprint:
         network, code = self._make_network_config(n_features), None
+        check_draws(self.n_draws, N_LEVELS * n_features)
         low, high = resolve_noise_range(self.noise, self.noise_level)
         if self.n_components is None:
             names = ("penalty", "tied_weights", "pretrain")

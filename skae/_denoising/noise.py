@@ -138,7 +138,7 @@ def resolve_noise_range(noise: str | UserNoiseFunction, noise_level: Any) -> tup
         return _AUTO_STANDARD_DEVIATIONS if noise == "gaussian" else _AUTO_SHARES
     levels = (noise_level,) * 2 if np.isscalar(noise_level) else tuple(noise_level)
     are_numbers = len(levels) == 2 and all(isinstance(level, Real) for level in levels)
-    largest = np.finfo(np.float32).max if noise == "gaussian" else 1.0
+    largest = float(np.finfo(np.float32).max) if noise == "gaussian" else 1.0
     if not are_numbers or not 0 < levels[0] <= levels[1] <= largest:
         kind = "finite" if noise == "gaussian" else "shares of the cells of at most 1"
         raise ValueError(

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._base import BaseAutoencoder
@@ -50,6 +51,7 @@ _REFERENCE_ROWS = 2_000
 _ALPHA = Interval(Real, 0, 1, closed="neither")
 _CONTAMINATION = Interval(Real, 0, 0.5, closed="right")
 _THRESHOLDS: Constraints = {"alpha": [_ALPHA, None], "contamination": [_CONTAMINATION, None]}
+_DISCOVERIES: Constraints = {"false_discovery_rate": [_ALPHA]}
 
 # The share of the calibration rows that score lower than a typical row.
 _TYPICAL = 0.25
@@ -251,6 +253,11 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         else:
             self.set_threshold(contamination=share)
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the score of each row; lower is more anomalous.
 
@@ -394,10 +401,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         found : ndarray of bool of shape (n_samples,)
             Which rows are anomalies.
         """
-        if not 0 < false_discovery_rate < 1:
-            raise ValueError(
-                f"false_discovery_rate must be a share in (0, 1), got {false_discovery_rate!r}"
-            )
+        given = {"false_discovery_rate": false_discovery_rate}
+        validate_parameter_constraints(_DISCOVERIES, given, caller_name="discoveries")
         return false_discovery_control(self.p_values(X)) <= false_discovery_rate
 
     def explain(self, X: ArrayLike) -> pd.DataFrame:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._data import Table, block_length, row_blocks
-from .._environment import count_threads, limit_threads
+from .._data import AnyRows, Table, block_length, row_blocks, subsample_indices
+from .._environment import count_threads, isolate_torch, limit_threads
 from .objective import Module
 
 # Rows of a block, fewer of a wide table: the work on a block should stay in the cache, and be
@@ -52,6 +52,29 @@ class TrainedModule(Generic[Module]):
         """The device that the module is on."""
         return _find_device(self.module)
 
+    def check_outputs(
+        self, rows: AnyRows, measure: Callable[[Module, Tensor], Tensor], lr: float | str
+    ) -> None:
+        """Raise unless training left a network that can be used on the rows that it has seen.
+
+        Finite weights can be so large that their products overflow.
+
+        Parameters
+        ----------
+        rows : Rows or StoredRows
+            Training rows, of which up to 4,096 are tried.
+        measure : callable
+            Maps the module and rows to a number for each row.
+        lr : float or str
+            The learning rate, for the message.
+        """
+        part = rows.take(subsample_indices(len(rows), _BLOCK_ROWS)).table
+        if not np.isfinite(self.apply(measure, part)).all():
+            raise ValueError(
+                "training diverged: the network's outputs for its training rows are not finite. "
+                f"Lower lr, which is {lr!r}"
+            )
+
     def apply(
         self,
         function: Callable[[Module, Tensor], Tensor],
@@ -80,7 +103,8 @@ class TrainedModule(Generic[Module]):
         out: np.ndarray | None = None
         first = 0
         flops = 2.0 * min(block, len(X)) * self._n_weights
-        with limit_threads(count_threads(flops)), torch.no_grad():
+        n_threads = count_threads(flops)
+        with isolate_torch(), limit_threads(n_threads), torch.no_grad():
             for rows in _read_blocks(X, block):
                 prepared = torch.from_numpy(prepare(rows))
                 module = self.in_precision(prepared.dtype)

@@ -55,7 +55,12 @@ class AutoencoderNet(NeuralNet):
             flat = flatten_parameters(self.module_, self.optimizer, self.flat_parameters_)
         self.flat_parameters_ = flat
         weights = list(self.module_.parameters()) if flat is None else [flat.weights]
-        self.optimizer_ = self.optimizer([{"params": weights, "weight_decay": 0.0}], lr=self.lr)
+        optimizer = self.optimizer([{"params": weights, "weight_decay": 0.0}], lr=self.lr)
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise TypeError(
+                f"optimizer must return a torch.optim.Optimizer, got {type(optimizer).__name__}"
+            )
+        self.optimizer_ = optimizer
         return self
 
     def attached_parameters(self) -> AbstractContextManager[None]:

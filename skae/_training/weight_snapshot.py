@@ -20,6 +20,11 @@ class WeightSnapshot:
         tensors = [*module.parameters(), *module.buffers()]
         self.floats = [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
         self.others = [tensor for tensor in tensors if not tensor.is_floating_point()]
+        if not self.floats:
+            raise ValueError(
+                "a network must have weights to train, got none: return modules with parameters "
+                'from architecture, or use init="pca", which adds a linear path'
+            )
         self.save(self.read())
 
     def read(self) -> Tensor:

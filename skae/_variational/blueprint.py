@@ -46,6 +46,13 @@ class VariationalBlueprint(Blueprint[VariationalAutoencoder]):
         is_linear_gaussian = self.prior == "standard" and self.likelihood == "gaussian"
         return self.network.is_affine and is_linear_gaussian
 
+    def count_weights(self) -> int:
+        """Return how many weights the module has at least."""
+        n_columns = {"standard": 0, "mixture": 2 * self.n_components}.get(
+            self.prior, self.network.n_features
+        )
+        return super().count_weights() + self.n_prior_components * n_columns
+
     def assemble(
         self, architecture: Architecture, generator: torch.Generator
     ) -> VariationalAutoencoder:

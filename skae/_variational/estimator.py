@@ -7,16 +7,23 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._base import BaseAutoencoder
 from .._base.estimator import apply_exactly
-from .._base.parameters import SHARED_CONSTRAINTS, Constraints, Interval, StrOptions
+from .._base.parameters import (
+    LARGEST_FACTOR,
+    SHARED_CONSTRAINTS,
+    Constraints,
+    Interval,
+    StrOptions,
+    check_draws,
+    validate_parameter_constraints,
+)
 from .._data import AnyRows, AnyTable, Batch, Scaling, check_probabilities
-from .._environment import RandomStreams, resolve_device
+from .._environment import RandomStreams, check_memory, isolate_torch, resolve_device
 from .._training import TrainedModule, TrainingConfig, TrainingResult
 from ..modules import Architecture, VariationalAutoencoder
 from ..modules.likelihoods import GaussianLikelihood
@@ -27,6 +34,12 @@ from .objective import VariationalObjective
 
 # Variance of a code unit's posterior means above which it is active (Burda et al. 2016).
 _ACTIVE_FROM = 0.01
+
+_SAMPLE: Constraints = {
+    "n_samples": [Interval(Integral, 1, None, closed="left")],
+    "random_state": ["random_state"],
+    "noise": ["boolean"],
+}
 
 
 def _has_mixture_prior(estimator: "VAETransformer") -> bool:
@@ -254,7 +267,7 @@ class VAETransformer(
 
     _parameter_constraints: ClassVar[Constraints] = {
         **SHARED_CONSTRAINTS,
-        "beta": [Interval(Real, 0, None, closed="left")],
+        "beta": [Interval(Real, 0, LARGEST_FACTOR, closed="both")],
         "kl_warmup": [Interval(Real, 0, 1, closed="both")],
         "likelihood": [StrOptions({"gaussian", "bernoulli"})],
         "binarize": ["boolean"],
@@ -417,7 +430,13 @@ class VAETransformer(
             The rows, in the units of the table, in float64.
         """
         state = self._state
-        n_rows = check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        given = {"n_samples": n_samples, "random_state": random_state, "noise": noise}
+        validate_parameter_constraints(_SAMPLE, given, caller_name="sample")
+        check_memory(
+            8 * int(n_samples) * (state.blueprint.network.n_features + self.n_components_),
+            f"to draw n_samples={n_samples} rows",
+            "draw fewer at a time",
+        )
         module = state.trained.in_precision(torch.float64)
         device = next(module.parameters()).device
         generator = RandomStreams(random_state).make_torch_generator(device)
@@ -426,8 +445,8 @@ class VAETransformer(
             output, likelihood = module.decoder(code), module.likelihood
             return likelihood.draw(output, generator) if noise else likelihood.mean(output)
 
-        with torch.no_grad():
-            codes = module.mixture().draw(int(n_rows), generator).cpu().numpy()
+        with isolate_torch(), torch.no_grad():
+            codes = module.mixture().draw(int(n_samples), generator).cpu().numpy()
         rows = state.scaling.inverse(state.trained.apply(draw, codes))
         return rows.round() if noise and state.blueprint.likelihood == "bernoulli" else rows
 
@@ -469,6 +488,10 @@ class VAETransformer(
         return self.predict_component_proba(X).argmax(axis=1)
 
     @staticmethod
+    def _measure_losses(module: VariationalAutoencoder, rows: Tensor) -> Tensor:
+        return evidence_bound(module, rows, n_draws=2).sum(dim=1)
+
+    @staticmethod
     def _linear_weights(module: VariationalAutoencoder) -> Tensor | None:
         return module.linear_layers[0].weight if module.has_linear_path else None
 
@@ -485,8 +508,10 @@ class VAETransformer(
                     f'{name}=True requires likelihood="{expected}", got '
                     f"likelihood={self.likelihood!r}"
                 )
+        network = self._make_network_config(n_features)
+        check_draws(self.n_draws, max(n_features, self.n_components, *network.hidden_layer_sizes))
         return VariationalBlueprint(
-            self._make_network_config(n_features),
+            network,
             int(self.n_components),
             self.likelihood,
             bool(self.noise_per_column),

@@ -6,7 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .architectures import Architecture, MLPArchitecture, check_output_shape
+from .architectures import Architecture, MLPArchitecture, check_network
 from .bypass import Bypass
 from .encoder_decoder import EncoderDecoder
 from .layers import ACTIVATIONS, Dropout, fix_column_norms
@@ -102,13 +102,13 @@ def make_autoencoder(
         On the CPU, in float32.
     """
     n_inputs = n_features + n_conditions
-    encoder = check_output_shape(
+    encoder = check_network(
         architecture("encoder", n_inputs, n_components), "encoder", n_inputs, n_components
     )
     if tied_weights:
         decoder: nn.Module = TransposedMLP(_as_mlp(encoder), n_features)
     else:
-        decoder = check_output_shape(
+        decoder = check_network(
             architecture("decoder", n_components, n_features), "decoder", n_components, n_features
         )
     if linear_path:

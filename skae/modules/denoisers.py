@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .architectures import Architecture, check_output_shape
+from .architectures import Architecture, check_network
 from .autoencoder import Autoencoder, drop_affine, make_autoencoder
 from .bypass import Bypass
 from .encoder_decoder import EncoderDecoder
@@ -376,7 +376,7 @@ def make_row_denoiser(
         On the CPU, in float32.
     """
     n_inputs = n_features + int(noise_conditional)
-    path = check_output_shape(
+    path = check_network(
         architecture("denoiser", n_inputs, n_features), "denoiser", n_inputs, n_features
     )
     if linear_path:

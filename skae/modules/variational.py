@@ -5,7 +5,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from .architectures import Architecture, check_output_shape
+from .architectures import Architecture, check_network
 from .autoencoder import drop_affine
 from .bypass import Bypass
 from .encoder_decoder import EncoderDecoder
@@ -254,13 +254,13 @@ def make_variational(
     >>> mean.shape, log_variance.shape
     (torch.Size([3, 2]), torch.Size([3, 2]))
     """
-    encoder = check_output_shape(
+    encoder = check_network(
         architecture("encoder", n_features, 2 * n_components),
         "encoder",
         n_features,
         2 * n_components,
     )
-    decoder = check_output_shape(
+    decoder = check_network(
         architecture("decoder", n_components, n_features), "decoder", n_components, n_features
     )
     if linear_path:

@@ -391,8 +391,8 @@ def test_a_users_modules_train(digits, factory, init):
         ({"device": "gpu"}, "device must be.*got 'gpu'"),
         ({"architecture": one_hidden_layer, "tied_weights": True}, 'tied_weights=True.*"mlp"'),
         ({"architecture": one_hidden_layer, "pretrain": "layerwise"}, 'pretrain=.*"mlp"'),
-        ({"architecture": lambda role, n, m: nn.Linear(n, 7)}, r"\(2, 2\), got shape \(2, 7\)"),
-        ({"architecture": lambda role, n, m: nn.Linear(5, 5)}, r"shape \(2, 13\).*failed with"),
+        ({"architecture": lambda role, n, m: nn.Linear(n, 7)}, r"\(2, 2\), got .* shape \(2, 7\)"),
+        ({"architecture": lambda role, n, m: nn.Linear(5, 5)}, r"shape \(n, 13\).*failed with"),
     ],
 )
 def test_parameters_out_of_bounds(wine, parameters, message):
@@ -409,8 +409,8 @@ def test_an_architecture_that_makes_no_module(wine):
     ("weight", "message"),
     [
         (np.ones(3), r"shape \(178,\); got .* == \(3,\)"),
-        (np.full(178, -1.0), "finite and not negative, got values from -1"),
-        (np.full(178, np.nan), "finite and not negative, got values from nan"),
+        (np.full(178, -1.0), "finite and not negative, got -1.0 for row 0"),
+        (np.full(178, np.nan), "finite and not negative, got nan for row 0"),
         (np.zeros(178), "positive for one row at least"),
     ],
 )
@@ -432,13 +432,6 @@ def test_bad_rows(wine):
         ours.inverse_transform(wine[:, :5])
     with pytest.raises(AttributeError, match='init="random" has none'):
         clone(ours).set_params(init="random").fit(wine).components_  # noqa: B018
-
-
-def test_sparse_tables_are_refused(wine):
-    from scipy.sparse import csr_array
-
-    with pytest.raises(TypeError, match="dense data is required"):
-        linear(2).fit(csr_array(wine))
 
 
 # Units of errors ----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from skae._data import (
     trim_weight_array,
     weighted_quantile,
 )
+from skae._data.sample_weights import scale_weight
 
 
 def test_one_number_is_a_weight_for_all():
@@ -20,14 +21,29 @@ def test_one_number_is_a_weight_for_all():
     assert check_sample_weight(None, 3) is None
 
 
+@pytest.mark.parametrize("factor", [2.0**-1022, 2.0**-40, 1.0, 2.0**1000])
+def test_scaled_weights_are_exactly_proportional(factor):
+    weight = np.array([3.0, 1.0, 0.0, 7.0])
+    scaled = scale_weight(weight * factor)
+    np.testing.assert_array_equal(scaled, weight / 8)
+    assert np.isfinite(scaled.sum())
+
+
+def test_weights_that_are_nothing_beside_others_become_zero():
+    np.testing.assert_array_equal(scale_weight(np.array([1e300, 1e268, 1e275])) > 0, [1, 0, 1])
+    np.testing.assert_array_equal(scale_weight(np.full(2, 5e-324)), [0.5, 0.5])
+
+
 @pytest.mark.parametrize(
     ("weight", "message"),
     [
         ([1.0, 2.0], r"a value for each row, shape \(3,\); got .*\(2,\)"),
         (np.ones((3, 1)), r"a value for each row, shape \(3,\); got .*\(3, 1\)"),
-        ([1.0, -0.5, 1.0], "finite and not negative, got values from -0.5 to 1.0"),
+        ([1.0, -0.5, 1.0], "finite and not negative, got -0.5 for row 1"),
         ([1.0, np.inf, 1.0], "finite and not negative"),
-        ([1.0, np.nan, 1.0], "finite and not negative"),
+        ([1.0, np.nan, 1.0], "finite and not negative, got nan for row 1"),
+        (["a", "b", "c"], r"a number for each row: could not convert string to float: .*'a'"),
+        ([None, {}, 1.0], "a number for each row"),
         ([0.0, 0.0, 0.0], "positive for one row at least"),
     ],
 )

@@ -222,6 +222,24 @@ def test_taken_rows_are_finite():
         table.take(np.array([3, 700]))
 
 
+@pytest.mark.parametrize(("value", "got"), [("x", "'x'"), (1j, "1j"), ([], r"\[\]")])
+def test_cells_of_a_store_that_are_no_numbers_are_named(value, got):
+    X = np.zeros((1000, 2), dtype=object)
+    X[700, 1] = value
+    table = StoredTable(Store(X))
+    np.testing.assert_array_equal(table[:700], 0)
+    for read in (lambda: table[600:800], lambda: table.take(np.array([3, 700]))):
+        with pytest.raises((ValueError, TypeError), match=f"got {got} in column 1 and row 700: "):
+            read()
+
+
+def test_stores_of_dates_are_refused(small):
+    X = sheet().astype("M8[D]")
+    for n_rows in (100, 3000):
+        with pytest.raises(TypeError, match="column 0 has dates or durations"):
+            AutoencoderTransformer(2).fit(Store(X[:n_rows]))
+
+
 def test_large_sums_are_finite():
     """The quick check, a sum, overflows here."""
     X = np.full((10, 2), 1e308)

@@ -459,7 +459,7 @@ def test_parameters_out_of_bounds(parameters, message):
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, 1.5])
 def test_false_discovery_rate_must_be_a_share(fitted, rate):
-    message = rf"false_discovery_rate must be a share in \(0, 1\), got {rate}"
+    message = rf"'false_discovery_rate' parameter .* in the range \(0.0, 1.0\). Got {rate}"
     with pytest.raises(ValueError, match=message):
         fitted.discoveries(ring(5, 0), false_discovery_rate=rate)
 

@@ -190,7 +190,8 @@ class NotANumberInEvaluation(nn.Module):
         self.layer = nn.Linear(n_inputs, n_outputs)
 
     def forward(self, rows):
-        return self.layer(rows) * (1.0 if self.training else torch.nan)
+        is_checked = self.training or len(rows) <= 3  # a few rows are passed through it beforehand
+        return self.layer(rows) * (1.0 if is_checked else torch.nan)
 
 
 def test_held_out_losses_that_are_never_finite_are_an_error(curve):

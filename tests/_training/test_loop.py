@@ -70,7 +70,8 @@ class NotANumber(nn.Module):
         self.weight = nn.Parameter(torch.zeros(n_outputs))
 
     def forward(self, rows):
-        return self.weight + torch.full((len(rows), len(self.weight)), float("nan"))
+        value = float("nan") if len(rows) > 3 else 0.0  # a few rows are checked beforehand
+        return self.weight + torch.full((len(rows), len(self.weight)), value)
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])

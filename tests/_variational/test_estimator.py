@@ -46,7 +46,7 @@ def test_sampling(trained):
     noisy = trained.sample(2000, random_state=0)
     expected = trained.scale_ * np.sqrt(trained.noise_variance_)
     np.testing.assert_allclose((noisy - smooth).std(0), expected, rtol=0.1)
-    with pytest.raises(ValueError, match="n_samples == 0, must be >= 1"):
+    with pytest.raises(ValueError, match="'n_samples' parameter of sample must be an int"):
         trained.sample(0)
 
 
@@ -248,7 +248,7 @@ def test_weight_decay_leaves_the_prior_alone():
             {"noise_per_column": True, "likelihood": "bernoulli"},
             'noise_per_column=True requires likelihood="gaussian", got .*bernoulli',
         ),
-        ({"architecture": lambda role, n, m: nn.Linear(n, 2)}, r"\(2, 4\), got shape \(2, 2\)"),
+        ({"architecture": lambda role, n, m: nn.Linear(n, 2)}, r"\(2, 4\), got .* shape \(2, 2\)"),
     ],
 )
 def test_parameters_out_of_bounds(wine, parameters, message):

@@ -1,0 +1,106 @@
+"""What users pass as a table, as an array or a frame; what is none, refused."""
+
+from collections.abc import Iterator, Mapping, Set
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch.utils.data import DataLoader, Dataset
+
+from .cells import find_temporal_column
+
+_STREAMS = (Iterator, DataLoader, Dataset)
+_NO_TABLES = (str, bytes, Mapping, Set)
+
+# What tables, and numbers, of which scikit-learn says what is wrong, have one of.
+_TABLES = ("__len__", "__array__", "__dataframe__", "__float__")
+
+
+def convert_input(X: Any, name: str) -> Any:
+    """Return tensors as arrays and all else as it is; raise for what scikit-learn can't read.
+
+    Its own errors for the latter say little, and masks and dates it takes without a word.
+
+    Parameters
+    ----------
+    X : object
+        A table, codes, or targets.
+    name : str
+        What messages call it.
+    """
+    if type(X) is np.ndarray and X.dtype.kind in "biuf":
+        return X
+    if isinstance(X, torch.Tensor):
+        return _convert_tensor(X, name)
+    if sparse.issparse(X):
+        return X
+    expected = f"{name} must be a table, such as an array or a data frame, got {type(X).__name__}"
+    if isinstance(X, _STREAMS):
+        raise TypeError(
+            f"{expected}, which gives it piece by piece: stack the pieces with np.vstack, or call "
+            "partial_fit on each"
+        )
+    if isinstance(X, _NO_TABLES) or not any(hasattr(X, name) for name in _TABLES):
+        raise TypeError(f"{expected}: pass rows of numbers, with np.asarray or pandas.DataFrame")
+    if hasattr(X, "columns") and X.shape[1] == 0:
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required: "
+            f"{name} must have a column"
+        )
+    if isinstance(X, np.ndarray):
+        _check_array_kind(X, name)
+    column = find_temporal_column(X)
+    if column is not None:
+        raise TypeError(
+            f"{name} must have numbers only, and column {column!r} has dates or durations: turn "
+            "them into numbers, such as days since a date, or drop the column"
+        )
+    return X
+
+
+def _check_array_kind(X: np.ndarray, name: str) -> None:
+    if isinstance(X, np.ma.MaskedArray) and np.ma.getmaskarray(X).any():
+        row = tuple(int(found[0]) for found in np.nonzero(np.ma.getmaskarray(X)))
+        raise ValueError(
+            f"{name} must have no masked cells, got one at index {row}: fill them, with "
+            "X.filled(numpy.nan) and sklearn.impute.SimpleImputer, or drop their rows"
+        )
+    if X.dtype.names is not None:
+        raise TypeError(
+            f"{name} must be an array of numbers, got a structured array with the fields "
+            f"{list(X.dtype.names)}: pass numpy.lib.recfunctions.structured_to_unstructured(X), or "
+            "pandas.DataFrame(X)"
+        )
+    if X.dtype.kind == "c":
+        raise ValueError(
+            f"Complex data not supported: {name} must have real numbers, got {X.dtype}; pass the "
+            "real and the imaginary parts as columns of their own"
+        )
+
+
+def _convert_tensor(X: torch.Tensor, name: str) -> np.ndarray:
+    """Return a tensor's values, off its device, without its history."""
+    for is_so, kind, remedy in (
+        (X.is_nested, "nested", "to_padded_tensor(0.0)"),
+        (X.layout != torch.strided, "sparse", "to_dense()"),
+        (X.is_quantized, "quantized", "dequantize()"),
+    ):
+        if is_so:
+            raise TypeError(
+                f"{name} must be a dense tensor, got a {kind} one: pass {name}.{remedy}"
+            )
+    if X.device.type == "meta":
+        raise ValueError(
+            f"{name} must have values, got a tensor on the meta device, which has none: load it on "
+            "the CPU"
+        )
+    if X.is_complex():
+        raise ValueError(
+            f"Complex data not supported: {name} must have real numbers, got {X.dtype}; pass "
+            "torch.view_as_real of it, as columns"
+        )
+    X = X.detach().cpu().resolve_neg()
+    if X.is_floating_point() and X.dtype != torch.float32:  # NumPy has no bfloat16
+        X = X.double()
+    return X.numpy()

@@ -1,0 +1,555 @@
+"""Errors of all public methods: of kinds that users expect, and with what they need to know."""
+
+import inspect
+import pickle
+import re
+from contextlib import contextmanager
+from datetime import date, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import torch
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from skae import (
+    AEAnomalyDetector,
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAETransformer,
+)
+from skae._data.sparse_rows import SparseRows
+
+LINEAR = {"hidden_layer_sizes": (), "random_state": 0}
+ESTIMATORS = [
+    AutoencoderTransformer(2, **LINEAR),
+    DenoisingAutoencoder(2, n_draws=2, **LINEAR),
+    VAETransformer(2, n_draws=2, prior="mixture", max_epochs=1, early_stopping=False, **LINEAR),
+    AEAnomalyDetector(VAETransformer(2, **LINEAR), random_state=0),
+]
+EXPECTED = (ValueError, TypeError, NotFittedError, OSError, MemoryError)
+ROWS = np.random.default_rng(0).normal(size=(30, 3))
+
+
+def name_of(value):
+    return value if isinstance(value, str) else type(value).__name__
+
+
+def catch(function, *args):
+    """Return the error that a call raises, which must be of the kinds that are expected."""
+    try:
+        function(*args)
+    except EXPECTED as error:
+        return error
+
+
+def public_methods(estimator):
+    return [
+        name
+        for name, value in inspect.getmembers(type(estimator), inspect.isfunction)
+        if not name.startswith("_")
+    ]
+
+
+def methods_of_tables(estimator):
+    """All methods that take a table first."""
+    return [
+        name
+        for name in public_methods(estimator)
+        if [*inspect.signature(getattr(estimator, name)).parameters][:1] == ["X"]
+    ]
+
+
+def test_methods_of_tables_are_found():
+    assert {"fit", "partial_fit", "inverse_transform"} <= set(methods_of_tables(ESTIMATORS[0]))
+    assert {"fit_predict", "explain", "p_values"} <= set(methods_of_tables(ESTIMATORS[3]))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return {name_of(one): clone(one).fit(ROWS) for one in ESTIMATORS}
+
+
+# Tables ------------------------------------------------------------------------------------
+
+
+def frame(values):
+    return pd.DataFrame({"a": ROWS[:, 0], "b": values, "c": ROWS[:, 2]})
+
+
+def array(value):
+    X = ROWS.astype(object)
+    X[4, 1] = value
+    return X
+
+
+def column(value):
+    """A column of numbers with one other cell."""
+    values = ROWS[:, 1].astype(object)
+    values[4] = value
+    return frame(values)
+
+
+NAMED = r"got {} in column '?{}'? and row 4: .*{}"
+TABLES = {
+    "text": (column("x"), NAMED.format("'x'", "b", "OneHotEncoder.*TableVectorizer, or drop")),
+    "text in an array": (array("x"), NAMED.format("'x'", "1", "OneHotEncoder")),
+    "category": (
+        frame(pd.Categorical(list("uv") * 15)),
+        "got 'u' in column 'b' and row 0: .*OneHotEncoder",
+    ),
+    "bytes": (column(b"x"), NAMED.format("b'x'", "b", "OneHotEncoder")),
+    "None": (column(None), NAMED.format("None", "b", "Imputer.*Input X contains NaN")),
+    "pandas.NA": (column(pd.NA), NAMED.format("<NA>", "b", "Imputer")),
+    "nullable": (
+        frame(pd.array([1, 1, 1, 1, pd.NA, *[1] * 25], dtype="Int64")),
+        NAMED.format("nan", "b", "Imputer"),
+    ),
+    "NaN": (array(np.nan).astype(float), NAMED.format("nan", "1", "Imputer.*Input X contains NaN")),
+    "infinity": (column(-np.inf).astype(float), NAMED.format("-inf", "b", "infinite")),
+    "sparse NaN": (
+        sparse.csc_array(array(np.nan).astype(float)),
+        NAMED.format("nan", "1", "Imputer"),
+    ),
+    "list": (column([1, 2]), NAMED.format(r"\[1, 2\]", "b", "split its parts into columns")),
+    "dictionary": (column({"a": 1}), NAMED.format("{'a': 1}", "b", "split its parts")),
+    "complex": (frame(ROWS[:, 1] + 1j), r"got \(.*j\) in column 'b' and row 0: split .*Complex"),
+    "large integer": (column(10**400), NAMED.format("10*\\.\\.\\.", "b", "scale the column")),
+    "long double": (
+        array(np.longdouble("1e4000")).astype(np.longdouble),
+        r"column 1 and row 4: .*scale the column",
+    ),
+    "interval": (
+        frame(pd.interval_range(0, 30)),
+        r"got Interval\(0, 1.* in column 'b' and row 0: split its parts",
+    ),
+    "dates": (frame(pd.date_range("2020", periods=30)), "column 'b' has dates or durations: turn"),
+    "zoned dates": (frame(pd.date_range("2020", periods=30, tz="UTC")), "column 'b' has dates"),
+    "durations": (frame(pd.to_timedelta(range(30), unit="D")), "column 'b' has dates or durations"),
+    "periods": (frame(pd.period_range("2020", periods=30)), "column 'b' has dates or durations"),
+    "date cells": (column(date(2020, 1, 1)), NAMED.format(".*", "b", "days since a date")),
+    "duration cells": (column(timedelta(1)), NAMED.format(".*", "b", "days since a date")),
+    "date array": (ROWS.astype("M8[D]"), "column 0 has dates or durations"),
+    "duration array": (ROWS.astype("m8[D]"), "column 0 has dates or durations"),
+    "polars text": (pl.DataFrame({"a": [1.0] * 30, "b": ["x"] * 30}), "got 'x' in column 'b'"),
+    "polars dates": (
+        pl.DataFrame({"a": [1.0] * 30, "b": [date(2020, 1, 1)] * 30}),
+        "column 'b' has dates",
+    ),
+    "polars null": (pl.DataFrame({"a": [1.0, None], "b": [1.0, 2.0]}), "got None in column 'a'"),
+    "arrow text": (pa.table({"a": [1.0] * 30, "b": ["x"] * 30}), "got 'x' in column 'b'"),
+    "arrow dates": (pa.table({"a": [1.0], "b": [date(2020, 1, 1)]}), "column 'b' has dates"),
+    "fields": (np.zeros(30, dtype=[("a", float), ("b", float)]), "structured_to_unstructured"),
+    "mask": (np.ma.array(ROWS, mask=ROWS > 1), "no masked cells, got one at index"),
+    "Series": (pd.Series(ROWS[:, 0]), "2-dimensional container"),
+    "flat": (ROWS[:, 0], "Expected 2D array, got 1D"),
+    "deep": (ROWS[None], "dim 3"),
+    "scalar array": (np.array(1.0), "Expected 2D array, got scalar"),
+    "number": (1.0, "Expected 2D array, got scalar"),
+    "ragged": ([[1.0, 2.0, 3.0], [1.0]], "rows of equal length, got 1 cells in row 1 and 3 in row"),
+    "word": ("abc", "must be a table, .* got str: pass rows of numbers"),
+    "nothing": (None, "must be a table, .* got NoneType: pass"),
+    "set": ({1.0, 2.0}, "must be a table, .* got set: pass"),
+    "mapping": ({"a": [1.0]}, "must be a table, .* got dict: pass .*pandas.DataFrame"),
+    "object": (object(), "must be a table, .* got object: pass"),
+    "no columns": (pd.DataFrame(), r"0 feature\(s\)"),
+    "no rows": (np.ones((0, 3)), r"0 sample\(s\)"),
+    "iterator": (iter(ROWS), "got .*iterator, which gives it piece by piece: .*np.vstack.*partial"),
+    "generator": ((row for row in ROWS), "got generator, which gives it piece by piece"),
+    "loader": (DataLoader(torch.ones(3, 3)), "got DataLoader, which gives it piece by piece"),
+    "data set": (TensorDataset(torch.ones(3, 3)), "got TensorDataset, which gives it piece by"),
+    "tensor without values": (torch.empty(30, 3, device="meta"), "on the meta device"),
+    "complex tensor": (torch.ones(30, 3).cfloat().conj(), "Complex data not supported: X must"),
+    "sparse tensor": (torch.ones(30, 3).to_sparse(), r"a sparse one: pass X.to_dense\(\)"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
+@pytest.mark.parametrize("case", TABLES)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
+def test_unusable_tables(estimator, case, fitted):
+    X, message = TABLES[case]
+    ours = fitted[name_of(estimator)]
+    before = ours.__dict__.copy()
+    for method in methods_of_tables(ours):
+        error = catch(getattr(ours, method), X)
+        assert isinstance(error, ValueError | TypeError), method
+        assert re.search(message, str(error), re.DOTALL), (method, error)
+        assert ours.__dict__ == before
+
+
+SPARSE = ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"]
+THIN = np.where(np.abs(ROWS) > 0.5, ROWS, 0.0)
+USABLE = {
+    **{name: getattr(sparse.csr_matrix(THIN), f"to{name}")() for name in SPARSE},
+    "sparse array": sparse.csr_array(THIN),
+    "sparse frame": pd.DataFrame.sparse.from_spmatrix(sparse.csr_matrix(THIN)),
+    "decimals": pd.DataFrame({i: [Decimal(x) for x in c] for i, c in enumerate(THIN.T.tolist())}),
+    "objects": THIN.astype(object),
+    "tensor": torch.from_numpy(THIN).requires_grad_(),
+    "no mask": np.ma.array(THIN),
+    "list": THIN.tolist(),
+}
+
+
+@pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
+@pytest.mark.parametrize("kind", USABLE)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
+def test_other_forms_of_a_table_give_the_same_to_the_last_bit(estimator, kind, fitted):
+    for method in sorted({*methods_of_tables(estimator)} - {"inverse_transform"}):
+        results = []
+        for X in (THIN, USABLE[kind]):
+            ours = clone(estimator) if "fit" in method else fitted[name_of(estimator)]
+            result = getattr(ours, method)(X)
+            results.append(result.score_samples(THIN) if result is ours else result)
+        np.testing.assert_array_equal(*map(np.asarray, results), err_msg=method)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.int8, torch.bool])
+def test_tensors_of_other_types(estimator, dtype):
+    X = torch.from_numpy(THIN).to(dtype)
+    a, b = (clone(estimator).fit(rows).score_samples(ROWS) for rows in (X, X.double().numpy()))
+    np.testing.assert_array_equal(a, b)
+
+
+def test_sparse_rows_are_never_dense_as_a_whole(monkeypatch):
+    X = sparse.random_array((600, 40), density=0.1, rng=0, format="csr")
+    expected = AutoencoderTransformer(2, **LINEAR).fit(X.toarray()).transform(X.toarray())
+    monkeypatch.setattr("skae._data.stores.LOADED_UP_TO", 1000)
+    monkeypatch.setattr("skae._data.blocks._BLOCK_CELLS", 4000)
+    read, lengths = SparseRows.__getitem__, []
+    monkeypatch.setattr(
+        SparseRows,
+        "__getitem__",
+        lambda self, rows: lengths.append(rows.stop - rows.start) or read(self, rows),
+    )
+    got = AutoencoderTransformer(2, **LINEAR).fit(X).transform(X)
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+    assert max(lengths) == 100
+
+
+def test_sparse_rows_too_wide_for_memory_are_refused():
+    wide = sparse.csr_array((30, 10**12))
+    with pytest.raises(MemoryError, match=r"GiB of memory.*TruncatedSVD"):
+        AutoencoderTransformer(2, **LINEAR).fit(wide)
+
+
+# Parameters --------------------------------------------------------------------------------
+
+VALUES = [
+    None,
+    "x",
+    b"x",
+    np.str_("auto"),
+    -1,
+    0,
+    1.5,
+    float("nan"),
+    float("inf"),
+    True,
+    [],
+    np.float32(0.25),
+    10**30,
+    10**400,
+    1e300,
+    1e-300,
+    np.ones(3),
+    np.array(2),
+    object(),
+    (10**12,),
+    ("a",),
+    {},
+    1j,
+]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "parameter"),
+    [
+        pytest.param(estimator, name, id=f"{name_of(estimator)}-{name}")
+        for estimator in ESTIMATORS
+        for name in estimator.get_params(deep=False)
+    ],
+)
+def test_parameters_work_or_say_what_they_must_be(estimator, parameter, monkeypatch, capsys):
+    monkeypatch.setattr(nn.Module, "compile", lambda module: None)  # it takes long
+    ours, n_refused = clone(estimator), 0
+    if parameter == "max_epochs" and "prior" in ours.get_params():
+        ours.set_params(prior="standard")  # a closed form: it would train for ever otherwise
+    for value in VALUES:
+        error = catch(clone(ours).set_params(**{parameter: value}).fit, ROWS)
+        if error is not None:
+            n_refused += 1
+            assert parameter in str(error) or "memory" in str(error), (value, error)
+    assert n_refused >= len(VALUES) // 3  # each has values that it can't take
+
+
+SMALL = {"hidden_layer_sizes": (3,), "max_epochs": 1, "early_stopping": False, "random_state": 0}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", torch.optim.Adam, torch.optim.LBFGS])
+@pytest.mark.parametrize("init", ["pca", "random"])
+@pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name_of)
+def test_a_network_that_is_kept_can_be_used(estimator, init, optimizer):
+    """Whatever the learning rate: an error otherwise, and the estimator is as it was."""
+    n_errors = 0
+    for lr in (1e3, 1e10, 1e30):
+        ours = clone(estimator).set_params(
+            **{**SMALL, "init": init, "optimizer": optimizer, "lr": lr}
+        )
+        error = catch(ours.fit, ROWS)
+        if error is not None:
+            n_errors += 1
+            assert "lr" in str(error)
+            assert not hasattr(ours, "module_")
+        else:
+            assert np.isfinite(ours.score_samples(ROWS)).all()
+            assert np.isfinite(ours.reconstruct(ROWS)).all()
+    assert n_errors > 0 or optimizer is torch.optim.LBFGS  # which takes a step only if it can
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name_of)
+def test_a_block_that_diverges_leaves_the_stream_as_it_was(estimator):
+    ours = clone(estimator).set_params(**{**SMALL, "optimizer": "sgd"}).partial_fit(ROWS)
+    error, n_blocks = None, 0
+    while error is None and n_blocks < 5:
+        expected, n_blocks = ours.reconstruct(ROWS), n_blocks + 1
+        assert np.isfinite(expected).all()
+        ours.net_.lr = 1e30
+        error = catch(ours.partial_fit, ROWS)
+    assert "lr" in str(error)
+    np.testing.assert_array_equal(ours.reconstruct(ROWS), expected)
+
+
+def parameters_of_methods():
+    """All further parameters of our methods: those that scikit-learn adds are its own."""
+    shared = {"self", "X", "y", "sample_weight"}
+    return [
+        pytest.param(estimator, method, name, id=f"{name_of(estimator)}.{method}-{name}")
+        for estimator in ESTIMATORS
+        for method in public_methods(estimator)
+        if getattr(type(estimator), method).__module__.startswith("skae")
+        for name in inspect.signature(getattr(type(estimator), method)).parameters
+        if name not in shared
+    ]
+
+
+def test_there_are_parameters_of_methods():
+    assert len(parameters_of_methods()) >= 10
+
+
+@pytest.mark.parametrize(
+    "value", ["x", -1, object(), float("nan"), 10**400, np.ones(3), []], ids=repr
+)
+@pytest.mark.parametrize(("estimator", "method", "parameter"), parameters_of_methods())
+def test_parameters_of_methods_say_what_they_must_be(estimator, method, parameter, value, fitted):
+    function = getattr(fitted[name_of(estimator)], method)
+    takes_table = "X" in inspect.signature(function).parameters
+    with pytest.raises((ValueError, TypeError, MemoryError), match=parameter):
+        function(*[ROWS] * takes_table, **{parameter: value})
+
+
+# Weights -----------------------------------------------------------------------------------
+
+WEIGHT = np.random.default_rng(1).uniform(0.5, 1.5, size=len(ROWS))
+
+
+@pytest.mark.parametrize("factor", [1e-320, 1e-300, 1e-30, 0.3, 1e30, 1e300, 1e308])
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
+def test_only_ratios_of_weights_count(estimator, factor):
+    # As they are in float64, which has few digits for the least of these factors.
+    weight = WEIGHT * factor
+    same = weight / weight.max()
+    a, b = (clone(estimator).fit(ROWS, sample_weight=w).score_samples(ROWS) for w in (weight, same))
+    np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name_of)
+def test_training_with_weights_of_any_size(estimator):
+    weight = np.where(np.arange(30) % 2, 1.0, 1e-25)
+    for factor in (1e-300, 1e300):
+        ours = clone(estimator).set_params(**SMALL, batch_size=2)
+        assert np.isfinite(ours.fit(ROWS, sample_weight=weight * factor).score_samples(ROWS)).all()
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name_of)
+def test_a_weight_that_is_nothing_beside_others_counts_as_zero(estimator):
+    weight = np.where(np.arange(30) < 20, 1e300, 1e-300)
+    a = clone(estimator).fit(ROWS, sample_weight=weight)
+    b = clone(estimator).fit(ROWS[:20])
+    np.testing.assert_array_equal(a.transform(ROWS), b.transform(ROWS))
+    single = np.eye(30)[3] * 1e-310
+    assert np.isfinite(clone(estimator).fit(ROWS, sample_weight=single).transform(ROWS)).all()
+
+
+WEIGHTS = {
+    "negative": (-np.ones(30), "finite and not negative, got -1.0 for row 0"),
+    "NaN": (np.full(30, np.nan), "finite and not negative, got nan for row 0"),
+    "infinite": (np.full(30, np.inf), "finite and not negative, got inf for row 0"),
+    "zeros": (np.zeros(30), "positive for one row at least"),
+    "short": (np.ones(29), r"a value for each row, shape \(30,\)"),
+    "deep": (np.ones((30, 1)), r"a value for each row, shape \(30,\)"),
+    "frame": (pd.DataFrame({"w": np.ones(30)}), r"a value for each row, shape \(30,\)"),
+    "words": (["a"] * 30, "a number for each row: could not convert string to float: .*'a'"),
+    "word": ("a", "a number for each row"),
+    "missing": (pd.Series([pd.NA] * 30), "a number for each row"),
+    "mapping": ({"a": 1.0}, "a number for each row"),
+    "sparse": (sparse.csr_array(np.ones((30, 1))), "a number for each row"),
+    "large integer": ([10**400] * 30, "a number for each row"),
+    "complex": (np.ones(30) + 1j, "a number for each row"),
+    "ragged": ([[1.0], [1.0, 2.0]], "a number for each row"),
+    "dates": (np.ones(30).astype("M8[D]"), "a number for each row"),
+    "tensor without values": (torch.empty(30, device="meta"), "on the meta device"),
+}
+
+
+@pytest.mark.parametrize(("weight", "message"), WEIGHTS.values(), ids=WEIGHTS)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
+def test_unusable_weights(estimator, weight, message):
+    for method in {"fit", "partial_fit"} & {*public_methods(estimator)}:
+        with pytest.raises((ValueError, TypeError), match=message):
+            getattr(clone(estimator), method)(ROWS, sample_weight=weight)
+
+
+def test_weights_as_a_tensor_or_a_series():
+    expected = AutoencoderTransformer(2, **LINEAR).fit(ROWS, sample_weight=WEIGHT).transform(ROWS)
+    for weight in (torch.from_numpy(WEIGHT).requires_grad_(), pd.Series(WEIGHT), WEIGHT.tolist()):
+        ours = AutoencoderTransformer(2, **LINEAR).fit(ROWS, sample_weight=weight)
+        np.testing.assert_array_equal(ours.transform(ROWS), expected)
+
+
+# Pairs -------------------------------------------------------------------------------------
+
+PAIRS = {
+    "shape": (ROWS[:, :2], r"of the same shape \(30, 3\), or None; got shape \(30, 2\)"),
+    "rows": (ROWS[:20], "got shape"),
+    "deep": (ROWS[None], "got shape"),
+    "ragged": ([[1.0, 2.0], [1.0]] * 15, "rows of the same length"),
+    "NaN": (
+        array(np.nan).astype(float),
+        "y must have finite numbers only, got nan in column 1 and",
+    ),
+    "text": (column("x"), "y must have finite numbers only, got 'x' in column 'b' and row 4"),
+    "dates": (frame(pd.date_range("2020", periods=30)), "y must have numbers only, and column 'b'"),
+    "mask": (np.ma.array(ROWS, mask=ROWS > 1), "y must have no masked cells"),
+    "iterator": (iter(ROWS), "y must be a table"),
+    "word": ("clean", "y must be a table"),
+    "sparse tensor": (torch.ones(30, 3).to_sparse(), "y must be a dense tensor"),
+}
+
+
+@pytest.mark.parametrize(("y", "message"), PAIRS.values(), ids=PAIRS)
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "fit_transform"])
+def test_unusable_pairs(method, y, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        getattr(DenoisingAutoencoder(2, **LINEAR), method)(ROWS, y)
+
+
+def test_sparse_pairs():
+    a, b = (
+        DenoisingAutoencoder(2, **LINEAR).fit(ROWS, y).transform(ROWS)
+        for y in (THIN, sparse.coo_array(THIN))
+    )
+    np.testing.assert_array_equal(a, b)
+
+
+# Torch -------------------------------------------------------------------------------------
+
+
+class OwnNetwork(nn.Module):
+    def __init__(self, n_inputs, n_outputs):
+        super().__init__()
+        self.layer = nn.Linear(n_inputs, n_outputs)
+
+    def forward(self, rows):
+        return self.layer(rows) + torch.ones(self.layer.out_features)
+
+
+def make_own(role, n_inputs, n_outputs):
+    return OwnNetwork(n_inputs, n_outputs)
+
+
+@contextmanager
+def default_dtype(dtype):
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+# What a user may have set, globally or around the call.
+MODES = {
+    "device": lambda: torch.device("meta"),
+    "float64": lambda: default_dtype(torch.float64),
+    "bfloat16": lambda: default_dtype(torch.bfloat16),
+    "inference": torch.inference_mode,
+    "no gradients": torch.no_grad,
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+}
+
+
+def describe_torch():
+    return (
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.is_inference_mode_enabled(),
+        torch.is_grad_enabled(),
+        torch.is_autocast_enabled("cpu"),
+    )
+
+
+def use(estimator):
+    """Fit an estimator, score with it, store it and train it further."""
+    ours = clone(estimator).fit(ROWS)
+    results = ours.reconstruct(ROWS), ours.transform(ROWS), ours.score_samples(ROWS)
+    stored = pickle.loads(pickle.dumps(ours))
+    return *results, stored.transform(ROWS), stored.partial_fit(ROWS).transform(ROWS)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("architecture", ["mlp", make_own])
+@pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name_of)
+def test_torchs_modes_change_nothing(estimator, architecture, mode):
+    ours = clone(estimator).set_params(**SMALL, architecture=architecture)
+    expected = use(ours)
+    with MODES[mode]():
+        found = describe_torch()
+        got = use(ours)
+        assert describe_torch() == found
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("device", ["x", "cuda:x", "cuda:99", "meta", "", "cpu:-7", "hpu", "ipu"])
+@pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name_of)
+def test_devices_that_are_not_here(estimator, device):
+    with pytest.raises(ValueError, match='device must be "auto", "cpu" or an accelerator'):
+        clone(estimator).set_params(device=device).fit(ROWS)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name_of)
+def test_other_callbacks_and_optimizers_are_refused(estimator):
+    for callbacks in ([True], [print], ["x"], [nn.Linear], [("name", 3)]):
+        with pytest.raises(TypeError, match="callbacks must be instances of skorch"):
+            clone(estimator).set_params(callbacks=callbacks).fit(ROWS)
+    with pytest.raises(TypeError, match=r"optimizer must return a torch\.optim\.Optimizer, got N"):
+        clone(estimator).set_params(**SMALL, optimizer=lambda groups, lr: None).fit(ROWS)
+
+
+def test_a_network_without_weights():
+    ours = AutoencoderTransformer(
+        3, architecture=lambda role, n_inputs, n_outputs: nn.Identity(), init="random"
+    )
+    with pytest.raises(ValueError, match=r'must have weights to train, got none: .*init="pca"'):
+        ours.fit(ROWS)
