@@ -12,7 +12,7 @@ from skae import AutoencoderTransformer
 from skae._base.parameters import CODE_CONSTRAINTS, SHARED_CONSTRAINTS
 
 ESTIMATORS = [getattr(skae, name) for name in skae.__all__ if name != "__version__"]
-# The detector wraps one, and shares only the seed with them.
+# The detector wraps one, and shares only the seed and the checkpoint with them.
 NETWORKS = [estimator for estimator in ESTIMATORS if estimator is not skae.AEAnomalyDetector]
 
 SHARED = {
@@ -42,6 +42,7 @@ SHARED = {
     "trim_fraction": 0.0,
     "warm_start": False,
     "random_state": None,
+    "checkpoint": None,
     "verbose": 0,
 }
 

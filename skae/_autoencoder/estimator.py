@@ -1,5 +1,6 @@
 """The autoencoder as a transformer."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -105,7 +106,10 @@ class AutoencoderTransformer(
     device : str, default="auto"
         A torch device; "auto" is cuda, else mps, else cpu.
     callbacks : list of skorch.callbacks.Callback, default=None
-        Further callbacks for the training on the whole table.
+        Further callbacks for the training on the whole table; each may be a pair
+        `("name", callback)`. `skorch.callbacks.LRScheduler` replaces the built-in schedule of
+        the learning rate, in folds and pretraining too, and begins at `lr`. Another callback
+        that changes the rate ends the schedule.
     compile : bool, default=False
         Compile the module with `torch.compile`, which pays off on accelerators and for large
         networks only.
@@ -135,6 +139,11 @@ class AutoencoderTransformer(
         Seed of weights, noise, shuffles and splits; None takes fresh entropy. The global
         random states of NumPy and torch are neither read nor changed, unless a custom
         architecture has random layers other than `torch.nn.Dropout`.
+    checkpoint : str or path-like, default=None
+        File in which `fit` stores its progress as it trains. If it is killed or interrupted, the
+        next `fit` with the same table, parameters and versions goes on from there, and ends
+        with the same result to the last bit. The file is removed at the end. Each fit needs a
+        path of its own. `partial_fit` has no use for it.
     verbose : int, default=0
         1 shows a progress bar, or plain lines without a terminal.
 
@@ -245,6 +254,7 @@ class AutoencoderTransformer(
         trim_fraction: float = 0.0,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -273,6 +283,7 @@ class AutoencoderTransformer(
         self.trim_fraction = trim_fraction
         self.warm_start = warm_start
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     @property

@@ -8,7 +8,7 @@ from torch import nn
 
 from .._data import Batch, Rows
 from .._environment import RandomStreams
-from .._training import TrainingConfig, run
+from .._training import TrainingConfig, copy_schedulers, run
 from ..modules import MLP, Autoencoder, TransposedMLP
 from .fast_step import make_fast_step
 from .objective import ReconstructionObjective
@@ -61,13 +61,13 @@ def pretrain_layerwise(
 
 
 def _make_plain_config(config: TrainingConfig[Any], n_epochs: int) -> TrainingConfig[Autoencoder]:
-    """Return a configuration for plain autoencoders, without the user's callbacks."""
+    """Return a configuration for plain autoencoders: of the user's callbacks, schedulers only."""
     objective = ReconstructionObjective(trim_fraction=config.objective.trim_fraction)
     return replace(
         config,
         objective=objective,
         fast_step=make_fast_step,
-        callbacks=[],
+        callbacks=copy_schedulers(config.callbacks, has_held_out_rows=False),
         compile=False,
         max_epochs=n_epochs,
     )

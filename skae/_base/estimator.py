@@ -1,6 +1,7 @@
 """The base class of the transformers: rows in, a trained module, rows out."""
 
 import copy
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -42,14 +43,17 @@ from .._environment import (
 from .._training import (
     OPTIMIZERS,
     AutoencoderNet,
+    Checkpoint,
     Module,
     Objective,
     TrainedModule,
     TrainingConfig,
     TrainingResult,
     TrainingStep,
+    check_callbacks,
     leave_untrained,
     make_stream_net,
+    open_checkpoint,
     restore_on_failure,
     run_block,
     train,
@@ -59,9 +63,9 @@ from ..modules import Architecture, set_dropout_generator
 from .blueprints import Blueprint, BlueprintT, NetworkConfig
 from .density import DensityT
 from .drafts import copy_shallow, replace_when_done
+from .fingerprint import describe_fit
 from .parameters import (
     Constraints,
-    check_callbacks,
     check_layer_sizes,
     validate_parameter_constraints,
     validate_parameters,
@@ -112,6 +116,7 @@ class BaseAutoencoder(
     trim_fraction: float
     warm_start: bool
     random_state: int | np.random.RandomState | None
+    checkpoint: str | os.PathLike[str] | None
     verbose: int
 
     #: Returns a training step without autograd where there is one, see `TrainingConfig`.
@@ -188,8 +193,9 @@ class BaseAutoencoder(
         ------
         ValueError
             If `X` has missing or infinite values, if a parameter is out of its bounds, if the
-            loss is not finite from the first step on, or if the trained network's outputs for
-            its training rows are not. The estimator is then as it was.
+            loss is not finite from the first step on, if the trained network's outputs for its
+            training rows are not, or if `checkpoint` is another fit's. The estimator is then as
+            it was.
         TypeError
             If `X` is no table, or has dates.
         MemoryError
@@ -199,20 +205,48 @@ class BaseAutoencoder(
             draft._fitted = draft._fit(X, y, sample_weight)
         return self
 
+    @validate_parameters
+    def _fit_within(
+        self, checkpoint: Checkpoint, X: ArrayLike, sample_weight: ArrayLike | None
+    ) -> Self:
+        with isolate_torch(), replace_when_done(self) as draft:
+            draft._fitted = draft._fit(X, None, sample_weight, checkpoint)
+        return self
+
     def _fit(
-        self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None
+        self,
+        X: ArrayLike,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        checkpoint: Checkpoint | None = None,
     ) -> FittedState[Module, BlueprintT, DensityT]:
         previous = self._fitted if self.warm_start and self.__sklearn_is_fitted__() else None
         if previous is not None and previous.blueprint.is_closed_form:
             previous = None
         table, _, blueprint = self._prepare(X, y, sample_weight, previous)
-        streams = RandomStreams(self.random_state)
+        if checkpoint is not None or self.checkpoint is None:
+            return self._fit_table(table, blueprint, previous, self.random_state, checkpoint)
+        network = None if previous is None else previous.trained.module.state_dict()
+        fingerprint = describe_fit(self, table, self.device, network)
+        with open_checkpoint(self.checkpoint, fingerprint) as own:
+            seed = own.seed if self.random_state is None else self.random_state
+            return self._fit_table(table, blueprint, previous, seed, own)
+
+    def _fit_table(
+        self,
+        table: TrainingTable,
+        blueprint: BlueprintT,
+        previous: FittedState[Module, BlueprintT, DensityT] | None,
+        random_state: int | np.random.RandomState | None,
+        checkpoint: Checkpoint | None,
+    ) -> FittedState[Module, BlueprintT, DensityT]:
+        streams = RandomStreams(random_state)
         if previous is None:
             moments = self._measure_columns(table, float(len(table)))
             scaling = Scaling.from_moments(moments, self.standardize)
         else:
             scaling = previous.scaling
-        config = self._make_config(blueprint, scaling, streams)
+        config = self._make_config(blueprint, scaling, streams, checkpoint)
 
         def initialize(rows: AnyRows) -> Module:
             if previous is None:
@@ -428,6 +462,7 @@ class BaseAutoencoder(
         previous: FittedState[Module, BlueprintT, DensityT] | None,
     ) -> tuple[TrainingTable, float, BlueprintT]:
         """Return the distinct rows to train on, their weight, and what a module is built from."""
+        check_callbacks(self.callbacks)
         table = self._validate(X, reset=previous is None)
         weight = check_sample_weight(sample_weight, len(table))
         target = self._check_target(table, y)
@@ -449,7 +484,11 @@ class BaseAutoencoder(
         return None
 
     def _make_config(
-        self, blueprint: BlueprintT, scaling: Scaling, streams: RandomStreams
+        self,
+        blueprint: BlueprintT,
+        scaling: Scaling,
+        streams: RandomStreams,
+        checkpoint: Checkpoint | None = None,
     ) -> TrainingConfig[Module]:
         optimizer = self.optimizer
         return TrainingConfig(
@@ -462,12 +501,13 @@ class BaseAutoencoder(
             batch_size=self.batch_size,
             device=resolve_device(self.device),
             compile=self.compile,
-            callbacks=check_callbacks(self.callbacks),
+            callbacks=list(self.callbacks or ()),
             early_stopping=self.early_stopping,
             validation_fraction=self.validation_fraction,
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
             verbose=int(self.verbose),
+            checkpoint=checkpoint,
         )
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -714,6 +754,16 @@ class BaseAutoencoder(
             blueprint = self._blueprint_class.from_state(fitted["blueprint"])
             with isolate_torch():
                 self._fitted = load_state(fitted, blueprint, self._load_density, self.device)
+
+
+def fit_within(
+    estimator: BaseAutoencoder[Any, Any, Any],
+    checkpoint: Checkpoint,
+    X: Any,
+    sample_weight: ArrayLike | None,
+) -> Any:
+    """Return an estimator fitted as a part of another fit, which has the checkpoint."""
+    return estimator._fit_within(checkpoint, X, sample_weight)
 
 
 def apply_exactly(

@@ -3,6 +3,7 @@
 The one place that imports scikit-learn's private parameter validation.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -15,7 +16,6 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from skorch.callbacks import Callback
 
 from .._environment import check_memory
 from .._training import OPTIMIZERS
@@ -35,7 +35,6 @@ __all__ = [
     "HasMethods",
     "Interval",
     "StrOptions",
-    "check_callbacks",
     "check_draws",
     "check_layer_sizes",
     "refuse_parameters",
@@ -72,6 +71,7 @@ SHARED_CONSTRAINTS: Constraints = {
     "trim_fraction": [Interval(Real, 0, 0.5, closed="left")],
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
+    "checkpoint": [str, os.PathLike, None],
     "verbose": ["verbose"],
 }
 
@@ -101,18 +101,6 @@ def check_draws(n_draws: int, cells_per_draw: int) -> None:
     """Raise if a row's draws are more than memory holds."""
     purpose = f"a row's draws with n_draws={n_draws}"
     check_memory(8 * int(n_draws) * int(cells_per_draw), purpose, "choose a smaller n_draws")
-
-
-def check_callbacks(callbacks: Sequence[Any] | None) -> list[Any]:
-    """Return `callbacks` as a list of what skorch takes: callbacks, or pairs of a name and one."""
-    for one in callbacks or ():
-        callback = one[1] if isinstance(one, tuple) and len(one) == 2 else one
-        kind = callback if isinstance(callback, type) else type(callback)
-        if not issubclass(kind, Callback):
-            raise TypeError(
-                f"callbacks must be instances of skorch.callbacks.Callback, got {callback!r}"
-            )
-    return list(callbacks or ())
 
 
 def refuse_parameters(estimator: BaseEstimator, names: Sequence[str], requirement: str) -> None:

@@ -1,6 +1,7 @@
 """The anomaly detector."""
 
 import math
+import os
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -14,6 +15,8 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._base import BaseAutoencoder
 from .._base.drafts import copy_shallow, replace_when_done
+from .._base.estimator import fit_within
+from .._base.fingerprint import describe_fit
 from .._base.parameters import (
     Constraints,
     HasMethods,
@@ -37,6 +40,7 @@ from .._data import (
 from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
 from .._environment import RandomStreams
+from .._training import Checkpoint, open_checkpoint
 from .anomaly_score import AnomalyScore, score_at_share
 from .calibration import CalibrationSplit, count_calibration_rows
 from .conformal import conformal_p_values, conformal_threshold
@@ -92,6 +96,11 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         rows that `alpha` needs if they are more, but at most a fifth of the rows.
     random_state : int, RandomState instance or None, default=None
         Seed of the calibration split, and of an estimator whose `random_state` is None.
+    checkpoint : str or path-like, default=None
+        File in which `fit` stores its progress as it trains, for estimators of skae, in place
+        of a `checkpoint` of their own. If it is killed or interrupted, the next `fit` with the
+        same table, parameters and versions goes on from there, and ends with the same result
+        to the last bit. The file is removed at the end. Each fit needs a path of its own.
 
     Attributes
     ----------
@@ -166,6 +175,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         "alpha": [_ALPHA],
         "calibration_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
+        "checkpoint": [str, os.PathLike, None],
     }
 
     def __init__(
@@ -176,12 +186,14 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         alpha: float = 0.01,
         calibration_fraction: float | str = "auto",
         random_state: int | np.random.RandomState | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
     ) -> None:
         self.estimator = estimator
         self.contamination = contamination
         self.alpha = alpha
         self.calibration_fraction = calibration_fraction
         self.random_state = random_state
+        self.checkpoint = checkpoint
 
     @validate_parameters
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -206,7 +218,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         ------
         ValueError
             If values are missing or infinite, if fewer than two rows have a positive weight,
-            or if weights are given to an estimator that takes none.
+            if weights are given to an estimator that takes none, or if `checkpoint` is another
+            fit's.
         """
         with replace_when_done(self) as draft:
             draft._fit(X, sample_weight)
@@ -214,17 +227,48 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
         table = validate_table(self, X, reset=True, min_rows=2)
-        streams = RandomStreams(self.random_state)
         weight = check_sample_weight(sample_weight, len(table))
         if weight is not None and self.estimator is not None:
             _check_takes_weights(self.estimator)
         rows = write_out_copies(TrainingTable(table, weight))
         if len(rows) < 2:
             raise ValueError(f"X must have two rows of positive weight at least, got {len(rows)}")
+        if self.checkpoint is None:
+            self._fit_rows(rows, self.random_state, None)
+            return
+        device = self._find_device()
+        with open_checkpoint(self.checkpoint, describe_fit(self, rows, device)) as checkpoint:
+            seed = checkpoint.seed if self.random_state is None else self.random_state
+            self._fit_rows(rows, seed, checkpoint)
+
+    def _find_device(self) -> str:
+        """Return the device of an estimator that can have a checkpoint, or raise."""
+        if self.estimator is None:
+            return "auto"
+        if not isinstance(self.estimator, BaseAutoencoder):
+            raise ValueError(
+                "checkpoint must be None for an estimator that is not one of skae's, got "
+                f"{self.checkpoint!r} with {type(self.estimator).__name__}: set a checkpoint of "
+                "the estimator's own if it has any"
+            )
+        if self.estimator.checkpoint is not None:
+            raise ValueError(
+                f"checkpoint must be set once, got {self.checkpoint!r} and the estimator's "
+                f"{self.estimator.checkpoint!r}: set estimator__checkpoint=None"
+            )
+        return self.estimator.device
+
+    def _fit_rows(
+        self,
+        rows: TrainingTable,
+        random_state: int | np.random.RandomState | None,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        streams = RandomStreams(random_state)
         estimator = self._make_estimator(len(rows), streams)
         n_calibration = count_calibration_rows(len(rows), self.calibration_fraction, self.alpha)
         split = CalibrationSplit.draw(rows, n_calibration, streams.make_numpy_generator())
-        self._set_fitted(_fit_on(estimator, split.train), rows, split)
+        self._set_fitted(_fit_on(estimator, split.train, checkpoint), rows, split)
 
     def _make_estimator(self, n_rows: int, streams: RandomStreams) -> Any:
         """Return an unfitted estimator, with a seed if it takes one and has none."""
@@ -498,8 +542,10 @@ def _check_takes_weights(estimator: Any) -> None:
         )
 
 
-def _fit_on(estimator: Any, table: TrainingTable) -> Any:
+def _fit_on(estimator: Any, table: TrainingTable, checkpoint: Checkpoint | None) -> Any:
     """Return an estimator fitted to rows, which are loaded if it isn't of this package."""
+    if checkpoint is not None:
+        return fit_within(estimator, checkpoint, table.X, table.weight)
     rows = table.X if isinstance(estimator, BaseAutoencoder) else table.X[:]
     if table.weight is None:
         return estimator.fit(rows)

@@ -1,6 +1,7 @@
-"""skorch callbacks: weight decay, and a loss that stays finite."""
+"""skorch callbacks: weight decay, a loss that stays finite, and the losses of folds."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -90,3 +91,27 @@ class FiniteLoss(Callback):
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Restore them, also if an epoch was interrupted."""
         self.weights_.restore()
+
+
+class FoldLosses(Callback):
+    """Record the folds' mean loss as that on held-out rows, for the training on all rows.
+
+    So `valid_loss` can be monitored in tables of every size.
+
+    Parameters
+    ----------
+    losses : sequence of float
+        That of each epoch.
+    """
+
+    def __init__(self, losses: Sequence[float]) -> None:
+        self.losses = losses
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Record the epoch's."""
+        epoch = len(net.history)
+        loss = self.losses[epoch - 1]
+        net.history.record("valid_loss", loss)
+        net.history.record(
+            "valid_loss_best", loss < min(self.losses[: epoch - 1], default=math.inf)
+        )

@@ -1,19 +1,16 @@
 """How to train: the parameters that all estimators share."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
 import torch
 
 from .._data import batch_length
-from .objective import Module, Objective, TrainingStep
+from .checkpoint import Checkpoint
+from .objective import FastStep, Module, Objective
 from .optimizers import OptimizerFactory
-
-#: Returns a training step that needs no autograd, or None if the module has parts for which
-#: there is none.
-FastStep = Callable[[Module, Objective[Module]], TrainingStep | None]
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,7 @@ class TrainingConfig(Generic[Module]):
     n_iter_no_change: int
     tol: float
     verbose: int
+    checkpoint: Checkpoint | None = None
 
     def batch_length(self, n_rows: int) -> int:
         """Return how many rows a batch has."""

@@ -193,13 +193,14 @@ class HeldOutSelection(Callback):
     def _compare(self, net: NeuralNet, rows: Rows) -> None:
         losses = torch.cat(self.block_).cpu().double().numpy()
         weight = rows.weight_array
-        self.losses_.append(losses)
+        if not (self.losses_ and self.restores_best):  # folds need those of all epochs
+            self.losses_.append(losses)
         mean = self.rule.mean(losses, weight)
         self.means_.append(mean)
         gain = self.rule.gain(self.losses_[0], losses, weight)
-        if len(self.losses_) > 1 and gain > self.best_gain_:
+        if len(self.means_) > 1 and gain > self.best_gain_:
             self.best_weights_.save(self.best_weights_.read())
-            self.best_epoch_, self.best_gain_ = len(self.losses_) - 1, gain
+            self.best_epoch_, self.best_gain_ = len(self.means_) - 1, gain
         self.since_lowest_ += 1
         if mean + self.tol * abs(mean) < self.lowest_:
             self.lowest_, self.since_lowest_ = mean, 0

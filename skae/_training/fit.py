@@ -14,6 +14,7 @@ from .epoch_selection import HeldOutSelection, SelectionRule, select_epoch
 from .loop import loss_curve, make_net, run
 from .net import AutoencoderNet
 from .objective import Module
+from .user_callbacks import check_monitors, check_scoring_monitors, copy_schedulers
 
 # With fewer rows every row is held out once, by folds, and the network is then trained on all of
 # them; with fewer than _TOO_FEW no epoch can be told from another.
@@ -104,6 +105,8 @@ def _train_to_the_end(
     rows: AnyRows,
     streams: RandomStreams,
 ) -> TrainingResult[Module]:
+    reason = f"fewer than {_TOO_FEW} rows" if config.early_stopping else "early_stopping=False"
+    check_monitors(config.callbacks, f"no rows are held out, by {reason}")
     net = run(config, initialize(rows), rows, None, streams, "training")
     return TrainingResult(net.module_, net, net.n_finite_epochs_, loss_curve(net))
 
@@ -139,6 +142,7 @@ def _train_by_folds(
     streams: RandomStreams,
     keeps_initialization: bool,
 ) -> TrainingResult[Module]:
+    check_scoring_monitors(config.callbacks, f"rows are held out in folds, under {_HOLD_OUT_FROM}")
     folds = np.array_split(streams.make_numpy_generator().permutation(len(rows)), _N_FOLDS)
     fold_config = _adapt_to_folds(config, len(rows))
     rule = _make_rule(config, keeps_initialization)
@@ -161,7 +165,16 @@ def _train_by_folds(
         result = leave_untrained(config, initialize(rows), len(rows))
         return replace(result, validation_scores=means)
     module = initialize(rows)
-    net = run(config, module, rows, None, streams, "training", stop_after=n_epochs)
+    net = run(
+        config,
+        module,
+        rows,
+        None,
+        streams,
+        "training",
+        stop_after=n_epochs,
+        fold_losses=means[1:],
+    )
     n_finite = net.n_finite_epochs_
     return TrainingResult(net.module_, net, n_finite, loss_curve(net), means, means[n_finite])
 
@@ -174,7 +187,7 @@ def _adapt_to_folds(config: TrainingConfig[Module], n_rows: int) -> TrainingConf
     n_batches = math.ceil(n_rows / config.batch_length(n_rows))
     return replace(
         config,
-        callbacks=[],
+        callbacks=copy_schedulers(config.callbacks, has_held_out_rows=True),
         max_epochs=config.n_epochs(n_rows),
         lr=config.learning_rate(n_rows),
         batch_size=math.ceil(n_rows * (1 - 1 / _N_FOLDS) / n_batches),

@@ -12,13 +12,16 @@ from skorch.helper import predefined_split
 
 from .._data import AnyRows, OrderedBlocks, Rows, ShuffledBatches
 from .._environment import RandomStreams, count_threads, limit_threads, warn_user
-from .callbacks import FiniteLoss, WeightDecay
+from .callbacks import FiniteLoss, FoldLosses, WeightDecay
+from .checkpoint import CheckpointWriter
 from .config import TrainingConfig
 from .epoch_selection import HeldOutSelection
 from .net import AutoencoderNet
+from .net_state import write_net
 from .objective import Module
 from .progress import EpochProgress
-from .schedules import CosineSchedule, InverseRootSchedule
+from .schedules import CosineSchedule, InverseRootSchedule, ObjectiveProgress, StreamSchedulers
+from .user_callbacks import check_monitors, find_schedulers, name_own
 
 _VALIDATION_BLOCK = 4096
 
@@ -29,7 +32,7 @@ def make_net(
     n_epochs: int,
     n_rows: int,
     generator: torch.Generator | None,
-    callbacks: Sequence[Callback],
+    callbacks: Sequence[Any],
 ) -> AutoencoderNet:
     """Return an uninitialized net around `module`."""
     return AutoencoderNet(
@@ -48,6 +51,7 @@ def make_net(
         callbacks=list(callbacks),
         device=config.device,
         compile=config.compile,
+        use_caching=False,  # of predictions, for scores: a step has none
         verbose=0,
     )
 
@@ -56,19 +60,18 @@ def make_stream_net(
     config: TrainingConfig[Module], module: Module, n_rows: int, streams: RandomStreams
 ) -> AutoencoderNet:
     """Return an initialized net that trains one epoch on each block it is given."""
+    check_monitors(config.callbacks, "partial_fit holds no rows out")
     generator = streams.make_torch_generator(config.device)
-    callbacks = [
-        InverseRootSchedule(),
-        WeightDecay(config.weight_decay),
-        FiniteLoss(),
-        *config.callbacks,
-    ]
+    own: list[Callback] = [WeightDecay(config.weight_decay), FiniteLoss()]
+    if not find_schedulers(config.callbacks):
+        own.insert(0, InverseRootSchedule())
+    callbacks = [*name_own(own), *config.callbacks, *name_own([StreamSchedulers()])]
     return make_net(config, module, 1, n_rows, generator, callbacks).initialize()
 
 
 def run_block(net: AutoencoderNet, rows: AnyRows) -> list[float]:
     """Train a stream's net on a block; return the loss."""
-    _train(net, rows)
+    _train(net, rows, 1)
     _note_interruption(net, 1)
     if net.stop_reason_ == "interrupted":  # no epoch ended, so nothing was learned
         raise KeyboardInterrupt
@@ -86,25 +89,42 @@ def run(
     selection: HeldOutSelection | None = None,
     stop_after: int | None = None,
     warns: bool = True,
+    fold_losses: Sequence[float] | None = None,
 ) -> AutoencoderNet:
     """Train once, over the whole horizon or the first `stop_after` epochs of it."""
     horizon = config.n_epochs(len(rows))
     n_epochs = horizon if stop_after is None else min(stop_after, horizon)
-    callbacks: list[Any] = [
-        CosineSchedule(horizon),
+    callbacks: list[Callback] = [
+        ObjectiveProgress(horizon),
         WeightDecay(config.weight_decay),
         FiniteLoss(),
     ]
+    if not find_schedulers(config.callbacks):
+        callbacks.insert(0, CosineSchedule(horizon))
+    if fold_losses is not None:
+        callbacks.append(FoldLosses(fold_losses))
     if selection is not None:
         callbacks.append(selection)
     if config.verbose:
         callbacks.append(EpochProgress(n_epochs, description))
     generator = streams.make_torch_generator(config.device)
-    net = make_net(config, module, n_epochs, len(rows), generator, [*callbacks, *config.callbacks])
+    checkpoint = config.checkpoint
+    state = None if checkpoint is None else checkpoint.begin_training()
+    writer = [] if checkpoint is None else [CheckpointWriter(checkpoint, state)]
+    every = [*name_own(callbacks), *config.callbacks, *name_own(writer)]
+    net = make_net(config, module, n_epochs, len(rows), generator, every)
     net.set_params(train_split=None if valid is None else predefined_split(valid))
-    _train(net.initialize(), rows)
+    net.initialize()
+    if state is not None and state["is_finished"]:
+        write_net(net, state)
+        for callback in writer:
+            callback.on_train_end(net)
+    else:
+        _train(net, rows, n_epochs - (0 if state is None else len(state["history"])))
     net.set_params(train_split=None)  # let go of the rows
     _note_interruption(net, n_epochs)
+    if checkpoint is not None and (state is None or not state["is_finished"]):
+        checkpoint.end_training(net)
     if warns:
         _warn_of_early_end(net, n_epochs, description)
     return net
@@ -114,13 +134,17 @@ def run(
 def restore_on_failure(net: AutoencoderNet) -> Iterator[None]:
     """Restore a stream's net as it was if training on a block fails.
 
-    The state of a user's own callbacks is theirs.
+    The state of a user's own callbacks is theirs, but for schedulers of the learning rate.
     """
     n_epochs = len(net.history)
     weights = copy.deepcopy(net.module_.state_dict())
     momentum = copy.deepcopy(net.optimizer_.state_dict())
-    counting = [c for _, c in net.callbacks_ if isinstance(c, InverseRootSchedule | WeightDecay)]
+    own = InverseRootSchedule | WeightDecay | StreamSchedulers
+    counting = [c for _, c in net.callbacks_ if isinstance(c, own)]
     counts = [vars(callback).copy() for callback in counting]
+    schedulers = find_schedulers(callback for _, callback in net.callbacks_)
+    policies = [(one, one.lr_scheduler_) for one in schedulers]
+    paces = [copy.deepcopy(one.state_dict()) for _, one in policies if one is not None]
     generators = [(one, one.get_state()) for one in net.find_generators()]
     try:
         yield
@@ -130,14 +154,18 @@ def restore_on_failure(net: AutoencoderNet) -> Iterator[None]:
         del net.history[n_epochs:]
         for callback, count in zip(counting, counts, strict=True):
             callback.__dict__ = count
+        for scheduler, policy in policies:
+            scheduler.lr_scheduler_ = policy
+        for policy, pace in zip([p for _, p in policies if p is not None], paces, strict=True):
+            policy.load_state_dict(pace)
         for generator, state in generators:
             generator.set_state(state)
         raise
 
 
-def _train(net: AutoencoderNet, rows: AnyRows) -> None:
+def _train(net: AutoencoderNet, rows: AnyRows, n_epochs: int) -> None:
     with _limit_threads_for(net), net.attached_parameters():
-        net.partial_fit(rows.to_device(), None)
+        net.partial_fit(rows.to_device(), None, epochs=n_epochs)
 
 
 def _limit_threads_for(net: AutoencoderNet) -> AbstractContextManager[None]:

@@ -9,9 +9,9 @@ from skorch.callbacks import EpochTimer, PassthroughScoring
 from torch import Tensor, nn
 
 from .._data import Batch
-from .config import FastStep
-from .objective import TrainingStep
+from .objective import FastStep, TrainingStep
 from .optimizers import FlatParameters, flatten_parameters
+from .schedules import keep_schedulers
 
 
 class AutoencoderNet(NeuralNet):
@@ -104,8 +104,14 @@ class AutoencoderNet(NeuralNet):
         """Give weights their own gradients again once a callback has frozen some."""
         super().on_batch_begin(net, *args, **kwargs)
         if self.flat_parameters_ is not None and not self.flat_parameters_.is_trainable:
-            self.initialize_optimizer()
-            self.module_.zero_grad()
+            self.separate_parameters()
+
+    def separate_parameters(self) -> None:
+        """Create the optimizer anew, on the module's weights, with the settings of the last."""
+        groups = self.optimizer_.param_groups
+        self.initialize_optimizer()
+        keep_schedulers(self, groups)
+        self.module_.zero_grad()
 
     def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
         if self.flat_parameters_ is None:

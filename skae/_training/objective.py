@@ -88,3 +88,8 @@ class Objective(nn.Module, ABC, Generic[Module]):
         if self.trim_fraction == 0:
             return weight
         return trim_weight(losses if rank_by is None else rank_by, weight, self.trim_fraction)
+
+
+#: Returns a training step that needs no autograd, or None if the module has parts for which
+#: there is none.
+FastStep = Callable[[Module, Objective[Module]], TrainingStep | None]

@@ -37,7 +37,7 @@ class EpochProgress(Callback):
         losses = {name: row[name] for name in ("train_loss", "valid_loss") if name in row}
         if self.bar_ is not None:
             self.bar_.set_postfix({name: f"{loss:.4g}" for name, loss in losses.items()})
-            self.bar_.update()
+            self.bar_.update(row["epoch"] - self.bar_.n)  # more than one after a resumption
         elif self._is_due(row["epoch"]):
             text = ", ".join(f"{name} {loss:.4g}" for name, loss in losses.items())
             spent = time.monotonic() - self.began_

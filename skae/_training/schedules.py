@@ -1,7 +1,8 @@
-"""Learning-rate schedules.
+"""Learning-rate schedules, which step aside for a user's.
 
 skorch's `LRScheduler` begins anew at each call of `partial_fit`, and stays with its first
-optimizer, which is replaced when a callback freezes weights.
+optimizer, which is replaced when a callback freezes weights: so the built-in schedules are no
+schedulers of torch, and `keep_schedulers` and `StreamSchedulers` mend both for a user's.
 """
 
 import math
@@ -10,8 +11,33 @@ from typing import Any
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
+from .user_callbacks import find_schedulers
 
-class CosineSchedule(Callback):
+
+class LearningRateSchedule(Callback):
+    """Abstract: sets the rate of each step, until it finds that another callback has set it."""
+
+    def initialize(self) -> "LearningRateSchedule":
+        """Begin with the rate that the optimizer is created with."""
+        self.is_aside_ = False
+        self.rate_: float | None = None
+        return self
+
+    def _set_learning_rate(self, net: NeuralNet, factor: float) -> None:
+        """Set the rate to that share of the largest, unless it is another's by now."""
+        if self.is_aside_:
+            return
+        expected = net.lr if self.rate_ is None else self.rate_
+        groups = net.optimizer_.param_groups
+        if any(group["lr"] != expected for group in groups):
+            self.is_aside_ = True
+            return
+        self.rate_ = net.lr * factor
+        for group in groups:
+            group["lr"] = self.rate_
+
+
+class CosineSchedule(LearningRateSchedule):
     """Raise the learning rate over a tenth of the steps, then lower it to zero.
 
     The schedule of Loshchilov and Hutter (2017) without restarts, over a fixed horizon, so
@@ -32,14 +58,12 @@ class CosineSchedule(Callback):
 
     def on_epoch_begin(self, net: NeuralNet, dataset_train: Any, **kwargs: Any) -> None:
         """Count the steps of an epoch."""
-        self.n_steps_ = self.n_epochs * math.ceil(len(dataset_train) / net.batch_size)
+        self.n_steps_ = count_steps(net, self.n_epochs, dataset_train)
 
     def on_batch_begin(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
         """Set the rate of the next step."""
         if training:
-            done = (self.step_ + 0.5) / self.n_steps_
-            _scale_learning_rate(net, self._factor(done))
-            net.criterion_.advance(done)
+            self._set_learning_rate(net, self._factor((self.step_ + 0.5) / self.n_steps_))
             self.step_ += 1
 
     @staticmethod
@@ -49,7 +73,7 @@ class CosineSchedule(Callback):
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - 0.1) / 0.9)))
 
 
-class InverseRootSchedule(Callback):
+class InverseRootSchedule(LearningRateSchedule):
     """A learning rate for streams, whose length is unknown (Vaswani et al. 2017).
 
     It rises over the first hundred steps, then falls with the root of their number.
@@ -66,9 +90,74 @@ class InverseRootSchedule(Callback):
         if training:
             self.step_ += 1
             share = self.step_ / self.n_warmup
-            _scale_learning_rate(net, min(share, 1 / math.sqrt(share)))
+            self._set_learning_rate(net, min(share, 1 / math.sqrt(share)))
 
 
-def _scale_learning_rate(net: NeuralNet, factor: float) -> None:
-    for group in net.optimizer_.param_groups:
-        group["lr"] = net.lr * factor
+class StreamSchedulers(Callback):
+    """Continue a user's schedulers over the blocks of a stream, where skorch begins anew.
+
+    It belongs behind them.
+    """
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Put the last block's schedulers back, and the rates that they had come to."""
+        for scheduler, policy in getattr(self, "policies_", ()):
+            scheduler.lr_scheduler_ = policy
+        for group, found in zip(
+            net.optimizer_.param_groups, getattr(self, "groups_", ()), strict=False
+        ):
+            group.update(found)
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Save them."""
+        found = find_schedulers(callback for _, callback in net.callbacks_)
+        self.policies_ = [(scheduler, scheduler.lr_scheduler_) for scheduler in found]
+        self.groups_ = [_find_settings(group) for group in net.optimizer_.param_groups]
+
+
+class ObjectiveProgress(Callback):
+    """Tell the objective, at each step, the share of training that is done.
+
+    Parameters
+    ----------
+    n_epochs : int
+        The number of epochs of a whole training.
+    """
+
+    def __init__(self, n_epochs: int) -> None:
+        self.n_epochs = n_epochs
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Begin at step 0."""
+        self.step_ = 0
+
+    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any, **kwargs: Any) -> None:
+        """Count the steps of an epoch."""
+        self.n_steps_ = count_steps(net, self.n_epochs, dataset_train)
+
+    def on_batch_begin(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
+        """Tell it."""
+        if training:
+            net.criterion_.advance((self.step_ + 0.5) / self.n_steps_)
+            self.step_ += 1
+
+
+def count_steps(net: NeuralNet, n_epochs: int, dataset_train: Any) -> int:
+    """Return the number of optimizer steps of a training."""
+    return n_epochs * math.ceil(len(dataset_train) / net.batch_size)
+
+
+def keep_schedulers(net: NeuralNet, groups: list[dict[str, Any]]) -> None:
+    """Hand what the former optimizer's groups were set to, and its schedulers, to a net's new one.
+
+    The new one has as many groups.
+    """
+    for group, former in zip(net.optimizer_.param_groups, groups, strict=True):
+        group.update(_find_settings(former))
+    for scheduler in find_schedulers(callback for _, callback in net.callbacks_):
+        if getattr(scheduler, "lr_scheduler_", None) is not None:
+            scheduler.lr_scheduler_.optimizer = net.optimizer_
+
+
+def _find_settings(group: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in group.items() if name != "params"}

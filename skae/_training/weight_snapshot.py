@@ -1,5 +1,7 @@
 """A copy of a network's weights to go back to."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -44,3 +46,15 @@ class WeightSnapshot:
             tensor.copy_(part.view_as(tensor))
         for tensor, saved in zip(self.others, self.saved_others, strict=True):
             tensor.copy_(saved)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the saved values, as torch's own parts do theirs."""
+        return {"floats": self.saved_floats, "others": self.saved_others}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Set the saved values."""
+        self.saved_floats = state["floats"].to(self.saved_floats.device)
+        self.saved_others = [
+            value.to(known.device)
+            for value, known in zip(state["others"], self.saved_others, strict=True)
+        ]

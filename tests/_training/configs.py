@@ -26,3 +26,20 @@ def make_config(**parameters):
         "verbose": 0,
     }
     return TrainingConfig(**{**defaults, **parameters})
+
+
+def make_recording_optimizer():
+    """A kind of SGD, and what it records: for each training, the rate of each step."""
+    trainings = []
+
+    class Recording(torch.optim.SGD):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.rates = []
+            trainings.append(self.rates)
+
+        def step(self, closure=None):
+            self.rates.append(self.param_groups[0]["lr"])
+            return super().step(closure)
+
+    return Recording, trainings

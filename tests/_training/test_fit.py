@@ -13,7 +13,7 @@ from skae._environment import RandomStreams
 from skae._training import train
 from skae.modules import mlp_autoencoder
 
-from .configs import make_config
+from .configs import make_config, make_recording_optimizer
 
 SMALL = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=4, random_state=0)
 
@@ -131,23 +131,6 @@ def test_without_a_sure_gain_in_the_folds_the_initialization_is_kept(curve):
 
 
 # Folds ------------------------------------------------------------------------------------
-
-
-def make_recording_optimizer():
-    """A kind of SGD, and what it records: for each training, the rate of each step."""
-    trainings = []
-
-    class Recording(torch.optim.SGD):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            self.rates = []
-            trainings.append(self.rates)
-
-        def step(self, closure=None):
-            self.rates.append(self.param_groups[0]["lr"])
-            return super().step(closure)
-
-    return Recording, trainings
 
 
 @pytest.mark.parametrize("batch_size", [50, 300])
