@@ -29,8 +29,10 @@ from .._data import (
     TrainingTable,
     check_codes,
     check_sample_weight,
+    measure_columns,
     measure_distance,
     merge_copies,
+    name_column,
     validate_table,
 )
 from .._environment import (
@@ -72,9 +74,6 @@ from .parameters import (
 )
 from .persistence import FittedState, dump_state, load_state
 from .seal import open_sealed, seal
-
-# The square of a larger value could overflow.
-_LARGEST = 1e150
 
 # A weight, its gradient, and the two moments of the default optimizer, in float32.
 _BYTES_PER_WEIGHT = 16
@@ -242,7 +241,7 @@ class BaseAutoencoder(
     ) -> FittedState[Module, BlueprintT, DensityT]:
         streams = RandomStreams(random_state)
         if previous is None:
-            moments = self._measure_columns(table, float(len(table)))
+            moments = measure_columns(self, table, float(len(table)))
             scaling = Scaling.from_moments(moments, self.standardize)
         else:
             scaling = previous.scaling
@@ -315,7 +314,7 @@ class BaseAutoencoder(
     ) -> FittedState[Module, BlueprintT, DensityT]:
         previous = self._fitted if self.__sklearn_is_fitted__() else None
         table, total, blueprint = self._prepare(X, y, sample_weight, previous)
-        block = self._measure_columns(table, total)
+        block = measure_columns(self, table, total)
         if previous is None:
             _check_first_block(table, total, blueprint)
             sample = StreamSample.begin(table, block)
@@ -333,20 +332,6 @@ class BaseAutoencoder(
         sample = sample.begin_again()
         scaling = Scaling.from_moments(sample.moments, not previous.scaling.is_common)
         return self._begin_stream(sample.table, table, sample, blueprint, scaling, previous)
-
-    def _measure_columns(self, table: TrainingTable, total: float) -> ColumnMoments:
-        """Return the moments of the columns; raise if their squares could overflow."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            moments = ColumnMoments.from_table(table.X, table.weight, total)
-            size = np.maximum(np.abs(moments.mean), moments.spread)
-        too_large = np.flatnonzero(~(size <= _LARGEST))
-        if len(too_large):
-            raise ValueError(
-                f"X must have columns of means and standard deviations up to {_LARGEST:g}, got "
-                f"{size[too_large[0]]:g} in {self._name_column(int(too_large[0]))}: divide the "
-                "column by a constant, or drop it"
-            )
-        return moments
 
     def _begin_stream(
         self,
@@ -432,7 +417,7 @@ class BaseAutoencoder(
         if distance.any():
             column = int(distance.argmax())
             warn_user(
-                f"the block lies far from the rows so far: {self._name_column(column)} is "
+                f"the block lies far from the rows so far: {name_column(self, column)} is "
                 f"{distance[column]:.2g} of its scales out. Check its units; its rows are trained "
                 "on with the means and scales so far.",
                 UserWarning,
@@ -443,16 +428,12 @@ class BaseAutoencoder(
         if ratios[column] <= SPOILING_SCALE:
             return
         warn_user(
-            f"the stream does not go on as it began: {self._name_column(column)} varies "
+            f"the stream does not go on as it began: {name_column(self, column)} varies "
             f"{ratios[column]:.2g} times as much as its scale says. Means, scales and weights are "
             "determined again, from a sample of the rows so far. Shuffle the rows, or begin with "
             "a block that is a fair sample of them.",
             UserWarning,
         )
-
-    def _name_column(self, column: int) -> str:
-        names = getattr(self, "feature_names_in_", None)
-        return f"column {column}" if names is None else f"column {names[column]!r}"
 
     def _prepare(
         self,

@@ -2,7 +2,7 @@
 
 from .batches import OrderedBlocks, ShuffledBatches, batch_length
 from .blocks import Table, block_length, row_blocks, subsample_indices
-from .column_moments import ColumnMoments
+from .column_moments import ColumnMoments, measure_columns, name_column
 from .rows import Batch, Rows
 from .sample_weights import (
     check_sample_weight,
@@ -42,8 +42,10 @@ __all__ = [
     "check_sample_weight",
     "check_target",
     "load_subsample",
+    "measure_columns",
     "measure_distance",
     "merge_copies",
+    "name_column",
     "normalize_weight",
     "row_blocks",
     "subsample_indices",

@@ -31,6 +31,7 @@ from .._data import (
     TrainingTable,
     check_sample_weight,
     load_subsample,
+    measure_columns,
     row_blocks,
     subsample_indices,
     take_rows,
@@ -268,6 +269,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         estimator = self._make_estimator(len(rows), streams)
         n_calibration = count_calibration_rows(len(rows), self.calibration_fraction, self.alpha)
         split = CalibrationSplit.draw(rows, n_calibration, streams.make_numpy_generator())
+        if isinstance(estimator, BaseAutoencoder):  # which would not know the columns' names
+            measure_columns(self, split.train, float(len(split.train)))
         self._set_fitted(_fit_on(estimator, split.train, checkpoint), rows, split)
 
     def _make_estimator(self, n_rows: int, streams: RandomStreams) -> Any:

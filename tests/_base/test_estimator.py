@@ -357,3 +357,5 @@ def test_columns_whose_squares_would_overflow_are_refused_by_name(curve, estimat
     frame = pd.DataFrame(curve * [1, 1, 1, 1e152, 1, 1], columns=list("abcdef"))
     with pytest.raises(ValueError, match=r"up to 1e\+150, got .*e\+15\d in column 'd'"):
         getattr(clone(estimator), method)(frame)
+    with pytest.raises(ValueError, match=r"up to 1e\+150, got .* in column 3"):
+        getattr(clone(estimator), method)(frame.to_numpy())

@@ -500,6 +500,13 @@ def test_false_alarms_on_rows_that_repeat():
     assert np.mean(alarms) < 0.01 + 3 * np.std(alarms) / np.sqrt(len(alarms))
 
 
+def test_columns_whose_squares_would_overflow_are_refused_by_name():
+    frame = pd.DataFrame(ring(60, 0) * [1, 1e155], columns=["x", "y"])
+    for estimator in (None, AutoencoderTransformer(1)):
+        with pytest.raises(ValueError, match=r"up to 1e\+150, got .* in column 'y'"):
+            AEAnomalyDetector(estimator).fit(frame)
+
+
 class Vague(BaseEstimator):
     """An estimator that has no score for some rows."""
 
