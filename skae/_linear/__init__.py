@@ -2,7 +2,7 @@
 
 from .covariance import Covariance, count_axes, fit_covariance
 from .factor_analysis import fit_factor_analysis
-from .gaussian_mixture import choose_spread_rows, fit_mixture
+from .gaussian_mixture import Codes, Mixture, choose_mixture, choose_spread_rows, fit_mixture
 from .moments import SMALLEST_VARIANCE, Moments
 from .pca import PrincipalAxes, find_principal_axes
 from .probabilistic_pca import LinearGaussian, fit_probabilistic_pca, fit_with_unit_noise
@@ -18,10 +18,13 @@ __all__ = [
     "REGRESSION_ROWS",
     "SMALLEST_VARIANCE",
     "AffineMap",
+    "Codes",
     "Covariance",
     "LinearGaussian",
+    "Mixture",
     "Moments",
     "PrincipalAxes",
+    "choose_mixture",
     "choose_spread_rows",
     "count_axes",
     "find_principal_axes",

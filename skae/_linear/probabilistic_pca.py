@@ -45,6 +45,7 @@ def fit_probabilistic_pca(
     beta: float,
     trim_fraction: float,
     generator: np.random.Generator,
+    free_noise: float = 1.0,
 ) -> LinearGaussian:
     """Return the linear model with the highest bound, its divergence multiplied by `beta`.
 
@@ -69,9 +70,15 @@ def fit_probabilistic_pca(
         Share of the rows that is left out.
     generator : numpy.random.Generator
         Source of PCA's random axes.
+    free_noise : float, default=1.0
+        With a code as wide as the rows and `beta=1`, any noise up to the smallest variance gives
+        the same density, and the same bound. It is this share of that variance.
     """
     axes, along, left = _measure_spectrum(X, weight, n_components, trim_fraction, generator)
     noise, n_active = _choose_noise(along, left, beta, X.shape[1])
+    if beta == 1 and len(along) == X.shape[1] and noise > SMALLEST_VARIANCE:
+        noise = max(free_noise * along[-1], SMALLEST_VARIANCE)
+        n_active = len(along) if noise < along[-1] else n_active
     squares = np.where(np.arange(len(along)) < n_active, along - beta * noise, 0.0)
     return _assemble(axes, squares.clip(0), noise, beta * noise, n_components)
 

@@ -7,6 +7,7 @@ import torch
 
 from .._base import Blueprint, NetworkConfig
 from ..modules import Architecture, VariationalAutoencoder, make_variational
+from ..modules.priors import FULL_UP_TO
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ class VariationalBlueprint(Blueprint[VariationalAutoencoder]):
 
     def count_weights(self) -> int:
         """Return how many weights the module has at least."""
-        n_columns = {"standard": 0, "mixture": 2 * self.n_components}.get(
+        size = self.n_components
+        spread = size * (size + 1) if size <= FULL_UP_TO else size
+        n_columns = {"standard": 0, "mixture": size + spread}.get(
             self.prior, self.network.n_features
         )
         return super().count_weights() + self.n_prior_components * n_columns

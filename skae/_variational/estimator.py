@@ -114,10 +114,13 @@ class VAETransformer(
         is then factor analysis instead of probabilistic PCA. For `likelihood="gaussian"`.
     prior : {"standard", "mixture", "vamp"}, default="standard"
         Distribution of the codes: "standard" is `N(0, I)`; "mixture" is a learned Gaussian
-        mixture, for codes that form clusters; "vamp" is the mean posterior of learned
-        pseudo-rows, mixed with the standard Gaussian.
+        mixture, for codes that form clusters or are not normal; "vamp" is the mean posterior
+        of learned pseudo-rows, mixed with the standard Gaussian. The mixture's covariances
+        are full for codes of up to 32 units, and diagonal for larger ones.
     n_prior_components : int, default=10
-        Gaussians of the mixture, or pseudo-rows.
+        Gaussians of the mixture, or pseudo-rows. The mixture is initialized with as many of
+        them as the initial codes have by the Bayesian information criterion; the others are
+        standard, and weigh next to nothing.
     n_draws : int, default=100
         Draws of the code for each row that `score_samples` and `elbo` average over.
 

@@ -10,15 +10,15 @@ from scipy.special import logit
 from .._data import Batch, Rows, Scaling, subsample_indices
 from .._environment import RandomStreams
 from .._linear import (
+    Codes,
     LinearGaussian,
+    choose_mixture,
     choose_spread_rows,
     fit_factor_analysis,
-    fit_mixture,
     fit_probabilistic_pca,
     fit_with_unit_noise,
 )
 from ..modules import VariationalAutoencoder
-from ..modules.gaussians import unbound_log_variance
 from ..modules.likelihoods import BernoulliLikelihood, GaussianLikelihood
 from ..modules.priors import MixturePrior, VampPrior
 
@@ -27,6 +27,11 @@ _RARE = 0.2
 
 # Factors of the logits' slopes that are tried.
 _SLOPES = (0.125, 0.25, 0.5, 1.0, 2.0)
+
+# With a mixture prior and a code as wide as the rows: the noise, as a share of the smallest
+# variance. As much noise as that leaves a unit of the code without a loading, a saddle that
+# training does not leave. So little leaves the density to the mixture.
+_FREE_NOISE = 0.002
 
 # Rows that slopes are compared and priors fitted on.
 _SUBSAMPLE_ROWS = 10_000
@@ -87,7 +92,10 @@ def _initialize_at_linear_gaussian(
     """Set the linear paths to probabilistic PCA, or to factor analysis."""
     X, weight = rows.table, rows.weight_array
     n_components = module.linear_layers[0].out_features
-    model = fit_probabilistic_pca(X, weight, n_components, beta, trim_fraction, generator)
+    free_noise = _FREE_NOISE if isinstance(module.prior, MixturePrior) else 1.0
+    model = fit_probabilistic_pca(
+        X, weight, n_components, beta, trim_fraction, generator, free_noise
+    )
     likelihood = cast(GaussianLikelihood, module.likelihood)
     if len(likelihood.variance) > 1:
         model = fit_factor_analysis(model, X, weight, beta, trim_fraction)
@@ -165,8 +173,8 @@ def _initialize_prior(
     if not isinstance(prior, MixturePrior | VampPrior):
         return
     sample = _subsample(rows)
-    known = sample.weight_array
-    weight = np.ones(len(sample)) if known is None else known
+    given = sample.weight_array
+    weight = np.ones(len(sample)) if given is None else given
     module.eval()
     with torch.no_grad():
         mean, log_variance = module.posterior(sample.batch.input)
@@ -175,12 +183,13 @@ def _initialize_prior(
             chosen = choose_spread_rows(codes, weight, len(prior.pseudo_rows), generator)
             prior.pseudo_rows.copy_(torch.from_numpy(sample.table[chosen]))
         elif module.has_linear_path:
-            variance = log_variance.double().exp().numpy()
-            fit = fit_mixture(codes, variance, weight, len(prior.mean), generator)
-            prior.logit.copy_(torch.from_numpy(np.log(fit.weight)))
-            prior.mean.copy_(torch.from_numpy(fit.mean))
-            raw = unbound_log_variance(torch.from_numpy(np.log(fit.variance)))
-            prior.raw_log_variance.copy_(raw)
+            known = Codes(codes, log_variance.double().exp().numpy(), weight)
+            fit = choose_mixture(known, prior.n_mixed, prior.is_full, generator)
+            prior.set_components(
+                torch.from_numpy(fit.weight),
+                torch.from_numpy(fit.mean),
+                torch.from_numpy(fit.covariance),
+            )
     module.train()
 
 

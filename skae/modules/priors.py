@@ -1,37 +1,56 @@
-"""Priors of a variational autoencoder's code, all of them mixtures of diagonal Gaussians."""
+"""Priors of a variational autoencoder's code, all of them mixtures of Gaussians."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from .gaussians import bound_log_variance, gaussian_log_density
+from .gaussians import bound_log_variance, gaussian_log_density, unbound_log_variance
 
 #: Maps rows to the means and log-variances of their codes.
 Posterior = Callable[[Tensor], tuple[Tensor, Tensor]]
 
+#: Up to this many units of the code the Gaussians of a learned mixture have full covariances.
+FULL_UP_TO = 32
+
 
 class GaussianComponents(NamedTuple):
-    """A mixture of diagonal Gaussians.
+    """A mixture of Gaussians.
+
+    Each unit of the code is a regression on those before it, and a residual. This is the
+    triangular factor of the precision: any values of it are a covariance (Pourahmadi 1999).
 
     Attributes
     ----------
     log_weight : Tensor of shape (n_mixed,)
         Logarithms of weights that sum to one.
-    mean, log_variance : Tensor of shape (n_mixed, n_components)
+    mean : Tensor of shape (n_mixed, n_components)
         Of each Gaussian.
+    log_variance : Tensor of shape (n_mixed, n_components)
+        Of each residual.
+    regression : Tensor of shape (n_mixed, n_components, n_components) or None, default=None
+        Coefficients, strictly below the diagonal. None is zeros: the Gaussians are diagonal.
     """
 
     log_weight: Tensor
     mean: Tensor
     log_variance: Tensor
+    regression: Tensor | None = None
 
     def joint(self, code: Tensor) -> Tensor:
-        """Return `log(weight_m N(code; mean_m, variance_m))`, with `m` the last dimension."""
-        each = gaussian_log_density(code.unsqueeze(-2), self.mean, self.log_variance)
-        return each + self.log_weight
+        """Return `log(weight_m N(code; mean_m, covariance_m))`, with `m` the last dimension."""
+        if self.regression is None:
+            each = gaussian_log_density(code.unsqueeze(-2), self.mean, self.log_variance)
+            return each + self.log_weight
+        whitener = self._unit_factor() * torch.exp(-0.5 * self.log_variance).unsqueeze(-1)
+        origin = (whitener @ self.mean.unsqueeze(-1)).squeeze(-1)
+        # One product for all Gaussians: the differences from their means would be many arrays.
+        white = (code @ whitener.flatten(0, 1).T).unflatten(-1, self.mean.shape) - origin
+        unit = torch.zeros_like(self.log_variance)
+        each = gaussian_log_density(white, unit, unit)
+        return each - 0.5 * self.log_variance.sum(dim=-1) + self.log_weight
 
     def log_density(self, code: Tensor) -> Tensor:
         """Return the mixture's log-density at codes."""
@@ -49,7 +68,17 @@ class GaussianComponents(NamedTuple):
         )
         mean = self.mean[chosen]
         noise = torch.empty_like(mean).normal_(generator=generator)
-        return mean + noise * torch.exp(0.5 * self.log_variance[chosen])
+        residual = noise * torch.exp(0.5 * self.log_variance[chosen])
+        if self.regression is not None:
+            for m, unmix in enumerate(torch.linalg.inv(self._unit_factor())):
+                residual[chosen == m] = residual[chosen == m] @ unmix.T
+        return mean + residual
+
+    def _unit_factor(self) -> Tensor:
+        """Return the matrices that map a difference from the mean to residuals."""
+        regression = cast(Tensor, self.regression)
+        one = torch.eye(regression.shape[-1], dtype=regression.dtype, device=regression.device)
+        return one - regression
 
 
 class Prior(nn.Module, ABC):
@@ -92,7 +121,9 @@ class StandardPrior(Prior):
 
 
 class MixturePrior(Prior):
-    """A mixture whose weights, means and variances are learned.
+    """A mixture whose weights, means and covariances are learned.
+
+    Covariances are full for codes of up to 32 units, and diagonal for larger ones.
 
     Parameters
     ----------
@@ -112,12 +143,47 @@ class MixturePrior(Prior):
         self.logit = nn.Parameter(torch.zeros(n_mixed))
         self.mean = nn.Parameter(torch.empty(n_mixed, n_components).normal_(generator=generator))
         self.raw_log_variance = nn.Parameter(torch.zeros(n_mixed, n_components))
+        self.raw_regression: nn.Parameter | None = None
+        if n_components <= FULL_UP_TO:
+            self.raw_regression = nn.Parameter(torch.zeros(n_mixed, n_components, n_components))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether covariances are full, not diagonal."""
+        return self.raw_regression is not None
 
     def components(self, posterior: Posterior) -> GaussianComponents:
         """Return the mixture."""
         return GaussianComponents(
-            self.logit.log_softmax(0), self.mean, bound_log_variance(self.raw_log_variance)
+            self.logit.log_softmax(0),
+            self.mean,
+            bound_log_variance(self.raw_log_variance),
+            None if self.raw_regression is None else self.raw_regression.tril(-1),
         )
+
+    def set_components(self, weight: Tensor, mean: Tensor, covariance: Tensor) -> None:
+        """Set the mixture.
+
+        Parameters
+        ----------
+        weight : Tensor of shape (n_mixed,)
+            Sums to one.
+        mean : Tensor of shape (n_mixed, n_components)
+            Of each Gaussian.
+        covariance : Tensor of shape (n_mixed, n_components, n_components)
+            Of each Gaussian; its diagonals, `(n_mixed, n_components)`, where it is diagonal.
+        """
+        variance = covariance
+        with torch.no_grad():
+            if self.raw_regression is not None:
+                root = torch.linalg.cholesky(covariance)
+                scale = root.diagonal(dim1=-2, dim2=-1)
+                unit = torch.linalg.inv(root) * scale.unsqueeze(-1)
+                self.raw_regression.copy_((-unit).tril(-1))
+                variance = scale.square()
+            self.logit.copy_(weight.log())
+            self.mean.copy_(mean)
+            self.raw_log_variance.copy_(unbound_log_variance(variance.log()))
 
 
 class VampPrior(Prior):

@@ -7,18 +7,29 @@ import pytest
 from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 
-from skae._linear import choose_spread_rows, fit_mixture
+from skae._linear import Codes, choose_mixture, choose_spread_rows, fit_mixture
+
+# What counts beside the rows, see the module.
+PRIOR, ORIGIN = 1.0, 0.01
 
 
 def rng():
     return np.random.default_rng(0)
 
 
+def points(X, weight=None):
+    return Codes(X, np.zeros_like(X), np.ones(len(X)) if weight is None else weight)
+
+
+def spreads(mixture):
+    return mixture.covariance if mixture.is_full else [np.diag(v) for v in mixture.covariance]
+
+
 def log_density(mixture, X):
     parts = [
-        weight * multivariate_normal(mean, np.diag(variance)).pdf(X)
-        for weight, mean, variance in zip(
-            mixture.weight, mixture.mean, mixture.variance, strict=True
+        weight * multivariate_normal(mean, covariance).pdf(X)
+        for weight, mean, covariance in zip(
+            mixture.weight, mixture.mean, spreads(mixture), strict=True
         )
     ]
     return np.log(np.sum(parts, axis=0))
@@ -26,76 +37,97 @@ def log_density(mixture, X):
 
 @pytest.fixture
 def overlapping():
-    """Two Gaussians of different weight and width, one within reach of the other."""
-    wide = rng().normal(size=(3000, 2)) * [2.0, 1.0]
+    """Two Gaussians of different weight and shape, one within reach of the other."""
+    wide = rng().normal(size=(3000, 2)) @ [[2.0, 0.8], [0.0, 1.0]]
     return np.vstack([wide, np.random.default_rng(1).normal(size=(1000, 2)) * 0.5 + [3, 2]])
 
 
-def test_of_points_it_is_scikit_learns_mixture(overlapping):
-    found = fit_mixture(overlapping, np.zeros_like(overlapping), None, 2, rng())
-    expected = GaussianMixture(2, covariance_type="diag", tol=1e-6, random_state=0)
+@pytest.mark.parametrize("kind", ["full", "diag"])
+def test_of_points_it_is_scikit_learns_mixture(overlapping, kind):
+    found, bound = fit_mixture(points(overlapping), 2, kind == "full", rng())
+    expected = GaussianMixture(2, covariance_type=kind, tol=1e-6, random_state=0)
     expected.fit(overlapping)
     assert found.weight.sum() == pytest.approx(1)
-    assert log_density(found, overlapping).mean() == pytest.approx(
-        expected.score(overlapping), abs=2e-3
-    )
+    assert bound == pytest.approx(expected.score(overlapping), abs=2e-3)
+    assert log_density(found, overlapping).mean() == pytest.approx(bound, abs=1e-9)
     ours, theirs = np.argsort(found.weight), np.argsort(expected.weights_)
     np.testing.assert_allclose(found.weight[ours], expected.weights_[theirs], atol=0.02)
     np.testing.assert_allclose(found.mean[ours], expected.means_[theirs], atol=0.1)
-    np.testing.assert_allclose(found.variance[ours], expected.covariances_[theirs], rtol=0.15)
+    np.testing.assert_allclose(
+        found.covariance[ours], expected.covariances_[theirs], rtol=0.15, atol=0.1
+    )
 
 
+@pytest.mark.parametrize("is_full", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_one_gaussian_has_the_moments_of_the_posteriors(weighted):
-    """The prior counts as one row, at zero and of variance one."""
+def test_one_gaussian_has_the_moments_of_the_posteriors(weighted, is_full):
+    """Beside them counts a row of variance one, and a bit of the origin."""
     mean, variance = rng().normal(size=(50, 3)) + 2, rng().uniform(0.1, 4, size=(50, 3))
     weight = rng().uniform(0.2, 2, size=50) if weighted else np.ones(50)
-    found = fit_mixture(mean, variance, weight if weighted else None, 1, rng())
-    counts = 50 * weight / weight.sum()
-    centre = counts @ mean / 51
-    spread = counts @ (np.square(mean - centre) + variance) + 1 + np.square(centre)
+    found, _ = fit_mixture(Codes(mean, variance, weight), 1, is_full, rng())
+    total = weight.sum()
+    centre = weight @ mean / (total + ORIGIN)
+    squares = (mean - centre).T @ ((mean - centre) * weight[:, None]) + np.diag(weight @ variance)
+    squares += PRIOR * np.eye(3) + ORIGIN * np.outer(centre, centre)
+    spread = squares / (total + PRIOR + ORIGIN)
     np.testing.assert_allclose(found.weight, [1.0])
     np.testing.assert_allclose(found.mean[0], centre)
-    np.testing.assert_allclose(found.variance[0], spread / 51)
+    np.testing.assert_allclose(found.covariance[0], spread if is_full else spread.diagonal())
 
 
 def test_what_is_unknown_of_a_row_widens_its_gaussian():
-    points = np.array([[-5.0, 0.0], [5.0, 1.0]]).repeat(500, axis=0)
-    found = fit_mixture(points, np.full_like(points, 0.3), None, 2, rng())
+    known = np.array([[-5.0, 0.0], [5.0, 1.0]]).repeat(500, axis=0)
+    codes = Codes(known, np.full_like(known, 0.3), np.ones(1000))
+    found, _ = fit_mixture(codes, 2, True, rng())
     order = np.argsort(found.mean[:, 0])
     np.testing.assert_allclose(found.mean[order], [[-5, 0], [5, 1]], atol=0.02)
-    np.testing.assert_allclose(found.variance, 0.3, atol=0.06)
+    np.testing.assert_allclose(found.covariance, np.array([0.3 * np.eye(2)] * 2), atol=0.01)
 
 
-def test_no_neighbour_has_a_higher_bound():
-    """`E_q log p(z)`, with a row of the standard Gaussian in each component as a prior."""
+@pytest.mark.parametrize("is_full", [False, True])
+def test_no_neighbour_has_a_higher_bound(is_full):
+    """`E_q log p(z)`, with what is known beforehand of each component."""
     mean = np.vstack(
         [rng().normal(size=(60, 2)), np.random.default_rng(1).normal(size=(30, 2)) + 4]
     )
-    variance = np.random.default_rng(2).uniform(0.1, 5, size=(90, 2))
+    variance = np.random.default_rng(2).uniform(0.1, 1, size=(90, 2))
     weight = np.random.default_rng(3).uniform(0.5, 1.5, size=90)
-    weight *= 90 / weight.sum()
 
     def expect_log(points, spreads, part, mixture):
-        squares = (np.square(points - mixture.mean[part]) + spreads) / mixture.variance[part]
-        logs = np.log(2 * np.pi * mixture.variance[part])
-        return np.log(mixture.weight[part]) - 0.5 * (squares + logs).sum(axis=-1)
+        """Of normal points with the given mean and variances."""
+        covariance = mixture.covariance[part]
+        covariance = covariance if is_full else np.diag(covariance)
+        precision = np.linalg.inv(covariance)
+        difference = points - mixture.mean[part]
+        squares = ((difference @ precision) * difference).sum(-1) + spreads @ precision.diagonal()
+        return -0.5 * (squares + np.linalg.slogdet(2 * np.pi * covariance)[1])
 
     def bound(mixture):
-        joint = np.array([expect_log(mean, variance, part, mixture) for part in range(2)])
-        prior = sum(expect_log(np.zeros(2), np.ones(2), part, mixture) for part in range(2))
+        parts = range(2)
+        joint = [np.log(mixture.weight[m]) + expect_log(mean, variance, m, mixture) for m in parts]
+        volume = np.full(2, 1 / 2)  # two Gaussians in a plane
+        prior = sum(
+            PRIOR * np.log(mixture.weight[m])
+            + PRIOR * expect_log(mixture.mean[m], volume, m, mixture)
+            + ORIGIN * expect_log(np.zeros(2), np.zeros(2), m, mixture)
+            for m in parts
+        )
         return weight @ np.logaddexp(*joint) + prior
 
-    found = fit_mixture(mean, variance, weight, 2, rng())
+    found, _ = fit_mixture(Codes(mean, variance, weight), 2, is_full, rng())
     best = bound(found)
     generator = rng()
     for _ in range(40):
         share = found.weight * np.exp(0.1 * generator.normal(size=2))
+        stretch = np.exp(0.1 * generator.normal(size=(2, 2)))
+        turn = np.eye(2) + 0.1 * generator.normal(size=(2, 2, 2))
         other = replace(
             found,
             weight=share / share.sum(),
             mean=found.mean + 0.1 * generator.normal(size=(2, 2)),
-            variance=found.variance * np.exp(0.1 * generator.normal(size=(2, 2))),
+            covariance=turn @ found.covariance @ turn.transpose(0, 2, 1)
+            if is_full
+            else found.covariance * stretch,
         )
         assert bound(other) < best
 
@@ -103,22 +135,49 @@ def test_no_neighbour_has_a_higher_bound():
 def test_weights_repeat_rows():
     X = np.array([-5.0, 5.0]).repeat(20)[:, None] + 0.5 * rng().normal(size=(40, 1))
     weight = np.array([1, 3]).repeat(20)
-    found = fit_mixture(X, 0.1 * np.ones_like(X), weight.astype(float), 2, rng())
-    repeated = X.repeat(weight, axis=0)
-    expected = fit_mixture(repeated, 0.1 * np.ones_like(repeated), None, 2, rng())
+    found, bound = fit_mixture(points(X, weight.astype(float)), 2, True, rng())
+    expected, same = fit_mixture(points(X.repeat(weight, axis=0)), 2, True, rng())
     ours, theirs = np.argsort(found.mean[:, 0]), np.argsort(expected.mean[:, 0])
-    # Weights are divided by their mean, so that the prior's row is one of 40 and not of 80.
-    np.testing.assert_allclose(found.mean[ours], expected.mean[theirs], rtol=0.06)
-    np.testing.assert_allclose(found.weight[ours], expected.weight[theirs], atol=0.02)
-    np.testing.assert_allclose(found.weight[ours], [11 / 42, 31 / 42])
+    assert bound == pytest.approx(same)
+    np.testing.assert_allclose(found.mean[ours], expected.mean[theirs])
+    np.testing.assert_allclose(found.weight[ours], expected.weight[theirs])
+    np.testing.assert_allclose(found.weight[ours], [21 / 82, 61 / 82])
 
 
-def test_more_gaussians_than_rows():
-    found = fit_mixture(rng().normal(size=(3, 2)), np.ones((3, 2)), None, 5, rng())
+@pytest.mark.parametrize("is_full", [False, True])
+def test_more_gaussians_than_rows(is_full):
+    codes = Codes(rng().normal(size=(3, 2)), np.ones((3, 2)), np.ones(3))
+    found, _ = fit_mixture(codes, 5, is_full, rng())
     assert found.mean.shape == (5, 2)
     assert np.isfinite(found.mean).all()
-    assert (found.variance > 0).all()
+    assert (np.linalg.eigvalsh(spreads(found)) > 0).all()
     assert found.weight.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_as_many_gaussians_as_the_codes_have(is_full):
+    """The others are standard, and weigh as much as a row."""
+    centres = np.array([[0.0, 0.0], [20.0, 0.0], [0.0, 20.0], [20.0, 20.0]])
+    X = centres.repeat(100, axis=0) + rng().normal(size=(400, 2))
+    for most, expected in [(10, 4), (4, 4), (3, 3), (1, 1)]:
+        found = choose_mixture(points(X), most, is_full, rng())
+        assert len(found.weight) == most
+        assert found.weight.sum() == pytest.approx(1)
+        added = found.weight < 2 / 400
+        assert (~added).sum() == expected
+        np.testing.assert_allclose(found.weight[added], 1 / (400 + added.sum()))
+        assert not found.mean[added].any()
+        np.testing.assert_array_equal(
+            found.covariance[added],
+            np.broadcast_to(np.eye(2) if is_full else np.ones(2), found.covariance[added].shape),
+        )
+    single = choose_mixture(points(rng().normal(size=(400, 2))), 10, is_full, rng())
+    assert (single.weight > 0.1).sum() == 1
+
+
+def test_the_criterion_counts_parameters():
+    assert fit_mixture(points(rng().normal(size=(20, 3))), 2, True, rng())[0].n_parameters == 19
+    assert fit_mixture(points(rng().normal(size=(20, 3))), 2, False, rng())[0].n_parameters == 13
 
 
 def test_chosen_rows_are_spread_and_count():

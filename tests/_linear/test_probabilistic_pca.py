@@ -125,3 +125,21 @@ def test_with_unit_noise_every_direction_keeps_a_gradient():
     found = fit_with_unit_noise(X, None, 3, 1.0, 0.0, rng())
     variances = np.linalg.eigvalsh(np.cov(X.T, ddof=0))[::-1]
     np.testing.assert_allclose(np.square(found.loadings).sum(axis=0), 0.05 * variances)
+
+
+@pytest.mark.parametrize("n_components", [8, 10])
+def test_with_a_full_code_the_noise_is_free(n_components):
+    """Any up to the smallest variance gives the same Gaussian."""
+    X = rng().normal(size=(300, 8)) * np.geomspace(2, 0.3, 8)
+    smallest = np.linalg.eigvalsh(np.cov(X.T, bias=True))[0]
+    for share in (1.0, 0.1, 0.001):
+        found = fit_probabilistic_pca(X, None, n_components, 1.0, 0.0, rng(), share)
+        assert found.noise == pytest.approx(share * smallest, rel=1e-4)
+        covariance = found.loadings @ found.loadings.T + found.noise * np.eye(8)
+        np.testing.assert_allclose(covariance, np.cov(X.T, bias=True), atol=1e-6)
+        assert (np.square(found.loadings).sum(0) > 0).sum() == (7 if share == 1 else 8)
+    for beta, size in [(0.5, 8), (2.0, 8), (1.0, 7)]:
+        expected = fit_probabilistic_pca(X, None, size, beta, 0.0, rng())
+        found = fit_probabilistic_pca(X, None, size, beta, 0.0, rng(), 0.1)
+        assert found.noise == expected.noise
+        np.testing.assert_array_equal(found.loadings, expected.loadings)

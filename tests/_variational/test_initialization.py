@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import make_blobs
+from scipy.stats import multivariate_normal
+from sklearn.datasets import make_blobs, make_moons
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
 
 from skae import VAETransformer
 from skae._linear import fit_probabilistic_pca
@@ -172,6 +174,49 @@ def test_a_mixture_prior_is_initialized_at_the_codes():
         known = X[ours.predict_component(X) == component]
         np.testing.assert_allclose(drawn.mean(axis=0), known.mean(axis=0), atol=0.4)
         assert drawn.std() / known.std() == pytest.approx(1, abs=0.1)
+
+
+UNTRAINED = {"lr": 1e-30, "max_epochs": 1, "early_stopping": False, "random_state": 0}
+
+
+@pytest.mark.parametrize("noise_per_column", [False, True])
+def test_a_code_as_wide_as_the_rows_is_initialized_at_their_mixture(noise_per_column):
+    """All of the density is the prior's, not the noise's."""
+    X = make_moons(1500, noise=0.1, random_state=0)[0]
+    train, test = X[:1000], X[1000:]
+    expected = GaussianMixture(8, random_state=0).fit(train).score(test)
+    ours = VAETransformer(
+        2, prior="mixture", n_prior_components=8, noise_per_column=noise_per_column, **UNTRAINED
+    ).fit(train)
+    assert ours.score(test) > expected - 0.05
+    assert ours.active_units_.all()
+
+
+@pytest.mark.parametrize("n_components", [13, 15])
+def test_one_gaussian_as_wide_as_the_rows_is_the_fitted_gaussian(wine, n_components):
+    expected = PCA().fit(wine).score_samples(wine)
+    ours = VAETransformer(n_components, prior="mixture", n_prior_components=1, **UNTRAINED)
+    found = ours.fit(wine).score_samples(wine)
+    assert np.abs(found - expected).mean() / wine.shape[1] < 0.02
+
+
+def test_clusters_on_a_plane_are_initialized_near_their_density():
+    rng = np.random.default_rng(0)
+    plane = np.linalg.qr(rng.normal(size=(5, 2)))[0]
+    centres = np.array([[-6.0, 0.0], [6.0, 3.0], [0.0, -6.0]]) @ plane.T
+    shapes = [np.array([[2.0, 0.0], [1.5, 0.3]]), np.diag([0.5, 1.0]), np.eye(2)]
+    covariances = [plane @ s @ s.T @ plane.T + 0.04 * np.eye(5) for s in shapes]
+    kind = rng.integers(3, size=2000)
+    X = np.stack([rng.multivariate_normal(centres[m], covariances[m]) for m in kind])
+    true = np.mean([multivariate_normal(centres[m], covariances[m]).pdf(X) for m in range(3)], 0)
+    ours = VAETransformer(2, prior="mixture", standardize=False, **UNTRAINED).fit(X)
+    assert abs(ours.score(X) - np.log(true).mean()) < 0.05
+    # One width of the posterior for all clusters costs a little.
+    assert abs(ours.elbo(X).bound.mean() - np.log(true).mean()) < 0.15
+    drawn = ours.sample(20_000, random_state=0)
+    nearest = np.linalg.norm(drawn[:, None] - centres, axis=2).argmin(axis=1)
+    for m in range(3):
+        np.testing.assert_allclose(np.cov(drawn[nearest == m].T), covariances[m], atol=0.4)
 
 
 def test_pseudo_rows_are_initialized_at_rows_of_all_clusters():

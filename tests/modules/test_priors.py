@@ -2,11 +2,19 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
-from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+from sklearn.mixture import GaussianMixture
+from torch.distributions import (
+    Categorical,
+    Independent,
+    MixtureSameFamily,
+    MultivariateNormal,
+    Normal,
+)
 
-from skae.modules.priors import GaussianComponents, make_prior
+from skae.modules.priors import FULL_UP_TO, GaussianComponents, make_prior
 
 
 def generator(seed=0):
@@ -18,16 +26,24 @@ def posterior(rows):
 
 
 def as_distribution(mixture):
+    weights = Categorical(logits=mixture.log_weight)
     scale = (0.5 * mixture.log_variance).exp()
-    parts = Independent(Normal(mixture.mean, scale), 1)
-    return MixtureSameFamily(Categorical(logits=mixture.log_weight), parts)
+    if mixture.regression is None:
+        return MixtureSameFamily(weights, Independent(Normal(mixture.mean, scale), 1))
+    # The residual of a unit is what the units before it leave.
+    unit = torch.eye(mixture.mean.shape[1]).double() - mixture.regression
+    precision = unit.mT @ torch.diag_embed(scale**-2) @ unit
+    return MixtureSameFamily(weights, MultivariateNormal(mixture.mean, precision_matrix=precision))
 
 
-@pytest.fixture
-def mixture():
+@pytest.fixture(params=["diagonal", "full"])
+def mixture(request):
     mean, log_variance = torch.randn(2, 3, 2, generator=generator()).double()
     log_weight = torch.tensor([0.2, 0.3, 0.5]).double().log()
-    return GaussianComponents(log_weight, mean, log_variance)
+    regression = torch.randn(3, 2, 2, generator=generator(2)).double().tril(-1)
+    return GaussianComponents(
+        log_weight, mean, log_variance, None if request.param == "diagonal" else regression
+    )
 
 
 @pytest.mark.parametrize("shape", [(7, 2), (7, 4, 2)])
@@ -47,6 +63,54 @@ def test_draws_have_the_moments_of_the_mixture(mixture):
     torch.testing.assert_close(codes.mean(0), expected.mean, atol=0.03, rtol=0)
     torch.testing.assert_close(codes.var(0), expected.variance, atol=0, rtol=0.03)
     assert torch.equal(codes, mixture.draw(200_000, generator()))
+
+
+def set_to(prior, fit):
+    prior.set_components(
+        torch.from_numpy(fit.weights_),
+        torch.from_numpy(fit.means_),
+        torch.from_numpy(fit.covariances_),
+    )
+    return prior.double().components(posterior)
+
+
+@pytest.fixture
+def clusters():
+    turned = np.array([[[1.0, 0.9, 0.0], [0.0, 0.3, 0.0], [0.4, 0.0, 0.2]], np.eye(3)])
+    return np.random.default_rng(0).normal(size=(2, 400, 3)) @ turned + [[[3, 0, 1]], [[0, 0, 0]]]
+
+
+def test_set_to_scikit_learns_mixture_it_is_the_same(clusters):
+    X = clusters.reshape(-1, 3)
+    fit = GaussianMixture(2, random_state=0).fit(X)
+    prior = make_prior("mixture", 4, 3, 2, generator())
+    assert prior.is_full
+    found = set_to(prior, fit)
+    code = torch.from_numpy(X)
+    np.testing.assert_allclose(
+        found.log_density(code).detach(), fit.score_samples(X), rtol=1e-4, atol=1e-4
+    )
+    np.testing.assert_allclose(
+        found.responsibilities(code).detach(), fit.predict_proba(X), atol=1e-4
+    )
+    drawn = found.draw(100_000, generator()).detach()
+    kind = found.responsibilities(drawn).argmax(1)
+    for m in range(2):
+        wanted = fit.sample(100_000)[0]
+        wanted = wanted[fit.predict(wanted) == m]
+        np.testing.assert_allclose(np.cov(drawn[kind == m].T), np.cov(wanted.T), atol=0.05)
+
+
+def test_large_codes_have_diagonal_gaussians():
+    size = FULL_UP_TO + 1
+    prior = make_prior("mixture", 4, size, 2, generator())
+    assert not prior.is_full
+    X = np.random.default_rng(0).normal(size=(200, size)) * np.geomspace(0.1, 2, size)
+    fit = GaussianMixture(2, covariance_type="diag", random_state=0).fit(X)
+    found = set_to(prior, fit)
+    np.testing.assert_allclose(
+        found.log_density(torch.from_numpy(X)).detach(), fit.score_samples(X), rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("name", ["standard", "mixture", "vamp"])
