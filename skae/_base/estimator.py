@@ -330,8 +330,9 @@ class BaseAutoencoder(
             return self._continue_stream(table, sample, blueprint, previous)
         self._warn_of_wrong_scales(ratios)
         sample = sample.begin_again()
+        known = sample.table.set_total(sample.moments.total)
         scaling = Scaling.from_moments(sample.moments, not previous.scaling.is_common)
-        return self._begin_stream(sample.table, table, sample, blueprint, scaling, previous)
+        return self._begin_stream(known, table, sample, blueprint, scaling, previous)
 
     def _begin_stream(
         self,
@@ -458,7 +459,8 @@ class BaseAutoencoder(
         )
         rows = table if target is None else table[:]
         total = float(len(table) if weight is None else _sum_weights(weight))
-        return merge_copies(TrainingTable(rows, weight, target)), total, blueprint
+        merged = merge_copies(TrainingTable(rows, weight, target))
+        return merged.set_total(total), total, blueprint
 
     def _check_target(self, table: AnyTable, y: Any) -> np.ndarray | None:
         """Return the rows to reconstruct, None if they are those of the table."""
@@ -763,9 +765,10 @@ def apply_exactly(
 
 def _sum_weights(weight: np.ndarray) -> float:
     """Return the sum of weights, of which those of two blocks can be added."""
-    largest = float(weight.max())
-    share = float((weight / largest).sum())
-    return min(largest, np.finfo(np.float64).max / (4 * share)) * share
+    # A power of two: the sum of counts is exact, as if their rows were written out.
+    exponent = int(np.frexp(weight.max())[1]) - 1
+    share = float(np.ldexp(weight, -exponent).sum())
+    return min(2.0**exponent, np.finfo(np.float64).max / (4 * share)) * share
 
 
 def _check_first_block(table: TrainingTable, n_rows: float, blueprint: Blueprint[Any]) -> None:
@@ -784,11 +787,11 @@ def _scale_rows(table: TrainingTable, scaling: Scaling, device: torch.device) ->
     weight = table.weight
     if not isinstance(table.X, np.ndarray):
         known = None if weight is None else weight.astype(np.float32)
-        return StoredRows(ScaledTable(table.X, scaling), known, device)
+        return StoredRows(ScaledTable(table.X, scaling), known, device, table.row_weight)
     X, target = scaling.forward(table.X, np.float32), None
     if table.target is not None:
         target = scaling.forward(table.target, np.float32)
-    return Rows.from_arrays(X, weight, device, target)
+    return Rows.from_arrays(X, weight, device, target, table.row_weight)
 
 
 def _prepare_module(module: Module, device: torch.device, streams: RandomStreams) -> Module:

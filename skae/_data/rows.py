@@ -66,9 +66,12 @@ class Rows(Dataset[Batch]):
     ----------
     batch : Batch
         All of the rows.
+    row_weight : float, default=1.0
+        How many rows of the table a weight of one stands for.
     """
 
     batch: Batch
+    row_weight: float = 1.0
 
     @classmethod
     def from_arrays(
@@ -77,11 +80,12 @@ class Rows(Dataset[Batch]):
         weight: np.ndarray | None,
         device: torch.device,
         target: np.ndarray | None = None,
+        row_weight: float = 1.0,
     ) -> "Rows":
         """Return arrays as rows on a device."""
         known = None if weight is None else torch.from_numpy(weight.astype(np.float32))
         goal = None if target is None else torch.from_numpy(target)
-        return cls(Batch(torch.from_numpy(X), goal, None, known).to(device))
+        return cls(Batch(torch.from_numpy(X), goal, None, known).to(device), row_weight)
 
     def __len__(self) -> int:
         return len(self.batch.input)
@@ -94,6 +98,12 @@ class Rows(Dataset[Batch]):
         """The weights as float64, off the device: MPS has no float64."""
         weight = self.batch.weight
         return None if weight is None else weight.cpu().double().numpy()
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How many rows of the table each stands for."""
+        known = self.weight_array
+        return self.row_weight * (np.ones(len(self)) if known is None else known)
 
     @property
     def n_features(self) -> int:
@@ -117,7 +127,7 @@ class Rows(Dataset[Batch]):
 
     def take(self, indices: np.ndarray) -> "Rows":
         """Return the rows of these indices."""
-        return Rows(self[torch.from_numpy(indices).to(self.device)])
+        return Rows(self[torch.from_numpy(indices).to(self.device)], self.row_weight)
 
     def subsample(self) -> "Rows":
         """Return rows in memory that represent all: these themselves."""

@@ -1,6 +1,6 @@
 """A table to train on, with its weights and targets; copies of rows merged or written out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,14 +27,24 @@ class TrainingTable:
         How often each row counts; None counts each once.
     target : ndarray of shape (n_rows, n_features) or None
         The rows to reconstruct from `X`; None is `X` itself.
+    row_weight : float, default=1.0
+        How many rows a weight of one stands for, one at least.
     """
 
     X: AnyTable
     weight: np.ndarray | None = None
     target: np.ndarray | None = None
+    row_weight: float = 1.0
 
     def __len__(self) -> int:
         return len(self.X)
+
+    def set_total(self, total: float) -> "TrainingTable":
+        """Return the table, whose weights have mean one, standing for rows of that weight.
+
+        Weights may be shares that sum to one, so no row counts less than once.
+        """
+        return replace(self, row_weight=max(total / len(self), 1.0))
 
 
 def merge_copies(table: TrainingTable) -> TrainingTable:

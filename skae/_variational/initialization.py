@@ -25,6 +25,9 @@ from ..modules.priors import MixturePrior, VampPrior
 # Below this standard deviation of a 0/1 column its logit gets no steeper.
 _RARE = 0.2
 
+# No more rows than this tell a column of zeros from one that may yet have a one.
+_MOST_ROWS = 1e9
+
 # Factors of the logits' slopes that are tried.
 _SLOPES = (0.125, 0.25, 0.5, 1.0, 2.0)
 
@@ -123,7 +126,7 @@ def _initialize_at_linear_logits(
     """
     X, weight = rows.table, rows.weight_array
     mean, scale = scaling.mean, scaling.scale
-    n_rows = len(X) if weight is None else weight.sum()
+    n_rows = min(float(rows.counts.sum()), _MOST_ROWS)
     share = (n_rows * mean + 0.5) / (n_rows + 1)  # a column of zeros may yet have a one
     deviation = np.sqrt(share * (1 - share))
     model = fit_with_unit_noise(
@@ -173,8 +176,7 @@ def _initialize_prior(
     if not isinstance(prior, MixturePrior | VampPrior):
         return
     sample = _subsample(rows)
-    given = sample.weight_array
-    weight = np.ones(len(sample)) if given is None else given
+    weight = sample.counts
     module.eval()
     with torch.no_grad():
         mean, log_variance = module.posterior(sample.batch.input)
@@ -196,4 +198,4 @@ def _initialize_prior(
 def _subsample(rows: Rows) -> Rows:
     """Return some of the rows, on the CPU, where the module is."""
     sample = rows.take(subsample_indices(len(rows), _SUBSAMPLE_ROWS))
-    return Rows(sample.batch.to(torch.device("cpu")))
+    return Rows(sample.batch.to(torch.device("cpu")), sample.row_weight)

@@ -239,14 +239,43 @@ def test_weights_count_in_the_mixture_prior():
     np.testing.assert_allclose(shares.min(), 0.123 / 1.123, atol=0.02)
 
 
-@pytest.mark.parametrize("n_rows", [50, 500])
-def test_a_column_of_zeros_may_yet_have_a_one(binary, n_rows):
-    """Its probability is that of half a row among the rows and one."""
-    X = binary[:n_rows].copy()
+@pytest.mark.parametrize("how", ["fit", "partial_fit", "weights", "shares"])
+@pytest.mark.parametrize(("n_rows", "n_copies"), [(50, 1), (500, 1), (50, 20)])
+def test_a_column_of_zeros_may_yet_have_a_one(binary, n_rows, n_copies, how):
+    """Its probability is that of half a row among the rows and one, copies included."""
+    X = np.unique(binary[:n_rows], axis=0)
     X[:, 0] = 0
+    X = np.unique(X, axis=0)
+    total = n_copies * len(X)
     ours = VAETransformer(1, likelihood="bernoulli", lr=1e-30, max_epochs=1, early_stopping=False)
-    chance = ours.fit(X).sample(100, random_state=0, noise=False)[:, 0]
-    np.testing.assert_allclose(chance, 0.5 / (n_rows + 1), rtol=0.05)
+    if how == "weights":
+        ours.fit(X, sample_weight=np.full(len(X), n_copies))
+    elif how == "shares":  # less than a row each: a row is one at least
+        ours.fit(X, sample_weight=np.full(len(X), 1e-9))
+        total = len(X)
+    else:
+        getattr(ours, how)(X.repeat(n_copies, axis=0))
+    chance = ours.sample(100, random_state=0, noise=False)[:, 0]
+    np.testing.assert_allclose(chance, 0.5 / (total + 1), rtol=0.05)
+
+
+def test_a_weight_of_three_is_three_rows_of_zeros_and_ones(binary):
+    X = binary[:60]
+    weight = np.random.default_rng(0).integers(1, 8, size=60)
+    ours = VAETransformer(2, likelihood="bernoulli", max_epochs=2, random_state=0)
+    weighted = ours.fit(X, sample_weight=weight).score_samples(X)
+    np.testing.assert_array_equal(weighted, ours.fit(X.repeat(weight, axis=0)).score_samples(X))
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_copies_of_few_rows_leave_probabilities_as_they_are(early_stopping):
+    """200 rows of which few differ: a column of zeros is zero in all of the 200."""
+    X = np.repeat(np.eye(8)[:4], 50, axis=0)
+    ours = VAETransformer(
+        1, likelihood="bernoulli", early_stopping=early_stopping, lr=1e-30, max_epochs=1
+    )
+    chance = ours.fit(X).sample(100, random_state=0, noise=False)[:, 7]
+    np.testing.assert_allclose(chance, 0.5 / 201, rtol=0.05)
 
 
 @pytest.mark.parametrize(
