@@ -460,7 +460,9 @@ class BaseAutoencoder(
         rows = table if target is None else table[:]
         total = float(len(table) if weight is None else _sum_weights(weight))
         merged = merge_copies(TrainingTable(rows, weight, target))
-        return merged.set_total(total), total, blueprint
+        if weight is None or (weight == np.floor(weight)).all():
+            merged = merged.set_total(total)
+        return merged, total, blueprint
 
     def _check_target(self, table: AnyTable, y: Any) -> np.ndarray | None:
         """Return the rows to reconstruct, None if they are those of the table."""

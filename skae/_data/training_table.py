@@ -10,6 +10,9 @@ from .stores import AnyTable, TablePart
 # Sorting finds repeated rows; beyond this many rows it would cost more than it gives.
 _MERGE_UP_TO = 10_000
 
+# No table of weights that are counts has more rows.
+_MOST_ROWS = 1e9
+
 # Weights are taken for counts as long as writing all copies out takes no more than this
 # times the memory.
 _MOST_COPIES = 10
@@ -40,10 +43,12 @@ class TrainingTable:
         return len(self.X)
 
     def set_total(self, total: float) -> "TrainingTable":
-        """Return the table, whose weights have mean one, standing for rows of that weight.
+        """Return the table, whose weights have mean one, standing for that many rows.
 
-        Weights may be shares that sum to one, so no row counts less than once.
+        No row counts less than once. Weights that add up to billions are no counts.
         """
+        if total > _MOST_ROWS:
+            return self
         return replace(self, row_weight=max(total / len(self), 1.0))
 
 

@@ -25,9 +25,6 @@ from ..modules.priors import MixturePrior, VampPrior
 # Below this standard deviation of a 0/1 column its logit gets no steeper.
 _RARE = 0.2
 
-# No more rows than this tell a column of zeros from one that may yet have a one.
-_MOST_ROWS = 1e9
-
 # Factors of the logits' slopes that are tried.
 _SLOPES = (0.125, 0.25, 0.5, 1.0, 2.0)
 
@@ -126,7 +123,7 @@ def _initialize_at_linear_logits(
     """
     X, weight = rows.table, rows.weight_array
     mean, scale = scaling.mean, scaling.scale
-    n_rows = min(float(rows.counts.sum()), _MOST_ROWS)
+    n_rows = rows.counts.sum()
     share = (n_rows * mean + 0.5) / (n_rows + 1)  # a column of zeros may yet have a one
     deviation = np.sqrt(share * (1 - share))
     model = fit_with_unit_noise(
