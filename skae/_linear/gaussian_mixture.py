@@ -11,6 +11,9 @@ import numpy as np
 _N_STEPS = 100
 _TOLERANCE = 1e-4
 
+# Enough to compare numbers of Gaussians, which differ by far more.
+_ROUGH_TOLERANCE = 1e-3
+
 # Weight, in rows, of what is known of a Gaussian beforehand: that it has its share of the volume
 # of the standard Gaussian. None collapses onto a row.
 _PRIOR_ROWS = 1.0
@@ -93,7 +96,8 @@ def choose_mixture(
     total = codes.weight.sum()
     best, lowest, n_worse = None, np.inf, 0
     for n_mixed in _double_up_to(most):
-        mixture, bound = fit_mixture(codes, n_mixed, is_full, generator)
+        initial = _begin(codes, n_mixed, is_full, generator)
+        mixture, bound = _improve(initial, codes, _ROUGH_TOLERANCE)
         criterion = mixture.n_parameters * np.log(total) - 2 * total * bound
         if best is None or criterion < lowest:
             best, lowest, n_worse = mixture, criterion, 0
@@ -102,6 +106,7 @@ def choose_mixture(
         if n_worse == _PATIENCE:
             break
     assert best is not None
+    best, _ = _improve(best, codes, _TOLERANCE)
     return _add_standard(best, most - len(best.weight), total)
 
 
@@ -124,22 +129,7 @@ def fit_mixture(
     generator : numpy.random.Generator
         Source of the initial means.
     """
-    size = codes.mean.shape[1]
-    volume = n_mixed ** (-2 / size)
-    means = codes.mean[choose_spread_rows(codes.mean, codes.weight, n_mixed, generator)]
-    spread = np.full((n_mixed, size), volume)
-    if is_full:
-        spread = spread[:, :, None] * np.eye(size)
-    mixture = Mixture(np.full(n_mixed, 1 / n_mixed), means, spread)
-    last = -np.inf
-    for _ in range(_N_STEPS):
-        share, total = _expect(mixture, codes)
-        bound = float(np.average(total, weights=codes.weight))
-        if bound - last < _TOLERANCE:
-            break
-        last = bound
-        mixture = _maximize(share, codes, volume, is_full)
-    return mixture, bound
+    return _improve(_begin(codes, n_mixed, is_full, generator), codes, _TOLERANCE)
 
 
 def choose_spread_rows(
@@ -167,6 +157,35 @@ def choose_spread_rows(
     seed = int(generator.integers(2**31))
     _, chosen = kmeans_plusplus(codes, n_distinct, sample_weight=weight, random_state=seed)
     return np.resize(chosen, n_chosen)
+
+
+def _begin(codes: Codes, n_mixed: int, is_full: bool, generator: np.random.Generator) -> Mixture:
+    """Return Gaussians at rows that lie far from each other."""
+    size = codes.mean.shape[1]
+    means = codes.mean[choose_spread_rows(codes.mean, codes.weight, n_mixed, generator)]
+    spread = np.full((n_mixed, size), _volume(n_mixed, size))
+    if is_full:
+        spread = spread[:, :, None] * np.eye(size)
+    return Mixture(np.full(n_mixed, 1 / n_mixed), means, spread)
+
+
+def _volume(n_mixed: int, size: int) -> float:
+    """Return the variance with which Gaussians together have the volume of the standard one."""
+    return float(n_mixed ** (-2 / size))
+
+
+def _improve(mixture: Mixture, codes: Codes, tolerance: float) -> tuple[Mixture, float]:
+    """Return the result of expectation maximization, and its `E_q log p(z)`."""
+    volume = _volume(*mixture.mean.shape)
+    last = -np.inf
+    for _ in range(_N_STEPS):
+        share, total = _expect(mixture, codes)
+        bound = float(np.average(total, weights=codes.weight))
+        if bound - last < tolerance:
+            break
+        last = bound
+        mixture = _maximize(share, codes, volume, mixture.is_full)
+    return mixture, bound
 
 
 def _double_up_to(most: int) -> Iterator[int]:
