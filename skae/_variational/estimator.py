@@ -60,10 +60,12 @@ class VAETransformer(
     distribution of rows. Both are trained together to maximize the evidence lower bound [1]_:
     the expected log-density of rows given their codes, less the divergence of the codes'
     Gaussians from a prior. Each has a linear path and a nonlinear one. Training begins at
-    probabilistic PCA [2]_, whose bound is the log-density itself, and ends at an epoch that
-    is surely better on held-out rows. If there is none, the result is probabilistic PCA. The
-    noise is learned, so that `beta=1` needs no tuning. With `hidden_layer_sizes=()` it is
-    probabilistic PCA in closed form.
+    factor analysis [6]_, with a Gaussian mixture that fits its codes as the prior, and ends
+    at an epoch that is surely better on held-out rows. If there is none, the result is this
+    linear model. The noise is learned, so that `beta=1` needs no tuning. With
+    `prior="standard"` the linear model is factor analysis itself, whose bound is the
+    log-density, and with `noise_per_column=False` as well it is probabilistic PCA [2]_.
+    With `hidden_layer_sizes=()` these two are the result, in closed form.
 
     The parameters to try first are `n_components`, `hidden_layer_sizes`, `prior`,
     `max_epochs` and `random_state`; all are keyword-only but the first.
@@ -109,10 +111,10 @@ class VAETransformer(
         Take `X` as probabilities, and draw the 0/1 cells of each training step from them, as
         is usual for grey images. Scores and codes are those of the given rows. For
         `likelihood="bernoulli"`.
-    noise_per_column : bool, default=False
+    noise_per_column : bool, default=True
         Learn a noise variance for each column instead of one for all. The best linear model
         is then factor analysis instead of probabilistic PCA. For `likelihood="gaussian"`.
-    prior : {"standard", "mixture", "vamp"}, default="standard"
+    prior : {"standard", "mixture", "vamp"}, default="mixture"
         Distribution of the codes: "standard" is `N(0, I)`; "mixture" is a learned Gaussian
         mixture, for codes that form clusters or are not normal; "vamp" is the mean posterior
         of learned pseudo-rows, mixed with the standard Gaussian. The mixture's covariances
@@ -223,7 +225,8 @@ class VAETransformer(
     See Also
     --------
     AutoencoderTransformer : Codes for the least squared error, without a prior.
-    sklearn.decomposition.PCA : Its `score_samples` is where the bound starts.
+    sklearn.decomposition.PCA : Its `score_samples` is where the bound starts with
+        `prior="standard"` and `noise_per_column=False`.
     sklearn.mixture.GaussianMixture : A density without codes.
 
     Notes
@@ -236,12 +239,12 @@ class VAETransformer(
 
     Losses are the negative bound in nats a column, for scaled rows. A larger `beta` is that
     of [3]_, the prior "vamp" is that of [4]_, noise for each column is factor analysis [6]_,
-    and `binarize` follows [7]_. Without `standardize`, all columns share a noise in the
-    table's units.
+    and `binarize` follows [7]_. Without `standardize` and with `noise_per_column=False`, all
+    columns share a noise in the table's units.
 
     `score_samples` is the importance-weighted bound [5]_, of `n_draws` draws that are the
     same at each call: at most the log-density, on average over draws, and closer to it with
-    more of them. It is exact if the result is probabilistic PCA.
+    more of them. It is exact if the result is probabilistic PCA or factor analysis.
 
     Smooth functions bound log-variances, and the noise's variance is at least 1e-6 of a
     scaled column's, so that constant columns and far outliers give large numbers and never
@@ -303,8 +306,8 @@ class VAETransformer(
         kl_warmup: float = 0.0,
         likelihood: str = "gaussian",
         binarize: bool = False,
-        noise_per_column: bool = False,
-        prior: str = "standard",
+        noise_per_column: bool = True,
+        prior: str = "mixture",
         n_prior_components: int = 10,
         n_draws: int = 100,
         dropout: float = 0.0,
@@ -516,19 +519,17 @@ class VAETransformer(
         return table
 
     def _make_blueprint(self, n_features: int, has_target: bool) -> VariationalBlueprint:
-        for name, expected in (("binarize", "bernoulli"), ("noise_per_column", "gaussian")):
-            if getattr(self, name) and self.likelihood != expected:
-                raise ValueError(
-                    f'{name}=True requires likelihood="{expected}", got '
-                    f"likelihood={self.likelihood!r}"
-                )
+        if self.binarize and self.likelihood != "bernoulli":
+            raise ValueError(
+                f'binarize=True requires likelihood="bernoulli", got likelihood={self.likelihood!r}'
+            )
         network = self._make_network_config(n_features)
         check_draws(self.n_draws, max(n_features, self.n_components, *network.hidden_layer_sizes))
         return VariationalBlueprint(
             network,
             int(self.n_components),
             self.likelihood,
-            bool(self.noise_per_column),
+            bool(self.noise_per_column) and self.likelihood == "gaussian",
             self.prior,
             int(self.n_prior_components),
         )

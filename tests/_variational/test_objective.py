@@ -67,7 +67,9 @@ def expected_loss(ours, X, beta):
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, 3.0])
 def test_losses_are_the_negative_bound_in_nats_a_column(curve, beta):
-    ours = VAETransformer(2, hidden_layer_sizes=(), standardize=False).fit(curve)
+    ours = VAETransformer(
+        2, hidden_layer_sizes=(), standardize=False, prior="standard", noise_per_column=False
+    ).fit(curve)
     X = torch.from_numpy((curve - ours.mean_) / ours.scale_)
     module = copy.deepcopy(ours.module_).double()
     objective = VariationalObjective(beta, 0.5, True, torch.Generator().manual_seed(0))

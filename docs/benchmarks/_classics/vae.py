@@ -33,6 +33,7 @@ PARAMETERS: dict[str, Any] = {
     "hidden_layer_sizes": (200, 200),
     "activation": "silu",
     "likelihood": "bernoulli",
+    "prior": "standard",
     "binarize": True,
     "standardize": False,
     "early_stopping": False,
