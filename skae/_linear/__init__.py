@@ -1,5 +1,6 @@
 """The best linear models in closed form: where training begins, and its floor."""
 
+from .clusters import CodesAndErrors, find_clusters
 from .covariance import Covariance, count_axes, fit_covariance
 from .factor_analysis import fit_factor_analysis
 from .gaussian_mixture import choose_spread_rows, fit_mixture
@@ -18,12 +19,14 @@ __all__ = [
     "REGRESSION_ROWS",
     "SMALLEST_VARIANCE",
     "AffineMap",
+    "CodesAndErrors",
     "Covariance",
     "LinearGaussian",
     "Moments",
     "PrincipalAxes",
     "choose_spread_rows",
     "count_axes",
+    "find_clusters",
     "find_principal_axes",
     "fit_covariance",
     "fit_factor_analysis",

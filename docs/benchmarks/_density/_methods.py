@@ -12,8 +12,8 @@ import skae
 
 #: Numbers of Gaussians that the criterion chooses from.
 N_GAUSSIANS = (1, 2, 4, 8, 12)
-#: Added to the variances of its columns: without it a Gaussian collapses onto few rows, and the mean
-#: of a table of 60 rows is -55,000 nats a column.
+#: Added to the variances: with less, a Gaussian collapses onto few rows of a small table, and the
+#: mean of a table of 60 rows is -55,000 nats a column.
 LEAST_VARIANCE = 0.01
 
 BANDWIDTHS = np.geomspace(0.02, 2.0, 21)
