@@ -223,7 +223,7 @@ class LaplaceDensity(Density[Module]):
         codes = Moments(**state["codes"])
         moments = CodeMoments(codes, state["error"], state["gain"], state["n_features"])
         mean, factor = (torch.from_numpy(state[name]) for name in ("mean", "factor"))
-        known = state["mixture"]
+        known = state.get("mixture")  # not in the states of earlier versions
         mixture = None if known is None else TangentMixture.from_state(known)
         return cls(moments, CodeModel(mean, factor, state["variance"]), mixture)
 

@@ -18,7 +18,7 @@ _SEED = 20020101
 # Weight, in rows, of the moments of all rows within each cluster: none collapses onto a row.
 _PRIOR_ROWS = 1.0
 
-# Variances of scaled cells below this do not tell clusters apart.
+# Variances below this do not tell clusters apart.
 _LEAST_VARIANCE = 1e-4
 
 
@@ -65,14 +65,15 @@ class CodesAndErrors:
         """
         share = weight / weight.sum()
         codes, errors = codes - share @ codes, errors - share @ errors
-        variance = share @ np.square(errors) + _LEAST_VARIANCE
-        start = np.hstack([_whiten(codes, share, 0.0), errors / np.sqrt(variance.mean())])
+        variance = share @ np.square(errors)
+        varies = variance > _LEAST_VARIANCE
+        codes = _whiten(codes, share)
+        unit = np.sqrt(max(float(variance.mean()), _LEAST_VARIANCE))
+        start = np.hstack([codes, errors / unit])
         if full:
-            ridge = np.repeat([0.0, _LEAST_VARIANCE], [codes.shape[1], errors.shape[1]])
-            joint = _whiten(np.hstack([codes, errors]), share, ridge)
-            apart = errors[:, :0]
+            joint, apart = _whiten(np.hstack([codes, errors]), share), errors[:, :0]
         else:
-            joint, apart = _whiten(codes, share, 0.0), errors / np.sqrt(variance)
+            joint, apart = codes, errors[:, varies] / np.sqrt(variance[varies])
         products = (joint[:, :, None] * joint[:, None, :]).reshape(len(joint), -1)
         ones = np.ones((len(joint), 1))
         statistics = np.hstack([ones, joint, products, apart, np.square(apart)])
@@ -133,11 +134,14 @@ def _maximize(sums: np.ndarray, n_joint: int, n_apart: int) -> np.ndarray:
     return coefficients
 
 
-def _whiten(X: np.ndarray, share: np.ndarray, ridge: np.ndarray | float) -> np.ndarray:
-    covariance = X.T @ (X * share[:, None])
-    least = 1e-9 * max(float(covariance.trace()), np.finfo(np.float64).tiny)
-    covariance[np.diag_indices_from(covariance)] += ridge + least
-    return X @ np.linalg.inv(np.linalg.cholesky(covariance)).T
+def _whiten(X: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Return uncorrelated columns of variance 1, without directions that do not vary.
+
+    In these a cluster would be the narrower the more rows it has, and the largest would win.
+    """
+    values, vectors = np.linalg.eigh(X.T @ (X * share[:, None]))
+    kept = values > _LEAST_VARIANCE * max(float(values[-1]), np.finfo(np.float64).tiny)
+    return X @ (vectors[:, kept] / np.sqrt(values[kept]))
 
 
 def _assign_to_spread_rows(rows: CodesAndErrors, n_clusters: int) -> np.ndarray:
