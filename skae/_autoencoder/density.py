@@ -191,7 +191,8 @@ class LaplaceDensity(Density[Module]):
             code = module.encode(rows)
             jacobian = decoder_jacobian(module.decode, code, rows.shape[1])
             mixture = self.mixture.to(rows.device)
-            return mixture.log_density(rows, code, rows - module.decode(code), jacobian)
+            error = rows - module.decode(code)
+            return mixture.log_density(rows, code, error, jacobian, module.decode)
         model = CodeModel(
             self.model.mean.to(rows.device),
             self.model.factor.to(rows.device),

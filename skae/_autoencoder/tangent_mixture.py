@@ -1,15 +1,17 @@
 """A Gaussian mixture of codes with noise, whose density the decoder's tangents give."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .._linear import SMALLEST_VARIANCE, CodesAndErrors, find_clusters
+
+Decoder = Callable[[Tensor], Tensor]
 
 # Numbers of Gaussians that are tried after one, in turn, as long as the criterion improves.
 _N_MIXED = (2, 4, 8)
@@ -98,11 +100,17 @@ class TangentMixture:
     offset: Tensor
     whitening: Tensor
 
-    def log_density(self, rows: Tensor, code: Tensor, error: Tensor, jacobian: Tensor) -> Tensor:
+    def log_density(
+        self, rows: Tensor, code: Tensor, error: Tensor, jacobian: Tensor, decode: Decoder | None
+    ) -> Tensor:
         """Return the log-density of each row, in nats.
 
         `log sum_k w_k N(x; g(z) + J (m_k - z) + c_k, J S_k J' + N_k)`: for each Gaussian what
         `laplace_log_density` computes for one. The last of the weights is the background's.
+
+        A row that the decoder does not come near may lie on a tangent all the same. So the error
+        on the tangent is replaced by that of the decoder, at the code that is the mode on the
+        tangent of the likeliest Gaussian. For a linear decoder they are the same.
 
         Parameters
         ----------
@@ -114,14 +122,29 @@ class TangentMixture:
             The rows less their reconstructions `g(z)`.
         jacobian : Tensor of shape (n_rows, n_features, n_components)
             The decoder's Jacobians `J` at the codes.
+        decode : callable or None
+            The decoder; None takes the tangents for it.
         """
         straight = error + (jacobian @ code.unsqueeze(2)).squeeze(2)
-        parts = [self.log_density_of(k, straight, jacobian) for k in range(len(self.mean))]
-        parts.append(measure_background(rows))
-        return (torch.stack(parts, dim=1) + self.log_weight).logsumexp(dim=1)
+        each = [self._measure(k, straight, jacobian) for k in range(len(self.mean))]
+        parts = torch.stack([part.log_density for part in each], dim=1) + self.log_weight[:-1]
+        total = parts.logsumexp(dim=1)
+        if decode is not None:
+            nearest = parts.argmax(dim=1)
+            index = torch.arange(len(rows), device=rows.device)
+            mode = torch.stack([part.mode for part in each], dim=1)[index, nearest]
+            squares = torch.stack([part.squares for part in each], dim=1)[index, nearest]
+            left = rows - decode(mode) - self.offset[nearest]
+            if self.whitening.ndim == 2:
+                left = left * self.whitening[nearest]
+            else:
+                left = torch.stack([left @ part.mT for part in self.whitening], dim=1)
+                left = left[index, nearest]
+            total = total + 0.5 * (squares - left.square().sum(dim=1))
+        return torch.logaddexp(total, self.log_weight[-1] + measure_background(rows))
 
-    def log_density_of(self, k: int, straight: Tensor, jacobian: Tensor) -> Tensor:
-        """Return the log-density of rows `x - g(z) + J z` under one of the Gaussians."""
+    def _measure(self, k: int, straight: Tensor, jacobian: Tensor) -> "_Measured":
+        """Return what one of the Gaussians says of rows `x - g(z) + J z`."""
         whitening, n_features = self.whitening[k], straight.shape[1]
         offset = straight - self.offset[k] - jacobian @ self.mean[k]
         if whitening.ndim == 1:
@@ -136,10 +159,15 @@ class TangentMixture:
         cholesky = torch.linalg.cholesky(precision)
         mode = torch.cholesky_solve(tangent.mT @ offset.unsqueeze(2), cholesky)
         unexplained = offset - (tangent @ mode).squeeze(2)
-        squares = unexplained.square().sum(1) + mode.squeeze(2).square().sum(1)
+        squares = unexplained.square().sum(1)
         log_determinant = cholesky.diagonal(dim1=1, dim2=2).log().sum(1)
-        constant = 0.5 * n_features * math.log(2 * math.pi)
-        return log_scale - constant - log_determinant - 0.5 * squares
+        constant = log_scale - 0.5 * n_features * math.log(2 * math.pi)
+        distance = squares + mode.squeeze(2).square().sum(1)
+        return _Measured(
+            constant - log_determinant - 0.5 * distance,
+            self.mean[k] + mode.squeeze(2) @ self.factor[k].mT,
+            squares,
+        )
 
     def to(self, device: torch.device) -> "TangentMixture":
         """Return the mixture on a device."""
@@ -157,6 +185,14 @@ class TangentMixture:
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the mixture of a stored state."""
         return cls(**{name: torch.from_numpy(value) for name, value in state.items()})
+
+
+class _Measured(NamedTuple):
+    """Rows under a Gaussian: log-density, mode of the code, squared and whitened error there."""
+
+    log_density: Tensor
+    mode: Tensor
+    squares: Tensor
 
 
 def measure_background(rows: Tensor) -> Tensor:
@@ -190,7 +226,9 @@ def fit_tangent_mixture(tangents: Tangents) -> TangentMixture:
     for family in _list_families(tangents):
         last = np.inf
         for mixture, n_parameters in family:
-            nats = np.average(mixture.log_density(*tangents.make_tensors()).numpy(), weights=weight)
+            nats = np.average(
+                mixture.log_density(*tangents.make_tensors(), None).numpy(), weights=weight
+            )
             loss = _PENALTY * n_parameters / tangents.weight.sum() - nats
             found.append((loss, mixture))
             if loss > last:

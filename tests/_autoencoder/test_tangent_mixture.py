@@ -51,7 +51,11 @@ def test_exact_for_a_linear_decoder_at_any_code(full, n_components):
     V, c = rng.normal(size=(4, n_components)), rng.normal(size=4)
     X, code = rng.normal(size=(20, 4)), rng.normal(size=(20, n_components))
     error = X - code @ V.T - c
-    ours = mixture.log_density(T(X), T(code), T(error), T(np.tile(V, (20, 1, 1))))
+
+    def decode(z):
+        return z @ T(V).T + T(c)
+
+    ours = mixture.log_density(T(X), T(code), T(error), T(np.tile(V, (20, 1, 1))), decode)
     parts = [multivariate_t(np.zeros(4), 100 * np.eye(4), df=1).logpdf(X)]
     for k in (2, 1, 0):
         mean, root = mixture.mean[k].numpy(), V @ mixture.factor[k].numpy()
@@ -75,7 +79,7 @@ def test_one_gaussian_with_one_noise_is_laplaces():
 
     X, code = T(rng.normal(size=(10, 4))), T(rng.normal(size=(10, 2)))
     jacobian = (1 - decode(code).square())[:, :, None] * weight.T
-    ours = plain.log_density(X, code, X - decode(code), jacobian)
+    ours = plain.log_density(X, code, X - decode(code), jacobian, None)
     model = CodeModel(mixture.mean[0], mixture.factor[0], 0.3)
     np.testing.assert_allclose(ours, laplace_log_density(decode, X, code, model), rtol=1e-10)
 
@@ -102,7 +106,7 @@ def make_tangents(X, n_components, weight=None):
 
 
 def score(mixture, tangents):
-    return mixture.log_density(*tangents.make_tensors()).numpy()
+    return mixture.log_density(*tangents.make_tensors(), None).numpy()
 
 
 def test_a_linear_autoencoder_of_normal_rows_has_their_full_covariance():
@@ -246,3 +250,30 @@ def test_trimmed_rows_have_no_part_in_it():
         2, hidden_layer_sizes=(), prior="mixture", standardize=False
     ).fit(X)
     assert ours.score(X) > alone.score(X) - 0.3
+
+
+def test_a_row_on_a_tangent_that_the_decoder_leaves_is_unlikely():
+    """A parabola's tangent at the code of a row below it passes through the row."""
+
+    def decode(z):
+        return torch.cat([z, z.square()], dim=1)
+
+    one = torch.ones(1, 1, dtype=torch.float64)
+    mixture = TangentMixture(
+        T(np.array([0.0, -np.inf])),
+        0 * one,
+        one[None],
+        torch.zeros(1, 2).double(),
+        T(np.full((1, 2), 20.0)),
+    )
+    row, code = T(np.array([[0.0, -1.0]])), one  # the tangent at 1 is -1 at 0
+    jacobian = T(np.array([[[1.0], [2.0]]]))
+    given = (row, code, row - decode(code), jacobian)
+    on_tangent = mixture.log_density(*given, None)
+    grid = np.linspace(-3, 3, 6001)
+    squares = np.square(grid) + np.square(-1 - grid**2)
+    truth = np.log(np.exp(-0.5 * 400 * (squares - 1) - 0.5 * grid**2).sum() * 1e-3) - 200
+    truth += np.log(400 / (2 * np.pi) ** 1.5)
+    ours = mixture.log_density(*given, decode)
+    assert on_tangent > truth + 150
+    np.testing.assert_allclose(ours, truth, atol=3)
