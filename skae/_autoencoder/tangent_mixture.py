@@ -17,7 +17,7 @@ Decoder = Callable[[Tensor], Tensor]
 _N_MIXED = (2, 4, 8)
 
 # Up to this many columns the noise may have a full covariance, which takes products of each row
-# with a matrix of its own length; with more, it has a variance for each column.
+# with a matrix of its own length; with more, there is one Gaussian with a variance for each column.
 _FULL_UP_TO = 64
 
 # Up to this many columns several Gaussians may have one: with more columns than that the fit would
@@ -153,7 +153,7 @@ class TangentMixture:
         else:
             offset, tangent = offset @ whitening.mT, whitening @ jacobian
             log_scale = whitening.diagonal().log().sum()
-        tangent = tangent @ self.factor[k]
+        tangent = (tangent.flatten(0, 1) @ self.factor[k]).view_as(tangent)
         precision = tangent.mT @ tangent
         precision.diagonal(dim1=1, dim2=2).add_(1)
         cholesky = torch.linalg.cholesky(precision)
@@ -241,7 +241,7 @@ def _list_families(tangents: Tangents) -> Iterator[Iterator[tuple[TangentMixture
     """Yield candidates by growing size, first with a variance for each column."""
     n_rows, n_features = np.count_nonzero(tangents.weight), tangents.errors.shape[1]
     n_components = tangents.codes.shape[1]
-    most = max(1, _MOST_MIXED // n_components)
+    most = max(1, _MOST_MIXED // n_components) if n_features <= _FULL_UP_TO else 1
     most_apart = min(most, max(1, n_rows // max(n_components + 2, 5)))
     yield _grow(tangents, most_apart, full=False)
     if n_features <= min(n_rows, _FULL_UP_TO):

@@ -24,18 +24,21 @@ class MixtureByCriterion:
 
     Parameters
     ----------
+    columns : int
+        Number of columns; planes, which are not dithered, need no least variance.
     seed : int
         Random state of the mixtures.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, columns: int, seed: int) -> None:
         self.seed = seed
+        self.least_variance = LEAST_VARIANCE if columns > 2 else 1e-6
 
     def fit(self, X: np.ndarray) -> "MixtureByCriterion":
         """Fit a mixture of each size, and keep the best."""
         sizes = [size for size in N_GAUSSIANS if size <= len(X)]
         fits = [
-            GaussianMixture(size, reg_covar=LEAST_VARIANCE, random_state=self.seed).fit(X)
+            GaussianMixture(size, reg_covar=self.least_variance, random_state=self.seed).fit(X)
             for size in sizes
         ]
         self.best_ = min(fits, key=lambda mixture: mixture.bic(X))
@@ -56,7 +59,7 @@ class KernelDensityByFolds(GridSearchCV):
 #: Creates a density from the number of columns and the seed, in the order of the page.
 METHODS: dict[str, Callable[[int, int], Any]] = {
     "Gaussian": lambda columns, seed: GaussianMixture(1, random_state=seed),
-    "GaussianMixture": lambda columns, seed: MixtureByCriterion(seed),
+    "GaussianMixture": lambda columns, seed: MixtureByCriterion(columns, seed),
     "KernelDensity": lambda columns, seed: KernelDensityByFolds(),
     "AutoencoderTransformer": lambda columns, seed: skae.AutoencoderTransformer(
         max(1, columns // 3), random_state=seed
