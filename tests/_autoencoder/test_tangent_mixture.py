@@ -11,13 +11,14 @@ from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
 from skae import AutoencoderTransformer
-from skae._autoencoder.density import CodeModel, laplace_log_density
+from skae._autoencoder.density import CodeModel, LaplaceDensity, laplace_log_density
 from skae._autoencoder.tangent_mixture import (
     TangentMixture,
     Tangents,
     fit_tangent_mixture,
     measure_background,
 )
+from skae._data import Batch, Rows
 
 T = torch.from_numpy
 LINEAR = AutoencoderTransformer(2, hidden_layer_sizes=(), prior="mixture", random_state=0)
@@ -277,3 +278,13 @@ def test_a_row_on_a_tangent_that_the_decoder_leaves_is_unlikely():
     ours = mixture.log_density(*given, decode)
     assert on_tangent > truth + 150
     np.testing.assert_allclose(ours, truth, atol=3)
+
+
+def test_the_mixture_is_widened_by_the_error_of_held_out_rows():
+    X, _ = draw_mixture_on_a_plane(200)
+    trained = LINEAR.fit(X)._state.trained
+    rows = Rows(Batch(T(((X - LINEAR.mean_) / LINEAR.scale_).astype(np.float32))))
+    plain = LaplaceDensity.fit(rows, trained, 0.0, None, None, is_mixture=True)
+    loss = 4 * plain.moments.error / 6  # a mean over columns
+    wide = LaplaceDensity.fit(rows, trained, 0.0, loss, None, is_mixture=True)
+    np.testing.assert_allclose(wide.mixture.whitening, plain.mixture.whitening / 2)
