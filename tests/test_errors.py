@@ -221,7 +221,8 @@ def test_tensors_of_other_types(estimator, dtype):
 
 
 def test_sparse_rows_are_never_dense_as_a_whole(monkeypatch):
-    X = sparse.random_array((600, 40), density=0.1, rng=0, format="csr")
+    rng = np.random.default_rng(0)
+    X = sparse.csr_array(rng.normal(size=(600, 40)) * (rng.random((600, 40)) < 0.1))
     expected = AutoencoderTransformer(2, **LINEAR).fit(X.toarray()).transform(X.toarray())
     monkeypatch.setattr("skae._data.stores.LOADED_UP_TO", 1000)
     monkeypatch.setattr("skae._data.blocks._BLOCK_CELLS", 4000)
