@@ -95,6 +95,15 @@ def test_rows_without_the_fitted_names_give_a_warning():
         validate_table(estimator, np.ones((1, 2)), reset=False)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_finite_cells_whose_sum_overflows_give_no_warning(dtype):
+    X = np.repeat([[np.finfo(dtype).max], [np.finfo(dtype).min]], 200, axis=1)
+    estimator = fitted_on(np.ones(X.shape))
+    np.testing.assert_array_equal(validate_table(estimator, X, reset=True), X)
+    np.testing.assert_array_equal(check_codes(estimator, X, X.shape[1]), X)
+    np.testing.assert_array_equal(check_target(X, X), X)
+
+
 def test_codes_have_the_width_of_the_code():
     codes = check_codes(BaseEstimator(), [[1, 2], [3, 4]], 2)
     assert codes.dtype == np.float64
