@@ -155,13 +155,13 @@ def count_trainings():
         yield train
 
 
-def is_ours(estimator):
-    """Whether what is wrong would be ours: a detector's forest warns as it does elsewhere."""
+def warns_by_itself(estimator):
+    """Whether NumPy's warnings may be another's: a detector's forest gives its own."""
     inner = getattr(estimator, "estimator", None)
-    return inner is None or isinstance(inner, BaseAutoencoder)
+    return inner is not None and not isinstance(inner, BaseAutoencoder)
 
 
-def call(function, *args, name, owner=None, changes=False, **kwargs):
+def call(function, *args, name, owner=None, changes=False, is_ours=True, **kwargs):
     """Call a function, and see that all holds that must, whatever it does.
 
     `owner` is the estimator that must stay as it is, unless the call `changes` it and succeeds.
@@ -177,7 +177,7 @@ def call(function, *args, name, owner=None, changes=False, **kwargs):
         contextlib.redirect_stderr(io.StringIO()),
     ):
         warnings.simplefilter("always")
-        kind = "error" if is_ours(owner) else "ignore"  # an error's traceback says where
+        kind = "error" if is_ours else "ignore"  # an error's traceback says where
         warnings.simplefilter(kind, RuntimeWarning)
         filters = [repr(each) for each in warnings.filters]
         try:

@@ -26,6 +26,11 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 #: Validates an estimator's parameters before the method that it decorates runs.
 validate_parameters: Callable[[Method], Method] = _fit_context(prefer_skip_nested_validation=True)
 
+#: The same for an estimator of another, whose parameters are validated when it is fitted.
+validate_meta_parameters: Callable[[Method], Method] = _fit_context(
+    prefer_skip_nested_validation=False
+)
+
 #: Types and intervals of `_parameter_constraints`, for the modules of the families.
 __all__ = [
     "CODE_CONSTRAINTS",
@@ -38,6 +43,7 @@ __all__ = [
     "check_draws",
     "check_layer_sizes",
     "refuse_parameters",
+    "validate_meta_parameters",
     "validate_parameter_constraints",
     "validate_parameters",
 ]
