@@ -147,7 +147,9 @@ def resolve_noise_range(noise: str | UserNoiseFunction, noise_level: Any) -> tup
         return 0.0, 0.0
     if isinstance(noise_level, str):
         return _AUTO_STANDARD_DEVIATIONS if noise == "gaussian" else _AUTO_SHARES
-    levels = (noise_level,) * 2 if np.isscalar(noise_level) else tuple(noise_level)
+    given = (noise_level,) * 2 if np.isscalar(noise_level) else tuple(noise_level)
+    # As Python's: NumPy compares numbers in the type of its own, which overflows.
+    levels = [level.item() if isinstance(level, np.generic) else level for level in given]
     are_numbers = len(levels) == 2 and all(isinstance(level, Real) for level in levels)
     largest = float(np.finfo(np.float64).max) if noise == "gaussian" else 1.0
     if not are_numbers or not 0 < levels[0] <= levels[1] <= largest:

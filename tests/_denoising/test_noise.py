@@ -117,6 +117,8 @@ def test_user_noise_must_be_comparable_with_the_columns(far):
         ("swap", "auto", (0.2, 0.2)),
         ("gaussian", 7, (7.0, 7.0)),
         ("gaussian", [0.1, 0.1], (0.1, 0.1)),
+        ("gaussian", np.float32(0.5), (0.5, 0.5)),
+        ("gaussian", (np.float16(0.5), np.int8(3)), (0.5, 3.0)),
         ("masking", (0.5, 1.0), (0.5, 1.0)),
         (lambda X, generator: X, "auto", (0.0, 0.0)),
     ],
