@@ -69,6 +69,7 @@ from .fingerprint import describe_fit
 from .parameters import (
     Constraints,
     check_layer_sizes,
+    validate_each_time,
     validate_parameter_constraints,
     validate_parameters,
 )
@@ -273,7 +274,7 @@ class BaseAutoencoder(
             result.net,
         )
 
-    @validate_parameters
+    @validate_each_time
     def partial_fit(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> Self:

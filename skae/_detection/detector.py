@@ -22,8 +22,8 @@ from .._base.parameters import (
     HasMethods,
     Interval,
     StrOptions,
+    validate_meta_parameters,
     validate_parameter_constraints,
-    validate_parameters,
 )
 from .._base.seal import open_sealed, seal
 from .._data import (
@@ -196,7 +196,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         self.random_state = random_state
         self.checkpoint = checkpoint
 
-    @validate_parameters
+    @validate_meta_parameters
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the estimator, and calibrate the threshold.
 

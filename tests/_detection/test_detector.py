@@ -527,3 +527,16 @@ def test_a_score_that_is_no_number_is_no_verdict():
             method(odd)
     with pytest.raises(ValueError, match="score_samples of Vague must give numbers, got NaN"):
         AEAnomalyDetector(Vague(), random_state=0).fit(np.tile(odd, (50, 1)))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [("activation", "swish"), ("tol", -1), ("early_stopping", 3), ("n_components", -2)],
+)
+@pytest.mark.parametrize("checkpoint", [None, "fit.ckpt"])
+def test_parameters_of_the_estimator_are_validated(parameter, value, checkpoint, tmp_path):
+    inner = DenoisingAutoencoder(2, hidden_layer_sizes=(3,), max_epochs=1)
+    ours = AEAnomalyDetector(inner.set_params(**{parameter: value}))
+    ours.set_params(checkpoint=None if checkpoint is None else tmp_path / checkpoint)
+    with pytest.raises(ValueError, match=f"The '{parameter}' parameter of DenoisingAutoencoder"):
+        ours.fit(ring(30, 0))

@@ -34,6 +34,16 @@ ESTIMATORS = {
 }
 
 
+@pytest.mark.parametrize("value", [0.0, 1e-200, 1e-13, 0.1])
+@pytest.mark.parametrize("n_rows", [10, 20])
+def test_copies_of_the_only_row_are_usual(value, n_rows):
+    X = np.full((n_rows, 8), value)
+    detector = AEAnomalyDetector(random_state=0).fit(X)
+    for n in (1, 2, n_rows):
+        np.testing.assert_allclose(detector.score_samples(X[:n]), 0, atol=1e-9)
+        assert (detector.predict(X[:n]) == 1).all()
+
+
 def judge(detector, rows):
     return np.column_stack([detector.predict(rows), detector.p_values(rows)])
 
