@@ -242,7 +242,7 @@ class BaseAutoencoder(
     ) -> FittedState[Module, BlueprintT, DensityT]:
         streams = RandomStreams(random_state)
         if previous is None:
-            moments = measure_columns(self, table, float(len(table)))
+            moments = self._measure_columns(table, float(len(table)))
             scaling = Scaling.from_moments(moments, self.standardize)
         else:
             scaling = previous.scaling
@@ -315,7 +315,7 @@ class BaseAutoencoder(
     ) -> FittedState[Module, BlueprintT, DensityT]:
         previous = self._fitted if self.__sklearn_is_fitted__() else None
         table, total, blueprint = self._prepare(X, y, sample_weight, previous)
-        block = measure_columns(self, table, total)
+        block = self._measure_columns(table, total)
         if previous is None:
             _check_first_block(table, total, blueprint)
             sample = StreamSample.begin(table, block)
@@ -333,6 +333,10 @@ class BaseAutoencoder(
         sample = sample.begin_again()
         scaling = Scaling.from_moments(sample.moments, not previous.scaling.is_common)
         return self._begin_stream(sample.table, table, sample, blueprint, scaling, previous)
+
+    def _measure_columns(self, table: TrainingTable, total: float) -> ColumnMoments:
+        """Return the columns' moments; raise if they can't be computed with."""
+        return measure_columns(self, table, total)
 
     def _begin_stream(
         self,

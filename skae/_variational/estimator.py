@@ -31,6 +31,7 @@ from .._data import (
     Scaling,
     TrainingTable,
     check_probabilities,
+    name_column,
 )
 from .._environment import RandomStreams, check_memory, isolate_torch, resolve_device
 from .._training import TrainedModule, TrainingConfig, TrainingResult
@@ -529,7 +530,7 @@ class VAETransformer(
         if self.likelihood == "bernoulli" and scale.min() < _LEAST_PROBABILITY:
             raise ValueError(
                 'X must have probabilities that float32 holds for likelihood="bernoulli", got a '
-                f"scale of {scale.min():g} in {self._name_column(int(scale.argmin()))}: set such "
+                f"scale of {scale.min():g} in {name_column(self, int(scale.argmin()))}: set such "
                 'values to 0, scale them, or use likelihood="gaussian"'
             )
         return moments
