@@ -261,7 +261,7 @@ class BaseAutoencoder(
         else:
             result = train(config, initialize, rows, streams, blueprint.network.linear_path)
         trained = TrainedModule(result.module)
-        if result.n_epochs > 0:
+        if not blueprint.is_closed_form:  # pretraining can diverge, and no epoch follow
             trained.check_outputs(rows, self._measure_losses, self.lr)
         return FittedState(
             trained,
