@@ -554,3 +554,19 @@ def test_a_network_without_weights():
     )
     with pytest.raises(ValueError, match=r'must have weights to train, got none: .*init="pca"'):
         ours.fit(ROWS)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
+def test_columns_of_one_name_are_refused(estimator):
+    frame = pd.DataFrame(ROWS).rename(columns=lambda column: "a" if column < 2 else str(column))
+    with pytest.raises(ValueError, match="columns of different names, got 'a' more than once"):
+        clone(estimator).fit(frame)
+
+
+def test_lists_of_tensors_are_rows_and_nested_targets_are_refused():
+    rows = [torch.tensor(row, requires_grad=True) for row in ROWS]
+    ours = AutoencoderTransformer(2, **SMALL)
+    np.testing.assert_array_equal(clone(ours).fit(rows).mean_, clone(ours).fit(ROWS).mean_)
+    nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)], layout=torch.jagged)
+    with pytest.raises(TypeError, match="y must be a dense tensor, got a nested one"):
+        DenoisingAutoencoder(2, **SMALL).fit(ROWS, nested)

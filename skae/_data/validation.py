@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
@@ -107,6 +108,8 @@ def check_target(table: AnyTable, y: Any) -> np.ndarray | None:
 
 
 def _measure_target(y: Any) -> tuple[int, ...]:
+    if isinstance(y, torch.Tensor):
+        y = convert_input(y, "y")
     if hasattr(y, "shape"):
         return tuple(y.shape)
     try:

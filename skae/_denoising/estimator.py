@@ -291,6 +291,7 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
         ],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
     }
+    _density_accumulates = False
     _blueprint_class = DenoiserBlueprint
     _fast_step = staticmethod(make_fast_step)
 

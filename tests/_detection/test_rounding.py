@@ -3,6 +3,10 @@
 import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skae import AEAnomalyDetector, AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
 
@@ -31,6 +35,9 @@ ESTIMATORS = {
     "denoiser": DenoisingAutoencoder(1, max_epochs=2),
     "VAE": VAETransformer(1, max_epochs=2),
     "forest": IsolationForest(n_estimators=10),
+    "mixture": GaussianMixture(2, random_state=0),
+    "pipeline": make_pipeline(StandardScaler(), GaussianMixture(2, random_state=0)),
+    "kernels": KernelDensity(),
 }
 
 
@@ -54,7 +61,7 @@ def test_the_rounding_of_rows_does_not_change_their_verdict(table, dtype):
     check_rounding(ESTIMATORS["default"], TABLES[table], dtype)
 
 
-@pytest.mark.parametrize("table", ["two values", "duplicated", "constant column"])
+@pytest.mark.parametrize("table", ["two values", "duplicated", "constant column", "rare 1"])
 @pytest.mark.parametrize("estimator", [name for name in ESTIMATORS if name != "default"])
 def test_nor_with_another_estimator(table, estimator):
     check_rounding(ESTIMATORS[estimator], TABLES[table], np.float64)
