@@ -296,7 +296,8 @@ COLUMNS = {1: 4, 2: 6, 3: 8, 5: 6, 8: 3, 20: 1, 40: 1}
 
 
 def as_memmap(values, folder):
-    path = Path(folder) / "table.npy"
+    # A file of its own: replacing that of another table would take its pages away.
+    path = Path(folder) / f"table{len(list(Path(folder).iterdir()))}.npy"
     np.save(path, values)
     return np.load(path, mmap_mode="r")
 
