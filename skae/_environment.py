@@ -156,7 +156,8 @@ def isolate_torch() -> Iterator[None]:
 
 def _find_changed_modes() -> Iterator[AbstractContextManager[object]]:
     """Yield contexts that undo what this thread has changed."""
-    if torch.get_default_device().type != "cpu":
+    # Older versions of `torch.get_default_device` don't know of `with torch.device`.
+    if torch.empty(0).device.type != "cpu":
         yield torch.device("cpu")
     if torch.is_inference_mode_enabled():
         yield torch.inference_mode(False)

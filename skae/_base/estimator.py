@@ -29,8 +29,10 @@ from .._data import (
     TrainingTable,
     check_codes,
     check_sample_weight,
+    measure_columns,
     measure_distance,
     merge_copies,
+    name_column,
     validate_table,
 )
 from .._environment import (
@@ -67,14 +69,12 @@ from .fingerprint import describe_fit
 from .parameters import (
     Constraints,
     check_layer_sizes,
+    validate_each_time,
     validate_parameter_constraints,
     validate_parameters,
 )
 from .persistence import FittedState, dump_state, load_state
-from .seal import open_sealed, seal
-
-# The square of a larger value could overflow.
-_LARGEST = 1e150
+from .seal import is_sealed, open_sealed, seal
 
 # A weight, its gradient, and the two moments of the default optimizer, in float32.
 _BYTES_PER_WEIGHT = 16
@@ -121,6 +121,8 @@ class BaseAutoencoder(
 
     #: Returns a training step without autograd where there is one, see `TrainingConfig`.
     _fast_step: ClassVar["staticmethod[..., TrainingStep | None] | None"] = None
+    #: Whether the density of a block adds to that of the blocks before; else it is of the sample.
+    _density_accumulates: ClassVar[bool] = True
     _blueprint_class: type[BlueprintT]
     _fitted: FittedState[Module, BlueprintT, DensityT]
 
@@ -261,7 +263,7 @@ class BaseAutoencoder(
         else:
             result = train(config, initialize, rows, streams, blueprint.network.linear_path)
         trained = TrainedModule(result.module)
-        if result.n_epochs > 0:
+        if not blueprint.is_closed_form:  # pretraining can diverge, and no epoch follow
             trained.check_outputs(rows, self._measure_losses, self.lr)
         return FittedState(
             trained,
@@ -274,7 +276,7 @@ class BaseAutoencoder(
             result.net,
         )
 
-    @validate_parameters
+    @validate_each_time
     def partial_fit(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> Self:
@@ -320,33 +322,24 @@ class BaseAutoencoder(
             _check_first_block(table, total, blueprint)
             sample = StreamSample.begin(table, block)
             scaling = Scaling.from_moments(block, self.standardize)
-            return self._begin_stream(table, table, sample, blueprint, scaling, None)
-        if previous.sample is None:  # the rows of a fit, or of a stored stream, are not known
+            return self._begin_stream(table, table, sample, blueprint, scaling, None, total)
+        if previous.sample is None:  # the rows of a fit are not known
             self._warn_of_far_block(previous.scaling, block)
-            return self._continue_stream(table, None, blueprint, previous)
+            return self._continue_stream(table, None, blueprint, previous, total)
         sample = previous.sample.extend(table, block)
-        ratios = sample.find_wrong_scales(previous.scaling.is_common)
-        if (ratios == 1).all():
+        is_wrong, ratios = sample.find_wrong_scales(previous.scaling.is_common)
+        known = sample.rows.make_table()
+        if not is_wrong.any() or len(known) <= blueprint.code_size:
             self._warn_of_far_block(previous.scaling, block)
-            return self._continue_stream(table, sample, blueprint, previous)
-        self._warn_of_wrong_scales(ratios)
+            return self._continue_stream(table, sample, blueprint, previous, total)
+        self._warn_of_wrong_scales(np.where(is_wrong, ratios, 1.0))
         sample = sample.begin_again()
         scaling = Scaling.from_moments(sample.moments, not previous.scaling.is_common)
-        return self._begin_stream(sample.table, table, sample, blueprint, scaling, previous)
+        return self._begin_stream(known, table, sample, blueprint, scaling, previous, total)
 
     def _measure_columns(self, table: TrainingTable, total: float) -> ColumnMoments:
-        """Return the moments of the columns; raise if their squares could overflow."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            moments = ColumnMoments.from_table(table.X, table.weight, total)
-            size = np.maximum(np.abs(moments.mean), moments.spread)
-        too_large = np.flatnonzero(~(size <= _LARGEST))
-        if len(too_large):
-            raise ValueError(
-                f"X must have columns of means and standard deviations up to {_LARGEST:g}, got "
-                f"{size[too_large[0]]:g} in {self._name_column(int(too_large[0]))}: divide the "
-                "column by a constant, or drop it"
-            )
-        return moments
+        """Return the columns' moments; raise if they can't be computed with."""
+        return measure_columns(self, table, total)
 
     def _begin_stream(
         self,
@@ -356,8 +349,9 @@ class BaseAutoencoder(
         blueprint: BlueprintT,
         scaling: Scaling,
         previous: FittedState[Module, BlueprintT, DensityT] | None,
+        total: float,
     ) -> FittedState[Module, BlueprintT, DensityT]:
-        """Initialize from known rows, and train on a block.
+        """Initialize from known rows, and train on a block of this total weight.
 
         Known rows are the block itself if it is the first, else the sample of the stream.
         """
@@ -368,12 +362,13 @@ class BaseAutoencoder(
         module = _prepare_module(module, config.device, streams)
         net = make_stream_net(config, module, len(known), streams)
         if previous is None:
-            return self._train_on_block(net, rows, blueprint, scaling, sample, None, previous)
+            return self._train_on_block(net, rows, blueprint, scaling, sample, None, None, total)
         run_block(net, rows)
         block = _scale_rows(table, scaling, config.device)
-        begun = self._train_on_block(net, block, blueprint, scaling, sample, None, previous)
+        begun = self._train_on_block(net, block, blueprint, scaling, sample, None, previous, total)
         # Of all rows so far, not of the last block.
-        density = self._fit_density(begun.trained, scaling, rows, None, None)
+        seen = rows.scale_weight(sample.moments.total / len(rows))
+        density = self._fit_density(begun.trained, scaling, seen, None, None)
         return replace(begun, density=density)
 
     def _continue_stream(
@@ -382,6 +377,7 @@ class BaseAutoencoder(
         sample: StreamSample | None,
         blueprint: BlueprintT,
         previous: FittedState[Module, BlueprintT, DensityT],
+        total: float,
     ) -> FittedState[Module, BlueprintT, DensityT]:
         scaling = previous.scaling
         streams = RandomStreams(self.random_state)
@@ -397,7 +393,7 @@ class BaseAutoencoder(
             # A user may have set weights since the last block.
             net.module_.load_state_dict(previous.trained.module.state_dict())
             return self._train_on_block(
-                net, rows, blueprint, scaling, sample, previous.density, previous
+                net, rows, blueprint, scaling, sample, previous.density, previous, total
             )
 
     def _train_on_block(
@@ -409,16 +405,20 @@ class BaseAutoencoder(
         sample: StreamSample | None,
         density: DensityT | None,
         previous: FittedState[Module, BlueprintT, DensityT] | None,
+        total: float,
     ) -> FittedState[Module, BlueprintT, DensityT]:
         losses = run_block(net, rows)
         # A copy: the next block trains the net's module, maybe while rows are scored.
         trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_))
         trained.check_outputs(rows, self._measure_losses, self.lr)
+        described: AnyRows = rows.scale_weight(total / len(rows))
+        if sample is not None and not self._density_accumulates:
+            described = _scale_rows(sample.rows.make_table(), scaling, trained.device)
         return FittedState(
             trained,
             scaling,
             blueprint,
-            self._fit_density(trained, scaling, rows, None, density),
+            self._fit_density(trained, scaling, described, None, density),
             1 if previous is None else previous.n_iter + 1,
             losses if previous is None else [*previous.loss_curve, *losses],
             None if previous is None else previous.validation_scores,
@@ -432,7 +432,7 @@ class BaseAutoencoder(
         if distance.any():
             column = int(distance.argmax())
             warn_user(
-                f"the block lies far from the rows so far: {self._name_column(column)} is "
+                f"the block lies far from the rows so far: {name_column(self, column)} is "
                 f"{distance[column]:.2g} of its scales out. Check its units; its rows are trained "
                 "on with the means and scales so far.",
                 UserWarning,
@@ -443,16 +443,12 @@ class BaseAutoencoder(
         if ratios[column] <= SPOILING_SCALE:
             return
         warn_user(
-            f"the stream does not go on as it began: {self._name_column(column)} varies "
+            f"the stream does not go on as it began: {name_column(self, column)} varies "
             f"{ratios[column]:.2g} times as much as its scale says. Means, scales and weights are "
             "determined again, from a sample of the rows so far. Shuffle the rows, or begin with "
             "a block that is a fair sample of them.",
             UserWarning,
         )
-
-    def _name_column(self, column: int) -> str:
-        names = getattr(self, "feature_names_in_", None)
-        return f"column {column}" if names is None else f"column {names[column]!r}"
 
     def _prepare(
         self,
@@ -746,7 +742,7 @@ class BaseAutoencoder(
         return seal({**state, "_fitted": dump_state(state["_fitted"])})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if "_fitted" in state:
+        if is_sealed(state) or "_fitted" in state:
             state = open_sealed(self, state)
         fitted = state.get("_fitted")
         super().__setstate__({name: value for name, value in state.items() if name != "_fitted"})
@@ -790,6 +786,7 @@ def _sum_weights(weight: np.ndarray) -> float:
 def _check_first_block(table: TrainingTable, n_rows: float, blueprint: Blueprint[Any]) -> None:
     """Raise unless a stream's first block has the rows that determine a code."""
     wanted = min(blueprint.code_size, table.X.shape[1]) + 1
+    n_rows = max(n_rows, len(table))  # weights need not be counts
     if n_rows < wanted or len(table) < 2:
         raise ValueError(
             f"the first block of partial_fit must have at least {wanted} rows to determine a code "

@@ -2,7 +2,7 @@
 
 from .batches import OrderedBlocks, ShuffledBatches, batch_length
 from .blocks import Table, block_length, row_blocks, subsample_indices
-from .column_moments import ColumnMoments
+from .column_moments import ColumnMoments, measure_columns, name_column
 from .rows import Batch, Rows
 from .sample_weights import (
     check_sample_weight,
@@ -14,7 +14,7 @@ from .sample_weights import (
 from .scaling import Scaling
 from .stored_rows import AnyRows, ScaledTable, StoredRows
 from .stores import AnyTable, StoredTable, TablePart, load_subsample, subsample_size, take_rows
-from .stream_sample import SPOILING_SCALE, StreamSample, measure_distance
+from .stream_sample import SPOILING_SCALE, KeptRows, StreamSample, measure_distance
 from .training_table import TrainingTable, merge_copies, write_out_copies
 from .validation import check_codes, check_probabilities, check_target, validate_table
 
@@ -24,6 +24,7 @@ __all__ = [
     "AnyTable",
     "Batch",
     "ColumnMoments",
+    "KeptRows",
     "OrderedBlocks",
     "Rows",
     "ScaledTable",
@@ -42,8 +43,10 @@ __all__ = [
     "check_sample_weight",
     "check_target",
     "load_subsample",
+    "measure_columns",
     "measure_distance",
     "merge_copies",
+    "name_column",
     "normalize_weight",
     "row_blocks",
     "subsample_indices",

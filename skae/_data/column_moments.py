@@ -1,14 +1,19 @@
 """The columns' means and spreads: of a table, or of blocks that follow each other."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .blocks import Table, row_blocks
 from .sample_weights import normalize_weight
+from .training_table import TrainingTable
 
 # Squares of smaller values could underflow; they are measured in a unit of their own.
 _SMALLEST = 1e-100
+
+# The square of a larger value could overflow.
+_LARGEST = 1e150
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,34 @@ class ColumnMoments:
             return 1.0
         unit = float(_choose_unit(spread.max(keepdims=True))[0])
         return unit * float(np.sqrt(np.square(spread / unit).mean()))
+
+
+def measure_columns(estimator: Any, table: TrainingTable, total: float) -> ColumnMoments:
+    """Return the moments of a table that an estimator has validated.
+
+    Raises
+    ------
+    ValueError
+        If squares of values could overflow, with the column's name.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        moments = ColumnMoments.from_table(table.X, table.weight, total)
+        size = np.maximum(np.abs(moments.mean), moments.spread)
+    too_large = np.flatnonzero(~(size <= _LARGEST))
+    if len(too_large):
+        column = int(too_large[0])
+        raise ValueError(
+            f"X must have columns of means and standard deviations up to {_LARGEST:g}, got "
+            f"{size[column]:g} in {name_column(estimator, column)}: divide the column by a "
+            "constant, or drop it"
+        )
+    return moments
+
+
+def name_column(estimator: Any, column: int) -> str:
+    """Return what messages call a column of the estimator's tables."""
+    names = getattr(estimator, "feature_names_in_", range(column + 1))
+    return f"column {names[column]!r}"
 
 
 def _choose_unit(largest: np.ndarray) -> np.ndarray:

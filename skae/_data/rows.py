@@ -119,6 +119,14 @@ class Rows(Dataset[Batch]):
         """Return the rows of these indices."""
         return Rows(self[torch.from_numpy(indices).to(self.device)])
 
+    def scale_weight(self, factor: float) -> "Rows":
+        """Return the rows with their weights multiplied by a factor."""
+        if factor == 1:
+            return self
+        weight = self.batch.weight
+        ones = torch.ones(len(self), device=self.device) if weight is None else weight
+        return Rows(self.batch._replace(weight=ones * _bound_factor(factor)))
+
     def subsample(self) -> "Rows":
         """Return rows in memory that represent all: these themselves."""
         return self
@@ -141,6 +149,11 @@ class Rows(Dataset[Batch]):
         """Yield batches of that many rows in an order."""
         for chunk in order.split(_BATCHES_AT_A_TIME * length):
             yield from self[chunk].split(length)
+
+
+def _bound_factor(factor: float) -> float:
+    """Return a factor that float32 holds, with room for weights."""
+    return min(max(factor, 1e-30), 1e30)
 
 
 def shuffle_indices(n_rows: int, generator: torch.Generator) -> Tensor:

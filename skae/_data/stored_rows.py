@@ -90,6 +90,14 @@ class StoredRows(Dataset[Batch]):
         """Number of columns."""
         return self.table.shape[1]
 
+    def scale_weight(self, factor: float) -> "StoredRows":
+        """Return the rows with their weights multiplied by a factor."""
+        if factor == 1:
+            return self
+        weight = np.ones(len(self), np.float32) if self.weight is None else self.weight
+        scaled = (weight * min(max(factor, 1e-30), 1e30)).astype(np.float32)
+        return StoredRows(self.table, scaled, self.device)
+
     @property
     def weight_array(self) -> np.ndarray | None:
         """The weights as float64."""

@@ -1,8 +1,11 @@
 """Fits succeed or leave no trace."""
 
+import os
 import pickle
+import sys
 import threading
 from contextlib import suppress
+from inspect import CO_GENERATOR
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture
 from skorch.callbacks import Callback
 
+import skae
 from skae import (
     AEAnomalyDetector,
     AutoencoderTransformer,
@@ -138,6 +142,65 @@ def test_an_error_at_any_moment_leaves_it_as_it_was(estimator, first, method, fr
     expected = getattr(fresh, method)(frame)
     np.testing.assert_array_equal(model.score_samples(frame), expected.score_samples(frame))
     assert model.loss_curve_ == expected.loss_curve_
+
+
+class CallError(Exception):
+    pass
+
+
+def is_own(path):
+    return path.startswith(os.path.dirname(skae.__file__))
+
+
+def run_to_call(method, X, n_calls):
+    """Call a method; raise at the n-th call of a function of the package, and count them."""
+    count = 0
+
+    def profile(frame, event, argument):
+        nonlocal count
+        # Generators: their return from a context is a call too, after all is done.
+        code = frame.f_code
+        if event == "call" and is_own(code.co_filename) and not code.co_flags & CO_GENERATOR:
+            count += 1
+            if count == n_calls:
+                sys.setprofile(None)
+                raise CallError
+
+    sys.setprofile(profile)
+    try:
+        method(X)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize(
+    ("estimator", "method"),
+    [*((e, "fit") for e in ESTIMATORS), *((e, "partial_fit") for e in TRANSFORMERS)],
+    ids=repr,
+)
+def test_an_error_in_any_function_leaves_it_as_it_was(estimator, method, frame):
+    """Raise at the k-th call into the package, for forty k from the first to the last."""
+
+    def make():
+        model = clone(estimator)
+        if "max_epochs" in model.get_params():
+            model.set_params(max_epochs=1, batch_size=89, early_stopping=False)
+        return getattr(model, method)(frame)
+
+    model, done = make(), make()
+    before = describe(model, frame)
+    other = frame.iloc[:, :4] if method == "fit" else frame
+    n_calls = run_to_call(getattr(done, method), other, None)
+    after = describe(done, other)
+    chosen = np.r_[np.geomspace(1, n_calls, 20), np.linspace(1, n_calls, 25)]
+    for k in np.unique(chosen.astype(int)):
+        with pytest.raises(CallError):
+            run_to_call(getattr(model, method), other, k)
+        can_be_done = k > 0.98 * n_calls and model.n_features_in_ == len(other.columns)
+        if can_be_done and describe(model, other) == after:  # the error came in leaving
+            model = make()
+        assert describe(model, frame) == before, k
 
 
 @pytest.mark.parametrize("estimator", TRANSFORMERS, ids=repr)
