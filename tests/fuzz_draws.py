@@ -142,7 +142,7 @@ PARAMETERS = {
     "likelihood": Draws(("gaussian", "bernoulli"), (), ("poisson", None)),
     "binarize": _SWITCH,
     "noise_per_column": _SWITCH,
-    "prior": Draws(("standard", "mixture", "vamp"), (), ("flow", None)),
+    "prior": Draws(("standard", "mixture", "vamp"), ("auto", "gaussian"), ("flow", None)),
     "n_prior_components": Draws((2, 10), (1, 50), (0, 1.5, None)),
     # Of the detector.
     "contamination": Draws(("auto", 0.1), (0.5, 1e-9), (0, 0.6, _NAN, "x")),
