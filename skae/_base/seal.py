@@ -106,10 +106,11 @@ def _update(digest: hashlib.blake2b, value: Any) -> None:
     elif is_dataclass(value) and not isinstance(value, type):
         _update(digest, {field.name: getattr(value, field.name) for field in fields(value)})
     elif isinstance(value, BaseEstimator):
-        # Those of this package are their stored state, which has a seal of its own.
+        # Those of this package are their stored state; its own seal names the version of today.
         is_own = type(value).__module__.startswith("skae.")
+        state = value.__getstate__() if is_own else vars(value)
         _add(digest, "object", type(value).__qualname__.encode())
-        _update(digest, value.__getstate__() if is_own else vars(value))
+        _update(digest, {key: part for key, part in state.items() if key != _SEAL})
     else:  # functions, callbacks, and what compiled code holds
         _add(digest, "object", type(value).__qualname__.encode())
 
