@@ -328,8 +328,8 @@ class BaseAutoencoder(
             return self._continue_stream(table, None, blueprint, previous, total)
         sample = previous.sample.extend(table, block)
         is_wrong, ratios = sample.find_wrong_scales(previous.scaling.is_common)
-        known = sample.rows.make_table()
-        if not is_wrong.any() or len(known) <= blueprint.code_size:
+        known = sample.rows.make_table() if is_wrong.any() else None
+        if known is None or len(known) <= blueprint.code_size:
             self._warn_of_far_block(previous.scaling, block)
             return self._continue_stream(table, sample, blueprint, previous, total)
         self._warn_of_wrong_scales(np.where(is_wrong, ratios, 1.0))
