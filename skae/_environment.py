@@ -73,8 +73,9 @@ def limit_threads(n_threads: int) -> Iterator[None]:
         found = torch.get_num_threads() if depth else _limits.n_allowed
         _limits.n_held += 1
         _limits.here.depth = depth + 1
-        _set_threads(min(n_threads, found))
     try:
+        with _lock:
+            _set_threads(min(n_threads, found))
         yield
     finally:
         with _lock:
@@ -129,9 +130,9 @@ def isolate_torch() -> Iterator[None]:
     with _lock:
         if _defaults.n_held == 0:
             _defaults.dtype = torch.get_default_dtype()
-            _set_default_dtype(torch.float32)
         _defaults.n_held += 1
     try:
+        _set_default_dtype(torch.float32)
         with ExitStack() as modes:
             for mode in _find_changed_modes():
                 modes.enter_context(mode)
@@ -156,7 +157,8 @@ def isolate_torch() -> Iterator[None]:
 
 def _find_changed_modes() -> Iterator[AbstractContextManager[object]]:
     """Yield contexts that undo what this thread has changed."""
-    if torch.get_default_device().type != "cpu":
+    # Older versions of `torch.get_default_device` don't know of `with torch.device`.
+    if torch.empty(0).device.type != "cpu":
         yield torch.device("cpu")
     if torch.is_inference_mode_enabled():
         yield torch.inference_mode(False)

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from .._base import Density
-from .._data import AnyRows, block_length, subsample_indices, trim_weight_array
+from .._data import AnyRows, Rows, block_length, subsample_indices, trim_weight_array
 from .._linear import SMALLEST_VARIANCE, Moments
 from .._training import Module, TrainedModule
 from .._training.losses import squared_error
 from ..modules import EncoderDecoder
+from .tangent_mixture import TangentMixture, Tangents, fit_tangent_mixture
 
 Decoder = Callable[[Tensor], Tensor]
 
@@ -25,6 +26,12 @@ _BLOCK_CELLS = 2**22
 # each of which costs a backward pass of a row.
 _JACOBIAN_ROWS = (64, 1000)
 _JACOBIAN_COLUMNS = 2**14
+
+# Rows that a mixture is fitted to, rows that its sizes are compared on, and cells of the latter's
+# Jacobians.
+_MIXTURE_ROWS = 2000
+_TANGENT_ROWS = 500
+_TANGENT_CELLS = 2**22
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ class CodeMoments:
         X = sample.table
         both = trained.apply(_code_and_error, X).astype(np.float64)
         codes, errors = both[:, :-1], both[:, -1]
-        weight = trim_weight_array(errors, sample.weight_array, trim_fraction)
+        weight = trim_weight_array(errors, sample.given_weight, trim_fraction)
         total = float(weight.sum()) * len(rows) / len(sample)
         return cls(
             Moments.from_rows(codes, weight, total),
@@ -96,6 +103,12 @@ class CodeMoments:
             self.n_features,
         )
 
+    def compare(self, held_out_loss: float | None) -> float:
+        """Return how many times larger the error of held-out rows is, at least 1."""
+        if held_out_loss is None or self.error == 0:
+            return 1.0
+        return max(1.0, held_out_loss * self.n_features / self.error)
+
     def make_model(self, held_out_loss: float | None) -> CodeModel:
         """Return the model of codes and cells.
 
@@ -108,9 +121,7 @@ class CodeMoments:
             Mean squared error of held-out rows, averaged over columns.
         """
         n_components = len(self.codes.mean)
-        error = self.error
-        if held_out_loss is not None:
-            error = max(error, held_out_loss * self.n_features)
+        error = self.error * self.compare(held_out_loss)
         freedom = self.n_features - n_components  # of the residual (Tipping 1999, eq. 8)
         variance = error / (freedom if freedom > 0 else self.n_features)
         variance = max(variance, SMALLEST_VARIANCE)
@@ -130,10 +141,13 @@ class LaplaceDensity(Density[Module]):
         Moments of the training rows.
     model : CodeModel
         The model that they determine.
+    mixture : TangentMixture or None
+        The model that scores rows instead, if there is one.
     """
 
     moments: CodeMoments
     model: CodeModel
+    mixture: TangentMixture | None = None
 
     @classmethod
     def fit(
@@ -143,6 +157,7 @@ class LaplaceDensity(Density[Module]):
         trim_fraction: float,
         held_out_loss: float | None,
         previous: "LaplaceDensity[Module] | None",
+        is_mixture: bool = False,
     ) -> Self:
         """Return the density of rows and of those of `previous`.
 
@@ -158,14 +173,26 @@ class LaplaceDensity(Density[Module]):
             Mean squared error of held-out rows, averaged over columns.
         previous : LaplaceDensity or None
             The density of earlier blocks of rows.
+        is_mixture : bool, default=False
+            Whether a mixture scores rows. Blocks of rows cannot add to it.
         """
         moments = CodeMoments.from_rows(rows, trained, trim_fraction)
+        mixture = None
+        if is_mixture:
+            tangents = measure_tangents(rows.subsample(), trained, trim_fraction)
+            mixture = fit_tangent_mixture(tangents).widen(moments.compare(held_out_loss))
         if previous is not None:
             moments = previous.moments.merge(moments)
-        return cls(moments, moments.make_model(held_out_loss))
+        return cls(moments, moments.make_model(held_out_loss), mixture)
 
     def log_density(self, module: Module, rows: Tensor) -> Tensor:
         """Return each row's log-density, in nats."""
+        if self.mixture is not None:
+            code = module.encode(rows)
+            jacobian = decoder_jacobian(module.decode, code, rows.shape[1])
+            mixture = self.mixture.to(rows.device)
+            error = rows - module.decode(code)
+            return mixture.log_density(rows, code, error, jacobian, module.decode)
         model = CodeModel(
             self.model.mean.to(rows.device),
             self.model.factor.to(rows.device),
@@ -188,6 +215,7 @@ class LaplaceDensity(Density[Module]):
             "mean": self.model.mean.numpy(),
             "factor": self.model.factor.numpy(),
             "variance": self.model.variance,
+            "mixture": None if self.mixture is None else self.mixture.get_state(),
         }
 
     @classmethod
@@ -196,7 +224,9 @@ class LaplaceDensity(Density[Module]):
         codes = Moments(**state["codes"])
         moments = CodeMoments(codes, state["error"], state["gain"], state["n_features"])
         mean, factor = (torch.from_numpy(state[name]) for name in ("mean", "factor"))
-        return cls(moments, CodeModel(mean, factor, state["variance"]))
+        known = state.get("mixture")  # not in the states of earlier versions
+        mixture = None if known is None else TangentMixture.from_state(known)
+        return cls(moments, CodeModel(mean, factor, state["variance"]), mixture)
 
 
 def laplace_log_density(decode: Decoder, input: Tensor, code: Tensor, model: CodeModel) -> Tensor:
@@ -284,6 +314,31 @@ def prior_factor(covariance: Tensor, variance: float, gain: Tensor) -> Tensor:
 def _code_and_error(module: EncoderDecoder, rows: Tensor) -> Tensor:
     code = module.encode(rows)
     return torch.cat([code, squared_error(module.decode(code), rows)[:, None]], dim=1)
+
+
+def measure_tangents(rows: Rows, trained: TrainedModule[Module], trim_fraction: float) -> Tangents:
+    """Return codes, errors and tangents of evenly spread rows."""
+    sample = rows.take(subsample_indices(len(rows), _MIXTURE_ROWS))
+    X = sample.table.astype(np.float64)
+    both = trained.apply(_code_and_rest, X)
+    codes, errors = np.split(both, [both.shape[1] - X.shape[1]], axis=1)
+    squares = np.square(errors).sum(axis=1)
+    weight = trim_weight_array(squares, sample.weight_array, trim_fraction)
+    n_cells = X.shape[1] * codes.shape[1]
+    n_tangents = int(np.clip(_TANGENT_CELLS // n_cells, 1, _TANGENT_ROWS))
+    indices = subsample_indices(len(X), n_tangents)
+
+    def find_jacobian(module: Module, part: torch.Tensor) -> torch.Tensor:
+        return decoder_jacobian(module.decode, module.encode(part), part.shape[1])
+
+    block = _jacobian_block(X.shape[1], codes.shape[1])
+    jacobians = trained.apply(find_jacobian, X[indices], block=block)
+    return Tangents(codes, errors, weight, jacobians, indices, X[indices])
+
+
+def _code_and_rest(module: EncoderDecoder, rows: Tensor) -> Tensor:
+    code = module.encode(rows)
+    return torch.cat([code, rows - module.decode(code)], dim=1)
 
 
 def _average_gain(

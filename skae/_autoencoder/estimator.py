@@ -14,6 +14,7 @@ from .._base.parameters import (
     CODE_CONSTRAINTS,
     SHARED_CONSTRAINTS,
     Constraints,
+    StrOptions,
     refuse_parameters,
 )
 from .._data import AnyRows, Scaling
@@ -71,6 +72,12 @@ class AutoencoderTransformer(
 
     Code and regularization:
 
+    prior : {"auto", "gaussian", "mixture"}, default="auto"
+        Distribution of the codes in `score_samples`; it does not change training. "gaussian" is
+        one Gaussian, and one noise for all columns. "mixture" is up to eight Gaussians, as many
+        as the rows ask for, each with a noise of its own. "auto" is "mixture", but "gaussian"
+        with `hidden_layer_sizes=()`, whose score is then that of probabilistic PCA, and after
+        `partial_fit`.
     penalty : {"l1", "kl", "contractive"} or None, default=None
         Penalty on the code: "l1" on its absolute values; "kl" on the divergence of each
         unit's mean activity from 0.05, for codes that a logistic function maps to (0, 1);
@@ -191,9 +198,11 @@ class AutoencoderTransformer(
     "contractive" that of [2]_, and pretraining follows [3]_ and [4]_.
 
     `score_samples` is Laplace's approximation, around each row's code, of the marginal
-    likelihood of `z ~ N(m, S)`, `x | z ~ N(g(z), s2 I)`. It is exact for a linear
-    autoencoder, where it is probabilistic PCA [5]_. For a nonlinear one its integral need not
-    be one, as the user guide shows.
+    likelihood of a model. With `prior="gaussian"` that is `z ~ N(m, S)`,
+    `x | z ~ N(g(z), s2 I)`, and exact for a linear autoencoder, where it is probabilistic PCA
+    [5]_. With `prior="mixture"` each Gaussian has its own mean, covariance, offset and noise,
+    with a variance for each column or a full covariance, whichever a criterion prefers. For a
+    nonlinear autoencoder the integral need not be one, as the user guide shows.
 
     References
     ----------
@@ -221,7 +230,11 @@ class AutoencoderTransformer(
     True
     """
 
-    _parameter_constraints: ClassVar[Constraints] = {**SHARED_CONSTRAINTS, **CODE_CONSTRAINTS}
+    _parameter_constraints: ClassVar[Constraints] = {
+        **SHARED_CONSTRAINTS,
+        **CODE_CONSTRAINTS,
+        "prior": [StrOptions({"auto", "gaussian", "mixture"})],
+    }
     _blueprint_class = AutoencoderBlueprint
     _fast_step = staticmethod(make_fast_step)
 
@@ -234,6 +247,7 @@ class AutoencoderTransformer(
         architecture: str | Architecture = "mlp",
         init: str = "pca",
         standardize: bool = True,
+        prior: str = "auto",
         penalty: str | None = None,
         alpha: float = 0.1,
         tied_weights: bool = False,
@@ -263,6 +277,7 @@ class AutoencoderTransformer(
         self.architecture = architecture
         self.init = init
         self.standardize = standardize
+        self.prior = prior
         self.penalty = penalty
         self.alpha = alpha
         self.tied_weights = tied_weights
@@ -344,7 +359,13 @@ class AutoencoderTransformer(
         loss = None
         if result is not None and self.penalty is None:
             loss = result.held_out_loss
-        return LaplaceDensity.fit(rows, trained, self.trim_fraction, loss, previous)
+        is_mixture = result is not None and self._has_mixture(rows.n_features)
+        return LaplaceDensity.fit(rows, trained, self.trim_fraction, loss, previous, is_mixture)
+
+    def _has_mixture(self, n_features: int) -> bool:
+        if self.prior != "auto":
+            return self.prior == "mixture"
+        return not self._make_blueprint(n_features, False).is_closed_form
 
     @staticmethod
     def _load_density(state: dict[str, Any]) -> LaplaceDensity[Autoencoder]:

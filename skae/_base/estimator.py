@@ -69,11 +69,12 @@ from .fingerprint import describe_fit
 from .parameters import (
     Constraints,
     check_layer_sizes,
+    validate_each_time,
     validate_parameter_constraints,
     validate_parameters,
 )
 from .persistence import FittedState, dump_state, load_state
-from .seal import open_sealed, seal
+from .seal import is_sealed, open_sealed, seal
 
 # A weight, its gradient, and the two moments of the default optimizer, in float32.
 _BYTES_PER_WEIGHT = 16
@@ -120,6 +121,8 @@ class BaseAutoencoder(
 
     #: Returns a training step without autograd where there is one, see `TrainingConfig`.
     _fast_step: ClassVar["staticmethod[..., TrainingStep | None] | None"] = None
+    #: Whether the density of a block adds to that of the blocks before; else it is of the sample.
+    _density_accumulates: ClassVar[bool] = True
     _blueprint_class: type[BlueprintT]
     _fitted: FittedState[Module, BlueprintT, DensityT]
 
@@ -241,7 +244,7 @@ class BaseAutoencoder(
     ) -> FittedState[Module, BlueprintT, DensityT]:
         streams = RandomStreams(random_state)
         if previous is None:
-            moments = measure_columns(self, table, float(len(table)))
+            moments = self._measure_columns(table, float(len(table)))
             scaling = Scaling.from_moments(moments, self.standardize)
         else:
             scaling = previous.scaling
@@ -260,7 +263,7 @@ class BaseAutoencoder(
         else:
             result = train(config, initialize, rows, streams, blueprint.network.linear_path)
         trained = TrainedModule(result.module)
-        if result.n_epochs > 0:
+        if not blueprint.is_closed_form:  # pretraining can diverge, and no epoch follow
             trained.check_outputs(rows, self._measure_losses, self.lr)
         return FittedState(
             trained,
@@ -273,7 +276,7 @@ class BaseAutoencoder(
             result.net,
         )
 
-    @validate_parameters
+    @validate_each_time
     def partial_fit(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> Self:
@@ -314,25 +317,30 @@ class BaseAutoencoder(
     ) -> FittedState[Module, BlueprintT, DensityT]:
         previous = self._fitted if self.__sklearn_is_fitted__() else None
         table, total, blueprint = self._prepare(X, y, sample_weight, previous)
-        block = measure_columns(self, table, total)
+        block = self._measure_columns(table, total)
         if previous is None:
             _check_first_block(table, total, blueprint)
             sample = StreamSample.begin(table, block)
             scaling = Scaling.from_moments(block, self.standardize)
             return self._begin_stream(table, table, sample, blueprint, scaling, None)
-        if previous.sample is None:  # the rows of a fit, or of a stored stream, are not known
+        if previous.sample is None:  # the rows of a fit are not known
             self._warn_of_far_block(previous.scaling, block)
             return self._continue_stream(table, None, blueprint, previous)
         sample = previous.sample.extend(table, block)
-        ratios = sample.find_wrong_scales(previous.scaling.is_common)
-        if (ratios == 1).all():
+        is_wrong, ratios = sample.find_wrong_scales(previous.scaling.is_common)
+        known = sample.rows.make_table() if is_wrong.any() else None
+        if known is None or len(known) <= blueprint.code_size:
             self._warn_of_far_block(previous.scaling, block)
             return self._continue_stream(table, sample, blueprint, previous)
-        self._warn_of_wrong_scales(ratios)
+        self._warn_of_wrong_scales(np.where(is_wrong, ratios, 1.0))
         sample = sample.begin_again()
-        known = sample.table.set_total(sample.moments.total)
+        known = known.set_total(sample.moments.total)
         scaling = Scaling.from_moments(sample.moments, not previous.scaling.is_common)
         return self._begin_stream(known, table, sample, blueprint, scaling, previous)
+
+    def _measure_columns(self, table: TrainingTable, total: float) -> ColumnMoments:
+        """Return the columns' moments; raise if they can't be computed with."""
+        return measure_columns(self, table, total)
 
     def _begin_stream(
         self,
@@ -354,7 +362,7 @@ class BaseAutoencoder(
         module = _prepare_module(module, config.device, streams)
         net = make_stream_net(config, module, len(known), streams)
         if previous is None:
-            return self._train_on_block(net, rows, blueprint, scaling, sample, None, previous)
+            return self._train_on_block(net, rows, blueprint, scaling, sample, None, None)
         run_block(net, rows)
         block = _scale_rows(table, scaling, config.device)
         begun = self._train_on_block(net, block, blueprint, scaling, sample, None, previous)
@@ -400,11 +408,14 @@ class BaseAutoencoder(
         # A copy: the next block trains the net's module, maybe while rows are scored.
         trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_))
         trained.check_outputs(rows, self._measure_losses, self.lr)
+        described: AnyRows = rows
+        if sample is not None and not self._density_accumulates:
+            described = _scale_rows(sample.rows.make_table(), scaling, trained.device)
         return FittedState(
             trained,
             scaling,
             blueprint,
-            self._fit_density(trained, scaling, rows, None, density),
+            self._fit_density(trained, scaling, described, None, density),
             1 if previous is None else previous.n_iter + 1,
             losses if previous is None else [*previous.loss_curve, *losses],
             None if previous is None else previous.validation_scores,
@@ -460,9 +471,7 @@ class BaseAutoencoder(
         rows = table if target is None else table[:]
         total = float(len(table) if weight is None else _sum_weights(weight))
         merged = merge_copies(TrainingTable(rows, weight, target))
-        if weight is None or (weight == np.floor(weight)).all():
-            merged = merged.set_total(total)
-        return merged, total, blueprint
+        return merged.set_total(total), total, blueprint
 
     def _check_target(self, table: AnyTable, y: Any) -> np.ndarray | None:
         """Return the rows to reconstruct, None if they are those of the table."""
@@ -731,7 +740,7 @@ class BaseAutoencoder(
         return seal({**state, "_fitted": dump_state(state["_fitted"])})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if "_fitted" in state:
+        if is_sealed(state) or "_fitted" in state:
             state = open_sealed(self, state)
         fitted = state.get("_fitted")
         super().__setstate__({name: value for name, value in state.items() if name != "_fitted"})
@@ -776,6 +785,7 @@ def _sum_weights(weight: np.ndarray) -> float:
 def _check_first_block(table: TrainingTable, n_rows: float, blueprint: Blueprint[Any]) -> None:
     """Raise unless a stream's first block has the rows that determine a code."""
     wanted = min(blueprint.code_size, table.X.shape[1]) + 1
+    n_rows = max(n_rows, len(table))  # weights need not be counts
     if n_rows < wanted or len(table) < 2:
         raise ValueError(
             f"the first block of partial_fit must have at least {wanted} rows to determine a code "

@@ -5,10 +5,12 @@ The one place that imports scikit-learn's private parameter validation.
 
 import os
 from collections.abc import Callable, Sequence
+from functools import wraps
 from numbers import Integral, Real
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -26,6 +28,11 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 #: Validates an estimator's parameters before the method that it decorates runs.
 validate_parameters: Callable[[Method], Method] = _fit_context(prefer_skip_nested_validation=True)
 
+#: The same for an estimator of another, whose parameters are validated when it is fitted.
+validate_meta_parameters: Callable[[Method], Method] = _fit_context(
+    prefer_skip_nested_validation=False
+)
+
 #: Types and intervals of `_parameter_constraints`, for the modules of the families.
 __all__ = [
     "CODE_CONSTRAINTS",
@@ -38,11 +45,30 @@ __all__ = [
     "check_draws",
     "check_layer_sizes",
     "refuse_parameters",
+    "validate_each_time",
+    "validate_meta_parameters",
     "validate_parameter_constraints",
     "validate_parameters",
 ]
 
 Constraints = dict[str, list[Any]]
+
+
+def validate_each_time(method: Method) -> Method:
+    """Validate parameters before `partial_fit`, also those that were set since the first block.
+
+    scikit-learn validates them before the first block only.
+    """
+    validated = validate_parameters(method)
+
+    @wraps(method)
+    def wrapper(estimator: BaseEstimator, *args: Any, **kwargs: Any) -> Any:
+        if not get_config()["skip_parameter_validation"]:
+            estimator._validate_params()
+        return validated(estimator, *args, **kwargs)
+
+    return cast(Method, wrapper)
+
 
 #: The largest factor or rate: float32, in which networks train, holds products of it.
 LARGEST_FACTOR = 1e30

@@ -10,7 +10,7 @@ from typing import Any, Generic
 import numpy as np
 import torch
 
-from .._data import Scaling, StreamSample
+from .._data import ColumnMoments, KeptRows, Scaling, StreamSample
 from .._environment import resolve_device
 from .._training import AutoencoderNet, Module, TrainedModule
 from .blueprints import BlueprintT
@@ -42,7 +42,7 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     is_stream : bool
         Whether the net continues a stream.
     sample : StreamSample or None
-        What is kept of the stream's rows; None after `fit`, or if it was loaded.
+        What is kept of the stream; None after `fit`. If it was loaded, it has no rows.
     """
 
     trained: TrainedModule[Module]
@@ -68,6 +68,7 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
         "n_iter": fitted.n_iter,
         "loss_curve": fitted.loss_curve,
         "validation_scores": fitted.validation_scores,
+        "stream": None if fitted.sample is None else _dump_sample(fitted.sample),
     }
 
 
@@ -101,7 +102,19 @@ def load_state(
         state["n_iter"],
         state["loss_curve"],
         state["validation_scores"],
+        is_stream=state["stream"] is not None,
+        sample=None if state["stream"] is None else _load_sample(state["stream"]),
     )
+
+
+def _dump_sample(sample: StreamSample) -> dict[str, Any]:
+    """Return the moments of a stream's columns; its rows are not stored."""
+    return {"moments": astuple(sample.moments), "scaled_by": astuple(sample.scaled_by)}
+
+
+def _load_sample(state: dict[str, Any]) -> StreamSample:
+    moments, scaled_by = (ColumnMoments(*state[name]) for name in ("moments", "scaled_by"))
+    return StreamSample(moments, scaled_by, KeptRows.make_empty(len(moments.mean)))
 
 
 def _check_scaling(scaling: Scaling, n_features: int) -> None:

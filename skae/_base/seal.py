@@ -28,6 +28,11 @@ def seal(state: dict[str, Any]) -> dict[str, Any]:
     return {**state, _SEAL: stamp}
 
 
+def is_sealed(state: dict[str, Any]) -> bool:
+    """Whether a state is that of a fitted estimator: it has a seal."""
+    return _SEAL in state
+
+
 def open_sealed(estimator: BaseEstimator, state: dict[str, Any]) -> dict[str, Any]:
     """Return the state without its seal.
 
@@ -100,7 +105,13 @@ def _update(digest: hashlib.blake2b, value: Any) -> None:
             _update(digest, part)
     elif is_dataclass(value) and not isinstance(value, type):
         _update(digest, {field.name: getattr(value, field.name) for field in fields(value)})
-    else:  # functions, callbacks and estimators, the fitted of which have a seal of their own
+    elif isinstance(value, BaseEstimator):
+        # Those of this package are their stored state; its own seal names the version of today.
+        is_own = type(value).__module__.startswith("skae.")
+        state = value.__getstate__() if is_own else vars(value)
+        _add(digest, "object", type(value).__qualname__.encode())
+        _update(digest, {key: part for key, part in state.items() if key != _SEAL})
+    else:  # functions, callbacks, and what compiled code holds
         _add(digest, "object", type(value).__qualname__.encode())
 
 

@@ -14,7 +14,7 @@ from .sample_weights import (
 from .scaling import Scaling
 from .stored_rows import AnyRows, ScaledTable, StoredRows
 from .stores import AnyTable, StoredTable, TablePart, load_subsample, subsample_size, take_rows
-from .stream_sample import SPOILING_SCALE, StreamSample, measure_distance
+from .stream_sample import SPOILING_SCALE, KeptRows, StreamSample, measure_distance
 from .training_table import TrainingTable, merge_copies, write_out_copies
 from .validation import check_codes, check_probabilities, check_target, validate_table
 
@@ -24,6 +24,7 @@ __all__ = [
     "AnyTable",
     "Batch",
     "ColumnMoments",
+    "KeptRows",
     "OrderedBlocks",
     "Rows",
     "ScaledTable",

@@ -78,7 +78,8 @@ def name_cells(X: Any, name: str, first_row: int = 0) -> Iterator[None]:
         Index of the block's first row.
     """
     try:
-        with np.errstate(over="ignore"):  # it is found to be infinite
+        # What overflows is found to be infinite; sums of finite cells may be so in both directions.
+        with np.errstate(over="ignore", invalid="ignore"):
             yield
     except (ValueError, TypeError, OverflowError) as error:
         if "feature names" in str(error).lower():  # of the columns, whatever they hold

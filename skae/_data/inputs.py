@@ -1,5 +1,6 @@
 """What users pass as a table, as an array or a frame; what is none, refused."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
@@ -33,6 +34,8 @@ def convert_input(X: Any, name: str) -> Any:
         return X
     if isinstance(X, torch.Tensor):
         return _convert_tensor(X, name)
+    if isinstance(X, list | tuple) and X and all(isinstance(row, torch.Tensor) for row in X):
+        return [_convert_tensor(row, name) for row in X]
     if sparse.issparse(X):
         return X
     expected = f"{name} must be a table, such as an array or a data frame, got {type(X).__name__}"
@@ -50,6 +53,7 @@ def convert_input(X: Any, name: str) -> Any:
         )
     if isinstance(X, np.ndarray):
         _check_array_kind(X, name)
+    _check_names(X, name)
     column = find_temporal_column(X)
     if column is not None:
         raise TypeError(
@@ -57,6 +61,17 @@ def convert_input(X: Any, name: str) -> Any:
             "them into numbers, such as days since a date, or drop the column"
         )
     return X
+
+
+def _check_names(X: Any, name: str) -> None:
+    """Raise for a frame with two columns of one name, which narwhals refuses without a remedy."""
+    names = [*getattr(X, "columns", ())] if hasattr(X, "iloc") else []
+    if len(set(names)) < len(names):
+        twice = next(column for column, count in Counter(names).items() if count > 1)
+        raise ValueError(
+            f"{name} must have columns of different names, got {twice!r} more than once: rename or "
+            "drop one of them"
+        )
 
 
 def _check_array_kind(X: np.ndarray, name: str) -> None:

@@ -13,6 +13,12 @@ from torch.utils.data import Dataset
 # table and never the whole of it.
 _BATCHES_AT_A_TIME = 64
 
+# Whole numbers that float32 has kept as weights of mean one are off by less than this share.
+_WHOLE = 1e-6
+
+# No table of weights that are numbers of rows has more.
+_MOST_ROWS = 1e9
+
 
 class Batch(NamedTuple):
     """All that a training step needs to know of some rows; None where there is nothing to know.
@@ -67,7 +73,7 @@ class Rows(Dataset[Batch]):
     batch : Batch
         All of the rows.
     row_weight : float, default=1.0
-        How many rows of the table a weight of one stands for.
+        What a weight of one was as it was given.
     """
 
     batch: Batch
@@ -100,10 +106,24 @@ class Rows(Dataset[Batch]):
         return None if weight is None else weight.cpu().double().numpy()
 
     @property
-    def counts(self) -> np.ndarray:
-        """How many rows of the table each stands for."""
+    def given_weight(self) -> np.ndarray:
+        """The weights as they were given, of which those of two blocks can be compared."""
         known = self.weight_array
         return self.row_weight * (np.ones(len(self)) if known is None else known)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How many rows of the table each stands for.
+
+        Weights are numbers of rows if they are whole numbers. Others say nothing of how many rows
+        there are, and each counts once on average.
+        """
+        given = self.given_weight
+        whole = np.rint(given)
+        if (np.abs(given - whole) <= _WHOLE * given).all() and whole.sum() <= _MOST_ROWS:
+            return whole
+        known = self.weight_array
+        return np.ones(len(self)) if known is None else known
 
     @property
     def n_features(self) -> int:

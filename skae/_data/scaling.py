@@ -71,10 +71,10 @@ class Scaling:
 
     def _fits_single(self, X: np.ndarray, out: np.ndarray) -> bool:
         """Whether single precision, which moves less memory, is enough."""
-        return X.dtype == out.dtype == np.float32 and self._is_single
+        return X.dtype == out.dtype == np.float32 and self.is_single
 
     @property
-    def _is_single(self) -> bool:
+    def is_single(self) -> bool:
         """Whether float32 holds values of the table."""
         largest = max(np.abs(self.mean).max(), self.scale.max())
         return bool(self.scale.min() > _LEAST_SINGLE and largest < _LARGEST_SINGLE)
@@ -91,7 +91,7 @@ class Scaling:
 
         Their precision is that of `scaled`, or float64 if float32 does not hold the units.
         """
-        dtype = scaled.dtype if self._is_single else np.dtype(np.float64)
+        dtype = scaled.dtype if self.is_single else np.dtype(np.float64)
         largest = float(np.finfo(dtype).max)
         out = np.empty(scaled.shape, dtype=dtype)
         with np.errstate(over="ignore"):

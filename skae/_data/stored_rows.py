@@ -73,7 +73,7 @@ class StoredRows(Dataset[Batch]):
     device : torch.device
         Where batches go.
     row_weight : float, default=1.0
-        How many rows of the table a weight of one stands for.
+        What a weight of one was as it was given.
     """
 
     table: ScaledTable

@@ -6,8 +6,8 @@ import numpy as np
 
 from .column_moments import ColumnMoments
 from .scaling import Scaling
-from .stores import AnyTable, take_rows
-from .training_table import TrainingTable
+from .stores import take_rows
+from .training_table import TrainingTable, merge_copies
 
 # Rows kept: enough for the axes of a table of some hundred columns, and at most so many cells.
 _KEPT_ROWS = 2_000
@@ -32,41 +32,34 @@ class StreamSample:
         Of all blocks.
     scaled_by : ColumnMoments
         Those that determined the scaling.
-    table : TrainingTable
-        The sample. Each row has the same chance to be in it, or one in proportion to its weight.
-    keys : ndarray of shape (n_kept,)
-        Random numbers: the rows with the largest are kept.
+    rows : KeptRows
+        The sample.
     """
 
     moments: ColumnMoments
     scaled_by: ColumnMoments
-    table: TrainingTable
-    keys: np.ndarray
+    rows: "KeptRows"
 
     @classmethod
     def begin(cls, table: TrainingTable, block: ColumnMoments) -> "StreamSample":
         """Return the sample of a first block with these moments."""
-        keys = _draw_keys(table, block)
-        kept, keys = _keep_largest(table, keys)
-        return cls(block, block, kept, keys)
+        return cls(block, block, KeptRows.draw(table, block.total, block.n_rows))
 
     def extend(self, table: TrainingTable, block: ColumnMoments) -> "StreamSample":
         """Return the sample of the stream with a further block."""
         moments = self.moments.merge(block)
-        kept, keys = _keep_largest(table, _draw_keys(table, moments))
-        both, keys = _keep_largest(_join(self.table, kept), np.concatenate([self.keys, keys]))
-        return StreamSample(moments, self.scaled_by, both, keys)
+        kept = KeptRows.draw(table, block.total, moments.n_rows)
+        return StreamSample(moments, self.scaled_by, self.rows.join(kept))
 
     def begin_again(self) -> "StreamSample":
         """Return the sample with a scaling determined by all blocks so far."""
-        return StreamSample(self.moments, self.moments, self.table, self.keys)
+        return StreamSample(self.moments, self.moments, self.rows)
 
-    def find_wrong_scales(self, is_common: bool) -> np.ndarray:
-        """Return the ratio of each column's scale by all blocks to the one in use, if it matters.
+    def find_wrong_scales(self, is_common: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return which columns' scales are wrong, and the ratios of the right ones to them.
 
-        It is 1 where the scale in use will do. Scales that spoil all columns matter at once; others
-        once the stream is twice as long. Otherwise each rare column, when it first varies, would
-        undo the training.
+        Scales that spoil all columns matter at once; others, and columns that vary for the first
+        time, once the stream is twice as long. Otherwise each rare column would undo the training.
         """
         before, now = self.scaled_by, self.moments
         if is_common:
@@ -77,7 +70,87 @@ class StreamSample:
         is_wrong = ratio > SPOILING_SCALE
         if now.total >= 2 * before.total:
             is_wrong |= (ratio < 1 / _WRONG_SCALE) | (ratio > _WRONG_SCALE)
-        return np.where(is_wrong, ratio, 1.0)
+            is_wrong |= now.varies & ~before.varies
+        return is_wrong, ratio
+
+
+@dataclass(frozen=True)
+class KeptRows:
+    """A weighted sample without replacement: the rows with the largest keys.
+
+    Each row's key is `log(u) / w` for a uniform number `u` and its weight `w` (Efraimidis and
+    Spirakis 2006, algorithm A), so two samples are joined by their keys.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_kept, n_features)
+        The rows.
+    weight : ndarray of shape (n_kept,)
+        How often they counted in their blocks.
+    target : ndarray of shape (n_kept, n_features) or None
+        The rows to reconstruct from them.
+    keys : ndarray of shape (n_kept,)
+        Their keys.
+    limit : float
+        The largest key of a row that was not kept; minus infinity if all were.
+    """
+
+    X: np.ndarray
+    weight: np.ndarray
+    target: np.ndarray | None
+    keys: np.ndarray
+    limit: float = -np.inf
+
+    @classmethod
+    def draw(cls, table: TrainingTable, total: float, seed: int) -> "KeptRows":
+        """Return a sample of a block with this total weight."""
+        # Seeded by the length of the stream: a fit again on the same blocks keeps the same rows.
+        uniform = np.random.default_rng(seed).random(len(table))
+        share = np.full(len(table), 1.0) if table.weight is None else table.weight
+        weight = share / share.sum() * total
+        keys = np.log(uniform) / np.maximum(weight, np.finfo(np.float64).tiny)
+        kept, limit = _find_largest(keys, table.X.shape[1])
+        target = None if table.target is None else table.target[kept]
+        return cls(take_rows(table.X, kept), weight[kept], target, keys[kept], limit)
+
+    @classmethod
+    def make_empty(cls, n_features: int) -> "KeptRows":
+        """Return a sample of no rows."""
+        return cls(np.empty((0, n_features)), np.empty(0), None, np.empty(0))
+
+    def take(self, indices: np.ndarray) -> "KeptRows":
+        """Return some of the rows."""
+        target = None if self.target is None else self.target[indices]
+        return KeptRows(
+            self.X[indices], self.weight[indices], target, self.keys[indices], self.limit
+        )
+
+    def join(self, other: "KeptRows") -> "KeptRows":
+        """Return the sample of both."""
+        if len(self.X) == 0:  # of a stream that was loaded
+            return other
+        target = None
+        if self.target is not None and other.target is not None:
+            target = np.vstack([self.target, other.target])
+        keys = np.concatenate([self.keys, other.keys])
+        kept, limit = _find_largest(keys, self.X.shape[1])
+        both = KeptRows(
+            np.vstack([self.X, other.X]),
+            np.concatenate([self.weight, other.weight]),
+            target,
+            keys,
+            max(limit, self.limit, other.limit),
+        )
+        return both.take(kept)
+
+    def make_table(self) -> TrainingTable:
+        """Return the rows with weights that stand for all rows of the stream.
+
+        Each weight is divided by the row's chance to be kept (Horvitz and Thompson 1952).
+        """
+        weight = np.maximum(self.weight, np.finfo(np.float64).tiny)
+        chance = -np.expm1(self.limit * weight)
+        return merge_copies(TrainingTable(self.X, weight / chance, self.target))
 
 
 def measure_distance(scaling: Scaling, block: ColumnMoments) -> np.ndarray:
@@ -87,26 +160,9 @@ def measure_distance(scaling: Scaling, block: ColumnMoments) -> np.ndarray:
     return np.where(distance > _FAR, distance, 0.0)
 
 
-def _draw_keys(table: TrainingTable, moments: ColumnMoments) -> np.ndarray:
-    """Return a key for each row (Efraimidis and Spirakis 2006, algorithm A)."""
-    # Seeded by the length of the stream: a fit again on the same blocks keeps the same rows.
-    uniform = np.random.default_rng(moments.n_rows).random(len(table))
-    return np.log(uniform) if table.weight is None else np.log(uniform) / table.weight
-
-
-def _keep_largest(table: TrainingTable, keys: np.ndarray) -> tuple[TrainingTable, np.ndarray]:
-    most = max(1, min(_KEPT_ROWS, _KEPT_CELLS // table.X.shape[1]))
-    kept = np.sort(np.argsort(-keys, kind="stable")[:most])
-    target = None if table.target is None else table.target[kept]
-    return TrainingTable(take_rows(table.X, kept), target=target), keys[kept]
-
-
-def _join(first: TrainingTable, second: TrainingTable) -> TrainingTable:
-    target = None
-    if first.target is not None and second.target is not None:
-        target = np.vstack([first.target, second.target])
-    return TrainingTable(np.vstack([_load(first.X), _load(second.X)]), target=target)
-
-
-def _load(X: AnyTable) -> np.ndarray:
-    return X[:]
+def _find_largest(keys: np.ndarray, n_columns: int) -> tuple[np.ndarray, float]:
+    """Return the indices of the largest keys, in order, and the largest of the others."""
+    most = max(1, min(_KEPT_ROWS, _KEPT_CELLS // n_columns))
+    order = np.argsort(-keys, kind="stable")
+    limit = float(keys[order[most]]) if len(keys) > most else -np.inf
+    return np.sort(order[:most]), limit

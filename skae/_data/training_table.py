@@ -10,8 +10,8 @@ from .stores import AnyTable, TablePart
 # Sorting finds repeated rows; beyond this many rows it would cost more than it gives.
 _MERGE_UP_TO = 10_000
 
-# No table of weights that are counts has more rows.
-_MOST_ROWS = 1e9
+# Given weights are bounded by these: float64 then holds the products of their sums.
+_WEIGHT_RANGE = (1e-30, 1e30)
 
 # Weights are taken for counts as long as writing all copies out takes no more than this
 # times the memory.
@@ -31,7 +31,7 @@ class TrainingTable:
     target : ndarray of shape (n_rows, n_features) or None
         The rows to reconstruct from `X`; None is `X` itself.
     row_weight : float, default=1.0
-        How many rows a weight of one stands for, one at least.
+        What a weight of one was as it was given. Weights have mean one, whatever their unit.
     """
 
     X: AnyTable
@@ -43,13 +43,8 @@ class TrainingTable:
         return len(self.X)
 
     def set_total(self, total: float) -> "TrainingTable":
-        """Return the table, whose weights have mean one, standing for that many rows.
-
-        No row counts less than once. Weights that add up to billions are no counts.
-        """
-        if total > _MOST_ROWS:
-            return self
-        return replace(self, row_weight=max(total / len(self), 1.0))
+        """Return the table, whose weights have mean one, with the sum of them as they were given."""
+        return replace(self, row_weight=float(np.clip(total / len(self), *_WEIGHT_RANGE)))
 
 
 def merge_copies(table: TrainingTable) -> TrainingTable:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
@@ -68,7 +69,11 @@ def _is_plain(X: Any, estimator: Any) -> bool:
 
 
 def check_codes(estimator: BaseEstimator, X: Any, n_components: int) -> np.ndarray:
-    """Return codes that an estimator can decode."""
+    """Return codes that an estimator can decode.
+
+    Values beyond the square root of the largest that their type holds are clipped, so that no
+    product of them and a weight overflows.
+    """
     X = convert_input(X, "X")
     with name_cells(X, "X"):
         codes = check_array(X, dtype=FLOATS, input_name="X")
@@ -77,7 +82,8 @@ def check_codes(estimator: BaseEstimator, X: Any, n_components: int) -> np.ndarr
             f"{type(estimator).__name__}.inverse_transform takes codes of {n_components} "
             f"columns, as transform gives them; X has {codes.shape[1]} columns"
         )
-    return codes
+    limit = codes.dtype.type(np.sqrt(np.finfo(codes.dtype).max))
+    return np.clip(codes, -limit, limit)
 
 
 def check_target(table: AnyTable, y: Any) -> np.ndarray | None:
@@ -102,6 +108,8 @@ def check_target(table: AnyTable, y: Any) -> np.ndarray | None:
 
 
 def _measure_target(y: Any) -> tuple[int, ...]:
+    if isinstance(y, torch.Tensor):
+        y = convert_input(y, "y")
     if hasattr(y, "shape"):
         return tuple(y.shape)
     try:

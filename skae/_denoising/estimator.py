@@ -49,6 +49,7 @@ from .noise import (
     UserNoiseFunction,
     check_level,
     resolve_noise_range,
+    scale_noise_range,
 )
 from .objective import DenoisingObjective, PairObjective
 
@@ -290,6 +291,7 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
         ],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
     }
+    _density_accumulates = False
     _blueprint_class = DenoiserBlueprint
     _fast_step = staticmethod(make_fast_step)
 
@@ -496,13 +498,11 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
         if blueprint.is_paired:
             return None
         low, high = resolve_noise_range(self.noise, self.noise_level)
+        if callable(self.noise):
+            return Corruption(UserNoise(self.noise, scaling), low, high)
         in_table_units = not self.standardize and self.noise == "gaussian"
-        if in_table_units and self.noise_level != "auto":
-            low, high = low / scaling.scale[0], high / scaling.scale[0]
-        noise = self.noise
-        return Corruption(
-            UserNoise(noise, scaling) if callable(noise) else NOISES[noise], low, high
-        )
+        unit = scaling.unit if in_table_units and self.noise_level != "auto" else 1.0
+        return Corruption(NOISES[self.noise], *scale_noise_range(low, high, unit))
 
     def _make_objective(
         self, blueprint: DenoiserBlueprint, scaling: Scaling, streams: RandomStreams

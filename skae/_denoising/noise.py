@@ -16,6 +16,9 @@ from ..modules import NoiseLevels
 _AUTO_STANDARD_DEVIATIONS = (0.02, 3.0)
 _AUTO_SHARES = (0.2, 0.2)
 
+# Float32, in which networks train, holds squares, products and ratios of such levels.
+_LEAST_LEVEL, _LARGEST_LEVEL = 1e-15, 1e15
+
 #: Maps rows in the units of the table and a generator to noisy rows.
 UserNoiseFunction = Callable[[Tensor, torch.Generator | None], Tensor]
 
@@ -111,8 +114,9 @@ class UserNoise:
 
     def __call__(self, rows: Tensor, level: Tensor, generator: torch.Generator | None) -> Tensor:
         """Return noisy rows."""
-        mean = torch.as_tensor(self.scaling.mean, dtype=rows.dtype, device=rows.device)
-        scale = torch.as_tensor(self.scaling.scale, dtype=rows.dtype, device=rows.device)
+        dtype = rows.dtype if self.scaling.is_single else torch.float64
+        mean = torch.as_tensor(self.scaling.mean, dtype=dtype, device=rows.device)
+        scale = torch.as_tensor(self.scaling.scale, dtype=dtype, device=rows.device)
         noisy = self.noise(rows * scale + mean, generator)
         if not isinstance(noisy, Tensor) or noisy.shape != rows.shape:
             got = type(noisy).__name__
@@ -122,7 +126,14 @@ class UserNoise:
                 f"noise must return a tensor of the same shape as its input, {tuple(rows.shape)}; "
                 f"got {got}"
             )
-        return ((noisy - mean) / scale).to(rows.dtype)
+        scaled = ((noisy - mean) / scale).to(rows.dtype)
+        if not torch.isfinite(scaled).all():
+            raise ValueError(
+                "noise must return finite numbers that are comparable with the columns, whose "
+                f"scales are {self.scaling.scale.min():g} to {self.scaling.scale.max():g}; got "
+                f"values from {float(noisy.min()):g} to {float(noisy.max()):g}"
+            )
+        return scaled
 
 
 def resolve_noise_range(noise: str | UserNoiseFunction, noise_level: Any) -> tuple[float, float]:
@@ -136,9 +147,11 @@ def resolve_noise_range(noise: str | UserNoiseFunction, noise_level: Any) -> tup
         return 0.0, 0.0
     if isinstance(noise_level, str):
         return _AUTO_STANDARD_DEVIATIONS if noise == "gaussian" else _AUTO_SHARES
-    levels = (noise_level,) * 2 if np.isscalar(noise_level) else tuple(noise_level)
+    given = (noise_level,) * 2 if np.isscalar(noise_level) else tuple(noise_level)
+    # As Python's: NumPy compares numbers in the type of its own, which overflows.
+    levels = [level.item() if isinstance(level, np.generic) else level for level in given]
     are_numbers = len(levels) == 2 and all(isinstance(level, Real) for level in levels)
-    largest = float(np.finfo(np.float32).max) if noise == "gaussian" else 1.0
+    largest = float(np.finfo(np.float64).max) if noise == "gaussian" else 1.0
     if not are_numbers or not 0 < levels[0] <= levels[1] <= largest:
         kind = "finite" if noise == "gaussian" else "shares of the cells of at most 1"
         raise ValueError(
@@ -146,6 +159,25 @@ def resolve_noise_range(noise: str | UserNoiseFunction, noise_level: Any) -> tup
             f"{kind}; got {noise_level!r}"
         )
     return float(levels[0]), float(levels[1])
+
+
+def scale_noise_range(low: float, high: float, unit: float) -> tuple[float, float]:
+    """Return a range of levels in the units of the network.
+
+    Parameters
+    ----------
+    low, high : float
+        The range.
+    unit : float
+        The network's unit.
+    """
+    least, largest = _LEAST_LEVEL * unit, _LARGEST_LEVEL * unit
+    if not least <= low <= high <= largest:
+        raise ValueError(
+            f"noise_level must be from {least:g} to {largest:g}, where float32 holds its squares, "
+            f"got {low:g} to {high:g}: choose levels that are comparable with the columns"
+        )
+    return low / unit, high / unit
 
 
 def check_level(levels: NoiseLevels, noise_level: float | None, unit: float) -> float | None:

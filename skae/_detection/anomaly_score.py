@@ -24,6 +24,9 @@ _SINGLE_ROUNDING = 2.0**-24
 _SHARE_OF_RANGE = 1e-7
 _MOST_ROUNDING = 1e-3
 
+# The network's own rounding, in float64: all that there is in a table of zeros.
+_LEAST_ROUNDING = 1e-12
+
 # Values that differ by so many times their rounding are not the same, and in the tail so many
 # roundings are worth a nat at least.
 _MARGIN = 4
@@ -176,7 +179,7 @@ def _measure_rounding(denoiser: DenoisingAutoencoder, rows: np.ndarray) -> float
     largest = np.abs(rows).max(axis=0).astype(np.float64)
     ranges = np.ptp(rows.astype(np.float64), axis=0)
     each = (_SINGLE_ROUNDING * largest + _SHARE_OF_RANGE * ranges) / denoiser.scale_
-    return float(np.linalg.norm(np.minimum(each, _MOST_ROUNDING)))
+    return max(float(np.linalg.norm(np.minimum(each, _MOST_ROUNDING))), _LEAST_ROUNDING)
 
 
 def _scale(denoiser: DenoisingAutoencoder, rows: np.ndarray) -> np.ndarray:

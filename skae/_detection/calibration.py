@@ -1,14 +1,25 @@
 """The split into rows that train an estimator and rows that calibrate its threshold."""
 
+import hashlib
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from .._data import AnyTable, TablePart, TrainingTable, subsample_size
+from .._data import (
+    AnyTable,
+    TablePart,
+    TrainingTable,
+    subsample_indices,
+    subsample_size,
+    take_rows,
+)
 
 # Calibration rows of a stored table: more would not make the p-values noticeably finer.
 _MOST_STORED = 100_000
+
+# Rows that tell a table from another.
+_DIGESTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,17 @@ class CalibrationSplit:
         known = None if weight is None else np.delete(weight, indices)
         part: AnyTable = TablePart(rows, indices)
         return cls(TrainingTable(part, known), rows.take(indices), indices)
+
+
+def make_split_generator(rows: AnyTable, seed: int) -> np.random.Generator:
+    """Return a generator that depends on the rows too.
+
+    Rows are sorted, so that their order does not matter. With the same seed for every table, the
+    calibration rows would be those of the same ranks, which are not exchangeable with other rows.
+    """
+    known = take_rows(rows, subsample_indices(len(rows), _DIGESTED))
+    digest = hashlib.blake2b(np.ascontiguousarray(known, dtype=np.float64).tobytes(), digest_size=8)
+    return np.random.default_rng([seed, int.from_bytes(digest.digest(), "little")])
 
 
 def count_calibration_rows(n_rows: int, fraction: float | str, alpha: float) -> int:

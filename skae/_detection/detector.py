@@ -22,10 +22,10 @@ from .._base.parameters import (
     HasMethods,
     Interval,
     StrOptions,
+    validate_meta_parameters,
     validate_parameter_constraints,
-    validate_parameters,
 )
-from .._base.seal import open_sealed, seal
+from .._base.seal import is_sealed, open_sealed, seal
 from .._data import (
     AnyTable,
     TrainingTable,
@@ -43,7 +43,7 @@ from .._denoising.density import has_score_by_errors
 from .._environment import RandomStreams
 from .._training import Checkpoint, open_checkpoint
 from .anomaly_score import AnomalyScore, score_at_share
-from .calibration import CalibrationSplit, count_calibration_rows
+from .calibration import CalibrationSplit, count_calibration_rows, make_split_generator
 from .conformal import conformal_p_values, conformal_threshold
 from .explanation import choose_candidates, find_counterfactual
 
@@ -62,10 +62,11 @@ _DISCOVERIES: Constraints = {"false_discovery_rate": [_ALPHA]}
 _TYPICAL = 0.25
 
 # Scores as near as this are equal: a threshold is the score of a row, whose copies are no outliers
-# whatever their rounding. In nats for anomaly scores and log-densities, else relative.
+# whatever their rounding. In nats for anomaly scores and log-densities; for other estimators it is
+# measured, within these bounds, relative to the score.
 _SCORE_ROUNDING = 1e-3
 _DENSITY_ROUNDING = 1e-4
-_ROUNDING = 1e-9
+_LEAST_ROUNDING, _MOST_ROUNDING = 1e-9, 1e-3
 
 
 class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -196,7 +197,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         self.random_state = random_state
         self.checkpoint = checkpoint
 
-    @validate_parameters
+    @validate_meta_parameters
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the estimator, and calibrate the threshold.
 
@@ -268,7 +269,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         streams = RandomStreams(random_state)
         estimator = self._make_estimator(len(rows), streams)
         n_calibration = count_calibration_rows(len(rows), self.calibration_fraction, self.alpha)
-        split = CalibrationSplit.draw(rows, n_calibration, streams.make_numpy_generator())
+        generator = make_split_generator(rows.X, streams.draw_seed())
+        split = CalibrationSplit.draw(rows, n_calibration, generator)
         if isinstance(estimator, BaseAutoencoder):  # which would not know the columns' names
             measure_columns(self, split.train, float(len(split.train)))
         self._set_fitted(_fit_on(estimator, split.train, checkpoint), rows, split)
@@ -292,6 +294,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         if rows.weight is not None:
             known_weight = rows.weight[split.indices[order]]
         self.estimator_, self._anomaly_score = estimator, score
+        self._rounding = _LEAST_ROUNDING
+        if not isinstance(estimator, BaseAutoencoder):
+            self._rounding = _measure_score_rounding(estimator, split.calibration)
         self._candidates = choose_candidates(load_subsample(split.train.X))
         self.calibration_scores_, self._calibration_weight = known, known_weight
         self._scored = (known, known_weight) if share is None else (scores, rows.weight)
@@ -494,7 +499,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         return seal(state) if "estimator_" in state else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(open_sealed(self, state) if "estimator_" in state else state)
+        is_fitted = is_sealed(state) or "estimator_" in state
+        super().__setstate__(open_sealed(self, state) if is_fitted else state)
 
     def _read(self, X: ArrayLike) -> tuple[Self, AnyTable]:
         """Return the detector as it is now, and a checked table.
@@ -514,7 +520,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             return _SCORE_ROUNDING
         if isinstance(self.estimator_, BaseAutoencoder):
             return _DENSITY_ROUNDING
-        return _ROUNDING * np.maximum(1.0, np.abs(scores))
+        return self._rounding * np.maximum(1.0, np.abs(scores))
 
 
 def make_default_estimator(n_rows: int) -> DenoisingAutoencoder:
@@ -566,15 +572,43 @@ def _fit_anomaly_score(estimator: Any, table: TrainingTable) -> AnomalyScore | N
     return AnomalyScore.fit(estimator, take_rows(table.X, indices), weight)
 
 
+def _measure_score_rounding(estimator: Any, rows: np.ndarray) -> float:
+    """Return by how much the rounding of rows changes scores, relative to them.
+
+    The change is that of float32, and of noise of 1e-7 of a column's range.
+    """
+    scores = _score_rows(estimator, None, rows)
+    noise = np.random.default_rng(0).uniform(-1e-7, 1e-7, rows.shape) * np.ptp(rows, axis=0)
+    rounded = [rows.astype(np.float32).astype(rows.dtype), (rows + noise).astype(rows.dtype)]
+    found = [np.abs(_score_rows(estimator, None, each) - scores) for each in rounded]
+    change = np.max(found, axis=0) / np.maximum(1.0, np.abs(scores))
+    largest = change[np.isfinite(change)].max(initial=0.0)
+    return float(np.clip(4 * largest, _LEAST_ROUNDING, _MOST_ROUNDING))
+
+
+def _ask_scores(estimator: Any, rows: np.ndarray) -> np.ndarray:
+    """Return the scores that an estimator gives to rows, checked."""
+    given = estimator.score_samples(rows)
+    try:
+        scores = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        scores = np.empty(0)
+    if scores.shape != (len(rows),):
+        raise ValueError(
+            f"score_samples of {type(estimator).__name__} must give a number for each row, got "
+            f"{type(given).__name__} of shape {np.shape(given)} for {len(rows)} rows"
+        )
+    return scores
+
+
 def _score_rows(estimator: Any, score: AnomalyScore | None, rows: AnyTable) -> np.ndarray:
     """Return the score of each row; lower is more anomalous."""
     if score is not None:
         scores = -score.measure(estimator, rows)
     elif isinstance(rows, np.ndarray):
-        scores = np.asarray(estimator.score_samples(rows), dtype=np.float64)
+        scores = _ask_scores(estimator, rows)
     else:
-        parts = [estimator.score_samples(rows[b]) for b in row_blocks(rows)]
-        scores = np.concatenate(parts).astype(np.float64, copy=False)
+        scores = np.concatenate([_ask_scores(estimator, rows[b]) for b in row_blocks(rows)])
     missing = np.flatnonzero(np.isnan(scores))
     if len(missing):
         raise ValueError(

@@ -59,7 +59,8 @@ def find_counterfactual(
     enough : float
         Score of a typical row.
     """
-    row = row.copy()
+    # A copy, in a type that holds the candidates too.
+    row = row.astype(np.result_type(row, *candidates))
     reached = float(score(row[None])[0])
     gains = np.zeros(len(row))
     best, values = _find_best_values(score, row, candidates)

@@ -1,5 +1,6 @@
 """The best linear models in closed form: where training begins, and its floor."""
 
+from .clusters import CodesAndErrors, find_clusters
 from .covariance import Covariance, count_axes, fit_covariance
 from .factor_analysis import fit_factor_analysis
 from .gaussian_mixture import Codes, Mixture, choose_mixture, choose_spread_rows, fit_mixture
@@ -19,6 +20,7 @@ __all__ = [
     "SMALLEST_VARIANCE",
     "AffineMap",
     "Codes",
+    "CodesAndErrors",
     "Covariance",
     "LinearGaussian",
     "Mixture",
@@ -27,6 +29,7 @@ __all__ = [
     "choose_mixture",
     "choose_spread_rows",
     "count_axes",
+    "find_clusters",
     "find_principal_axes",
     "fit_covariance",
     "fit_factor_analysis",

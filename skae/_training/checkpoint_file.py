@@ -46,6 +46,11 @@ class CheckpointFile:
 
         What is read can only be tensors, numbers, strings, lists and dictionaries.
         """
+        if self.path.exists() and not self.path.is_file():  # reading a pipe would never end
+            raise OSError(
+                f"checkpoint={self.name!r} cannot be read (it is no plain file): choose another "
+                "path"
+            )
         try:
             stored = self.path.read_bytes()
         except FileNotFoundError:

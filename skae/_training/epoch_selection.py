@@ -49,13 +49,14 @@ class SelectionRule:
         """Return how good an epoch is, by held-out rows' losses at initialization and now."""
         if self.keeps_initialization:
             return sure_gain(initial, losses, weight, self.trim_fraction, self.minimum_improvement)
-        mean = self.mean(losses, weight)
-        return -mean if math.isfinite(mean) else -math.inf
+        # A row that is trimmed must be finite too: the network has to be of use for it.
+        return -self.mean(losses, weight) if np.isfinite(losses).all() else -math.inf
 
     def mean(self, losses: np.ndarray, weight: np.ndarray | None) -> float:
         """Return the weighted mean of the losses that are not trimmed."""
-        kept = trim_weight_array(losses, weight, self.trim_fraction)
-        return float(np.average(losses, weights=kept))
+        left = trim_weight_array(losses, weight, self.trim_fraction)
+        kept = left > 0  # what is trimmed may be infinite
+        return float(np.average(losses[kept], weights=left[kept]))
 
 
 def sure_gain(

@@ -165,7 +165,15 @@ def restore_on_failure(net: AutoencoderNet) -> Iterator[None]:
 
 def _train(net: AutoencoderNet, rows: AnyRows, n_epochs: int) -> None:
     with _limit_threads_for(net), net.attached_parameters():
-        net.partial_fit(rows.to_device(), None, epochs=n_epochs)
+        try:
+            net.partial_fit(rows.to_device(), None, epochs=n_epochs)
+        except KeyError as error:
+            if "not found in history" not in str(error):
+                raise
+            raise ValueError(
+                f"callbacks must monitor a value that is recorded ({error.args[0]}): set "
+                'monitor="train_loss" or "valid_loss", or record the value in a callback before'
+            ) from error
 
 
 def _limit_threads_for(net: AutoencoderNet) -> AbstractContextManager[None]:

@@ -6,7 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from skorch.callbacks import BatchScoring, Callback, EpochScoring, LoadInitState, LRScheduler
+from skorch.callbacks import (
+    BatchScoring,
+    Callback,
+    EarlyStopping,
+    EpochScoring,
+    LoadInitState,
+    LRScheduler,
+)
 from skorch.callbacks.scoring import convert_sklearn_metric_function
 
 # What skorch's loop passes to each hook, besides the net.
@@ -89,7 +96,24 @@ def _check_callback(callback: Any) -> None:
             "callbacks must not have LoadInitState, whose epochs would count as those of this fit: "
             "set checkpoint to go on with a fit, or warm_start=True to continue from its result"
         )
+    if isinstance(callback, EarlyStopping) and not isinstance(callback.monitor, str):
+        raise TypeError(
+            "callbacks must have EarlyStopping with the name of a recorded value, got monitor="
+            f'{callback.monitor!r}: set monitor="valid_loss" or "train_loss"'
+        )
+    if isinstance(callback, LRScheduler):
+        _check_policy(callback)
     _check_scoring(callback)
+
+
+def _check_policy(scheduler: LRScheduler) -> None:
+    try:
+        scheduler._get_policy_cls()
+    except AttributeError as error:
+        raise ValueError(
+            f"callbacks must have LRScheduler with a policy that skorch knows, got "
+            f"{scheduler.policy!r}: pass the class, such as torch.optim.lr_scheduler.StepLR"
+        ) from error
 
 
 def _check_scoring(callback: Callback) -> None:

@@ -87,7 +87,7 @@ def measure_codes(rows: AnyRows, trained: TrainedModule[VariationalAutoencoder])
     """Return the moments of rows' posterior means, by a subsample of a stored table."""
     sample = rows.subsample()
     codes = trained.apply(lambda module, part: module.encode(part), sample.table)
-    weight = sample.counts
+    weight = sample.given_weight
     total = float(weight.sum()) * len(rows) / len(sample)
     return Moments.from_rows(codes.astype(np.float64), weight, total)
 

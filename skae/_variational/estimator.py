@@ -23,7 +23,16 @@ from .._base.parameters import (
     check_draws,
     validate_parameter_constraints,
 )
-from .._data import AnyRows, AnyTable, Batch, Scaling, check_probabilities
+from .._data import (
+    AnyRows,
+    AnyTable,
+    Batch,
+    ColumnMoments,
+    Scaling,
+    TrainingTable,
+    check_probabilities,
+    name_column,
+)
 from .._environment import RandomStreams, check_memory, isolate_torch, resolve_device
 from .._training import TrainedModule, TrainingConfig, TrainingResult
 from ..modules import Architecture, VariationalAutoencoder
@@ -35,6 +44,9 @@ from .objective import VariationalObjective
 
 # Variance of a code unit's posterior means above which it is active (Burda et al. 2016).
 _ACTIVE_FROM = 0.01
+
+# A Bernoulli likelihood, in float32, divides by the columns' scales.
+_LEAST_PROBABILITY = 1e-30
 
 _SAMPLE: Constraints = {
     "n_samples": [Interval(Integral, 1, None, closed="left")],
@@ -517,6 +529,17 @@ class VAETransformer(
         if self.likelihood == "bernoulli":
             check_probabilities(table)
         return table
+
+    def _measure_columns(self, table: TrainingTable, total: float) -> ColumnMoments:
+        moments = super()._measure_columns(table, total)
+        scale = Scaling.from_moments(moments, self.standardize).scale
+        if self.likelihood == "bernoulli" and scale.min() < _LEAST_PROBABILITY:
+            raise ValueError(
+                'X must have probabilities that float32 holds for likelihood="bernoulli", got a '
+                f"scale of {scale.min():g} in {name_column(self, int(scale.argmin()))}: set such "
+                'values to 0, scale them, or use likelihood="gaussian"'
+            )
+        return moments
 
     def _make_blueprint(self, n_features: int, has_target: bool) -> VariationalBlueprint:
         if self.binarize and self.likelihood != "bernoulli":

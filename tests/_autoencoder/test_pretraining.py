@@ -189,3 +189,17 @@ def test_callbacks_are_of_the_fit_alone(curve):
         random_state=0,
     ).fit(curve)
     assert trained == [ours.module_]
+
+
+def test_pretraining_that_diverges_is_no_fit(monkeypatch):
+    """Also where no epoch follows: with so few rows the initialization is kept."""
+
+    def diverge(module, *args):
+        for parameter in module.parameters():
+            nn.init.constant_(parameter, 1e30)
+
+    monkeypatch.setattr("skae._autoencoder.estimator.pretrain_layerwise", diverge)
+    ours = AutoencoderTransformer(2, hidden_layer_sizes=(3,), pretrain="layerwise", random_state=0)
+    with pytest.raises(ValueError, match=r"training diverged: .* lr"):
+        ours.fit(np.random.default_rng(0).normal(size=(6, 3)))
+    assert not hasattr(ours, "module_")

@@ -219,16 +219,53 @@ def test_rare_columns_do_not_undo_the_training():
     assert 2 <= n_begun <= 8
 
 
-@pytest.mark.parametrize("store", [False, True])
-@pytest.mark.parametrize("first", ["fit", "partial_fit"])
-def test_a_far_block_after_a_fit_or_from_a_store_warns(curve, first, store):
+def test_a_far_block_after_a_fit_warns(curve):
     frame = pd.DataFrame(curve, columns=list("abcdef"))
-    model = getattr(AutoencoderTransformer(2, **SMALL), first)(frame)
-    if store:
-        model = pickle.loads(pickle.dumps(model))
-    if store or first == "fit":
-        with pytest.warns(UserWarning, match="column 'c' is 1e.03 of its scales out"):
-            model.partial_fit(frame.assign(c=frame["c"].mean() + 1000 * frame["c"].std()))
+    model = AutoencoderTransformer(2, **SMALL).fit(frame)
+    with pytest.warns(UserWarning, match="column 'c' is 1e.03 of its scales out"):
+        model.partial_fit(frame.assign(c=frame["c"].mean() + 1000 * frame["c"].std()))
+
+
+@pytest.mark.filterwarnings("ignore:the stream does not go on")
+def test_a_stream_that_is_stored_between_blocks_begins_again_too():
+    blocks = make_blocks(begin_late)
+    stream = AutoencoderTransformer(2, **SMALL)
+    for block in blocks:
+        stream = pickle.loads(pickle.dumps(stream.partial_fit(block)))
+    X = np.vstack(blocks)
+    assert unexplained(X, stream.reconstruct(X), True) < 0.2
+
+
+@pytest.mark.filterwarnings("ignore:the stream does not go on")
+def test_weights_count_when_a_stream_begins_again():
+    """Rows of next to no weight are as good as none, in the network and in the density."""
+
+    def train(weight):
+        rng = np.random.default_rng(0)
+        axes = rng.normal(size=(2, 8))
+        stream = AutoencoderTransformer(1, hidden_layer_sizes=(), random_state=0)
+        known = []
+        for number in range(5):
+            good = rng.normal(size=(100, 1)) @ axes[:1] + 0.05 * rng.normal(size=(100, 8))
+            block = np.vstack([good, 3 * rng.normal(size=(100, 1)) @ axes[1:]])
+            block[:, 0] *= 100 if number else 1e-3
+            stream.partial_fit(block, sample_weight=np.repeat([1, weight], 100))
+            known.append(block[:100])
+        rows = np.vstack(known[1:])
+        return unexplained(rows, stream.reconstruct(rows), True), stream.score(rows)
+
+    np.testing.assert_allclose(train(1e-6), train(0), rtol=0.1)
+
+
+@pytest.mark.filterwarnings("ignore:the block lies far")
+@pytest.mark.parametrize("estimator", TRANSFORMERS, ids=lambda e: type(e).__name__)
+def test_a_block_of_little_weight_hardly_changes_the_density(estimator):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 5))
+    stream = clone(estimator).set_params(lr=1e-30).partial_fit(X)
+    before = stream.score(X)
+    stream.partial_fit(30 + 3 * X, sample_weight=np.full(300, 1e-9))
+    assert stream.score(X) == pytest.approx(before, abs=0.01)
 
 
 def test_few_far_rows_of_a_long_stream_warn(curve):
@@ -249,8 +286,9 @@ def test_a_first_block_has_the_rows_that_determine_a_code(curve, estimator):
             stream.partial_fit(block)
         assert not hasattr(stream, "n_features_in_")
     stream.partial_fit(curve[:4]).partial_fit(curve[:1])
-    weighted = clone(stream).partial_fit(curve[:2], sample_weight=[2, 2])
-    assert weighted.n_iter_ == 1
+    for rows, weight in ((2, 2), (60, 1 / 60)):
+        weighted = clone(stream).partial_fit(curve[:rows], sample_weight=np.full(rows, weight))
+        assert weighted.n_iter_ == 1
 
 
 def test_a_stream_after_a_fit_adds_to_what_the_fit_recorded(curve):

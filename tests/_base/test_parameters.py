@@ -36,6 +36,16 @@ def test_values_at_and_beyond_the_bounds_are_refused(wine, transformer, name, va
             getattr(transformer(**{name: value}), train)(wine)
 
 
+@pytest.mark.parametrize("transformer", TRANSFORMERS)
+@pytest.mark.parametrize(("name", "value"), [("callbacks", 3), ("lr", -1.0), ("tol", 2)])
+def test_values_that_are_set_within_a_stream_are_validated(wine, transformer, name, value):
+    ours = transformer(hidden_layer_sizes=(3,), random_state=0).partial_fit(wine)
+    before = ours.reconstruct(wine)
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of"):
+        ours.set_params(**{name: value}).partial_fit(wine)
+    np.testing.assert_array_equal(ours.reconstruct(wine), before)
+
+
 def test_values_within_the_bounds_are_taken(wine):
     ours = AutoencoderTransformer(
         1, weight_decay=0, tol=0, max_epochs=1, batch_size=1, n_iter_no_change=1, alpha=0.0

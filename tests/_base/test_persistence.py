@@ -13,7 +13,12 @@ import pytest
 import skops.io
 import torch
 from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.mixture import GaussianMixture
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skae import (
     AEAnomalyDetector,
@@ -177,6 +182,42 @@ def make_detector(wine):
         DenoisingAutoencoder(None, hidden_layer_sizes=(4,), max_epochs=1, noise_level=(0.1, 5.0)),
         random_state=0,
     ).fit(wine)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        GaussianMixture(2, random_state=0),
+        make_pipeline(StandardScaler(), PCA(2)),
+        IsolationForest(n_estimators=5, random_state=0),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_a_detector_with_another_estimator_is_the_same(wine, way, estimator):
+    detector = AEAnomalyDetector(estimator, random_state=0).fit(wine)
+    if way == "skops":
+        stored = skops.io.dumps(detector)
+        back = skops.io.loads(stored, trusted=skops.io.get_untrusted_types(data=stored))
+    else:
+        back = WAYS[way](detector)
+    np.testing.assert_array_equal(back.score_samples(wine), detector.score_samples(wine))
+
+
+def test_the_arrays_of_another_estimator_are_sealed(wine):
+    detector = AEAnomalyDetector(GaussianMixture(2, random_state=0), random_state=0).fit(wine)
+    state = copy.deepcopy(detector.__getstate__())
+    state["estimator_"].means_[0, 0] += 1e-9
+    with pytest.raises(ValueError, match="is not what was stored"):
+        AEAnomalyDetector().__setstate__(state)
+
+
+def test_a_state_that_lost_its_fit_is_refused(wine, fitted):
+    for model, name in ((fitted, "_fitted"), (make_detector(wine), "estimator_")):
+        state = model.__getstate__()
+        del state[name]
+        with pytest.raises(ValueError, match="is not what was stored"):
+            type(model)().__setstate__(state)
 
 
 def use(model, rows):

@@ -298,7 +298,7 @@ INDICES = {
         max_size=6,
     ),
     names=st.lists(
-        st.text(LETTERS, min_size=1, max_size=4).map(str.strip).filter(bool),
+        st.text(LETTERS, min_size=1, max_size=4).filter(lambda name: name == name.strip()),
         min_size=3,
         max_size=3,
         unique=True,

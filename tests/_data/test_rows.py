@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skae._data import Batch, Rows
+from skae._data import Batch, Rows, TrainingTable, merge_copies
 
 PARTS = ("input", "target", "mask", "weight")
 
@@ -73,3 +73,31 @@ def test_a_split_is_random():
     first, second = (rows.split(0.5, np.random.default_rng(seed))[0].table for seed in (0, 1))
     assert not np.array_equal(first, second)
     assert not np.array_equal(first, rows.table[:25])
+
+
+def make_rows(weight):
+    """Return four rows as an estimator's training has them, with float32 weights of mean one."""
+    given = np.asarray(weight, float)
+    X = np.arange(8.0, dtype=np.float32).reshape(4, 2)
+    table = merge_copies(TrainingTable(X, given)).set_total(given.sum())
+    return Rows.from_arrays(table.X, table.weight, torch.device("cpu"), None, table.row_weight)
+
+
+@pytest.mark.parametrize(
+    "weight", [[1, 1, 1, 1], [5, 5, 5, 5], [1, 2, 3, 7], [1, 1, 123_457, 3], [0.5, 1, 2, 0.1]]
+)
+def test_rows_keep_the_weights_that_were_given(weight):
+    rows = make_rows(weight).take(np.array([3, 1]))
+    np.testing.assert_allclose(rows.given_weight, np.take(weight, [3, 1]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [[1, 1, 1, 1], [5, 5, 5, 5], [1, 2, 3, 7], [1, 1, 123_457, 3]])
+def test_whole_numbers_count_rows(weight):
+    np.testing.assert_array_equal(make_rows(weight).counts, weight)
+
+
+@pytest.mark.parametrize("factor", [0.1, 1.5, 1e-300, 1e20])
+def test_other_weights_count_each_row_once_on_average(factor):
+    """Also whole numbers of more rows than any table has."""
+    counts = make_rows(factor * np.array([1.0, 2, 1, 4])).counts
+    np.testing.assert_allclose(counts, [0.5, 1, 0.5, 2], rtol=1e-6)

@@ -95,11 +95,29 @@ def test_rows_without_the_fitted_names_give_a_warning():
         validate_table(estimator, np.ones((1, 2)), reset=False)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_finite_cells_whose_sum_overflows_give_no_warning(dtype):
+    X = np.repeat([[np.finfo(dtype).max], [np.finfo(dtype).min]], 200, axis=1)
+    estimator = fitted_on(np.ones(X.shape))
+    np.testing.assert_array_equal(validate_table(estimator, X, reset=True), X)
+    assert check_codes(estimator, X, X.shape[1]).shape == X.shape
+    np.testing.assert_array_equal(check_target(X, X), X)
+
+
 def test_codes_have_the_width_of_the_code():
     codes = check_codes(BaseEstimator(), [[1, 2], [3, 4]], 2)
     assert codes.dtype == np.float64
     with pytest.raises(ValueError, match=r"inverse_transform takes codes of 3 .* X has 2 columns"):
         check_codes(BaseEstimator(), np.ones((4, 2)), 3)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_codes_of_any_size_can_be_multiplied(dtype):
+    largest = np.finfo(dtype).max
+    codes = check_codes(BaseEstimator(), np.array([[largest, -largest, 3.0]], dtype=dtype), 3)
+    assert codes.dtype == dtype
+    assert np.isfinite(codes.sum() + np.square(codes)).all()
+    assert codes[0, 2] == 3
 
 
 def test_targets_are_clean_rows_and_labels_are_none():

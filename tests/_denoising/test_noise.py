@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from skae import DenoisingAutoencoder
 from skae._data import Scaling
-from skae._denoising.noise import NOISES, Corruption, UserNoise, check_level, resolve_noise_range
+from skae._denoising.noise import (
+    NOISES,
+    Corruption,
+    UserNoise,
+    check_level,
+    resolve_noise_range,
+    scale_noise_range,
+)
 from skae.modules import NoiseLevels
 
 
@@ -84,6 +92,24 @@ def test_user_noise_is_in_the_units_of_the_table():
     torch.testing.assert_close(noise(rows, torch.zeros(2, 1), None), expected)
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e140])
+def test_user_noise_in_units_that_float32_does_not_hold(unit):
+    scaling = Scaling(np.zeros(2), np.full(2, unit))
+    rows = torch.tensor([[0.5, 1.0], [-1.0, 0.0]])
+    noise = UserNoise(lambda X, generator: X + 0.5 * unit, scaling)
+    got = noise(rows, torch.zeros(2, 1), None)
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got, rows + 0.5)
+
+
+@pytest.mark.parametrize("far", [1e60, np.inf, np.nan])
+def test_user_noise_must_be_comparable_with_the_columns(far):
+    scaling = Scaling(np.zeros(2), np.full(2, 1e-3))
+    noise = UserNoise(lambda X, generator: X.double() + far, scaling)
+    with pytest.raises(ValueError, match=r"noise must return finite numbers .*0.001 to 0.001; got"):
+        noise(torch.zeros(3, 2), torch.zeros(3, 1), None)
+
+
 @pytest.mark.parametrize(
     ("noise", "level", "expected"),
     [
@@ -91,6 +117,8 @@ def test_user_noise_is_in_the_units_of_the_table():
         ("swap", "auto", (0.2, 0.2)),
         ("gaussian", 7, (7.0, 7.0)),
         ("gaussian", [0.1, 0.1], (0.1, 0.1)),
+        ("gaussian", np.float32(0.5), (0.5, 0.5)),
+        ("gaussian", (np.float16(0.5), np.int8(3)), (0.5, 3.0)),
         ("masking", (0.5, 1.0), (0.5, 1.0)),
         (lambda X, generator: X, "auto", (0.0, 0.0)),
     ],
@@ -103,6 +131,30 @@ def test_valid_levels(noise, level, expected):
 def test_invalid_levels(level):
     with pytest.raises(ValueError, match="noise_level must be"):
         resolve_noise_range("masking", level)
+
+
+@pytest.mark.parametrize("level", [1e-20, (1e-30, 1.0), 1e20, (0.1, 1e30)])
+@pytest.mark.parametrize("unit", [1.0, 1e-200, 1e150])
+def test_levels_that_float32_cannot_hold(level, unit):
+    low, high = resolve_noise_range("gaussian", level)
+    with pytest.raises(ValueError, match=r"noise_level must be from .*float32.* got .*: choose"):
+        scale_noise_range(low * unit, high * unit, unit)
+    assert scale_noise_range(0.5 * unit, 2 * unit, unit) == pytest.approx((0.5, 2))
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e140])
+@pytest.mark.parametrize("level", [0.2, (0.1, 0.5)])
+def test_levels_far_from_the_units_of_the_table(level, unit):
+    X = unit * np.random.default_rng(0).normal(size=(20, 3))
+    ours = DenoisingAutoencoder(
+        2, noise_level=level, standardize=False, hidden_layer_sizes=(), n_draws=2, random_state=0
+    )
+    with pytest.raises(ValueError, match="noise_level must be from"):
+        ours.fit(X)
+    levels = np.multiply(level, unit)
+    ours.set_params(noise_level=levels.tolist()).fit(X)
+    np.testing.assert_allclose(ours.noise_levels_, (levels.min(), levels.max()), rtol=1e-6)
+    assert np.isfinite(ours.score_samples(X)).all()
 
 
 def test_levels_at_the_ends_of_the_range_are_inside_it():

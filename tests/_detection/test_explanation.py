@@ -22,6 +22,18 @@ def score_of(distribution):
     return lambda rows: np.atleast_1d(distribution.logpdf(rows))
 
 
+def test_a_row_in_single_precision_among_values_that_only_double_precision_holds():
+    def score(rows):
+        assert np.isfinite(rows).all()
+        return -np.abs(rows - [1e150, 1.0]).max(axis=1)
+
+    candidates = [np.array([1e150, 2e150]), np.array([1.0, 2.0])]
+    row = np.array([3.0, 2.0], dtype=np.float32)
+    found = find_counterfactual(score, row, candidates, 0.0)
+    np.testing.assert_array_equal(found.expected, [1e150, 1.0])
+    np.testing.assert_array_equal(row, [3.0, 2.0])
+
+
 def test_a_single_fault_has_the_largest_gain(normal):
     distribution, rows = normal
     score, candidates = score_of(distribution), choose_candidates(rows)

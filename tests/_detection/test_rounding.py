@@ -3,6 +3,10 @@
 import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skae import AEAnomalyDetector, AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
 
@@ -31,7 +35,20 @@ ESTIMATORS = {
     "denoiser": DenoisingAutoencoder(1, max_epochs=2),
     "VAE": VAETransformer(1, max_epochs=2),
     "forest": IsolationForest(n_estimators=10),
+    "mixture": GaussianMixture(2, random_state=0),
+    "pipeline": make_pipeline(StandardScaler(), GaussianMixture(2, random_state=0)),
+    "kernels": KernelDensity(),
 }
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-200, 1e-13, 0.1])
+@pytest.mark.parametrize("n_rows", [10, 20])
+def test_copies_of_the_only_row_are_usual(value, n_rows):
+    X = np.full((n_rows, 8), value)
+    detector = AEAnomalyDetector(random_state=0).fit(X)
+    for n in (1, 2, n_rows):
+        np.testing.assert_allclose(detector.score_samples(X[:n]), 0, atol=1e-9)
+        assert (detector.predict(X[:n]) == 1).all()
 
 
 def judge(detector, rows):
@@ -44,7 +61,7 @@ def test_the_rounding_of_rows_does_not_change_their_verdict(table, dtype):
     check_rounding(ESTIMATORS["default"], TABLES[table], dtype)
 
 
-@pytest.mark.parametrize("table", ["two values", "duplicated", "constant column"])
+@pytest.mark.parametrize("table", ["two values", "duplicated", "constant column", "rare 1"])
 @pytest.mark.parametrize("estimator", [name for name in ESTIMATORS if name != "default"])
 def test_nor_with_another_estimator(table, estimator):
     check_rounding(ESTIMATORS[estimator], TABLES[table], np.float64)

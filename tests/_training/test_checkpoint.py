@@ -634,3 +634,12 @@ def test_fits_that_are_killed_end_as_others_do():
     )
     assert done.returncode == 0, done.stderr
     assert "4 of 4 fits ended equal to the last bit" in done.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the platform has no named pipes")
+def test_a_pipe_is_no_checkpoint(curve, tmp_path):
+    """Reading it would wait for a writer that never comes."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(OSError, match=r"no plain file\): choose another path"):
+            clone(OURS).set_params(checkpoint=path).fit(curve)

@@ -55,6 +55,15 @@ def test_weights_count_in_the_gain():
     )
 
 
+def test_a_trimmed_loss_may_be_infinite():
+    losses = np.append(np.arange(9.0), np.inf)
+    for weight in (None, np.ones(10)):
+        assert SelectionRule(0.1, True).mean(losses, weight) == pytest.approx(4)
+        # The network is of no use for that row, so such an epoch is not chosen.
+        assert SelectionRule(0.1, False).gain(losses, losses, weight) == -np.inf
+    assert SelectionRule(0.0, False).gain(losses, losses, None) == -np.inf
+
+
 def test_a_random_initialization_is_not_kept_without_a_sure_gain():
     rng = np.random.default_rng(0)
     initial = rng.exponential(size=100)

@@ -195,3 +195,19 @@ def test_a_score_of_held_out_rows_is_none_of_folds(curve):
     ours.fit(curve)
     on_train = [EpochScoring(score, name="mine", on_train=True), EarlyStopping(monitor="mine")]
     clone(ours).set_params(callbacks=on_train).fit(curve[:60])
+
+
+@pytest.mark.parametrize("policy", ["nope", "OneCycleLR", "LinearLR"])
+def test_a_policy_that_skorch_does_not_know_is_refused(curve, policy):
+    ours = AutoencoderTransformer(2, callbacks=[LRScheduler(policy)])
+    for method in (ours.fit, ours.partial_fit):
+        with pytest.raises(ValueError, match=f"a policy that skorch knows, got '{policy}': pass"):
+            method(curve)
+
+
+def test_monitors_that_are_no_recorded_value(curve):
+    ours = AutoencoderTransformer(2, hidden_layer_sizes=(4,), max_epochs=3, early_stopping=False)
+    with pytest.raises(ValueError, match=r"must monitor a value that is recorded .*'nope'"):
+        ours.set_params(callbacks=[EarlyStopping(monitor="nope")]).fit(curve)
+    with pytest.raises(TypeError, match="EarlyStopping with the name of a recorded value"):
+        ours.set_params(callbacks=[EarlyStopping(monitor=print)]).fit(curve)

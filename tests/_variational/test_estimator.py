@@ -353,3 +353,20 @@ def test_compile_compiles_both_networks(curve, monkeypatch):
     ours = VAETransformer(2, hidden_layer_sizes=(4,), max_epochs=1, early_stopping=False)
     module = ours.set_params(compile=True).fit(curve).module_
     assert compiled == [module.encoder, module.decoder]
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_probabilities_that_float32_cannot_hold(standardize):
+    X = np.random.default_rng(0).uniform(size=(20, 3)) * [1e-150, 1e-150, 1e-160]
+    ours = VAETransformer(
+        2, likelihood="bernoulli", standardize=standardize, hidden_layer_sizes=(3,), max_epochs=1
+    )
+    for train in (ours.fit, ours.partial_fit):
+        with pytest.raises(ValueError, match=r"probabilities that float32 holds .* in column"):
+            train(X)
+    X[:, :2] *= 1e150
+    if standardize:
+        X[:, 2] = 1e-150  # a constant column has no scale of its own
+    ours.fit(X)
+    assert np.isfinite(ours.sample(5, random_state=0)).all()
+    assert np.isfinite(ours.reconstruct(X)).all()

@@ -1,6 +1,7 @@
 """The examples of the user guide and the README give the output that they show."""
 
 import doctest
+import re
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,10 @@ def test_example(path, title, code):
     with torch.random.fork_rng(enabled=title == DRAWS_GLOBALLY):
         failed, _ = doctest.DocTestRunner(optionflags=FLAGS).run(example, out=report.append)
     assert not failed, "".join(report)
+
+
+def test_the_tests_that_the_guide_names_are_there():
+    page = (ROOT / "docs" / "guide" / "guarantees.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[a-z_/]+(?:\.py)?)`", page)
+    assert len(named) > 6
+    assert not [path for path in named if not (ROOT / path).exists()]

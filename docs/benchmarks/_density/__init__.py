@@ -1,0 +1,1 @@
+"""The parts of `density.py`: tables, planes, methods, summary and page."""

@@ -1,0 +1,381 @@
+"""A Gaussian mixture of codes with noise, whose density the decoder's tangents give."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._linear import SMALLEST_VARIANCE, CodesAndErrors, find_clusters
+
+Decoder = Callable[[Tensor], Tensor]
+
+# Numbers of Gaussians that are tried after one, in turn, as long as the criterion improves.
+_N_MIXED = (2, 4, 8)
+
+# Up to this many columns the noise may have a full covariance, which takes products of each row
+# with a matrix of its own length; with more, there is one Gaussian with a variance for each column.
+_FULL_UP_TO = 64
+
+# Up to this many columns several Gaussians may have one: with more columns than that the fit would
+# take too long, and a variance for each column is mostly as good.
+_SEVERAL_UP_TO = 16
+
+# Largest number of Gaussians times the size of the code: a score then takes little more time than
+# its Jacobians.
+_MOST_MIXED = 48
+
+# Weight, in rows, of the moments of all rows within each Gaussian, and of its diagonal within a
+# full covariance.
+_PRIOR_ROWS = 1.0
+
+# Penalty of a parameter, in nats: between AIC's 1 and AIC3's 1.5 (Bozdogan 1994).
+_PENALTY = 1.25
+
+# Width of the background, in scales of the columns.
+_BACKGROUND = 10.0
+
+
+@dataclass(frozen=True)
+class Tangents:
+    """Rows, and the decoder's tangents at the codes of some of them.
+
+    Attributes
+    ----------
+    codes : ndarray of shape (n_rows, n_components)
+        Codes.
+    errors : ndarray of shape (n_rows, n_features)
+        Rows less their reconstructions.
+    weight : ndarray of shape (n_rows,)
+        How often each row counts.
+    jacobians : ndarray of shape (n_tangents, n_features, n_components)
+        The decoder's Jacobians.
+    indices : ndarray of shape (n_tangents,)
+        The rows that they belong to.
+    rows : ndarray of shape (n_tangents, n_features)
+        These rows.
+    """
+
+    codes: np.ndarray
+    errors: np.ndarray
+    weight: np.ndarray
+    jacobians: np.ndarray
+    indices: np.ndarray
+    rows: np.ndarray
+
+    def make_tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the rows that have tangents, their codes, errors and Jacobians."""
+        codes, errors = self.codes[self.indices], self.errors[self.indices]
+        rows, code, error, jacobian = map(
+            torch.from_numpy, (self.rows, codes, errors, self.jacobians)
+        )
+        return rows, code, error, jacobian
+
+
+@dataclass(frozen=True)
+class TangentMixture:
+    """`z ~ N(mean, factor factor')`, `x | z ~ N(g(z) + offset, noise)`, for each Gaussian.
+
+    Attributes
+    ----------
+    log_weight : Tensor of shape (n_mixed + 1,)
+        Logarithms of the Gaussians' weights, and of the background's.
+    mean : Tensor of shape (n_mixed, n_components)
+        Means of the codes.
+    factor : Tensor of shape (n_mixed, n_components, n_components)
+        Square roots of the codes' covariances, which may be singular.
+    offset : Tensor of shape (n_mixed, n_features)
+        Mean errors.
+    whitening : Tensor of shape (n_mixed, n_features) or (n_mixed, n_features, n_features)
+        What makes the noise's variance 1: a factor for each column, or the inverse of the
+        covariance's lower Cholesky factor.
+    """
+
+    log_weight: Tensor
+    mean: Tensor
+    factor: Tensor
+    offset: Tensor
+    whitening: Tensor
+
+    def log_density(
+        self, rows: Tensor, code: Tensor, error: Tensor, jacobian: Tensor, decode: Decoder | None
+    ) -> Tensor:
+        """Return the log-density of each row, in nats.
+
+        `log sum_k w_k N(x; g(z) + J (m_k - z) + c_k, J S_k J' + N_k)`: for each Gaussian what
+        `laplace_log_density` computes for one. The last of the weights is the background's.
+
+        A row that the decoder does not come near may lie on a tangent all the same. So the error
+        on the tangent is replaced by that of the decoder, at the code that is the mode on the
+        tangent of the likeliest Gaussian. For a linear decoder they are the same.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_rows, n_features)
+            The rows.
+        code : Tensor of shape (n_rows, n_components)
+            Their codes `z`.
+        error : Tensor of shape (n_rows, n_features)
+            The rows less their reconstructions `g(z)`.
+        jacobian : Tensor of shape (n_rows, n_features, n_components)
+            The decoder's Jacobians `J` at the codes.
+        decode : callable or None
+            The decoder; None takes the tangents for it.
+        """
+        straight = error + (jacobian @ code.unsqueeze(2)).squeeze(2)
+        each = [self._measure(k, straight, jacobian) for k in range(len(self.mean))]
+        parts = torch.stack([part.log_density for part in each], dim=1) + self.log_weight[:-1]
+        total = parts.logsumexp(dim=1)
+        if decode is not None:
+            nearest = parts.argmax(dim=1)
+            index = torch.arange(len(rows), device=rows.device)
+            mode = torch.stack([part.mode for part in each], dim=1)[index, nearest]
+            squares = torch.stack([part.squares for part in each], dim=1)[index, nearest]
+            left = rows - decode(mode) - self.offset[nearest]
+            if self.whitening.ndim == 2:
+                left = left * self.whitening[nearest]
+            else:
+                left = torch.stack([left @ part.mT for part in self.whitening], dim=1)
+                left = left[index, nearest]
+            total = total + 0.5 * (squares - left.square().sum(dim=1))
+        return torch.logaddexp(total, self.log_weight[-1] + measure_background(rows))
+
+    def _measure(self, k: int, straight: Tensor, jacobian: Tensor) -> "_Measured":
+        """Return what one of the Gaussians says of rows `x - g(z) + J z`."""
+        whitening, n_features = self.whitening[k], straight.shape[1]
+        offset = straight - self.offset[k] - jacobian @ self.mean[k]
+        if whitening.ndim == 1:
+            offset, tangent = offset * whitening, whitening[:, None] * jacobian
+            log_scale = whitening.log().sum()
+        else:
+            offset, tangent = offset @ whitening.mT, whitening @ jacobian
+            log_scale = whitening.diagonal().log().sum()
+        tangent = (tangent.flatten(0, 1) @ self.factor[k]).view_as(tangent)
+        precision = tangent.mT @ tangent
+        precision.diagonal(dim1=1, dim2=2).add_(1)
+        cholesky = torch.linalg.cholesky(precision)
+        mode = torch.cholesky_solve(tangent.mT @ offset.unsqueeze(2), cholesky)
+        unexplained = offset - (tangent @ mode).squeeze(2)
+        squares = unexplained.square().sum(1)
+        log_determinant = cholesky.diagonal(dim1=1, dim2=2).log().sum(1)
+        constant = log_scale - 0.5 * n_features * math.log(2 * math.pi)
+        distance = squares + mode.squeeze(2).square().sum(1)
+        return _Measured(
+            constant - log_determinant - 0.5 * distance,
+            self.mean[k] + mode.squeeze(2) @ self.factor[k].mT,
+            squares,
+        )
+
+    def to(self, device: torch.device) -> "TangentMixture":
+        """Return the mixture on a device."""
+        return TangentMixture(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+    def widen(self, factor: float) -> "TangentMixture":
+        """Return the mixture with the noise's variances multiplied by a factor."""
+        return replace(self, whitening=self.whitening / math.sqrt(factor))
+
+    def get_state(self) -> dict[str, Any]:
+        """Return arrays by name."""
+        return {field.name: getattr(self, field.name).numpy() for field in fields(self)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Return the mixture of a stored state."""
+        return cls(**{name: torch.from_numpy(value) for name, value in state.items()})
+
+
+class _Measured(NamedTuple):
+    """Rows under a Gaussian: log-density, mode of the code, squared and whitened error there."""
+
+    log_density: Tensor
+    mode: Tensor
+    squares: Tensor
+
+
+def measure_background(rows: Tensor) -> Tensor:
+    """Return each row's log-density under a multivariate Cauchy distribution, far wider than all.
+
+    It counts as one training row. Otherwise a single row unlike all others could have any
+    log-density, however low, and outweigh all others in a mean.
+    """
+    n_features = rows.shape[1]
+    constant = (
+        math.lgamma((n_features + 1) / 2)
+        - math.lgamma(0.5)
+        - 0.5 * n_features * math.log(math.pi)
+        - n_features * math.log(_BACKGROUND)
+    )
+    squares = rows.square().sum(dim=1) / _BACKGROUND**2
+    return constant - 0.5 * (n_features + 1) * squares.log1p()
+
+
+def fit_tangent_mixture(tangents: Tangents) -> TangentMixture:
+    """Return the mixture with the lowest criterion, one Gaussian among the candidates.
+
+    Parameters
+    ----------
+    tangents : Tangents
+        Training rows.
+    """
+    weight = tangents.weight[tangents.indices]
+    weight = weight if weight.any() else np.ones(len(weight))
+    found: list[tuple[float, TangentMixture]] = []
+    for family in _list_families(tangents):
+        last = np.inf
+        for mixture, n_parameters in family:
+            nats = np.average(
+                mixture.log_density(*tangents.make_tensors(), None).numpy(), weights=weight
+            )
+            loss = _PENALTY * n_parameters / tangents.weight.sum() - nats
+            found.append((loss, mixture))
+            if loss > last:
+                break
+            last = loss
+    return min(found, key=lambda pair: pair[0])[1]
+
+
+def _list_families(tangents: Tangents) -> Iterator[Iterator[tuple[TangentMixture, int]]]:
+    """Yield candidates by growing size, first with a variance for each column."""
+    n_rows, n_features = np.count_nonzero(tangents.weight), tangents.errors.shape[1]
+    n_components = tangents.codes.shape[1]
+    most = max(1, _MOST_MIXED // n_components) if n_features <= _FULL_UP_TO else 1
+    most_apart = min(most, max(1, n_rows // max(n_components + 2, 5)))
+    yield _grow(tangents, most_apart, full=False)
+    if n_features <= min(n_rows, _FULL_UP_TO):
+        most_full = most if n_features <= _SEVERAL_UP_TO else 1
+        yield _grow(tangents, min(most_full, n_rows // n_features), full=True)
+
+
+def _grow(tangents: Tangents, most: int, full: bool) -> Iterator[tuple[TangentMixture, int]]:
+    """Yield mixtures of growing size, with the number of their parameters."""
+    n_components, n_features = tangents.codes.shape[1], tangents.errors.shape[1]
+    if full:
+        n_each = n_features + n_features * (n_features + 1) // 2
+    else:
+        n_each = n_components + n_components * (n_components + 1) // 2 + 2 * n_features
+    yield _assemble(tangents, np.ones((len(tangents.codes), 1)), full), n_each
+    if most == 1:
+        return
+    rows = CodesAndErrors.from_arrays(tangents.codes, tangents.errors, tangents.weight, full)
+    for n_mixed in [size for size in _N_MIXED if size <= most]:
+        yield _assemble(tangents, find_clusters(rows, n_mixed), full), n_mixed * n_each
+
+
+def _assemble(tangents: Tangents, share: np.ndarray, full: bool) -> TangentMixture:
+    """Return the mixture of rows that belong to its Gaussians by these shares."""
+    weights = (share * tangents.weight[:, None]).T
+    near = weights[:, tangents.indices]
+    flat = tangents.jacobians.reshape(len(tangents.indices), -1)
+    total = near.sum(axis=1, keepdims=True)
+    common = tangents.weight[tangents.indices]
+    common = common if common.any() else np.ones(len(common))
+    mean_jacobian = (common / common.sum()) @ flat
+    # With few tangents of its own, a Gaussian takes those of all rows too.
+    slopes = (near @ flat + _PRIOR_ROWS * mean_jacobian) / (total + _PRIOR_ROWS)
+    slopes = slopes.reshape(-1, *tangents.jacobians.shape[1:])
+    make = _make_full if full else _make_apart
+    whole = _measure(tangents, tangents.weight, mean_jacobian.reshape(slopes.shape[1:]), None)
+    measured = [
+        _measure(tangents, weight, slope, whole)
+        for weight, slope in zip(weights, slopes, strict=True)
+    ]
+    parts = [make(part) for part in measured]
+    size = np.append(weights.sum(axis=1), 1.0).clip(min=np.finfo(np.float64).tiny)
+    return TangentMixture(
+        torch.from_numpy(np.log(size / size.sum())),
+        torch.from_numpy(np.stack([part.mean for part in measured])),
+        torch.from_numpy(np.stack([factor for factor, _ in parts])),
+        torch.from_numpy(np.stack([part.offset for part in measured])),
+        torch.from_numpy(np.stack([whitening for _, whitening in parts])),
+    )
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """What a Gaussian is made from.
+
+    Attributes
+    ----------
+    mean, codes : ndarray of shape (n_components,) and (n_components, n_components)
+        Mean and covariance of the codes.
+    offset, errors : ndarray of shape (n_features,)
+        Means and variances of the errors.
+    rows : ndarray of shape (n_features, n_features) or None
+        Covariance of rows along a straight decoder.
+    slope : ndarray of shape (n_features, n_components)
+        The straight decoder.
+    total : float
+        Weight of the rows.
+    """
+
+    mean: np.ndarray
+    codes: np.ndarray
+    offset: np.ndarray
+    errors: np.ndarray
+    rows: np.ndarray
+    slope: np.ndarray
+    total: float
+
+
+def _measure(
+    tangents: Tangents, weight: np.ndarray, slope: np.ndarray, whole: _Moments | None
+) -> _Moments:
+    """Return weighted moments, to which those of all rows add a little."""
+    own = float(weight.sum())
+    share = weight / max(own, np.finfo(np.float64).tiny)
+    mean, offset = share @ tangents.codes, share @ tangents.errors
+    codes, errors = tangents.codes - mean, tangents.errors - offset
+    n_features = len(offset)
+    total = own if whole is None else own + _PRIOR_ROWS
+    straight = codes @ slope.T + errors if n_features <= _FULL_UP_TO else errors[:, :0]
+    found = (
+        (codes.T * weight) @ codes,
+        weight @ np.square(errors),
+        (straight.T * weight) @ straight,
+    )
+    if whole is not None:
+        prior = (whole.codes, whole.errors, whole.rows)
+        found = tuple(f + _PRIOR_ROWS * p for f, p in zip(found, prior, strict=True))
+    covariance, variance, rows = (part / total for part in found)
+    return _Moments(mean, covariance, offset, variance, rows, slope, total)
+
+
+def _make_apart(moments: _Moments) -> tuple[np.ndarray, np.ndarray]:
+    """Return the factor of the codes, and the whitening of a noise of each column."""
+    noise = np.maximum(moments.errors * _count_freedom(moments.slope), SMALLEST_VARIANCE)
+    seen = np.linalg.pinv(moments.slope.T @ (moments.slope / noise[:, None]), hermitian=True)
+    return _find_root(moments.codes - seen), 1 / np.sqrt(noise)
+
+
+def _make_full(moments: _Moments) -> tuple[np.ndarray, np.ndarray]:
+    """Return the factor of the codes, and the whitening of a noise with a full covariance.
+
+    For a linear decoder the covariance of the rows is that of the training rows.
+    """
+    slope, total = moments.slope, moments.total
+    diagonal = np.diag(moments.rows.diagonal())
+    covariance = (total * moments.rows + _PRIOR_ROWS * diagonal) / (total + _PRIOR_ROWS)
+    covariance += SMALLEST_VARIANCE * np.eye(len(covariance))
+    # The largest part that codes can have of the covariance, less the noise along the tangent.
+    along = np.linalg.pinv(slope.T @ np.linalg.solve(covariance, slope), hermitian=True)
+    noise = max(moments.errors.mean() * _count_freedom(slope), SMALLEST_VARIANCE)
+    factor = _find_root(along - noise * np.linalg.pinv(slope.T @ slope, hermitian=True))
+    tangent = slope @ factor
+    values, vectors = np.linalg.eigh(covariance - tangent @ tangent.T)
+    left = (vectors * np.maximum(values, SMALLEST_VARIANCE)) @ vectors.T
+    return factor, np.linalg.inv(np.linalg.cholesky(left))
+
+
+def _count_freedom(slope: np.ndarray) -> float:
+    """Return the factor that corrects errors for the directions that codes take away."""
+    n_features, n_components = slope.shape
+    return n_features / (n_features - n_components) if n_features > n_components else 1.0
+
+
+def _find_root(covariance: np.ndarray) -> np.ndarray:
+    """Return a square root of the part of a symmetric matrix that is positive."""
+    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
+    return vectors * np.sqrt(values.clip(min=0))
