@@ -43,7 +43,7 @@ class TrainingTable:
         return len(self.X)
 
     def set_total(self, total: float) -> "TrainingTable":
-        """Return the table, whose weights have mean one, with the sum of them as they were given."""
+        """Return the table, whose weights have mean one, with the total that was given."""
         return replace(self, row_weight=float(np.clip(total / len(self), *_WEIGHT_RANGE)))
 
 
