@@ -244,8 +244,8 @@ class BaseAutoencoder(
     ) -> FittedState[Module, BlueprintT, DensityT]:
         streams = RandomStreams(random_state)
         if previous is None:
-            moments = self._measure_columns(table, float(len(table)))
-            scaling = Scaling.from_moments(moments, self.standardize)
+            moments = measure_columns(self, table, float(len(table)))
+            scaling = self._make_scaling(moments, self.standardize)
         else:
             scaling = previous.scaling
         config = self._make_config(blueprint, scaling, streams, checkpoint)
@@ -317,11 +317,11 @@ class BaseAutoencoder(
     ) -> FittedState[Module, BlueprintT, DensityT]:
         previous = self._fitted if self.__sklearn_is_fitted__() else None
         table, total, blueprint = self._prepare(X, y, sample_weight, previous)
-        block = self._measure_columns(table, total)
+        block = measure_columns(self, table, total)
         if previous is None:
             _check_first_block(table, total, blueprint)
             sample = StreamSample.begin(table, block)
-            scaling = Scaling.from_moments(block, self.standardize)
+            scaling = self._make_scaling(block, self.standardize)
             return self._begin_stream(table, table, sample, blueprint, scaling, None)
         if previous.sample is None:  # the rows of a fit are not known
             self._warn_of_far_block(previous.scaling, block)
@@ -335,12 +335,12 @@ class BaseAutoencoder(
         self._warn_of_wrong_scales(np.where(is_wrong, ratios, 1.0))
         sample = sample.begin_again()
         known = known.set_total(sample.moments.total)
-        scaling = Scaling.from_moments(sample.moments, not previous.scaling.is_common)
+        scaling = self._make_scaling(sample.moments, not previous.scaling.is_common)
         return self._begin_stream(known, table, sample, blueprint, scaling, previous)
 
-    def _measure_columns(self, table: TrainingTable, total: float) -> ColumnMoments:
-        """Return the columns' moments; raise if they can't be computed with."""
-        return measure_columns(self, table, total)
+    def _make_scaling(self, moments: ColumnMoments, standardize: bool) -> Scaling:
+        """Return the scaling of columns; raise if they can't be computed with."""
+        return Scaling.from_moments(moments, standardize)
 
     def _begin_stream(
         self,

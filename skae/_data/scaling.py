@@ -25,11 +25,14 @@ class Scaling:
         columns, which leaves the proportions between them as they are.
     is_common : bool
         Whether one scale serves all columns.
+    bounds : tuple of float or None, default=None
+        The least and the largest value that a cell can have, to which the inverse rounds.
     """
 
     mean: np.ndarray
     scale: np.ndarray
     is_common: bool = False
+    bounds: tuple[float, float] | None = None
 
     @classmethod
     def from_moments(cls, moments: ColumnMoments, standardize: bool) -> "Scaling":
@@ -93,12 +96,13 @@ class Scaling:
         """
         dtype = scaled.dtype if self.is_single else np.dtype(np.float64)
         largest = float(np.finfo(dtype).max)
+        low, high = self.bounds or (-largest, largest)
         out = np.empty(scaled.shape, dtype=dtype)
         with np.errstate(over="ignore"):
             for rows in row_blocks(scaled, _cached_rows(scaled)):
                 block = scaled[rows] * self.scale
                 block += self.mean
-                np.clip(block, -largest, largest, out=out[rows], casting="same_kind")
+                np.clip(block, low, high, out=out[rows], casting="same_kind")
         return out
 
     def inverse_squares(self, squares: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -29,7 +30,6 @@ from .._data import (
     Batch,
     ColumnMoments,
     Scaling,
-    TrainingTable,
     check_probabilities,
     name_column,
 )
@@ -530,16 +530,18 @@ class VAETransformer(
             check_probabilities(table)
         return table
 
-    def _measure_columns(self, table: TrainingTable, total: float) -> ColumnMoments:
-        moments = super()._measure_columns(table, total)
-        scale = Scaling.from_moments(moments, self.standardize).scale
-        if self.likelihood == "bernoulli" and scale.min() < _LEAST_PROBABILITY:
+    def _make_scaling(self, moments: ColumnMoments, standardize: bool) -> Scaling:
+        scaling = super()._make_scaling(moments, standardize)
+        if self.likelihood != "bernoulli":
+            return scaling
+        scale = scaling.scale
+        if scale.min() < _LEAST_PROBABILITY:
             raise ValueError(
                 'X must have probabilities that float32 holds for likelihood="bernoulli", got a '
                 f"scale of {scale.min():g} in {name_column(self, int(scale.argmin()))}: set such "
                 'values to 0, scale them, or use likelihood="gaussian"'
             )
-        return moments
+        return replace(scaling, bounds=(0.0, 1.0))
 
     def _make_blueprint(self, n_features: int, has_target: bool) -> VariationalBlueprint:
         if self.binarize and self.likelihood != "bernoulli":

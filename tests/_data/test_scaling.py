@@ -1,5 +1,7 @@
 """Columns scaled, and scaled back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -117,3 +119,15 @@ def test_rows_of_single_precision_under_scales_beyond_it_are_finite():
     scaling = Scaling(np.array([0.0, 1e100, 1e-200]), np.array([1e100, 1e90, 1e-200]))
     scaled = scaling.forward(np.ones((4, 3), np.float32), np.float32)
     assert np.isfinite(scaled).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_inverse_keeps_to_the_bounds(dtype):
+    """Rounding would take probabilities of 0 and 1 past them."""
+    X = np.random.default_rng(0).uniform(size=(40, 5))
+    scaling = from_table(X, None, standardize=True)
+    beyond = scaling.forward(1.2 * X - 0.1, dtype)
+    bounded = replace(scaling, bounds=(0.0, 1.0)).inverse(beyond)
+    np.testing.assert_array_equal(bounded, scaling.inverse(beyond).clip(0, 1))
+    assert bounded.min() == 0
+    assert bounded.max() == 1
