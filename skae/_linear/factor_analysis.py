@@ -28,6 +28,7 @@ def fit_factor_analysis(
     weight: np.ndarray | None,
     beta: float,
     trim_fraction: float,
+    prior_share: float = 0.0,
 ) -> LinearGaussian:
     """Return the linear model with the highest bound and a noise for each column.
 
@@ -47,12 +48,19 @@ def fit_factor_analysis(
         Factor of the divergence.
     trim_fraction : float
         Share of the rows that is left out.
+    prior_share : float, default=0.0
+        Weight, beside that of all rows, of cells without correlations: it is known beforehand
+        that no column is a function of the others.
     """
     beta = max(beta, _SMALLEST_BETA)
     if X.shape[1] > _COVARIANCE_UP_TO:
         indices = subsample_indices(len(X), _SUBSAMPLE_ROWS)
         X, weight = X[indices], None if weight is None else weight[indices]
-    multiply, total = _prepare_covariance(X, initial, weight, trim_fraction)
+    multiply_rows, total = _prepare_covariance(X, initial, weight, trim_fraction)
+
+    def multiply(Y: np.ndarray) -> np.ndarray:
+        return (multiply_rows(Y) + prior_share * total[:, None] * Y) / (1 + prior_share)
+
     loadings, noise = initial.loadings, np.full(X.shape[1], initial.noise)
     for _ in range(_N_STEPS):
         inner, components = _find_posterior(loadings, beta * noise)

@@ -65,7 +65,10 @@ class VariationalDensity(Density[VariationalAutoencoder]):
 
     def log_density(self, module: VariationalAutoencoder, rows: Tensor) -> Tensor:
         """Return each row's log-density, in nats."""
-        return importance_bound(module, rows, self.n_draws) + self.unit_correction
+        bound = importance_bound(module, rows, self.n_draws)
+        if module.floor is not None:
+            bound = module.floor.mix(bound, rows)
+        return bound + self.unit_correction
 
     def block_length(self) -> int:
         """Return how many rows to score at a time."""

@@ -39,7 +39,7 @@ from ..modules import Architecture, VariationalAutoencoder
 from ..modules.likelihoods import GaussianLikelihood
 from .blueprint import VariationalBlueprint
 from .density import EvidenceBound, VariationalDensity, evidence_bound, measure_codes
-from .initialization import initialize_variational
+from .initialization import fit_floor, initialize_variational
 from .objective import VariationalObjective
 
 # Variance of a code unit's posterior means above which it is active (Burda et al. 2016).
@@ -47,6 +47,9 @@ _ACTIVE_FROM = 0.01
 
 # A Bernoulli likelihood, in float32, divides by the columns' scales.
 _LEAST_PROBABILITY = 1e-30
+
+# The linear model of all rows is the same whatever the network's seed.
+_FLOOR_SEED = 19690720
 
 _SAMPLE: Constraints = {
     "n_samples": [Interval(Integral, 1, None, closed="left")],
@@ -476,7 +479,16 @@ class VAETransformer(
 
         with isolate_torch(), torch.no_grad():
             codes = module.mixture().draw(int(n_samples), generator).cpu().numpy()
-        rows = state.scaling.inverse(state.trained.apply(draw, codes))
+            floor = module.floor
+            if floor is not None:  # before the noise, so that it alone differs
+                chance = torch.rand(len(codes), 1, generator=generator, device=device)
+                linear = floor.decode(floor.components.draw(len(codes), generator))
+            scaled = state.trained.apply(draw, codes)
+            if floor is not None:
+                linear = floor.add_noise(linear, generator) if noise else linear
+                is_linear = (chance < floor.share).cpu().numpy()
+                scaled = np.where(is_linear, linear.cpu().numpy(), scaled)
+        rows = state.scaling.inverse(scaled)
         return rows.round() if noise and state.blueprint.likelihood == "bernoulli" else rows
 
     @available_if(_has_mixture_prior)  # type: ignore[untyped-decorator]
@@ -597,6 +609,13 @@ class VAETransformer(
         result: TrainingResult[VariationalAutoencoder] | None,
         previous: VariationalDensity | None,
     ) -> VariationalDensity:
+        floor = trained.module.floor
+        if floor is not None and result is not None and result.held_out is not None:
+            # Training began at the linear model of a part of the rows.
+            other = self._make_blueprint(rows.n_features, False).build(_FLOOR_SEED)
+            sample, beta = rows.subsample(), float(self.beta)
+            whole = fit_floor(other, sample, beta, self.trim_fraction, _FLOOR_SEED)
+            floor.load_state_dict(whole.state_dict())
         codes = measure_codes(rows, trained)
         if previous is not None:
             codes = previous.codes.merge(codes)

@@ -20,6 +20,7 @@ from .._linear import (
 )
 from ..modules import VariationalAutoencoder
 from ..modules.likelihoods import BernoulliLikelihood, GaussianLikelihood
+from ..modules.linear_mixture import LinearMixture
 from ..modules.priors import MixturePrior, VampPrior
 
 # Below this standard deviation of a 0/1 column its logit gets no steeper.
@@ -32,6 +33,14 @@ _SLOPES = (0.125, 0.25, 0.5, 1.0, 2.0)
 # variance. As much noise as that leaves a unit of the code without a loading, a saddle that
 # training does not leave. So little leaves the density to the mixture.
 _FREE_NOISE = 0.002
+
+# With a mixture prior: the weight, in rows, of cells without correlations in factor analysis.
+# Without them the noise of a column can vanish, and few rows of a wide table are fitted too well.
+_PRIOR_ROWS = 0.25
+
+# Weight, in rows, of the initial model in the density of the trained one, and its largest share.
+_FLOOR_ROWS = 10.0
+_LARGEST_FLOOR = 0.1
 
 # Rows that slopes are compared and priors fitted on.
 _SUBSAMPLE_ROWS = 10_000
@@ -80,6 +89,20 @@ def initialize_variational(
     elif module.has_linear_path:
         _initialize_at_linear_gaussian(module, rows, beta, trim_fraction, generator)
     _initialize_prior(module, rows, generator)
+    if module.floor is not None:
+        _set_floor(module.floor, module, rows)
+
+
+def fit_floor(
+    module: VariationalAutoencoder, rows: Rows, beta: float, trim_fraction: float, seed: int
+) -> LinearMixture:
+    """Return the linear model of rows, by way of a new module with a Gaussian likelihood."""
+    generator = np.random.default_rng(seed)
+    _initialize_at_linear_gaussian(module, rows, beta, trim_fraction, generator)
+    _initialize_prior(module, rows, generator)
+    floor = cast(LinearMixture, module.floor)
+    _set_floor(floor, module, rows)
+    return floor
 
 
 def _initialize_at_linear_gaussian(
@@ -98,7 +121,9 @@ def _initialize_at_linear_gaussian(
     )
     likelihood = cast(GaussianLikelihood, module.likelihood)
     if len(likelihood.variance) > 1:
-        model = fit_factor_analysis(model, X, weight, beta, trim_fraction)
+        is_mixture = isinstance(module.prior, MixturePrior)
+        prior_share = _PRIOR_ROWS / float(rows.counts.sum()) if is_mixture else 0.0
+        model = fit_factor_analysis(model, X, weight, beta, trim_fraction, prior_share)
     _set_linear_paths(module, model.components, model)
     likelihood.set_variance(torch.as_tensor(model.noise))
     with torch.no_grad():
@@ -189,6 +214,16 @@ def _initialize_prior(
                 torch.from_numpy(fit.mean),
                 torch.from_numpy(fit.covariance),
             )
+    module.train()
+
+
+def _set_floor(floor: LinearMixture, module: VariationalAutoencoder, rows: Rows) -> None:
+    """Make the initial model a part of the density, whatever training makes of the network."""
+    likelihood = cast(GaussianLikelihood, module.likelihood)
+    share = min(_FLOOR_ROWS / float(rows.counts.sum()), _LARGEST_FLOOR)
+    module.eval()
+    with torch.no_grad():
+        floor.set_model(share, module.linear_layers[1], likelihood.variance, module.mixture())
     module.train()
 
 

@@ -44,7 +44,7 @@ class GaussianComponents(NamedTuple):
         if self.regression is None:
             each = gaussian_log_density(code.unsqueeze(-2), self.mean, self.log_variance)
             return each + self.log_weight
-        whitener = self._unit_factor() * torch.exp(-0.5 * self.log_variance).unsqueeze(-1)
+        whitener = self.whiteners()
         origin = (whitener @ self.mean.unsqueeze(-1)).squeeze(-1)
         # One product for all Gaussians: the differences from their means would be many arrays.
         white = (code @ whitener.flatten(0, 1).T).unflatten(-1, self.mean.shape) - origin
@@ -73,6 +73,13 @@ class GaussianComponents(NamedTuple):
             for m, unmix in enumerate(torch.linalg.inv(self._unit_factor())):
                 residual[chosen == m] = residual[chosen == m] @ unmix.T
         return mean + residual
+
+    def whiteners(self) -> Tensor:
+        """Return the triangular matrices that map differences from the means to white noise."""
+        scale = torch.exp(-0.5 * self.log_variance)
+        if self.regression is None:
+            return torch.diag_embed(scale)
+        return self._unit_factor() * scale.unsqueeze(-1)
 
     def _unit_factor(self) -> Tensor:
         """Return the matrices that map a difference from the mean to residuals."""

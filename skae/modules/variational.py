@@ -16,8 +16,9 @@ from .gaussians import (
     unbound_log_variance,
 )
 from .likelihoods import BernoulliLikelihood, GaussianLikelihood, Likelihood
+from .linear_mixture import LinearMixture
 from .mlp import MLP
-from .priors import GaussianComponents, Prior, StandardPrior, make_prior
+from .priors import GaussianComponents, MixturePrior, Prior, StandardPrior, make_prior
 
 
 class LinearPosterior(nn.Module):
@@ -66,16 +67,24 @@ class VariationalAutoencoder(EncoderDecoder):
         Distribution of the codes.
     likelihood : Likelihood
         Distribution of a row given the decoder's output.
+    floor : LinearMixture or None, default=None
+        Linear model that makes a share of the rows; None makes none.
     """
 
     def __init__(
-        self, encoder: nn.Module, decoder: nn.Module, prior: Prior, likelihood: Likelihood
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        prior: Prior,
+        likelihood: Likelihood,
+        floor: LinearMixture | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.prior = prior
         self.likelihood = likelihood
+        self.floor = floor
 
     def posterior(self, input: Tensor) -> tuple[Tensor, Tensor]:
         """Return means and log-variances of the codes of rows.
@@ -274,4 +283,8 @@ def make_variational(
     else:
         cells = GaussianLikelihood(n_features if noise_per_column else 1, smallest_variance)
     codes = make_prior(prior, n_features, n_components, n_prior_components, generator)
-    return VariationalAutoencoder(encoder, decoder, codes, cells)
+    floor = None
+    if linear_path and likelihood == "gaussian":
+        is_full = isinstance(codes, MixturePrior) and codes.is_full
+        floor = LinearMixture(n_features, n_components, codes.n_mixed, is_full)
+    return VariationalAutoencoder(encoder, decoder, codes, cells, floor)

@@ -1,0 +1,121 @@
+"""Mixtures of factor analysers: the density of a linear decoder with a mixture of codes."""
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from .priors import GaussianComponents
+
+_LOG_2PI = math.log(2 * math.pi)
+
+
+class LinearMixture(nn.Module):
+    """A part of a density: rows that are affine in codes from a Gaussian mixture, and noise.
+
+    It is not trained. A network may be far off on rows unlike those that it has seen, where a
+    linear model is not; mixed into the network's density it bounds the loss on each row.
+
+    Parameters
+    ----------
+    n_features, n_components : int
+        Width of the rows and of the code.
+    n_mixed : int
+        Number of Gaussians.
+    is_full : bool
+        Whether their covariances are full, not diagonal.
+
+    Attributes
+    ----------
+    share : Tensor of shape ()
+        Share of the rows that it makes. It is 0 until `set_model`: there is no such part.
+    """
+
+    share: Tensor
+    loadings: Tensor
+    centre: Tensor
+    variance: Tensor
+    log_weight: Tensor
+    mean: Tensor
+    log_variance: Tensor
+    regression: Tensor | None
+
+    def __init__(self, n_features: int, n_components: int, n_mixed: int, is_full: bool) -> None:
+        super().__init__()
+        self.register_buffer("share", torch.zeros(()))
+        self.register_buffer("loadings", torch.zeros(n_features, n_components))
+        self.register_buffer("centre", torch.zeros(n_features))
+        self.register_buffer("variance", torch.ones(n_features))
+        self.register_buffer("log_weight", torch.full((n_mixed,), -math.log(n_mixed)))
+        self.register_buffer("mean", torch.zeros(n_mixed, n_components))
+        self.register_buffer("log_variance", torch.zeros(n_mixed, n_components))
+        square = torch.zeros(n_mixed, n_components, n_components) if is_full else None
+        self.register_buffer("regression", square)
+
+    @property
+    def components(self) -> GaussianComponents:
+        """The mixture of codes."""
+        return GaussianComponents(self.log_weight, self.mean, self.log_variance, self.regression)
+
+    def set_model(
+        self, share: float, layer: nn.Linear, variance: Tensor, components: GaussianComponents
+    ) -> None:
+        """Set the model.
+
+        Parameters
+        ----------
+        share : float
+            Share of the rows that it makes.
+        layer : torch.nn.Linear
+            Maps codes to rows.
+        variance : Tensor of shape (n_features,) or (1,)
+            Variance of the noise, of each column or shared.
+        components : GaussianComponents
+            The mixture of codes.
+        """
+        with torch.no_grad():
+            self.share.fill_(share)
+            self.loadings.copy_(layer.weight)
+            self.centre.copy_(cast(Tensor, layer.bias))
+            self.variance.copy_(variance.expand_as(self.variance))
+            self.log_weight.copy_(components.log_weight)
+            self.mean.copy_(components.mean)
+            self.log_variance.copy_(components.log_variance)
+            if self.regression is not None and components.regression is not None:
+                self.regression.copy_(components.regression)
+
+    def log_density(self, input: Tensor) -> Tensor:
+        """Return the log-density of rows, in nats."""
+        unit = self.variance.rsqrt()
+        loadings = unit.unsqueeze(1) * self.loadings
+        rows = unit * (input - self.centre)
+        gain = loadings.T @ loadings
+        each = []
+        for mean, whitener in zip(self.mean, self.components.whiteners(), strict=True):
+            root = torch.linalg.cholesky(whitener.T @ whitener + gain)
+            offset = rows - loadings @ mean
+            mode = torch.cholesky_solve((offset @ loadings).T, root).T
+            # A sum of squares, where the textbook's difference of two would cancel.
+            squares = (offset - mode @ loadings.T).square().sum(dim=1)
+            squares = squares + (mode @ whitener.T).square().sum(dim=1)
+            log_volume = root.diagonal().log().sum() - whitener.diagonal().log().sum()
+            each.append(-0.5 * squares - log_volume)
+        constant = 0.5 * (_LOG_2PI + self.variance.log()).sum()
+        return (torch.stack(each, dim=1) + self.log_weight).logsumexp(dim=1) - constant
+
+    def mix(self, log_density: Tensor, input: Tensor) -> Tensor:
+        """Return the log-density of rows of which this makes its share, and another the rest."""
+        if self.share == 0:
+            return log_density
+        own = self.log_density(input) + self.share.log()
+        return torch.logaddexp(log_density + torch.log1p(-self.share), own)
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Return the expected rows given codes."""
+        return code @ self.loadings.T + self.centre
+
+    def add_noise(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """Return rows drawn around the expected ones."""
+        noise = torch.empty_like(rows).normal_(generator=generator)
+        return rows + noise * self.variance.sqrt()
