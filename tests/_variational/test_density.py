@@ -1,6 +1,7 @@
 """Bounds on the log-density, against quadrature and closed forms."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -139,3 +140,32 @@ def test_moments_of_codes_count_weights(trained, curve):
     expected = np.cov(codes.T, aweights=weight, bias=True)
     np.testing.assert_allclose(found.covariance, expected, atol=1e-4)
     np.testing.assert_array_equal(trained.active_units_, expected.diagonal() > 0.01)
+
+
+@pytest.mark.parametrize("n_rows", [300, 600])
+def test_the_linear_model_of_all_rows_is_a_part_of_the_density(n_rows):
+    """Also where some rows are held out: a row scores not much lower than there."""
+    rng = np.random.default_rng(0)
+    angle = rng.uniform(0, 6, size=(n_rows, 1))
+    X = np.hstack([np.sin(angle), np.cos(angle), angle]) + 0.05 * rng.normal(size=(n_rows, 3))
+    ours = VAETransformer(2, prior="standard", max_epochs=20, random_state=0)
+    linear = clone(ours).set_params(lr=1e-30, max_epochs=1, early_stopping=False).fit(X)
+    assert ours.fit(X).n_iter_ > 0
+    floor = ours.module_.floor
+    assert float(floor.share) == pytest.approx(10 / n_rows)
+    np.testing.assert_allclose(floor.variance, linear.noise_variance_, rtol=1e-3)
+    far = 10 * X
+    least = linear.score_samples(far) + np.log(10 / n_rows)
+    assert (ours.score_samples(far) > least - 1e-3 * np.abs(least)).all()
+    assert (ours.elbo(far).bound < least - 100).any()
+
+
+def test_samples_have_the_linear_models_share(curve):
+    ours = VAETransformer(2, max_epochs=2, random_state=0).fit(curve)
+    before = ours.sample(1000, random_state=0)
+    with torch.no_grad():
+        ours.module_.floor.centre += 1000
+        ours.module_.floor.share.fill_(0.3)
+    ours = pickle.loads(pickle.dumps(ours))
+    moved = ours.sample(1000, random_state=0).mean(axis=1) > before.max() + 1
+    assert 0.25 < moved.mean() < 0.35
