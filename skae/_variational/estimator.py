@@ -77,7 +77,8 @@ class VAETransformer(
     Gaussians from a prior. Each has a linear path and a nonlinear one. Training begins at
     factor analysis [6]_, with a Gaussian mixture that fits its codes as the prior, and ends
     at an epoch that is surely better on held-out rows. If there is none, the result is this
-    linear model. The noise is learned, so that `beta=1` needs no tuning. With
+    linear model, and otherwise a mixture of the network with a small share of it, which
+    limits what far rows cost. The noise is learned, so that `beta=1` needs no tuning. With
     `prior="standard"` the linear model is factor analysis itself, whose bound is the
     log-density, and with `noise_per_column=False` as well it is probabilistic PCA [2]_.
     With `hidden_layer_sizes=()` these two are the result, in closed form.
@@ -259,7 +260,9 @@ class VAETransformer(
 
     `score_samples` is the importance-weighted bound [5]_, of `n_draws` draws that are the
     same at each call: at most the log-density, on average over draws, and closer to it with
-    more of them. It is exact if the result is probabilistic PCA or factor analysis.
+    more of them. It is exact if the result is probabilistic PCA or factor analysis. With a
+    Gaussian likelihood and `init="pca"`, the linear model of all rows makes as many rows as
+    ten of those trained on, at most a tenth, in `score_samples` and in `sample`.
 
     Smooth functions bound log-variances, and the noise's variance is at least 1e-6 of a
     scaled column's, so that constant columns and far outliers give large numbers and never
