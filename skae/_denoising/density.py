@@ -17,6 +17,7 @@ from .._linear import fit_covariance
 from .._training import TrainedModule
 from ..modules import CodeDenoiser, Denoiser
 from .initialization import set_filter
+from .stacking import Evidence, Stack, fit_stack
 
 #: Levels of the integral.
 N_LEVELS = 32
@@ -52,6 +53,22 @@ class Calibration:
     offset: float
 
 
+@dataclass(frozen=True)
+class Finding:
+    """What a score needs besides the denoiser.
+
+    Attributes
+    ----------
+    calibration : Calibration
+        How far to trust the denoiser.
+    stack : Stack or None
+        The mixture beside it.
+    """
+
+    calibration: Calibration
+    stack: Stack | None
+
+
 class ErrorDensity(Density[Denoiser]):
     """The density that a denoiser's errors over a range of Gaussian noise determine.
 
@@ -61,15 +78,15 @@ class ErrorDensity(Density[Denoiser]):
         Number of columns.
     n_draws : int
         Draws of noise at each level.
-    calibrate : callable
-        Returns the calibration. It is called when a score is first asked for, because it takes
-        up to a third of a small table's fit, and denoising and anomaly scores don't need it.
+    find : callable
+        Returns the finding. It is called when a score is first asked for, because it takes about
+        as long as a small table's fit, and denoising and anomaly scores don't need it.
     """
 
-    def __init__(self, n_features: int, n_draws: int, calibrate: Callable[[], Calibration]) -> None:
+    def __init__(self, n_features: int, n_draws: int, find: Callable[[], Finding]) -> None:
         self.n_features = n_features
         self.n_draws = n_draws
-        self._calibrate = calibrate
+        self._find = find
 
     @classmethod
     def fit(
@@ -77,6 +94,7 @@ class ErrorDensity(Density[Denoiser]):
         trained: TrainedModule[Denoiser],
         rows: Rows,
         unseen: Rows | None,
+        evidence: Evidence | None,
         trim_fraction: float,
         n_draws: int,
     ) -> Self:
@@ -90,6 +108,8 @@ class ErrorDensity(Density[Denoiser]):
             Training rows.
         unseen : Rows or None
             Rows that training has not seen, to calibrate on.
+        evidence : Evidence or None
+            What weighs mixtures beside the denoiser; None is the denoiser alone.
         trim_fraction : float
             Share of the rows, those farthest out, that is left out.
         n_draws : int
@@ -97,32 +117,41 @@ class ErrorDensity(Density[Denoiser]):
         """
         fit_residual_filter(trained, rows, trim_fraction)
         sample = _subsample(rows if unseen is None else unseen, _CALIBRATION_ROWS * n_draws)
-        find = partial(calibrate, trained, sample, trim_fraction, n_draws)
+        find = partial(_find, trained, sample, evidence, trim_fraction, n_draws)
         return cls(rows.n_features, n_draws, find)
 
     @cached_property
-    def calibration(self) -> Calibration:
-        """The calibration."""
-        return self._calibrate()
+    def finding(self) -> Finding:
+        """What the score needs besides the denoiser."""
+        return self._find()
 
     def log_density(self, module: Denoiser, rows: Tensor) -> Tensor:
         """Return each row's log-density, in nats."""
-        return denoiser_log_density(module, rows, self.calibration, self.n_draws)
+        calibration, stack = self.finding.calibration, self.finding.stack
+        if stack is None:
+            return denoiser_log_density(module, rows, calibration, self.n_draws)
+        mixture = stack.log_density(module.filter, rows)
+        if stack.share == 0:
+            return mixture
+        own = denoiser_log_density(module, rows, calibration, self.n_draws)
+        return stack.combine(mixture, own)
 
     def block_length(self) -> int:
         """Return how many rows to score at a time."""
         return _draws_block(self.n_features, self.n_draws)
 
     def get_state(self) -> dict[str, Any]:
-        """Return plain values and arrays; the calibration needs rows, which are not stored."""
-        calibration = asdict(self.calibration)
-        return {"n_features": self.n_features, "n_draws": self.n_draws, **calibration}
+        """Return plain values and arrays; a finding needs rows, which are not stored."""
+        calibration, stack = asdict(self.finding.calibration), self.finding.stack
+        state = {"n_features": self.n_features, "n_draws": self.n_draws, **calibration}
+        return state if stack is None else state | stack.get_state()
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the density of a stored state."""
-        calibration = Calibration(state["gains"], state["offset"])
-        return cls(state["n_features"], state["n_draws"], partial(_identity, calibration))
+        stack = Stack.from_state(state) if "share" in state else None
+        finding = Finding(Calibration(state["gains"], state["offset"]), stack)
+        return cls(state["n_features"], state["n_draws"], partial(_identity, finding))
 
 
 @dataclass(frozen=True)
@@ -347,5 +376,28 @@ def _draws_block(n_features: int, n_draws: int) -> int:
     return block_length(cells, _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
 
 
-def _identity(calibration: Calibration) -> Calibration:
-    return calibration
+def _find(
+    trained: TrainedModule[Denoiser],
+    rows: Rows,
+    evidence: Evidence | None,
+    trim_fraction: float,
+    n_draws: int,
+) -> Finding:
+    """Return how far to trust a denoiser, and the mixture beside it."""
+    calibration = calibrate(trained, rows, trim_fraction, n_draws)
+    if evidence is None:
+        return Finding(calibration, None)
+
+    def score(table: np.ndarray) -> np.ndarray:
+        return trained.apply(
+            lambda module, part: denoiser_log_density(module, part, calibration, n_draws),
+            table,
+            block=_draws_block(table.shape[1], n_draws),
+        )
+
+    known = score if calibration.gains.any() else None
+    return Finding(calibration, fit_stack(trained, known, evidence, trim_fraction))
+
+
+def _identity(finding: Finding) -> Finding:
+    return finding

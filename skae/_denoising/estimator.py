@@ -52,6 +52,10 @@ from .noise import (
     scale_noise_range,
 )
 from .objective import DenoisingObjective, PairObjective
+from .stacking import Evidence, gather_evidence
+
+# With fewer rows no mixture can be told from another.
+_FEWEST_STACKED = 10
 
 _DENOISE: Constraints = {"noise_level": [Interval(Real, 0, None, closed="neither"), None]}
 
@@ -107,6 +111,11 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
         share of 0.2. A callable noise sets its own level.
     n_draws : int, default=8
         Draws of noise for the score, at each of 32 levels.
+    stacking : bool, default=True
+        Make the score a weighted mean of two densities, the one that the denoiser determines and
+        that of Gaussian mixtures; held-out rows determine the weights. It does not change
+        training, `denoise` or `denoising_errors`, and has no effect with
+        `hidden_layer_sizes=()`, other noise or one level.
 
     Code and regularization:
 
@@ -290,6 +299,7 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
             list,
         ],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "stacking": ["boolean"],
     }
     _density_accumulates = False
     _blueprint_class = DenoiserBlueprint
@@ -307,6 +317,7 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
         noise: str | UserNoiseFunction = "gaussian",
         noise_level: float | tuple[float, float] | str = "auto",
         n_draws: int = 8,
+        stacking: bool = True,
         penalty: str | None = None,
         alpha: float = 0.1,
         tied_weights: bool = False,
@@ -339,6 +350,7 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
         self.noise = noise
         self.noise_level = noise_level
         self.n_draws = n_draws
+        self.stacking = stacking
         self.penalty = penalty
         self.alpha = alpha
         self.tied_weights = tied_weights
@@ -546,12 +558,31 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
     ) -> Density[Denoiser]:
         if has_score_by_errors(trained.module):
             unseen = None if result is None else result.held_out
+            evidence = self._gather_evidence(trained.module, rows, result)
             share = self.trim_fraction
-            return ErrorDensity.fit(trained, rows.subsample(), unseen, share, self.n_draws)
+            return ErrorDensity.fit(
+                trained, rows.subsample(), unseen, evidence, share, self.n_draws
+            )
         if isinstance(trained.module, RowDenoiser):
             return FilterDensity(rows.n_features)
         known = previous if isinstance(previous, LaplaceDensity) else None
         return LaplaceDensity.fit(rows, trained, self.trim_fraction, None, known)
+
+    def _gather_evidence(
+        self, module: Denoiser, rows: AnyRows, result: TrainingResult[Denoiser] | None
+    ) -> Evidence | None:
+        """Return what weighs mixtures beside the denoiser, None if it is to be the density."""
+        is_linear = not self.hidden_layer_sizes and self.architecture == "mlp"
+        if not self.stacking or is_linear or len(rows) < _FEWEST_STACKED:
+            return None
+        if result is not None and result.trained_on is not None:
+            return gather_evidence(result.trained_on.subsample(), result.held_out, None)
+        improvement = None if result is None else result.measure_improvement()
+        if improvement is not None and isinstance(module, RowDenoiser):
+            improvement *= rows.n_features  # its losses are in nats a column
+        else:
+            improvement = None
+        return gather_evidence(rows.subsample(), None, improvement)
 
     @staticmethod
     def _load_density(state: dict[str, Any]) -> Density[Denoiser]:

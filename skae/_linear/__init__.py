@@ -3,7 +3,14 @@
 from .clusters import CodesAndErrors, find_clusters
 from .covariance import Covariance, count_axes, fit_covariance
 from .factor_analysis import fit_factor_analysis
-from .gaussian_mixture import Codes, Mixture, choose_mixture, choose_spread_rows, fit_mixture
+from .gaussian_mixture import (
+    Codes,
+    Mixture,
+    Regularization,
+    choose_mixture,
+    choose_spread_rows,
+    fit_mixture,
+)
 from .moments import SMALLEST_VARIANCE, Moments
 from .pca import PrincipalAxes, find_principal_axes
 from .probabilistic_pca import LinearGaussian, fit_probabilistic_pca, fit_with_unit_noise
@@ -14,6 +21,7 @@ from .regression import (
     reduce_rank,
     repeat_axes,
 )
+from .stacked_mixture import Split, split_for_stacking, stack_mixtures
 
 __all__ = [
     "REGRESSION_ROWS",
@@ -26,6 +34,8 @@ __all__ = [
     "Mixture",
     "Moments",
     "PrincipalAxes",
+    "Regularization",
+    "Split",
     "choose_mixture",
     "choose_spread_rows",
     "count_axes",
@@ -39,4 +49,6 @@ __all__ = [
     "fit_with_unit_noise",
     "reduce_rank",
     "repeat_axes",
+    "split_for_stacking",
+    "stack_mixtures",
 ]

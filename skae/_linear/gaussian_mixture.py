@@ -14,12 +14,11 @@ _TOLERANCE = 1e-4
 # Enough to compare numbers of Gaussians, which differ by far more.
 _ROUGH_TOLERANCE = 1e-3
 
-# Weight, in rows, of what is known of a Gaussian beforehand: that it has its share of the volume
-# of the standard Gaussian. None collapses onto a row.
-_PRIOR_ROWS = 1.0
-
 # Weight, in rows, of the origin in each mean: one without rows stays finite.
 _ORIGIN_ROWS = 0.01
+
+# Rows added to each Gaussian's weight: one without rows keeps some.
+_WEIGHT_ROWS = 1.0
 
 # Numbers of Gaussians in a row that are no better before no more are tried.
 _PATIENCE = 2
@@ -48,12 +47,37 @@ class Mixture:
         """Whether covariances are matrices."""
         return self.covariance.ndim == 3
 
+    def log_density(self, X: np.ndarray) -> np.ndarray:
+        """Return the log-density of rows, in nats."""
+        return _expect(self, Codes.from_points(X, np.ones(len(X))))[1]
+
     @property
     def n_parameters(self) -> int:
         """Number of free parameters."""
         n_mixed, size = self.mean.shape
         spread = size * (size + 1) // 2 if self.is_full else size
         return n_mixed * (1 + size + spread) - 1
+
+
+@dataclass(frozen=True)
+class Regularization:
+    """What is known of a mixture before any row: that all rows are about standard normal.
+
+    Attributes
+    ----------
+    rows : float
+        Weight, in rows, of a Gaussian's share of the standard Gaussian's volume, in its
+        covariance. None collapses onto a row.
+    background : tuple of float
+        Standard deviations of Gaussians around the origin that are not fitted, and weigh one row
+        together. Rows unlike all others then don't decide between mixtures.
+    """
+
+    rows: float = 1.0
+    background: tuple[float, ...] = ()
+
+
+_WEAK = Regularization()
 
 
 @dataclass(frozen=True)
@@ -71,6 +95,11 @@ class Codes:
     mean: np.ndarray
     variance: np.ndarray
     weight: np.ndarray
+
+    @classmethod
+    def from_points(cls, X: np.ndarray, weight: np.ndarray) -> "Codes":
+        """Return codes that are known exactly."""
+        return cls(X, np.zeros_like(X), weight)
 
 
 def choose_mixture(
@@ -107,11 +136,16 @@ def choose_mixture(
             break
     assert best is not None
     best, _ = _improve(best, codes, _TOLERANCE)
-    return _add_standard(best, most - len(best.weight), total)
+    return _add_around_origin(best, np.ones(most - len(best.weight)), 1.0, total)
 
 
 def fit_mixture(
-    codes: Codes, n_mixed: int, is_full: bool, generator: np.random.Generator
+    codes: Codes,
+    n_mixed: int,
+    is_full: bool,
+    generator: np.random.Generator,
+    regularization: Regularization = _WEAK,
+    tolerance: float = _TOLERANCE,
 ) -> tuple[Mixture, float]:
     """Return the mixture from which the rows' posteriors diverge least, and `E_q log p(z)`.
 
@@ -128,8 +162,13 @@ def fit_mixture(
         Whether covariances are full, not diagonal.
     generator : numpy.random.Generator
         Source of the initial means.
+    regularization : Regularization, default=Regularization()
+        What counts beside the rows. Gaussians of the background come last in the result.
+    tolerance : float, default=1e-4
+        Expectation maximization ends at steps that gain less.
     """
-    return _improve(_begin(codes, n_mixed, is_full, generator), codes, _TOLERANCE)
+    initial = _begin(codes, n_mixed, is_full, generator)
+    return _improve(initial, codes, tolerance, regularization)
 
 
 def choose_spread_rows(
@@ -174,9 +213,15 @@ def _volume(n_mixed: int, size: int) -> float:
     return float(n_mixed ** (-2 / size))
 
 
-def _improve(mixture: Mixture, codes: Codes, tolerance: float) -> tuple[Mixture, float]:
+def _improve(
+    mixture: Mixture, codes: Codes, tolerance: float, regularization: Regularization = _WEAK
+) -> tuple[Mixture, float]:
     """Return the result of expectation maximization, and its `E_q log p(z)`."""
-    volume = _volume(*mixture.mean.shape)
+    n_mixed, size = mixture.mean.shape
+    prior = regularization.rows * _volume(n_mixed, size)
+    widths = np.array(regularization.background)
+    rows_each, n_rows = 1 / max(len(widths), 1), codes.weight.sum()
+    mixture = _add_around_origin(mixture, widths, rows_each, n_rows)
     last = -np.inf
     for _ in range(_N_STEPS):
         share, total = _expect(mixture, codes)
@@ -184,7 +229,8 @@ def _improve(mixture: Mixture, codes: Codes, tolerance: float) -> tuple[Mixture,
         if bound - last < tolerance:
             break
         last = bound
-        mixture = _maximize(share, codes, volume, mixture.is_full)
+        fitted = _maximize(share[:n_mixed], codes, prior, regularization.rows, mixture.is_full)
+        mixture = _add_around_origin(fitted, widths, rows_each, n_rows)
     return mixture, bound
 
 
@@ -196,34 +242,39 @@ def _double_up_to(most: int) -> Iterator[int]:
     yield most
 
 
-def _add_standard(mixture: Mixture, n_added: int, total: float) -> Mixture:
+def _add_around_origin(
+    mixture: Mixture, widths: np.ndarray, rows_each: float, total: float
+) -> Mixture:
+    """Return the mixture of `total` rows with Gaussians that weigh some rows each."""
+    if not len(widths):
+        return mixture
     size = mixture.mean.shape[1]
+    variances = np.square(widths)
     one = np.eye(size) if mixture.is_full else np.ones(size)
-    added = np.stack([one] * n_added) if n_added else mixture.covariance[:0]
-    weight = np.concatenate([mixture.weight * total, np.ones(n_added)])
+    weight = np.concatenate([mixture.weight * total, np.full(len(widths), rows_each)])
     return Mixture(
         weight / weight.sum(),
-        np.vstack([mixture.mean, np.zeros((n_added, size))]),
-        np.concatenate([mixture.covariance, added]),
+        np.vstack([mixture.mean, np.zeros((len(widths), size))]),
+        np.concatenate([mixture.covariance, np.multiply.outer(variances, one)]),
     )
 
 
 def _expect(mixture: Mixture, codes: Codes) -> tuple[np.ndarray, np.ndarray]:
     """Return the weight of each row in each Gaussian, `(n_mixed, n_rows)`, and rows' bounds."""
-    joint = np.empty((len(mixture.weight), len(codes.mean)))
-    for m, (centre, spread) in enumerate(zip(mixture.mean, mixture.covariance, strict=True)):
-        if mixture.is_full:
-            whitener = np.linalg.inv(np.linalg.cholesky(spread))
-            white = (codes.mean - centre) @ whitener.T
-            precision = np.square(whitener).sum(axis=0)
-            log_volume = -np.log(whitener.diagonal()).sum()
-        else:
-            white = (codes.mean - centre) / np.sqrt(spread)
-            precision = 1 / spread
-            log_volume = 0.5 * np.log(spread).sum()
-        squares = np.einsum("ij,ij->i", white, white) + codes.variance @ precision
-        constant = 0.5 * codes.mean.shape[1] * np.log(2 * np.pi) + log_volume
-        joint[m] = np.log(mixture.weight[m]) - 0.5 * squares - constant
+    size = codes.mean.shape[1]
+    if mixture.is_full:
+        whitener = np.linalg.inv(np.linalg.cholesky(mixture.covariance))
+        white = codes.mean @ whitener.mT
+        white -= (whitener @ mixture.mean[:, :, None]).mT
+        precision = np.square(whitener).sum(axis=1)
+        log_volume = -np.log(np.diagonal(whitener, axis1=1, axis2=2)).sum(axis=1)
+    else:
+        white = (codes.mean - mixture.mean[:, None]) / np.sqrt(mixture.covariance)[:, None]
+        precision = 1 / mixture.covariance
+        log_volume = 0.5 * np.log(mixture.covariance).sum(axis=1)
+    squares = np.einsum("mij,mij->mi", white, white) + precision @ codes.variance.T
+    constant = np.log(mixture.weight) - 0.5 * size * np.log(2 * np.pi) - log_volume
+    joint = constant[:, None] - 0.5 * squares
     # As `scipy.special.logsumexp` does; the shares need the same exponentials.
     top = joint.max(axis=0)
     share = np.exp(joint - top)
@@ -232,19 +283,22 @@ def _expect(mixture: Mixture, codes: Codes) -> tuple[np.ndarray, np.ndarray]:
     return share, top + np.log(total)
 
 
-def _maximize(share: np.ndarray, codes: Codes, volume: float, is_full: bool) -> Mixture:
-    mean, variance = codes.mean, codes.variance
+def _maximize(
+    share: np.ndarray, codes: Codes, prior: float, prior_rows: float, is_full: bool
+) -> Mixture:
+    mean = codes.mean
     total = share.sum(axis=1)
-    centre = share @ mean / (total + _ORIGIN_ROWS)[:, None]
-    spreads = []
-    for m, part in enumerate(share):
-        difference = mean - centre[m]
-        known = part @ variance + _PRIOR_ROWS * volume
-        if is_full:
-            squares = difference.T @ (part[:, None] * difference) + np.diag(known)
-            squares += _ORIGIN_ROWS * np.outer(centre[m], centre[m])
-        else:
-            squares = part @ np.square(difference) + known + _ORIGIN_ROWS * np.square(centre[m])
-        spreads.append(squares / (total[m] + _ORIGIN_ROWS + _PRIOR_ROWS))
-    weight = total + _PRIOR_ROWS
-    return Mixture(weight / weight.sum(), centre, np.stack(spreads))
+    weight = (total + _ORIGIN_ROWS)[:, None]
+    centre = share @ mean / weight
+    known = share @ codes.variance + prior
+    if is_full:
+        squares = (mean.T * share[:, None]) @ mean
+        squares -= (weight * centre)[:, :, None] * centre[:, None]
+        index = np.arange(mean.shape[1])
+        squares[:, index, index] += known
+        covariance = squares / (weight + prior_rows)[:, :, None]
+    else:
+        squares = share @ np.square(mean) - weight * np.square(centre)
+        covariance = (squares.clip(min=0) + known) / (weight + prior_rows)
+    rows = total + _WEIGHT_ROWS
+    return Mixture(rows / rows.sum(), centre, covariance)

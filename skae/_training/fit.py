@@ -46,6 +46,8 @@ class TrainingResult(Generic[Module]):
         That of the weights that were kept, if they were trained.
     held_out : Rows or None
         The rows that these weights have not seen.
+    trained_on : Rows, StoredRows or None
+        The others, if there are such rows.
     """
 
     module: Module
@@ -55,6 +57,13 @@ class TrainingResult(Generic[Module]):
     validation_scores: list[float] | None = None
     held_out_loss: float | None = None
     held_out: Rows | None = None
+    trained_on: AnyRows | None = None
+
+    def measure_improvement(self) -> float | None:
+        """Return by how much held-out rows' loss fell, None if no rows were held out."""
+        if self.validation_scores is None or self.held_out_loss is None:
+            return None
+        return self.validation_scores[0] - self.held_out_loss
 
 
 def train(
@@ -132,6 +141,7 @@ def _train_with_held_out_rows(
         selection.means_,
         selection.means_[best] if best > 0 else None,
         valid if best > 0 else None,
+        part if best > 0 else None,
     )
 
 

@@ -1,0 +1,217 @@
+"""Gaussian mixtures beside the density that a denoiser determines, weighted by held-out rows.
+
+A network is the better density where the rows have fine structure, a mixture where they are few or
+repeat. Held-out rows weigh both, so that neither is a floor that the other has to be fitted to.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._data import Rows, subsample_indices, trim_weight_array
+from .._linear import (
+    Codes,
+    Mixture,
+    Split,
+    fit_mixture,
+    split_for_stacking,
+    stack_mixtures,
+)
+from .._training import TrainedModule
+from ..modules import Denoiser, WienerFilter
+
+# Rows that mixtures are fitted to.
+_MIXTURE_ROWS = 5_000
+
+# Held-out rows that weigh them.
+_HELD_OUT_ROWS = 1_000
+
+# Leading axes that mixtures tell rows apart by; along the others rows have the filter's Gaussian.
+_MOST_AXES = 32
+
+#: Returns the log-density of each row of a table.
+Score = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The rows that weigh densities.
+
+    Attributes
+    ----------
+    rows : Rows
+        Rows to fit mixtures to; those that the network was trained on, if any are held out.
+    unseen : Rows or None
+        Rows that the network has not seen.
+    improvement : float or None
+        If each row was held out once: by how many nats a row the network was better than the
+        filter on those rows. None takes its word on the rows that it was trained on.
+    """
+
+    rows: Rows
+    unseen: Rows | None
+    improvement: float | None
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A Gaussian mixture along the filter's leading axes, and the share of the denoiser beside it.
+
+    Attributes
+    ----------
+    mixture : Mixture
+        Of scores along the axes, divided by their standard deviations.
+    share : float
+        The denoiser's share of the density, in [0, 1).
+    """
+
+    mixture: Mixture
+    share: float
+
+    @cached_property
+    def _tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Constants, means and whitening matrices of the Gaussians."""
+        whitening = np.linalg.inv(np.linalg.cholesky(self.mixture.covariance))
+        diagonal = np.diagonal(whitening, axis1=1, axis2=2)
+        size = self.mixture.mean.shape[1]
+        constant = np.log(self.mixture.weight) + np.log(diagonal).sum(axis=1)
+        constant -= 0.5 * size * math.log(2 * math.pi)
+        return (
+            torch.from_numpy(constant),
+            torch.from_numpy(self.mixture.mean),
+            torch.from_numpy(whitening),
+        )
+
+    def log_density(self, filter: WienerFilter, rows: Tensor) -> Tensor:
+        """Return the mixture's log-density of each row, in nats."""
+        scores = score_rows(filter, rows, self.mixture.mean.shape[1])
+        constant, mean, whitening = (part.to(scores) for part in self._tensors)
+        white = torch.einsum("kij,nkj->nki", whitening, scores[:, None] - mean)
+        joint = constant - 0.5 * white.square().sum(dim=2)
+        return joint.logsumexp(dim=1) + measure_remainder(filter, rows, scores)
+
+    def combine(self, mixture: Tensor, denoiser: Tensor) -> Tensor:
+        """Return the log-density of rows from the mixture's and the denoiser's."""
+        return torch.logaddexp(mixture + math.log1p(-self.share), denoiser + math.log(self.share))
+
+    def get_state(self) -> dict[str, Any]:
+        """Return plain values and arrays."""
+        return {
+            "share": self.share,
+            "mixture_weight": self.mixture.weight,
+            "mixture_mean": self.mixture.mean,
+            "mixture_covariance": self.mixture.covariance,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Return the stack of a stored state."""
+        weight, mean, covariance = (
+            state[f"mixture_{name}"] for name in ("weight", "mean", "covariance")
+        )
+        return cls(Mixture(weight, mean, covariance), state["share"])
+
+
+def gather_evidence(rows: Rows, unseen: Rows | None, improvement: float | None) -> Evidence:
+    """Return what weighs the densities, with as many rows as mixtures need."""
+    sample = rows.take(subsample_indices(len(rows), _MIXTURE_ROWS))
+    if unseen is not None:
+        unseen = unseen.take(subsample_indices(len(unseen), _HELD_OUT_ROWS))
+    return Evidence(sample, unseen, improvement)
+
+
+def fit_stack(
+    trained: TrainedModule[Denoiser],
+    score: Score | None,
+    evidence: Evidence,
+    trim_fraction: float,
+) -> Stack:
+    """Return the mixture, and the denoiser's share, that held-out rows prefer.
+
+    Parameters
+    ----------
+    trained : TrainedModule
+        The denoiser.
+    score : callable or None
+        Returns the log-densities of a table that the denoiser determines; None if these are the
+        filter's.
+    evidence : Evidence
+        The rows.
+    trim_fraction : float
+        Share of the rows, those least likely under the filter, that is left out.
+    """
+    table, weight, splits = _split(evidence)
+    measured = trained.apply(_measure, table, _to_double)
+    n_axes = measured.shape[1] - 2
+    scores, remainder, gaussian = measured[:, :n_axes], measured[:, -2], measured[:, -1]
+    weight = trim_weight_array(-gaussian, weight, trim_fraction)
+    rival, improvement = None, evidence.improvement
+    if score is not None and improvement is None:
+        rival = np.full(len(table), np.nan)
+        held_out = np.concatenate([split.held_out for split in splits])
+        rival[held_out] = score(table[held_out]) - remainder[held_out]
+    elif score is not None and improvement is not None:
+        gain = score(table) - gaussian
+        known = float(np.average(gain, weights=weight))
+        if known > 0:
+            # Rows that were trained on flatter the network: their mean gain is known better.
+            factor = min(improvement / known, 1.0)
+            rival = _score_by_gaussian(scores, weight, splits) + factor * gain
+    return Stack(*stack_mixtures(scores, weight, splits, rival))
+
+
+def _split(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, list[Split]]:
+    """Return all rows, their weights, and which of them are held out."""
+    rows, unseen = evidence.rows, evidence.unseen
+    if unseen is None:
+        return rows.table, _get_weight(rows), split_for_stacking(len(rows))
+    n_rows = len(rows)
+    split = Split(np.arange(n_rows), np.arange(n_rows, n_rows + len(unseen)))
+    weight = np.concatenate([_get_weight(rows), _get_weight(unseen)])
+    return np.vstack([rows.table, unseen.table]), weight, [split]
+
+
+def _get_weight(rows: Rows) -> np.ndarray:
+    return np.ones(len(rows)) if rows.weight_array is None else rows.weight_array
+
+
+def _measure(module: Denoiser, rows: Tensor) -> Tensor:
+    """Return rows' scores, and their log-densities along other axes and along all."""
+    n_axes = min(len(module.filter.axes), _MOST_AXES)
+    scores = score_rows(module.filter, rows, n_axes)
+    remainder = measure_remainder(module.filter, rows, scores)
+    density = module.filter.log_density(rows)
+    return torch.cat([scores, remainder[:, None], density[:, None]], dim=1)
+
+
+def score_rows(filter: WienerFilter, rows: Tensor, n_axes: int) -> Tensor:
+    """Return scores of unit variance along the filter's leading axes."""
+    scores = (rows - filter.mean) @ filter.axes[:n_axes].T
+    return scores * filter.variances[:n_axes].rsqrt()
+
+
+def measure_remainder(filter: WienerFilter, rows: Tensor, scores: Tensor) -> Tensor:
+    """Return what is to be added to a log-density of scores, for one of rows."""
+    n_axes = scores.shape[1]
+    normal = 0.5 * (scores.square().sum(dim=1) + n_axes * math.log(2 * math.pi))
+    return filter.log_density(rows) + normal
+
+
+def _score_by_gaussian(scores: np.ndarray, weight: np.ndarray, splits: list[Split]) -> np.ndarray:
+    """Return the log-densities of held-out rows under the Gaussian of the others."""
+    result = np.empty(len(scores))
+    for split in splits:
+        codes = Codes.from_points(scores[split.fitted], weight[split.fitted])
+        mixture, _ = fit_mixture(codes, 1, True, np.random.default_rng(0))
+        result[split.held_out] = mixture.log_density(scores[split.held_out])
+    return result
+
+
+def _to_double(rows: np.ndarray) -> np.ndarray:
+    return rows.astype(np.float64)

@@ -1,0 +1,152 @@
+"""Gaussian mixtures of many sizes, weighted by what they say of rows that they were not fitted to.
+
+Held-out rows choose not one size, but weights for all (Smyth and Wolpert 1999, "Linearly combining
+density estimators via stacking"): the result is a larger mixture, and better than the best of
+them on nearly all tables.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .gaussian_mixture import Codes, Mixture, Regularization, fit_mixture
+
+_SEED = 19990701
+
+# Largest number of Gaussians in a mixture, and of Gaussians times columns.
+_MOST_MIXED = 64
+_MOST_CELLS = 512
+
+# A Gaussian should have this many rows.
+_ROWS_EACH = 4
+
+# Initial means; more of them, where more rows would not help, because fits are fast there.
+_N_STARTS = 2
+
+# Standard deviations of the Gaussians that no row decides.
+_BACKGROUND = (3.0, 10.0, 30.0)
+
+# Enough to tell mixtures apart.
+_TOLERANCE = 1e-2
+
+# With fewer rows every row is held out once, in folds; with more, a share of them.
+_FOLDS_BELOW = 500
+_N_FOLDS = 5
+_SHARE_HELD_OUT = 0.1
+
+# Mixtures of lower weight are left out.
+_LEAST_SHARE = 0.01
+_N_SHARE_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices of the rows that mixtures are fitted to, and of those that weigh them."""
+
+    fitted: np.ndarray
+    held_out: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A mixture to try."""
+
+    n_mixed: int
+    prior_rows: float
+    start: int
+
+    def fit(self, X: np.ndarray, weight: np.ndarray) -> Mixture:
+        codes = Codes.from_points(X, weight)
+        generator = np.random.default_rng([_SEED, self.start])
+        regularization = Regularization(self.prior_rows, _BACKGROUND)
+        mixture, _ = fit_mixture(codes, self.n_mixed, True, generator, regularization, _TOLERANCE)
+        return mixture
+
+
+def split_for_stacking(n_rows: int) -> list[Split]:
+    """Return splits under which rows are held out: each row once, or a tenth of many."""
+    order = np.random.default_rng(_SEED).permutation(n_rows)
+    if n_rows < _FOLDS_BELOW:
+        return [
+            Split(np.setdiff1d(order, fold), np.sort(fold))
+            for fold in np.array_split(order, min(_N_FOLDS, n_rows))
+        ]
+    n_held_out = round(_SHARE_HELD_OUT * n_rows)
+    return [Split(np.sort(order[n_held_out:]), np.sort(order[:n_held_out]))]
+
+
+def stack_mixtures(
+    X: np.ndarray, weight: np.ndarray, splits: list[Split], rival: np.ndarray | None
+) -> tuple[Mixture, float]:
+    """Return a mixture, and the share of a rival in the density that held-out rows prefer.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_columns)
+        The rows, of mean zero and with the identity for a covariance.
+    weight : ndarray of shape (n_rows,)
+        How often each row counts.
+    splits : list of Split
+        How rows are held out.
+    rival : ndarray of shape (n_rows,) or None
+        Another density of held-out rows, in nats; other rows' values are not read.
+    """
+    candidates = list(_list_candidates(len(splits[0].fitted), X.shape[1]))
+    tables = []
+    for split in splits:
+        fits = [candidate.fit(X[split.fitted], weight[split.fitted]) for candidate in candidates]
+        columns = [mixture.log_density(X[split.held_out]) for mixture in fits]
+        if rival is not None:
+            columns.append(rival[split.held_out])
+        tables.append(np.column_stack(columns))
+    held_out = np.concatenate([split.held_out for split in splits])
+    share = weigh_densities(np.vstack(tables), weight[held_out])
+    own, rivals = np.split(share, [len(candidates)])
+    # A rival of little weight is not worth its time, and none is trusted on rows of any kind.
+    rival_share = float(rivals.sum())
+    rival_share = 0.0 if rival_share < _LEAST_SHARE else min(rival_share, 1 - 1 / len(held_out))
+    kept = np.flatnonzero(own >= min(_LEAST_SHARE, own.max()))
+    parts = [candidates[k].fit(X, weight) for k in kept]
+    return _join(parts, own[kept] / own[kept].sum()), rival_share
+
+
+def _join(mixtures: list[Mixture], share: np.ndarray) -> Mixture:
+    """Return the mixture of mixtures."""
+    weights = [part * mixture.weight for part, mixture in zip(share, mixtures, strict=True)]
+    return Mixture(
+        np.concatenate(weights),
+        np.concatenate([mixture.mean for mixture in mixtures]),
+        np.concatenate([mixture.covariance for mixture in mixtures]),
+    )
+
+
+def weigh_densities(log_densities: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return the shares, of sum one, of the mixture of densities that is likeliest.
+
+    Parameters
+    ----------
+    log_densities : ndarray of shape (n_rows, n_densities)
+        What each density says of each row.
+    weight : ndarray of shape (n_rows,)
+        How often each row counts.
+    """
+    n_densities = log_densities.shape[1]
+    share = np.full(n_densities, 1 / n_densities)
+    relative = np.exp(log_densities - log_densities.max(axis=1, keepdims=True))
+    for _ in range(_N_SHARE_STEPS):
+        joint = relative * share
+        share = weight @ (joint / joint.sum(axis=1, keepdims=True)) / weight.sum()
+    return share
+
+
+def _list_candidates(n_rows: int, n_columns: int) -> Iterator[_Candidate]:
+    """Yield mixtures of one, two, four and more Gaussians, weakly and strongly regularized."""
+    most = min(_MOST_MIXED, _MOST_CELLS // n_columns, n_rows // _ROWS_EACH)
+    n_mixed = 1
+    while n_mixed <= max(most, 1):
+        for number, prior_rows in enumerate({1.0, float(n_columns)}):
+            n_starts = _N_STARTS if n_rows < _FOLDS_BELOW and n_mixed > 1 else 1
+            for start in range(n_starts):
+                yield _Candidate(n_mixed, prior_rows, number + start)
+        n_mixed *= 2
