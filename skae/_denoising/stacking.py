@@ -170,15 +170,11 @@ def _split(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, list[Split]]:
     """Return all rows, their weights, and which of them are held out."""
     rows, unseen = evidence.rows, evidence.unseen
     if unseen is None:
-        return rows.table, _get_weight(rows), split_for_stacking(len(rows))
+        return rows.table, rows.counts, split_for_stacking(len(rows))
     n_rows = len(rows)
     split = Split(np.arange(n_rows), np.arange(n_rows, n_rows + len(unseen)))
-    weight = np.concatenate([_get_weight(rows), _get_weight(unseen)])
+    weight = np.concatenate([rows.counts, unseen.counts])
     return np.vstack([rows.table, unseen.table]), weight, [split]
-
-
-def _get_weight(rows: Rows) -> np.ndarray:
-    return np.ones(len(rows)) if rows.weight_array is None else rows.weight_array
 
 
 def _measure(module: Denoiser, rows: Tensor) -> Tensor:
