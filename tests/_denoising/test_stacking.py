@@ -12,6 +12,8 @@ from sklearn.preprocessing import StandardScaler
 
 import skae._denoising.density as density_module
 from skae import DenoisingAutoencoder
+from skae._data import Rows
+from skae._denoising.stacking import fit_stack, gather_evidence
 from skae._linear import Mixture
 
 QUICK = DenoisingAutoencoder(None, hidden_layer_sizes=(32,), max_epochs=20, random_state=0)
@@ -152,3 +154,38 @@ def test_few_rows_have_no_mixture():
     X = draw_ring(9, 0)
     assert get_stack(clone(QUICK).fit(X)) is None
     assert get_stack(clone(QUICK).fit(draw_ring(10, 0))) is not None
+
+
+def draw_sheared(n_rows):
+    """Rows spread evenly over a parallelogram, and their log-density."""
+    square = np.random.default_rng(0).uniform(-1, 1, size=(n_rows, 2))
+    return (square @ [[1.0, 0.9], [0.0, 0.1]]).astype(np.float32), -np.log(4 * 0.1)
+
+
+def fit_truth(n_rows, improvement):
+    """Return the share of the truth, and its mean gain over the Gaussian, in nats."""
+    X, truth = draw_sheared(n_rows)
+    trained = clone(QUICK).set_params(standardize=False, max_epochs=1).fit(X)._fitted.trained
+    rows = Rows.from_arrays(X, None, torch.device("cpu"))
+    with torch.no_grad():
+        gain = truth - float(trained.module.filter.log_density(rows.batch.input).mean())
+    evidence = gather_evidence(rows, None, improvement(gain))
+    return fit_stack(trained, lambda table: np.full(len(table), truth), evidence, 0.0).share
+
+
+@pytest.mark.parametrize("n_rows", [300, 1000])
+def test_the_truth_gets_most(n_rows):
+    assert 0.8 < fit_truth(n_rows, lambda gain: None) < 1
+
+
+def test_what_folds_say_of_the_gain_decides():
+    assert 0.7 < fit_truth(300, lambda gain: gain) < 1
+    assert fit_truth(300, lambda gain: 0.05 * gain) < 0.3
+    assert fit_truth(300, lambda gain: 100 * gain) == fit_truth(300, lambda gain: gain)
+
+
+def test_trimmed_rows_have_no_say():
+    X = np.vstack([draw_ring(400, 0), np.random.default_rng(0).normal(8, 0.1, size=(20, 2))])
+    ours = clone(QUICK).set_params(max_epochs=1)
+    trimmed = clone(ours).set_params(trim_fraction=0.1).fit(X)
+    assert trimmed.score(X[400:]) < ours.fit(X).score(X[400:]) - 5

@@ -130,3 +130,19 @@ def test_shares_are_those_of_the_likeliest_mixture():
         weigh_densities(np.repeat(table, weight, axis=0), np.ones(weight.sum())),
         atol=1e-12,
     )
+
+
+def test_a_rival_of_next_to_no_weight_is_left_out():
+    X = draw(300)
+    rival = np.full(300, -1000.0)
+    rival[7] = 10.0  # right about one row: a share of 1/300
+    assert stack(X, rival)[1] == 0
+
+
+def test_strong_regularization_is_among_the_choices():
+    """It takes a large part of what is lost to covariances of ten columns by forty rows."""
+    rng = np.random.default_rng(0)
+    X, others = rng.normal(size=(40, 10)), rng.normal(size=(4000, 10))
+    truth = multivariate_normal(np.zeros(10)).logpdf(others).mean()
+    fitted = multivariate_normal(X.mean(axis=0), np.cov(X.T)).logpdf(others).mean()
+    assert truth - stack(X)[0].log_density(others).mean() < 0.7 * (truth - fitted)
