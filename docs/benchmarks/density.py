@@ -20,8 +20,8 @@ There are three parts.
 `Gaussian` has a full covariance. `GaussianMixture` has 1, 2, 4, 8 or 12 full covariances, by the
 Bayesian information criterion, with `reg_covar=0.01` in the tables. The width of `KernelDensity` is
 chosen by five folds. `AutoencoderTransformer` has a code of a third of the columns,
-`VAETransformer` of half of them (at least two). All else is default, apart from the seed.
-Everything runs on `--threads` threads.
+`VAETransformer` of half of them (at least two), `DenoisingAutoencoder` none. All else is default,
+apart from the seed. Everything runs on `--threads` threads.
 
 Results are stored in `density.json` as soon as they are measured. A further run measures what is
 missing; `--again` drops the results of the given methods first. The page `density.md` covers the

@@ -246,14 +246,16 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
     With `init="pca"` the best linear denoiser is the Wiener filter for Gaussian noise, and a
     regression for other noise and for pairs.
 
-    For a range of Gaussian noise, `score_samples` is the density that the denoiser's squared
-    errors determine. It differs from that of the Gaussian with the same mean and covariance
-    by half the integral, over signal-to-noise ratios, of the Wiener filter's errors less the
-    denoiser's [2]_. Above the range the network is taken to be the filter; below it, the
-    difference of their errors falls with the fourth power of the level. Within it the network
-    is trusted, level by level, as far as held-out rows agree with it. With a code, the best
-    linear estimate of what the code loses is added. For other noise, one level and pairs, the
-    score is that of `AutoencoderTransformer` or, without a code, that of the rows' Gaussian.
+    For a range of Gaussian noise, the denoiser's squared errors determine a density. It differs
+    from that of the Gaussian with the same mean and covariance by half the integral, over
+    signal-to-noise ratios, of the Wiener filter's errors less the denoiser's [2]_. Above the
+    range the network is taken to be the filter; below it, the difference of their errors falls
+    with the fourth power of the level. Within it the network is trusted, level by level, as far
+    as held-out rows agree with it. With a code, the best linear estimate of what the code loses
+    is added. `score_samples` is the log of a weighted mean of this density and of Gaussian
+    mixtures, with the weights under which held-out rows are likeliest [6]_. For other noise, one
+    level and pairs, the score is that of `AutoencoderTransformer` or, without a code, that of
+    the rows' Gaussian.
 
     Without a bottleneck and with a range of Gaussian noise, losses are minus that
     log-density, up to a constant, in nats a column; with one, they are relative to the
@@ -270,6 +272,8 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
     .. [4] Rifai, Vincent, Muller, Glorot and Bengio (2011), "Contractive auto-encoders",
        ICML, equation 5.
     .. [5] Vincent et al. (2010), "Stacked denoising autoencoders", JMLR 11.
+    .. [6] Smyth and Wolpert (1999), "Linearly combining density estimators via stacking",
+       Machine Learning 36.
 
     Examples
     --------

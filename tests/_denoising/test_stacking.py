@@ -162,20 +162,21 @@ def draw_sheared(n_rows):
     return (square @ [[1.0, 0.9], [0.0, 0.1]]).astype(np.float32), -np.log(4 * 0.1)
 
 
-def fit_truth(n_rows, improvement):
-    """Return the share of the truth, and its mean gain over the Gaussian, in nats."""
+def fit_truth(n_rows, improvement, error=0.0):
+    """Return the share of the truth, less an error in nats; `improvement` takes its gain."""
     X, truth = draw_sheared(n_rows)
     trained = clone(QUICK).set_params(standardize=False, max_epochs=1).fit(X)._fitted.trained
     rows = Rows.from_arrays(X, None, torch.device("cpu"))
     with torch.no_grad():
         gain = truth - float(trained.module.filter.log_density(rows.batch.input).mean())
     evidence = gather_evidence(rows, None, improvement(gain))
-    return fit_stack(trained, lambda table: np.full(len(table), truth), evidence, 0.0).share
+    return fit_stack(trained, lambda table: np.full(len(table), truth - error), evidence, 0.0).share
 
 
 @pytest.mark.parametrize("n_rows", [300, 1000])
 def test_the_truth_gets_most(n_rows):
     assert 0.8 < fit_truth(n_rows, lambda gain: None) < 1
+    assert fit_truth(n_rows, lambda gain: None, error=3.0) < 0.1
 
 
 def test_what_folds_say_of_the_gain_decides():

@@ -67,7 +67,9 @@ METHODS: dict[str, Callable[[int, int], Any]] = {
     "VAETransformer": lambda columns, seed: skae.VAETransformer(
         max(2, columns // 2), random_state=seed
     ),
-    "DenoisingAutoencoder": lambda columns, seed: skae.DenoisingAutoencoder(random_state=seed),
+    "DenoisingAutoencoder": lambda columns, seed: skae.DenoisingAutoencoder(
+        None, random_state=seed
+    ),
 }
 
 #: Methods whose scores are approximate: their sums over grids are measured.
