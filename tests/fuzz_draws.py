@@ -136,6 +136,7 @@ PARAMETERS = {
         ((1, 0.1), -1, 0, 1e-30, 1e30, (1, 2, 3), _NAN, "x", (0.1, "x"), None),
     ),
     "n_draws": Draws((2, 4), (1, 8), (0, 1.5, 10**12)),
+    "stacking": _SWITCH,
     # Of the variational autoencoder.
     "beta": Draws((1.0, 4.0), (0, 1e-30, 1e3, 1e30), (-1, _NAN, 1e31)),
     "kl_warmup": Draws((0.0, 0.5), (1,), (-0.1, 1.1, _NAN)),

@@ -55,11 +55,14 @@ class AutoencoderNet(NeuralNet):
             flat = flatten_parameters(self.module_, self.optimizer, self.flat_parameters_)
         self.flat_parameters_ = flat
         weights = list(self.module_.parameters()) if flat is None else [flat.weights]
-        optimizer = self.optimizer([{"params": weights, "weight_decay": 0.0}], lr=self.lr)
+        groups = [{"params": weights, "weight_decay": 0.0}]
+        optimizer = self.optimizer(groups, lr=self.lr)
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise TypeError(
                 f"optimizer must return a torch.optim.Optimizer, got {type(optimizer).__name__}"
             )
+        if not weights:  # a linear denoiser has none, and a user's optimizer may need one to step
+            optimizer = torch.optim.SGD(groups, lr=self.lr)
         self.optimizer_ = optimizer
         return self
 

@@ -311,3 +311,12 @@ def test_training_with_the_l1_penalty_keeps_the_scale_of_the_decoder(curve, nois
         zero, *axes = ours.inverse_transform(np.vstack([np.zeros(2), np.eye(2)])) / ours.scale_
         lengths.append(np.linalg.norm(np.array(axes) - zero, axis=1))
     np.testing.assert_allclose(lengths[1], lengths[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", torch.optim.LBFGS, torch.optim.Adam])
+def test_a_stream_without_weights(optimizer):
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    ours = DenoisingAutoencoder(None, hidden_layer_sizes=(), optimizer=optimizer)
+    ours.partial_fit(X).partial_fit(X)
+    assert not list(ours.module_.parameters())
+    assert np.isfinite(ours.score_samples(X)).all()
