@@ -54,9 +54,6 @@ from .noise import (
 from .objective import DenoisingObjective, PairObjective
 from .stacking import Evidence, gather_evidence
 
-# With fewer rows no mixture can be told from another.
-_FEWEST_STACKED = 10
-
 _DENOISE: Constraints = {"noise_level": [Interval(Real, 0, None, closed="neither"), None]}
 
 
@@ -577,7 +574,7 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
     ) -> Evidence | None:
         """Return what weighs mixtures beside the denoiser, None if it is to be the density."""
         is_linear = not self.hidden_layer_sizes and self.architecture == "mlp"
-        if not self.stacking or is_linear or len(rows) < _FEWEST_STACKED:
+        if not self.stacking or is_linear:
             return None
         if result is not None and result.trained_on is not None:
             return gather_evidence(result.trained_on.subsample(), result.held_out, None)

@@ -26,8 +26,14 @@ from .._linear import (
 from .._training import TrainedModule
 from ..modules import Denoiser, WienerFilter
 
+# With fewer rows no mixture can be told from another.
+_FEWEST_ROWS = 10
+
 # Rows that mixtures are fitted to.
 _MIXTURE_ROWS = 5_000
+
+# Rows of less weight, relative to the largest, do not count as rows.
+_NO_WEIGHT = 1e-6
 
 # Held-out rows that weigh them.
 _HELD_OUT_ROWS = 1_000
@@ -118,9 +124,12 @@ class Stack:
         return cls(Mixture(weight, mean, covariance), state["share"])
 
 
-def gather_evidence(rows: Rows, unseen: Rows | None, improvement: float | None) -> Evidence:
-    """Return what weighs the densities, with as many rows as mixtures need."""
-    sample = rows.take(subsample_indices(len(rows), _MIXTURE_ROWS))
+def gather_evidence(rows: Rows, unseen: Rows | None, improvement: float | None) -> Evidence | None:
+    """Return what weighs the densities, with as many rows as mixtures need; None of too few."""
+    counting = np.flatnonzero(rows.counts > _NO_WEIGHT * rows.counts.max())
+    if len(counting) < _FEWEST_ROWS:
+        return None
+    sample = rows.take(counting[subsample_indices(len(counting), _MIXTURE_ROWS)])
     if unseen is not None:
         unseen = unseen.take(subsample_indices(len(unseen), _HELD_OUT_ROWS))
     return Evidence(sample, unseen, improvement)
