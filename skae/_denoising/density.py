@@ -26,8 +26,10 @@ N_ERROR_LEVELS = 12
 _SEED = 19480701
 _RESIDUAL_ROWS = 20_000
 _FRESH_PAIRS = 4
-# Rows to calibrate on, for each draw of the score: it needs no more precision than that.
+# Rows to calibrate on, for each draw of the score: it needs no more precision than that. Of wide
+# tables, whose rows have more cells to average over, fewer do.
 _CALIBRATION_ROWS = 128
+_CALIBRATION_CELLS = 2**17
 # Cells of a block's largest array (rows x draws x columns).
 _BLOCK_CELLS = 2**19
 
@@ -116,7 +118,9 @@ class ErrorDensity(Density[Denoiser]):
             Draws of noise at each level.
         """
         fit_residual_filter(trained, rows, trim_fraction)
-        sample = _subsample(rows if unseen is None else unseen, _CALIBRATION_ROWS * n_draws)
+        sample = _subsample(
+            rows if unseen is None else unseen, _count_calibration_rows(rows.n_features, n_draws)
+        )
         find = partial(_find, trained, sample, evidence, trim_fraction, n_draws)
         return cls(rows.n_features, n_draws, find)
 
@@ -282,6 +286,8 @@ def calibrate(
         Draws of noise at each level.
     """
     module = trained.module
+    if module.is_filter:
+        return Calibration(np.zeros(N_LEVELS), 0.0)
     X = rows.batch.input.to(next(module.buffers()))
     with torch.no_grad(), limit_threads(1):
         weight = trim_weight(-module.filter.log_density(X), rows.batch.weight, trim_fraction)
@@ -365,6 +371,12 @@ def _compare(module: Denoiser, rows: Tensor, level: float, noise: Tensor) -> tup
     shape = (len(rows), n_draws)
     agreement = (error * step).sum(1).reshape(shape).mean(1)
     return agreement, step.square().sum(1).reshape(shape).mean(1)
+
+
+def _count_calibration_rows(n_features: int, n_draws: int) -> int:
+    return max(
+        _CALIBRATION_ROWS, min(_CALIBRATION_ROWS * n_draws, _CALIBRATION_CELLS // n_features)
+    )
 
 
 def _subsample(rows: Rows, most: int) -> Rows:

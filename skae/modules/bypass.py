@@ -27,6 +27,11 @@ class Bypass(nn.Module):
         self.nonlinear = nonlinear
         self.gate = None if nonlinear is None else nn.Parameter(torch.zeros(n_outputs))
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is its linear path."""
+        return self.gate is None or not bool(self.gate.any())
+
     def forward(self, input: Tensor) -> Tensor:
         """Map `(n_rows, n_inputs)` to `(n_rows, n_outputs)`."""
         return self.add_nonlinear(self.linear(input), input)

@@ -99,6 +99,11 @@ class Denoiser(EncoderDecoder):
         for network in self.networks:
             network.compile(*args, **kwargs)
 
+    @property
+    def is_filter(self) -> bool:
+        """Whether its estimates are exactly the filter's, as before training."""
+        return False
+
     def choose_level(self, noisy: Tensor, level: float | None) -> Tensor | None:
         """Return the level (n_rows, 1) to denoise rows at, None if there is only one."""
         if not self.levels.noise_conditional:
@@ -264,6 +269,11 @@ class RowDenoiser(Denoiser):
     def posterior_mean(self, noisy: Tensor, level: Tensor) -> Tensor:
         """Return the denoised rows."""
         return self.denoise(noisy, level)
+
+    @property
+    def is_filter(self) -> bool:
+        """Whether its estimates are exactly the filter's, as before training."""
+        return self.is_gaussian and isinstance(self.path, Bypass) and self.path.is_closed
 
     @property
     def networks(self) -> list[nn.Module]:

@@ -26,7 +26,7 @@ from skae._denoising.density import (
     measure_errors,
 )
 from skae._training import TrainedModule
-from skae.modules import Denoiser, NoiseLevels, WienerFilter
+from skae.modules import Denoiser, NoiseLevels, RowDenoiser, WienerFilter
 
 WIDTH = 0.2
 
@@ -414,3 +414,17 @@ def test_what_a_code_loses_is_part_of_the_density():
     expected = np.log(0.5 * sum(each.pdf(X[2000:]) for each in densities))
     # Without it, the score is that of the rows' Gaussian, 1.6 nats less.
     assert scores.mean() > expected.mean() - 0.6
+
+
+def test_a_denoiser_that_is_its_filter_is_not_calibrated(wine, monkeypatch):
+    ours = DenoisingAutoencoder(None, hidden_layer_sizes=(8,), max_epochs=1, random_state=0)
+    ours.set_params(stacking=False).fit(wine)
+    assert ours.n_iter_ == 0
+    assert ours.module_.is_filter
+    monkeypatch.setattr(RowDenoiser, "posterior_mean", None)  # which would be called
+    rows = torch.from_numpy((wine - ours.mean_) / ours.scale_)
+    expected = ours.module_.filter.double().log_density(rows) - np.log(ours.scale_).sum()
+    np.testing.assert_allclose(ours.score_samples(wine), expected, atol=1e-5)
+    with torch.no_grad():
+        ours.module_.path.gate[3] = 0.1
+    assert not ours.module_.is_filter
