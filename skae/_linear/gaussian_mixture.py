@@ -108,15 +108,14 @@ def choose_mixture(
     """Return the mixture of up to `most` Gaussians that the information criterion prefers.
 
     One, two, four and so on are tried, and `most`, until two in a row are no better (Schwarz
-    1978, "Estimating the dimension of a model"). The result has `most` Gaussians: those that are
-    not needed are standard, and weigh as much as one row.
+    1978, "Estimating the dimension of a model").
 
     Parameters
     ----------
     codes : Codes
         The rows' codes.
     most : int
-        Number of Gaussians.
+        Largest number of Gaussians.
     is_full : bool
         Whether covariances are full, not diagonal.
     generator : numpy.random.Generator
@@ -136,7 +135,7 @@ def choose_mixture(
             break
     assert best is not None
     best, _ = _improve(best, codes, _TOLERANCE)
-    return _add_around_origin(best, np.ones(most - len(best.weight)), 1.0, total)
+    return best
 
 
 def fit_mixture(

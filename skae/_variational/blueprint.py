@@ -27,7 +27,7 @@ class VariationalBlueprint(Blueprint[VariationalAutoencoder]):
     prior : {"standard", "mixture", "vamp"}
         Distribution of the codes.
     n_prior_components : int
-        Gaussians of the mixture, or pseudo-rows.
+        Largest number of Gaussians of the mixture, or number of pseudo-rows.
     """
 
     n_components: int

@@ -136,9 +136,9 @@ class VAETransformer(
         of learned pseudo-rows, mixed with the standard Gaussian. The mixture's covariances
         are full for codes of up to 32 units, and diagonal for larger ones.
     n_prior_components : int, default=10
-        Gaussians of the mixture, or pseudo-rows. The mixture is initialized with as many of
-        them as the initial codes have by the Bayesian information criterion; the others are
-        standard, and weigh next to nothing.
+        Largest number of Gaussians of the mixture, or number of pseudo-rows. The mixture has
+        as many Gaussians as the initial codes have by the Bayesian information criterion;
+        with `init="random"` it has all of them.
     n_draws : int, default=100
         Draws of the code for each row that `score_samples` and `elbo` average over.
 
@@ -506,8 +506,9 @@ class VAETransformer(
         Returns
         -------
         responsibilities : ndarray of shape (n_samples, n_mixed)
-            Of each Gaussian for the posterior's mean. With `prior="vamp"` the first
-            column is of the standard Gaussian, the others of the pseudo-rows.
+            Of each Gaussian for the posterior's mean. A mixture has at most
+            `n_prior_components` of them. With `prior="vamp"` the first column is of the
+            standard Gaussian, the others of the pseudo-rows.
         """
 
         def shares(module: VariationalAutoencoder, rows: Tensor) -> Tensor:

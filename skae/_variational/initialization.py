@@ -208,7 +208,7 @@ def _initialize_prior(
             prior.pseudo_rows.copy_(torch.from_numpy(sample.table[chosen]))
         elif module.has_linear_path:
             known = Codes(codes, log_variance.double().exp().numpy(), weight)
-            fit = choose_mixture(known, prior.n_mixed, prior.is_full, generator)
+            fit = choose_mixture(known, len(prior.mean), prior.is_full, generator)
             prior.set_components(
                 torch.from_numpy(fit.weight),
                 torch.from_numpy(fit.mean),

@@ -61,7 +61,8 @@ class GaussianLikelihood(Likelihood):
     def log_density(self, output: Tensor, input: Tensor) -> Tensor:
         """Return `log N(input; output, variance)`."""
         variance = self.variance
-        squares = ((input - output).square() / variance).sum(dim=-1)
+        # A product: the quotient of all cells and their columns' variances takes longer.
+        squares = (input - output).square() @ variance.reciprocal().expand(input.shape[-1])
         constant = (math.log(2 * math.pi) + variance.log()).mean() * input.shape[-1]
         return -0.5 * (squares + constant)
 

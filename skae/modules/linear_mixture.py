@@ -21,8 +21,8 @@ class LinearMixture(nn.Module):
     ----------
     n_features, n_components : int
         Width of the rows and of the code.
-    n_mixed : int
-        Number of Gaussians.
+    most : int
+        Largest number of Gaussians.
     is_full : bool
         Whether their covariances are full, not diagonal.
 
@@ -33,6 +33,7 @@ class LinearMixture(nn.Module):
     """
 
     share: Tensor
+    n_used: Tensor
     loadings: Tensor
     centre: Tensor
     variance: Tensor
@@ -41,22 +42,27 @@ class LinearMixture(nn.Module):
     log_variance: Tensor
     regression: Tensor | None
 
-    def __init__(self, n_features: int, n_components: int, n_mixed: int, is_full: bool) -> None:
+    def __init__(self, n_features: int, n_components: int, most: int, is_full: bool) -> None:
         super().__init__()
         self.register_buffer("share", torch.zeros(()))
+        self.register_buffer("n_used", torch.tensor(most))
         self.register_buffer("loadings", torch.zeros(n_features, n_components))
         self.register_buffer("centre", torch.zeros(n_features))
         self.register_buffer("variance", torch.ones(n_features))
-        self.register_buffer("log_weight", torch.full((n_mixed,), -math.log(n_mixed)))
-        self.register_buffer("mean", torch.zeros(n_mixed, n_components))
-        self.register_buffer("log_variance", torch.zeros(n_mixed, n_components))
-        square = torch.zeros(n_mixed, n_components, n_components) if is_full else None
+        self.register_buffer("log_weight", torch.full((most,), -math.log(most)))
+        self.register_buffer("mean", torch.zeros(most, n_components))
+        self.register_buffer("log_variance", torch.zeros(most, n_components))
+        square = torch.zeros(most, n_components, n_components) if is_full else None
         self.register_buffer("regression", square)
 
     @property
     def components(self) -> GaussianComponents:
         """The mixture of codes."""
-        return GaussianComponents(self.log_weight, self.mean, self.log_variance, self.regression)
+        used = slice(int(self.n_used))
+        regression = None if self.regression is None else self.regression[used]
+        return GaussianComponents(
+            self.log_weight[used], self.mean[used], self.log_variance[used], regression
+        )
 
     def set_model(
         self, share: float, layer: nn.Linear, variance: Tensor, components: GaussianComponents
@@ -79,11 +85,13 @@ class LinearMixture(nn.Module):
             self.loadings.copy_(layer.weight)
             self.centre.copy_(cast(Tensor, layer.bias))
             self.variance.copy_(variance.expand_as(self.variance))
-            self.log_weight.copy_(components.log_weight)
-            self.mean.copy_(components.mean)
-            self.log_variance.copy_(components.log_variance)
+            self.n_used.fill_(len(components.mean))
+            used = slice(len(components.mean))
+            self.log_weight[used] = components.log_weight
+            self.mean[used] = components.mean
+            self.log_variance[used] = components.log_variance
             if self.regression is not None and components.regression is not None:
-                self.regression.copy_(components.regression)
+                self.regression[used] = components.regression
 
     def log_density(self, input: Tensor) -> Tensor:
         """Return the log-density of rows, in nats."""
@@ -92,7 +100,8 @@ class LinearMixture(nn.Module):
         rows = unit * (input - self.centre)
         gain = loadings.T @ loadings
         each = []
-        for mean, whitener in zip(self.mean, self.components.whiteners(), strict=True):
+        components = self.components
+        for mean, whitener in zip(components.mean, components.whiteners(), strict=True):
             root = torch.linalg.cholesky(whitener.T @ whitener + gain)
             offset = rows - loadings @ mean
             mode = torch.cholesky_solve((offset @ loadings).T, root).T
@@ -102,7 +111,7 @@ class LinearMixture(nn.Module):
             log_volume = root.diagonal().log().sum() - whitener.diagonal().log().sum()
             each.append(-0.5 * squares - log_volume)
         constant = 0.5 * (_LOG_2PI + self.variance.log()).sum()
-        return (torch.stack(each, dim=1) + self.log_weight).logsumexp(dim=1) - constant
+        return (torch.stack(each, dim=1) + components.log_weight).logsumexp(dim=1) - constant
 
     def mix(self, log_density: Tensor, input: Tensor) -> Tensor:
         """Return the log-density of rows of which this makes its share, and another the rest."""

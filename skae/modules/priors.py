@@ -1,13 +1,17 @@
 """Priors of a variational autoencoder's code, all of them mixtures of Gaussians."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from .gaussians import bound_log_variance, gaussian_log_density, unbound_log_variance
+
+_LOG_2PI = math.log(2 * math.pi)
 
 #: Maps rows to the means and log-variances of their codes.
 Posterior = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -45,12 +49,12 @@ class GaussianComponents(NamedTuple):
             each = gaussian_log_density(code.unsqueeze(-2), self.mean, self.log_variance)
             return each + self.log_weight
         whitener = self.whiteners()
-        origin = (whitener @ self.mean.unsqueeze(-1)).squeeze(-1)
+        origin = torch.linalg.vecdot(whitener, self.mean.unsqueeze(-2))
         # One product for all Gaussians: the differences from their means would be many arrays.
-        white = (code @ whitener.flatten(0, 1).T).unflatten(-1, self.mean.shape) - origin
-        unit = torch.zeros_like(self.log_variance)
-        each = gaussian_log_density(white, unit, unit)
-        return each - 0.5 * self.log_variance.sum(dim=-1) + self.log_weight
+        white = linear(code, whitener.flatten(0, 1), -origin.flatten())
+        squares = white.unflatten(-1, self.mean.shape).square().sum(dim=-1)
+        constant = self.log_weight - 0.5 * (self.log_variance + _LOG_2PI).sum(dim=-1)
+        return torch.sub(constant, squares, alpha=0.5)
 
     def log_density(self, code: Tensor) -> Tensor:
         """Return the mixture's log-density at codes."""
@@ -89,18 +93,15 @@ class GaussianComponents(NamedTuple):
 
 
 class Prior(nn.Module, ABC):
-    """Abstract: the distribution of codes before a row is known.
-
-    Attributes
-    ----------
-    n_mixed : int
-        Number of Gaussians that it is a mixture of.
-    """
-
-    n_mixed: int
+    """Abstract: the distribution of codes before a row is known."""
 
     def __init__(self) -> None:
         super().__init__()
+
+    @property
+    @abstractmethod
+    def n_mixed(self) -> int:
+        """Number of Gaussians that it is a mixture of."""
 
     @abstractmethod
     def components(self, posterior: Posterior) -> GaussianComponents:
@@ -118,8 +119,12 @@ class StandardPrior(Prior):
 
     def __init__(self, n_components: int) -> None:
         super().__init__()
-        self.n_mixed = 1
         self.register_buffer("zero", torch.zeros(1, n_components))
+
+    @property
+    def n_mixed(self) -> int:
+        """One."""
+        return 1
 
     def components(self, posterior: Posterior) -> GaussianComponents:
         """Return one Gaussian."""
@@ -136,23 +141,31 @@ class MixturePrior(Prior):
     ----------
     n_components : int
         Size of the code.
-    n_mixed : int
-        Number of Gaussians.
+    most : int
+        Largest number of Gaussians, and the number until `set_components` sets fewer.
     generator : torch.Generator, default=None
         Source of the means; None is torch's global generator.
     """
 
+    n_used: Tensor
+
     def __init__(
-        self, n_components: int, n_mixed: int, generator: torch.Generator | None = None
+        self, n_components: int, most: int, generator: torch.Generator | None = None
     ) -> None:
         super().__init__()
-        self.n_mixed = n_mixed
-        self.logit = nn.Parameter(torch.zeros(n_mixed))
-        self.mean = nn.Parameter(torch.empty(n_mixed, n_components).normal_(generator=generator))
-        self.raw_log_variance = nn.Parameter(torch.zeros(n_mixed, n_components))
+        # A buffer, with what is stored, and not another shape of the weights, which all have.
+        self.register_buffer("n_used", torch.tensor(most))
+        self.logit = nn.Parameter(torch.zeros(most))
+        self.mean = nn.Parameter(torch.empty(most, n_components).normal_(generator=generator))
+        self.raw_log_variance = nn.Parameter(torch.zeros(most, n_components))
         self.raw_regression: nn.Parameter | None = None
         if n_components <= FULL_UP_TO:
-            self.raw_regression = nn.Parameter(torch.zeros(n_mixed, n_components, n_components))
+            self.raw_regression = nn.Parameter(torch.zeros(most, n_components, n_components))
+
+    @property
+    def n_mixed(self) -> int:
+        """Number of Gaussians, at most those that there are weights for."""
+        return int(self.n_used)
 
     @property
     def is_full(self) -> bool:
@@ -161,15 +174,16 @@ class MixturePrior(Prior):
 
     def components(self, posterior: Posterior) -> GaussianComponents:
         """Return the mixture."""
+        used = slice(self.n_mixed)
         return GaussianComponents(
-            self.logit.log_softmax(0),
-            self.mean,
-            bound_log_variance(self.raw_log_variance),
-            None if self.raw_regression is None else self.raw_regression.tril(-1),
+            self.logit[used].log_softmax(0),
+            self.mean[used],
+            bound_log_variance(self.raw_log_variance[used]),
+            None if self.raw_regression is None else self.raw_regression[used].tril(-1),
         )
 
     def set_components(self, weight: Tensor, mean: Tensor, covariance: Tensor) -> None:
-        """Set the mixture.
+        """Set the mixture, and with it the number of Gaussians.
 
         Parameters
         ----------
@@ -186,11 +200,21 @@ class MixturePrior(Prior):
                 root = torch.linalg.cholesky(covariance)
                 scale = root.diagonal(dim1=-2, dim2=-1)
                 unit = torch.linalg.inv(root) * scale.unsqueeze(-1)
-                self.raw_regression.copy_((-unit).tril(-1))
+                self.raw_regression[: len(unit)] = (-unit).tril(-1).to(self.raw_regression)
                 variance = scale.square()
-            self.logit.copy_(weight.log())
-            self.mean.copy_(mean)
-            self.raw_log_variance.copy_(unbound_log_variance(variance.log()))
+            self.n_used.fill_(len(weight))
+            used = slice(len(weight))
+            self.logit[used] = weight.log().to(self.logit)
+            self.mean[used] = mean.to(self.mean)
+            raw = unbound_log_variance(variance.log())
+            self.raw_log_variance[used] = raw.to(self.raw_log_variance)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        # The number stays on the CPU: each training step reads it, and would wait for a device.
+        number = self.n_used
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.n_used = number
+        return self
 
 
 class VampPrior(Prior):
@@ -220,7 +244,6 @@ class VampPrior(Prior):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.n_mixed = n_mixed + 1
         self.pseudo_rows = nn.Parameter(
             torch.empty(n_mixed, n_features).normal_(generator=generator)
         )
@@ -228,6 +251,11 @@ class VampPrior(Prior):
         logit[0] = torch.tensor(float(n_mixed)).log()
         self.logit = nn.Parameter(logit)
         self.register_buffer("zero", torch.zeros(1, n_components))
+
+    @property
+    def n_mixed(self) -> int:
+        """Number of pseudo-rows, and one."""
+        return len(self.logit)
 
     def components(self, posterior: Posterior) -> GaussianComponents:
         """Return the standard Gaussian and the pseudo-rows' posteriors."""

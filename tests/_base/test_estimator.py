@@ -20,8 +20,7 @@ SMALL = {"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0}
 TRANSFORMERS = [
     AutoencoderTransformer(2, **SMALL),
     DenoisingAutoencoder(2, **SMALL),
-    # Factor analysis leaves more of the variance than PCA, with which streams are compared.
-    VAETransformer(2, noise_per_column=False, **SMALL),
+    VAETransformer(2, **SMALL),
 ]
 FITTED = [
     "mean_",
@@ -181,6 +180,8 @@ def test_a_stream_that_begins_unlike_its_rest_is_as_good_as_incremental_pca(
     X = np.vstack(blocks)
     scaler, pca = StandardScaler(with_std=standardize), IncrementalPCA(2)
     stream = clone(estimator).set_params(n_components=2, standardize=standardize)
+    if isinstance(stream, VAETransformer):  # factor analysis leaves more of the variance
+        stream.set_params(noise_per_column=False)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for block in blocks:

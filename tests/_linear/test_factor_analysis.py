@@ -84,6 +84,23 @@ def test_of_a_wide_table_a_subsample_counts(table, monkeypatch):
     np.testing.assert_allclose(covariance_of(ours), covariance_of(expected), atol=1e-9)
 
 
+@pytest.mark.parametrize("wide", [False, True])
+def test_the_prior_counts_as_rows_without_correlations(wide, table, monkeypatch):
+    """Rows that differ from the mean in one cell have the columns' variances, and no others."""
+    if wide:
+        monkeypatch.setattr(factor_analysis, "_COVARIANCE_UP_TO", 6)
+    table, prior_share = table[:20], 0.3
+    initial = fit_probabilistic_pca(table, None, 2, 1.0, 0.0, rng())
+    found = fit_factor_analysis(initial, table, None, 1.0, 0.0, prior_share)
+    cells = np.diag(np.sqrt(7 * table.var(axis=0)))
+    rows = np.vstack([table, initial.mean + cells, initial.mean - cells])
+    weight = np.repeat([1 / 20, prior_share / 14], [20, 14])
+    expected = fit_factor_analysis(initial, rows, weight, 1.0, 0.0)
+    np.testing.assert_allclose(covariance_of(found), covariance_of(expected), rtol=1e-5, atol=1e-6)
+    without = fit_factor_analysis(initial, table, None, 1.0, 0.0)
+    assert np.abs(covariance_of(found) - covariance_of(without)).max() > 0.1
+
+
 def test_outliers_are_left_out(table):
     spoiled = np.vstack([100 * np.random.default_rng(3).normal(size=(20, 7)), table])
     found = fit(spoiled, trim_fraction=20 / 420)

@@ -156,23 +156,14 @@ def test_more_gaussians_than_rows(is_full):
 
 @pytest.mark.parametrize("is_full", [False, True])
 def test_as_many_gaussians_as_the_codes_have(is_full):
-    """The others are standard, and weigh as much as a row."""
     centres = np.array([[0.0, 0.0], [20.0, 0.0], [0.0, 20.0], [20.0, 20.0]])
     X = centres.repeat(100, axis=0) + rng().normal(size=(400, 2))
     for most, expected in [(10, 4), (4, 4), (3, 3), (1, 1)]:
         found = choose_mixture(points(X), most, is_full, rng())
-        assert len(found.weight) == most
+        assert len(found.weight) == len(found.mean) == len(found.covariance) == expected
         assert found.weight.sum() == pytest.approx(1)
-        added = found.weight < 2 / 400
-        assert (~added).sum() == expected
-        np.testing.assert_allclose(found.weight[added], 1 / (400 + added.sum()))
-        assert not found.mean[added].any()
-        np.testing.assert_array_equal(
-            found.covariance[added],
-            np.broadcast_to(np.eye(2) if is_full else np.ones(2), found.covariance[added].shape),
-        )
     single = choose_mixture(points(rng().normal(size=(400, 2))), 10, is_full, rng())
-    assert (single.weight > 0.1).sum() == 1
+    assert len(single.weight) == 1
 
 
 def test_the_criterion_counts_parameters():

@@ -12,5 +12,4 @@ def binary(digits):
 
 @pytest.fixture(scope="module")
 def trained(curve):
-    ours = VAETransformer(2, prior="standard", noise_per_column=False, random_state=0)
-    return ours.fit(curve[:500])
+    return VAETransformer(2, random_state=0).fit(curve[:500])

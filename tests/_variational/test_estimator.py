@@ -63,6 +63,7 @@ def test_no_unit_collapses_on_the_defaults(digits):
 def test_inactive_units_keep_the_prior():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 1)) @ rng.normal(size=(1, 6)) + 0.1 * rng.normal(size=(400, 6))
+    # Under a mixture units may depend on each other.
     ours = VAETransformer(3, init="random", prior="standard", max_epochs=100, random_state=0)
     ours.fit(X)
     assert ours.active_units_.sum() == 1
@@ -73,6 +74,7 @@ def test_inactive_units_keep_the_prior():
 def test_without_beta_it_reconstructs_as_an_autoencoder(digits):
     train, test = digits[:1400], digits[1400:]
     theirs = AutoencoderTransformer(8, random_state=0).fit(train)
+    # One noise for all columns: these count alike.
     ours = VAETransformer(8, beta=0.0, noise_per_column=False, random_state=0).fit(train)
     ratio = ours.reconstruction_error(test).mean() / theirs.reconstruction_error(test).mean()
     assert 0.9 < ratio < 1.1
@@ -83,7 +85,7 @@ def test_without_beta_it_reconstructs_as_an_autoencoder(digits):
 
 def test_a_larger_beta_lowers_the_divergence(curve):
     divergences = [
-        VAETransformer(2, beta=beta, prior="standard", max_epochs=100, random_state=0)
+        VAETransformer(2, beta=beta, max_epochs=100, random_state=0)
         .fit(curve)
         .elbo(curve)
         .divergence.mean()
@@ -109,6 +111,22 @@ def test_priors_find_clusters(prior):
             single.predict_component(X)
     else:
         assert share.shape == (500, 4)
+
+
+@pytest.mark.parametrize("init", ["pca", "random"])
+def test_the_mixture_has_as_many_gaussians_as_the_linear_codes(init):
+    """They stay as many: in the training, the linear model, a copy and a continued fit."""
+    X = make_blobs(400, 6, centers=2, cluster_std=0.5, random_state=3)[0]
+    ours = VAETransformer(2, init=init, max_epochs=3, warm_start=True, random_state=0)
+    expected = 2 if init == "pca" else 10
+    for fitted in (ours.fit(X), pickle.loads(pickle.dumps(ours)), ours.fit(X), ours.partial_fit(X)):
+        assert fitted.predict_component_proba(X).shape == (400, expected)
+        if init == "pca":
+            assert len(fitted.module_.floor.components.mean) == expected
+            weight = fitted.module_.mixture().log_weight.exp().detach()
+            np.testing.assert_allclose(weight, 0.5, atol=0.05)
+    again = pickle.loads(pickle.dumps(ours))
+    np.testing.assert_array_equal(again.score_samples(X), ours.score_samples(X))
 
 
 def test_vamp_prior_is_the_mean_posterior_of_its_rows(trained, curve):
@@ -241,7 +259,7 @@ def test_every_parameter_has_an_effect(curve, parameters):
 
 
 def test_number_of_prior_components_and_draws(curve):
-    ours = VAETransformer(2, prior="mixture", n_prior_components=4, max_epochs=3, random_state=0)
+    ours = VAETransformer(2, n_prior_components=4, max_epochs=3, random_state=0)
     assert ours.fit(curve).predict_component_proba(curve).shape == (600, 4)
     assert clone(ours).set_params(n_draws=3).fit(curve).score(curve) != ours.score(curve)
 

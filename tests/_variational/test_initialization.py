@@ -10,8 +10,9 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from skae import VAETransformer
-from skae._linear import fit_probabilistic_pca
+from skae._linear import fit_factor_analysis, fit_probabilistic_pca
 from skae._variational.density import evidence_bound
+from skae._variational.initialization import _FREE_NOISE
 
 UNTRAINED = {"lr": 1e-30, "max_epochs": 1, "early_stopping": False, "random_state": 0}
 
@@ -104,6 +105,24 @@ def test_noise_per_column_is_factor_analysis():
     np.testing.assert_allclose(
         ours.noise_variance_ * ours.scale_**2, theirs.noise_variance_, rtol=0.02
     )
+
+
+@pytest.mark.parametrize("n_copies", [1, 3])
+@pytest.mark.parametrize(("prior", "n_prior_rows"), [("mixture", 0.25), ("standard", 0.0)])
+def test_a_quarter_row_without_correlations_counts_with_a_mixture(n_copies, prior, n_prior_rows):
+    """Among the rows and their copies."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(12, 2)) @ rng.normal(size=(2, 5)) + 0.1 * rng.normal(size=(12, 5))
+    ours = VAETransformer(2, prior=prior, **UNTRAINED).fit(X.repeat(n_copies, axis=0))
+    rows = (X - ours.mean_) / ours.scale_
+    free_noise = _FREE_NOISE if prior == "mixture" else 1.0
+    initial = fit_probabilistic_pca(rows, None, 2, 1.0, 0.0, rng, free_noise)
+    noises = [
+        fit_factor_analysis(initial, rows, None, 1.0, 0.0, share / len(X)).noise
+        for share in (n_prior_rows / n_copies, 0.25 - n_prior_rows)
+    ]
+    np.testing.assert_allclose(ours.noise_variance_, noises[0], rtol=1e-3, atol=1e-6)
+    assert np.abs(noises[0] / noises[1] - 1).max() > 0.05
 
 
 @pytest.mark.parametrize("standardize", [True, False])

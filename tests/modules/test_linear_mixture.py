@@ -11,7 +11,7 @@ from skae.modules.linear_mixture import LinearMixture
 from skae.modules.priors import MixturePrior
 
 
-def make_mixture(n_components, share=0.25, *, is_full=True):
+def make_mixture(n_components, share=0.25, *, is_full=True, most=3):
     """Return a mixture of three Gaussians in five columns, and scipy's means and covariances."""
     rng = np.random.default_rng(0)
     layer = nn.utils.skip_init(nn.Linear, n_components, 5).double()
@@ -28,17 +28,20 @@ def make_mixture(n_components, share=0.25, *, is_full=True):
         components = components._replace(regression=None)
         spread = np.stack([np.diag(line) for line in components.log_variance.detach().exp()])
     variance = rng.uniform(0.1, 1, size=5)
-    model = LinearMixture(5, n_components, 3, is_full=is_full).double()
+    model = LinearMixture(5, n_components, most, is_full=is_full).double()
     model.set_model(share, layer, torch.from_numpy(variance), components)
     loadings, centre = layer.weight.detach().numpy(), layer.bias.detach().numpy()
     covariance = loadings @ spread @ loadings.T + np.diag(variance)
     return model, weight, centres @ loadings.T + centre, covariance
 
 
+@pytest.mark.parametrize("most", [3, 6])
 @pytest.mark.parametrize("is_full", [True, False])
 @pytest.mark.parametrize("n_components", [1, 2, 7])
-def test_the_density_is_that_of_a_gaussian_mixture(n_components, is_full):
-    model, weight, means, covariances = make_mixture(n_components, is_full=is_full)
+def test_the_density_is_that_of_a_gaussian_mixture(n_components, is_full, most):
+    """Also where it has fewer Gaussians than there is room for."""
+    model, weight, means, covariances = make_mixture(n_components, is_full=is_full, most=most)
+    assert len(model.components.mean) == 3
     X = 3 * np.random.default_rng(1).normal(size=(20, 5))
     each = [
         multivariate_normal(mean, covariance).logpdf(X) + np.log(share)

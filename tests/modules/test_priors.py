@@ -1,6 +1,8 @@
 """Mixtures of Gaussians as priors, against torch's distributions."""
 
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -99,6 +101,41 @@ def test_set_to_scikit_learns_mixture_it_is_the_same(clusters):
         wanted = fit.sample(100_000)[0]
         wanted = wanted[fit.predict(wanted) == m]
         np.testing.assert_allclose(np.cov(drawn[kind == m].T), np.cov(wanted.T), atol=0.05)
+
+
+@pytest.mark.parametrize("size", [3, FULL_UP_TO + 1])
+def test_only_the_gaussians_that_were_set_count(size):
+    """Wherever they are stored and moved, and in training too."""
+    X = np.random.default_rng(0).normal(size=(400, size))
+    X[:200] += 4
+    kind = "full" if size <= FULL_UP_TO else "diag"
+    fit = GaussianMixture(2, covariance_type=kind, random_state=0).fit(X)
+    prior = make_prior("mixture", 4, size, 5, generator())
+    assert prior.n_mixed == 5
+    found = set_to(prior, fit)
+    assert prior.n_mixed == len(found.mean) == len(found.log_weight) == 2
+    code = torch.from_numpy(X)
+    np.testing.assert_allclose(
+        found.log_density(code).detach(), fit.score_samples(X), rtol=1e-4, atol=1e-4
+    )
+    found.log_density(code[:150]).sum().backward()
+    for weight in prior.parameters():
+        assert weight.grad[:2].any()
+        assert not weight.grad[2:].any()
+    other = make_prior("mixture", 4, size, 5, generator(1)).double()
+    other.load_state_dict(prior.state_dict())
+    for copied in (other, copy.deepcopy(prior), pickle.loads(pickle.dumps(prior)).float().double()):
+        assert copied.n_mixed == 2
+        torch.testing.assert_close(
+            copied.components(posterior).log_density(code), found.log_density(code)
+        )
+
+
+def test_the_number_of_gaussians_stays_on_the_cpu():
+    """A training step that reads it doesn't wait for a device."""
+    prior = make_prior("mixture", 4, 2, 3, generator()).to("meta")
+    assert prior.mean.is_meta
+    assert prior.n_mixed == 3
 
 
 def test_large_codes_have_diagonal_gaussians():
