@@ -80,12 +80,20 @@ def test_messages_of_several_lines_become_one(refuse, tmp_path):
 # Interrupts ---------------------------------------------------------------------------
 
 
+@pytest.fixture
+def python_handles_ctrl_c():
+    """Give SIGINT Python's own handler: shells start background jobs with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def press_ctrl_c(*arguments, **options):
     signal.raise_signal(signal.SIGINT)
     time.sleep(1)
 
 
-def test_ctrl_c_in_a_fit(run, large_table, tmp_path, monkeypatch):
+def test_ctrl_c_in_a_fit(run, large_table, tmp_path, monkeypatch, python_handles_ctrl_c):
     # Within skorch's loop, which takes a KeyboardInterrupt for a wish to stop training.
     monkeypatch.setattr(skorch.NeuralNet, "run_single_epoch", press_ctrl_c)
     status, out, errors = run(large_table, "--components", 2, "--json", tmp_path / "out.json")
