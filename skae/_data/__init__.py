@@ -3,6 +3,7 @@
 from .batches import OrderedBlocks, ShuffledBatches, batch_length
 from .blocks import Table, block_length, row_blocks, subsample_indices
 from .column_moments import ColumnMoments, measure_columns, name_column
+from .columns import Columns, EncodedTable, needs_encoding
 from .rows import Batch, Rows
 from .sample_weights import (
     check_sample_weight,
@@ -24,6 +25,8 @@ __all__ = [
     "AnyTable",
     "Batch",
     "ColumnMoments",
+    "Columns",
+    "EncodedTable",
     "KeptRows",
     "OrderedBlocks",
     "Rows",
@@ -47,6 +50,7 @@ __all__ = [
     "measure_distance",
     "merge_copies",
     "name_column",
+    "needs_encoding",
     "normalize_weight",
     "row_blocks",
     "subsample_indices",

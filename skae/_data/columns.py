@@ -1,0 +1,809 @@
+"""A table's columns: what they hold, the numbers that stand for it, and back.
+
+What follows sees a matrix of *encoded* columns, in which missing cells are NaN.
+"""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.preprocessing import OneHotEncoder
+
+from .._environment import warn_user
+from .frames import (
+    Cells,
+    Dtype,
+    build_column,
+    build_frame,
+    find_library,
+    freeze_label,
+    open_columns,
+    read_column,
+    thaw_label,
+    to_array,
+)
+
+# Text of more different values than this, and longer ones on average, is prose, not labels.
+_MOST_TEXTS = 1000
+_LONGEST_LABEL = 50
+
+# A column of more labels than this, that has one for nearly every row, identifies the rows.
+_FEW_LABELS = 20
+_NEARLY_UNIQUE = 0.9
+
+# Units of times in nanoseconds.
+_UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "D": 86_400 * 10**9}
+
+# A day, an hour, a minute, a second and its parts, in nanoseconds.
+_STEPS = (_UNITS["D"], 3600 * 10**9, 60 * 10**9, 10**9, 10**6, 10**3, 1)
+
+# The largest time; the least of 64 bits is NaT.
+_LATEST = 2**63 - 1
+
+_WORDS = {
+    "number": "numbers",
+    "boolean": "booleans",
+    "text": "text",
+    "category": "categories",
+    "date": "dates without a time zone",
+    "zoned date": "dates with a time zone",
+    "time": "times of day",
+    "duration": "durations",
+}
+
+
+class EncodedTable(NamedTuple):
+    """A table as a matrix of numbers.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_rows, n_encoded)
+        float64; NaN where the cell is missing.
+    observed : ndarray of bool of shape (n_rows, n_encoded) or None
+        Which are not missing; None if all are observed.
+    """
+
+    values: np.ndarray
+    observed: np.ndarray | None
+
+
+class Coding(Protocol):
+    """How the cells of one column become numbers, and numbers its cells."""
+
+    name: ClassVar[str]
+
+    @property
+    def n_encoded(self) -> int:
+        """Number of encoded columns."""
+
+    def encode(self, cells: Cells, column: Any) -> np.ndarray:
+        """Return a matrix of the encoded columns; raise for cells of another kind."""
+
+    def decode(self, values: np.ndarray, missing: np.ndarray) -> Cells:
+        """Return the cells nearest to encoded columns; those that are missing are so."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the coding as plain values."""
+
+
+@dataclass(frozen=True)
+class NumberCoding:
+    """A number stands for itself."""
+
+    name: ClassVar[str] = "number"
+    n_encoded: ClassVar[int] = 1
+
+    def encode(self, cells: Cells, column: Any) -> np.ndarray:
+        """Return the numbers; booleans are 0 and 1."""
+        if cells.kind not in ("number", "boolean", "empty"):
+            _raise_other_kind(cells, column, "numbers", "with pandas.to_numeric")
+        return _hide(cells.values, cells)[:, None]
+
+    def decode(self, values: np.ndarray, missing: np.ndarray) -> Cells:
+        """Return the numbers."""
+        return Cells("number", values[:, 0], missing)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+
+@dataclass(frozen=True)
+class BooleanCoding:
+    """False is 0, True is 1."""
+
+    name: ClassVar[str] = "boolean"
+    n_encoded: ClassVar[int] = 1
+
+    def encode(self, cells: Cells, column: Any) -> np.ndarray:
+        """Return zeros and ones."""
+        if cells.kind not in ("number", "boolean", "empty"):
+            _raise_other_kind(cells, column, "booleans", "with astype(bool)")
+        values = _hide(cells.values, cells)
+        odd = np.flatnonzero(~cells.missing & (values != 0) & (values != 1))
+        if len(odd):
+            raise ValueError(
+                f"X must have booleans in column {column!r}, as in fitting, got "
+                f"{values[odd[0]]:g} in row {odd[0]}: pass True and False, or 1 and 0"
+            )
+        return values[:, None]
+
+    def decode(self, values: np.ndarray, missing: np.ndarray) -> Cells:
+        """Return which are beyond one half."""
+        known = np.where(missing, 0.0, values[:, 0]) > 0.5
+        return Cells("boolean", known.astype(np.float64), missing)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+
+@dataclass(frozen=True)
+class TimeCoding:
+    """A date, time or duration is the number of steps since the earliest one.
+
+    Dates that are whole days apart come back as such.
+
+    Attributes
+    ----------
+    kind : str
+        What the column holds: "date", "zoned date", "time", "duration", or a period's type.
+    unit : str
+        Unit of `origin` and `step`.
+    origin : int
+        The earliest.
+    step : int
+        The day, hour, minute, ... of which all differences are multiples.
+    """
+
+    kind: str
+    unit: str
+    origin: int
+    step: int
+
+    name: ClassVar[str] = "time"
+    n_encoded: ClassVar[int] = 1
+
+    @classmethod
+    def from_cells(cls, cells: Cells) -> "TimeCoding":
+        """Return the coding of a column."""
+        known = cells.values[~cells.missing]
+        origin = int(known.min())
+        # Without a sign they hold the difference of any two.
+        differences = known.view(np.uint64) - np.array(origin).view(np.uint64)
+        common = int(np.gcd.reduce(differences))
+        unit = _UNITS.get(cells.unit, _STEPS[0])  # periods are counted one by one
+        steps = [step // unit for step in _STEPS if step >= unit]
+        step = next((step for step in steps if common % step == 0), 1)
+        return cls(cells.kind, cells.unit, origin, step)
+
+    def encode(self, cells: Cells, column: Any) -> np.ndarray:
+        """Return numbers of steps."""
+        if cells.kind == "empty":
+            return _hide(cells.values, cells)[:, None]
+        if cells.kind != self.kind:
+            expected = _WORDS.get(self.kind, self.kind)
+            remedy = "with dt.tz_localize" if "date" in cells.kind else "with pandas.to_datetime"
+            _raise_other_kind(cells, column, expected, remedy)
+        if cells.unit == self.unit:
+            steps = self._count_steps(cells.values)
+        else:
+            factor = _UNITS[cells.unit] / _UNITS[self.unit]
+            steps = (cells.values * factor - self.origin) / self.step
+        return _hide(steps, cells)[:, None]
+
+    def _count_steps(self, times: np.ndarray) -> np.ndarray:
+        """Return numbers of steps to times; whole ones are exact as far as a double goes."""
+        about = times.astype(np.float64) - self.origin
+        whole, rest = np.divmod(times - self.origin, self.step)
+        return np.where(np.abs(about) < 2.0**62, whole + rest / self.step, about / self.step)
+
+    def decode(self, values: np.ndarray, missing: np.ndarray) -> Cells:
+        """Return the nearest times that are a whole number of steps away."""
+        steps = np.rint(np.where(missing, 0.0, values[:, 0]))
+        steps = np.clip(steps, -_reach(_LATEST + self.origin, self.step), None)
+        steps = np.clip(steps, None, _reach(_LATEST - self.origin, self.step))
+        times = self.origin + steps.astype(np.int64) * self.step
+        return Cells(self.kind, times, missing, unit=self.unit)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the origin and the step."""
+        return {"kind": self.kind, "unit": self.unit, "origin": self.origin, "step": self.step}
+
+
+@dataclass(frozen=True)
+class CategoryCoding:
+    """A category is the indicators of its frequent levels, and one of all others.
+
+    Attributes
+    ----------
+    levels : tuple
+        The labels, in the order of their frequency.
+    counts : tuple of int
+        Ranks of their frequencies, at least 1.
+    max_categories : int or None
+        Number of indicators up to which infrequent levels are pooled.
+    """
+
+    levels: tuple[Any, ...]
+    counts: tuple[int, ...]
+    max_categories: int | None
+
+    name: ClassVar[str] = "category"
+
+    @classmethod
+    def from_cells(
+        cls, cells: Cells, weight: np.ndarray | None, max_categories: int | None
+    ) -> "CategoryCoding":
+        """Return the coding of a column whose rows count that often."""
+        known = ~cells.missing
+        share = None if weight is None else weight[known]
+        totals = np.bincount(cells.values[known], share, minlength=len(cells.labels))
+        seen = [index for index, total in enumerate(totals) if total > 0]
+        seen.sort(key=lambda index: _sort_key(cells.labels[index]))
+        seen.sort(key=lambda index: -totals[index])
+        # The encoder counts rows; ranks of the totals give its order without the rows.
+        _, ranks = np.unique(totals[seen], return_inverse=True)
+        levels = tuple(cells.labels[index] for index in seen)
+        return cls(levels, tuple(int(rank) + 1 for rank in ranks), max_categories)
+
+    def pool_all(self) -> "CategoryCoding":
+        """Return the coding in which all levels are infrequent."""
+        return replace(self, max_categories=1)
+
+    @cached_property
+    def _encoder(self) -> OneHotEncoder:
+        indices = np.arange(len(self.levels))
+        encoder = OneHotEncoder(
+            categories=[indices],
+            max_categories=self.max_categories,
+            handle_unknown="infrequent_if_exist",
+            sparse_output=False,
+        )
+        return encoder.fit(np.repeat(indices, self.counts)[:, None])
+
+    @cached_property
+    def _index(self) -> dict[Any, int]:
+        return {level: index for index, level in enumerate(self.levels)}
+
+    @cached_property
+    def _infrequent(self) -> np.ndarray:
+        """Indices of the levels that are pooled."""
+        if self.max_categories is None:  # the encoder then has no such attribute
+            return np.empty(0, dtype=int)
+        pooled = self._encoder.infrequent_categories_[0]
+        return np.empty(0, dtype=int) if pooled is None else np.sort(pooled)
+
+    @cached_property
+    def decoded(self) -> tuple[int, ...]:
+        """Index of the level that each indicator decodes to; -1 is a missing cell.
+
+        The pooled levels decode to the most frequent of them, those of an identifier to none.
+        """
+        frequent = np.setdiff1d(np.arange(len(self.levels)), self._infrequent)
+        if len(self._infrequent) == 0:
+            return tuple(frequent.tolist())
+        pooled = -1 if len(frequent) == 0 else int(self._infrequent[0])
+        return (*frequent.tolist(), pooled)
+
+    @property
+    def n_encoded(self) -> int:
+        """Number of indicators."""
+        return len(self.decoded)
+
+    def encode(self, cells: Cells, column: Any) -> np.ndarray:
+        """Return the indicators.
+
+        A label that was not there in fitting is infrequent, or missing where none was infrequent.
+        """
+        if cells.kind == "number" or cells.kind == "boolean":
+            cells = name_numbers(cells)
+        out = np.full((len(cells.missing), self.n_encoded), np.nan)
+        if cells.kind == "empty":
+            return out
+        if not cells.labels:
+            _raise_other_kind(cells, column, "categories", "with astype(str)")
+        index = np.array([self._index.get(label, -1) for label in cells.labels])
+        if (index < 0).all() and not self._has_family_of(cells.labels):
+            _raise_other_kind(cells, column, f"labels such as {self.levels[0]!r}", "with astype")
+        known = ~cells.missing
+        codes = index[cells.values[known]]
+        if len(codes) == 0:
+            return out
+        indicators = self._encoder.transform(codes[:, None])
+        if len(self._infrequent) == 0:
+            indicators[codes < 0] = np.nan
+        out[known] = indicators
+        return out
+
+    def _has_family_of(self, labels: Any) -> bool:
+        return bool({_find_family(label) for label in labels} & set(map(_find_family, self.levels)))
+
+    def decode(self, values: np.ndarray, missing: np.ndarray) -> Cells:
+        """Return the levels of the largest indicators."""
+        largest = np.argmax(np.where(missing[:, None], 0.0, values), axis=1)
+        codes = np.array(self.decoded)[largest]
+        return Cells("category", codes, missing | (codes < 0), self.levels)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the levels."""
+        return {
+            "levels": tuple(freeze_label(level, "") for level in self.levels),
+            "counts": self.counts,
+            "max_categories": self.max_categories,
+        }
+
+
+@dataclass(frozen=True)
+class EmptyCoding:
+    """A column without any observed cell has no encoded columns, and is missing again."""
+
+    name: ClassVar[str] = "empty"
+    n_encoded: ClassVar[int] = 0
+
+    def encode(self, cells: Cells, column: Any) -> np.ndarray:
+        """Return a matrix without columns, whatever the cells."""
+        return np.empty((len(cells.missing), 0))
+
+    def decode(self, values: np.ndarray, missing: np.ndarray) -> Cells:
+        """Return missing cells."""
+        return Cells.make_empty(len(values))
+
+    def get_state(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+
+AnyCoding = NumberCoding | BooleanCoding | TimeCoding | CategoryCoding | EmptyCoding
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table that was fitted.
+
+    Attributes
+    ----------
+    name : str or int
+        Its name, or its index in an array.
+    dtype : tuple
+        Its type as plain values.
+    coding : Coding
+        The numbers that stand for its cells.
+    """
+
+    name: Any
+    dtype: Dtype
+    coding: AnyCoding
+
+
+@dataclass(frozen=True)
+class Columns:
+    """All columns of the table that was fitted.
+
+    Attributes
+    ----------
+    library : str
+        Whose frame it was: "pandas", "polars", "pyarrow" or, for arrays and lists, "array".
+    array_dtype : str
+        The type of an array: "object", or that of floats, which integers come back as.
+    columns : tuple of Column
+        The columns in their order.
+    """
+
+    library: str
+    array_dtype: str
+    columns: tuple[Column, ...]
+
+    @classmethod
+    def from_table(
+        cls,
+        X: Any,
+        categorical_features: Any = "from_dtype",
+        max_categories: int | None = None,
+        weight: np.ndarray | None = None,
+    ) -> "Columns":
+        """Return the columns of a table.
+
+        Parameters
+        ----------
+        X : frame or array of shape (n_rows, n_columns)
+            The table.
+        categorical_features : "from_dtype", None, or array-like of bool, int or str
+            The columns that hold categories: those whose types are categories or text; none; or
+            those of a mask, of indices, or of names.
+        max_categories : int or None, default=None
+            Number of indicators of a category; the levels beyond it are pooled.
+        weight : ndarray of shape (n_rows,) or None, default=None
+            How often each row counts.
+
+        Raises
+        ------
+        TypeError
+            If a column holds what is neither a number, a boolean, a category nor a date.
+        ValueError
+            If a column holds prose or infinite numbers, or no cell is observed.
+        """
+        names, natives = open_columns(X)
+        chosen = _choose_categories(names, find_library(X), categorical_features)
+        columns, identifiers, empty = [], [], []
+        for index, (name, native) in enumerate(zip(names, natives, strict=True)):
+            cells, dtype = read_column(native, name)
+            _check_finite(cells, name)
+            if cells.kind == "empty":
+                empty.append(name)
+                coding: AnyCoding = EmptyCoding()
+            elif _is_category(cells, name, chosen, index):
+                cells = name_numbers(cells)
+                coding = CategoryCoding.from_cells(cells, weight, max_categories)
+                if _is_identifier(coding, cells):
+                    identifiers.append(name)
+                    coding = coding.pool_all()
+            elif cells.kind in ("number", "boolean"):
+                coding = BooleanCoding() if cells.kind == "boolean" else NumberCoding()
+            else:
+                coding = TimeCoding.from_cells(cells)
+            columns.append(Column(name, dtype, coding))
+        if len(empty) == len(names):
+            raise ValueError("X must have an observed cell, got missing ones only")
+        if empty:
+            warn_user(
+                f"X has no observed cell in {_list(empty)}: nothing is learnt of them, and they "
+                "come back as missing",
+                UserWarning,
+            )
+        if identifiers:
+            warn_user(
+                f"X has a label for nearly every row in {_list(identifiers)}: such labels are "
+                "pooled as infrequent, so that they tell whether a cell is missing and no more; "
+                "drop identifiers, or encode text with skrub.TextEncoder",
+                UserWarning,
+            )
+        return cls(find_library(X), _find_array_dtype(X), tuple(columns))
+
+    @cached_property
+    def owner(self) -> np.ndarray:
+        """Index of the column that each encoded column is of."""
+        counts = [column.coding.n_encoded for column in self.columns]
+        return np.repeat(np.arange(len(self.columns)), counts)
+
+    @property
+    def n_encoded(self) -> int:
+        """Number of encoded columns."""
+        return len(self.owner)
+
+    @property
+    def names(self) -> list[Any]:
+        """Names of the columns."""
+        return [column.name for column in self.columns]
+
+    def slices(self) -> Iterator[tuple[Column, slice]]:
+        """Yield each column with the slice of its encoded columns."""
+        first = 0
+        for column in self.columns:
+            yield column, slice(first, first + column.coding.n_encoded)
+            first += column.coding.n_encoded
+
+    def balance_scales(self, spread: np.ndarray) -> np.ndarray:
+        """Return what to divide encoded columns by, so that all columns have variance 1.
+
+        The indicators of a category share a divisor, and have variance 1 together.
+
+        Parameters
+        ----------
+        spread : ndarray of shape (n_encoded,)
+            Standard deviations of the encoded columns, 0 where they are constant.
+        """
+        scale = spread.astype(np.float64)
+        for _, own in self.slices():
+            if own.stop - own.start > 1:
+                scale[own] = np.sqrt(np.square(spread[own]).sum())
+        return np.where(scale > 0, scale, 1.0)
+
+    def encode(self, X: Any) -> EncodedTable:
+        """Return a table as numbers; a frame's columns may be in any order.
+
+        Raises
+        ------
+        TypeError
+            If a column holds other things than in fitting, with its name.
+        ValueError
+            If columns are missing or new, or numbers are infinite.
+        """
+        natives = self._match(X)
+        n_rows = len(X) if hasattr(X, "__len__") else X.shape[0]
+        values = np.empty((n_rows, self.n_encoded))
+        for (column, own), native in zip(self.slices(), natives, strict=True):
+            cells, _ = read_column(native, column.name)
+            _check_finite(cells, column.name)
+            values[:, own] = column.coding.encode(cells, column.name)
+        observed = ~np.isnan(values)
+        return EncodedTable(values, None if observed.all() else observed)
+
+    def _match(self, X: Any) -> list[Any]:
+        """Return a table's columns in the order of fitting."""
+        names, natives = open_columns(X)
+        if self.library == "array" or find_library(X) == "array":
+            if len(natives) != len(self.columns):
+                raise ValueError(
+                    f"X has {len(natives)} features, but {len(self.columns)} are expected, as in "
+                    "fitting"
+                )
+            return natives
+        known = dict(zip(names, natives, strict=True))
+        absent = [name for name in self.names if name not in known]
+        if absent:
+            raise ValueError(
+                f"X must have the columns of fitting, and {_list(absent)} is not there: add it, "
+                "with missing cells if nothing is known of it"
+            )
+        new = set(names) - set(self.names)
+        if new:
+            raise ValueError(
+                f"X must have the columns of fitting only, got "
+                f"{_list([name for name in names if name in new])}: drop what is new"
+            )
+        return [known[name] for name in self.names]
+
+    def decode(
+        self, values: np.ndarray, observed: np.ndarray | None = None, index: Any = None
+    ) -> Any:
+        """Return a frame of the kind that was fitted, or an array for an array.
+
+        NumPy's integers and booleans have no missing cells: with some, a pandas frame gets floats
+        and objects in their place, as pandas does.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows, n_encoded)
+            Encoded columns, or anything near to them. NaN is a missing cell.
+        observed : ndarray of bool of shape (n_rows, n_encoded) or None, default=None
+            Which cells are not missing; None takes all that are not NaN.
+        index : pandas.Index or None, default=None
+            Names of the rows of a pandas frame.
+        """
+        natives = []
+        for column, own in self.slices():
+            block = np.asarray(values[:, own], dtype=np.float64)
+            hidden = np.isnan(block)
+            if observed is not None:
+                hidden |= ~observed[:, own]
+            missing = np.asarray(hidden.any(axis=1))
+            cells = column.coding.decode(block, missing)
+            natives.append(build_column(cells, column.dtype, column.name))
+        frame = build_frame(self.library, self.names, natives, index)
+        return frame.astype(self.array_dtype) if self.library == "array" else frame
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the columns as plain values."""
+        return {
+            "library": self.library,
+            "array_dtype": self.array_dtype,
+            "columns": [
+                {
+                    "name": column.name,
+                    "dtype": column.dtype,
+                    "coding": column.coding.name,
+                    "state": column.coding.get_state(),
+                }
+                for column in self.columns
+            ],
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Columns":
+        """Return the columns of a state."""
+        columns = [
+            Column(known["name"], known["dtype"], _load_coding(known["coding"], known["state"]))
+            for known in state["columns"]
+        ]
+        return cls(state["library"], state["array_dtype"], tuple(columns))
+
+
+def needs_encoding(X: Any, categorical_features: Any = "from_dtype") -> bool:
+    """Whether a table has columns that aren't numbers.
+
+    Of arrays of numbers and of frames it looks at the types alone, and at no cell.
+    """
+    names_some = _names_some(categorical_features)
+    library = find_library(X)
+    if library == "pandas":
+        return names_some or not all(map(_is_number_dtype, X.dtypes))
+    if library == "polars":
+        return names_some or not all(d.is_integer() or d.is_float() for d in X.dtypes)
+    if library == "pyarrow":
+        return names_some or not all(map(_is_arrow_number, X.schema.types))
+    if isinstance(X, torch.Tensor) or sparse.issparse(X):
+        return False
+    if not isinstance(X, np.ndarray | list | tuple):  # a store
+        return False
+    if isinstance(X, np.ndarray) and X.dtype.kind in "biufc":
+        return names_some
+    return names_some or _has_objects(X)
+
+
+def _names_some(chosen: Any) -> bool:
+    if chosen is None or isinstance(chosen, str):
+        return chosen not in (None, "from_dtype")
+    asked = np.asarray(chosen)
+    return bool(asked.any() if asked.dtype.kind == "b" else asked.size)
+
+
+def _is_number_dtype(dtype: Any) -> bool:
+    return getattr(dtype, "kind", "O") in "iuf"
+
+
+def _is_arrow_number(type_: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_))
+
+
+def _has_objects(X: Any) -> bool:
+    """Whether an array of objects, or a list, has a column that isn't one of numbers."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            array = np.asarray(X)
+    except ValueError:  # ragged: scikit-learn says so
+        return False
+    if array.ndim != 2 or array.dtype.kind in "biufcV":
+        return False
+    _, columns = open_columns(array if array.dtype.kind == "O" else X)
+    return any(read_column(own, index)[0].kind != "number" for index, own in enumerate(columns))
+
+
+def name_numbers(cells: Cells) -> Cells:
+    """Return numbers and booleans as labels, and all else as it is."""
+    if cells.kind not in ("number", "boolean"):
+        return cells
+    codes = np.full(len(cells.missing), -1)
+    labels, codes[~cells.missing] = np.unique(cells.values[~cells.missing], return_inverse=True)
+    whole = [int(label) if label.is_integer() else label for label in labels.tolist()]
+    if cells.kind == "boolean":
+        whole = [bool(label) for label in whole]
+    return Cells.from_codes(codes, whole, "category")
+
+
+def _choose_categories(names: list[Any], library: str, chosen: Any) -> set[int] | None:
+    """Return the indices of the columns that a user takes for categories; None asks the types."""
+    if isinstance(chosen, str):
+        if chosen == "from_dtype":
+            return None
+        chosen = [chosen]
+    if chosen is None:
+        return set()
+    asked = np.asarray(chosen)
+    expected = (
+        'categorical_features must be "from_dtype", None, a mask, or the indices or names of '
+        "columns of X"
+    )
+    if asked.ndim != 1:
+        raise ValueError(f"{expected}, got an array of {asked.ndim} dimensions")
+    if asked.size == 0:
+        return set()
+    if asked.dtype.kind == "b":
+        if len(asked) != len(names):
+            raise ValueError(
+                f"{expected}, got a mask of {len(asked)} columns where X has {len(names)}"
+            )
+        return set(np.flatnonzero(asked).tolist())
+    if asked.dtype.kind in "iu":
+        wrong = [index for index in asked.tolist() if not 0 <= index < len(names)]
+        if wrong:
+            raise ValueError(f"{expected}, got {wrong[0]}, where X has {len(names)} columns")
+        return set(asked.tolist())
+    if not all(isinstance(name, str) for name in asked):
+        raise ValueError(f"{expected}, got {chosen!r}")
+    wrong = [name for name in asked.tolist() if library == "array" or name not in names]
+    if wrong:
+        raise ValueError(f"{expected}, got {wrong[0]!r}, where X has {_list(names)}")
+    return {names.index(name) for name in asked.tolist()}
+
+
+def _is_category(cells: Cells, name: Any, chosen: set[int] | None, index: int) -> bool:
+    """Whether a column holds categories; raise for text that a user doesn't take for them."""
+    if chosen is not None and index in chosen:
+        if cells.kind in ("text", "category", "number", "boolean"):
+            return True
+        raise TypeError(
+            f"categorical_features must name columns of labels or numbers, and column {name!r} has "
+            f"{_WORDS.get(cells.kind, cells.kind)}: turn them into text, with astype(str)"
+        )
+    if cells.kind not in ("text", "category"):
+        return False
+    if chosen is not None:
+        raise TypeError(
+            f"X must have numbers in the columns that categorical_features doesn't name, got "
+            f"{cells.labels[0]!r} in column {name!r}: name it too, or drop the column"
+        )
+    if cells.kind == "text" and len(cells.labels) > _MOST_TEXTS:
+        length = np.mean([len(label) for label in cells.labels])
+        if length > _LONGEST_LABEL:
+            text = f"{cells.labels[0][:57]}..."
+            raise ValueError(
+                f"X must have labels rather than prose, got {len(cells.labels)} different texts of "
+                f"{length:.0f} characters on average, such as {text!r}, in column {name!r}: encode "
+                "it with skrub.TextEncoder or skrub.TableVectorizer, name it in "
+                "categorical_features, or drop the column"
+            )
+    return True
+
+
+def _is_identifier(coding: CategoryCoding, cells: Cells) -> bool:
+    n_levels, n_known = len(coding.levels), int((~cells.missing).sum())
+    return n_levels > max(_FEW_LABELS, _NEARLY_UNIQUE * n_known)
+
+
+def _check_finite(cells: Cells, name: Any) -> None:
+    if cells.kind != "number":
+        return
+    infinite = np.flatnonzero(np.isinf(cells.values))
+    if len(infinite):
+        raise ValueError(
+            f"X must have finite numbers, got infinity in column {name!r} and row {infinite[0]}: "
+            "set such cells to NaN, which is a missing cell, or drop their rows"
+        )
+
+
+def _raise_other_kind(cells: Cells, column: Any, expected: str, remedy: str) -> None:
+    found = _WORDS.get(cells.kind, cells.kind)
+    such_as = f", such as {cells.labels[0]!r}," if len(cells.labels) else ""
+    raise TypeError(
+        f"X must have {expected} in column {column!r}, as in fitting, got {found}{such_as}: "
+        f"turn the column into what it was, {remedy}"
+    )
+
+
+def _find_array_dtype(X: Any) -> str:
+    if find_library(X) != "array":
+        return "object"
+    dtype = to_array(X).dtype
+    if dtype.kind in "biu":
+        return "float64"
+    return str(dtype) if dtype.kind == "f" else "object"
+
+
+def _hide(values: np.ndarray, cells: Cells) -> np.ndarray:
+    return np.where(cells.missing, np.nan, values)
+
+
+def _reach(length: int, step: int) -> float:
+    """Return how many steps fit into a length, and into 64 bits."""
+    steps = min(length // step, _LATEST)
+    # The nearest double of a larger number may be beyond it.
+    return float(steps) if steps <= 2**53 else float(np.nextafter(float(steps), 0))
+
+
+def _find_family(label: Any) -> str:
+    return "number" if isinstance(label, int | float) else type(label).__name__
+
+
+def _sort_key(label: Any) -> tuple[str, Any]:
+    """Return what orders labels of all types."""
+    family = _find_family(label)
+    return (family, label if family in ("number", "str") else str(label))
+
+
+def _list(names: list[Any]) -> str:
+    shown = ", ".join(repr(name) for name in names[:5])
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"column{'s' if len(names) > 1 else ''} {shown}{more}"
+
+
+def _load_coding(name: str, state: dict[str, Any]) -> AnyCoding:
+    if name == CategoryCoding.name:
+        levels = tuple(thaw_label(level) for level in state["levels"])
+        return CategoryCoding(levels, tuple(state["counts"]), state["max_categories"])
+    if name == TimeCoding.name:
+        return TimeCoding(**state)
+    simple: dict[str, AnyCoding] = {
+        "number": NumberCoding(),
+        "boolean": BooleanCoding(),
+        "empty": EmptyCoding(),
+    }
+    return simple[name]

@@ -1,0 +1,643 @@
+"""Columns of frames and arrays as plain cells, and back into the type that they came in.
+
+pandas is a dependency. polars and pyarrow are imported only where a table of theirs, or a pandas
+column backed by Arrow, has already brought them in; narwhals is not among the dependencies of
+every scikit-learn that the package supports.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+from pandas.api import types as pandas_types
+
+#: A column's type as plain values: "numpy", "pandas", "string", "category", "arrow", "polars" or
+#: "object", and what determines the type among those.
+Dtype = tuple[Any, ...]
+
+# NaT among times of 64 bits.
+_NOT_A_TIME = np.iinfo(np.int64).min
+
+# Cells of objects, by what pandas infers that they are.
+_OBJECT_KINDS = {
+    "string": "text",
+    "boolean": "boolean",
+    "integer": "number",
+    "floating": "number",
+    "mixed-integer-float": "number",
+    "decimal": "number",
+    "date": "date",
+    "datetime": "date",
+    "datetime64": "date",
+    "time": "time",
+    "timedelta": "duration",
+    "timedelta64": "duration",
+    "interval": "category",
+    "empty": "empty",
+}
+
+_REMEDIES = {
+    "complex": "pass the real and the imaginary parts as columns of their own",
+    "bytes": "decode it, with .str.decode('utf-8')",
+    "mixed-integer": "turn it into text, with astype(str), or into numbers, with pandas.to_numeric",
+}
+_SPLIT = (
+    "split its parts into columns of their own, with skrub.TableVectorizer or by hand, or drop the "
+    "column"
+)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of a column.
+
+    Attributes
+    ----------
+    kind : str
+        "number", "boolean", "category", "text", "empty" if all cells are missing; "date",
+        "zoned date", "time", "duration", or a period's type.
+    values : ndarray of shape (n_rows,)
+        float64 for numbers and booleans, int64 for times in `unit`, for categories and text the
+        index of each cell's label. Of missing cells they mean nothing.
+    missing : ndarray of bool of shape (n_rows,)
+        Which cells are missing.
+    labels : sequence
+        The labels of categories and text, each once.
+    unit : str
+        The unit of times.
+    """
+
+    kind: str
+    values: np.ndarray
+    missing: np.ndarray
+    labels: Sequence[Any] = ()
+    unit: str = ""
+
+    @classmethod
+    def make_empty(cls, n_rows: int) -> "Cells":
+        """Return cells that are all missing."""
+        return cls("empty", np.zeros(n_rows), np.ones(n_rows, dtype=bool))
+
+    @classmethod
+    def from_numbers(cls, values: np.ndarray, kind: str = "number") -> "Cells":
+        """Return numbers of which NaN are missing."""
+        missing = np.isnan(values)
+        return cls.make_empty(len(values)) if missing.all() else cls(kind, values, missing)
+
+    @classmethod
+    def from_labels(cls, values: Any, kind: str) -> "Cells":
+        """Return labels of which None, NaN, NA and NaT are missing."""
+        codes, labels = pd.factorize(np.asarray(values, dtype=object))
+        return cls.from_codes(codes, list(labels), kind)
+
+    @classmethod
+    def from_codes(cls, codes: np.ndarray, labels: Sequence[Any], kind: str) -> "Cells":
+        """Return labels by their indices, of which -1 is missing."""
+        missing = codes < 0
+        if missing.all():
+            return cls.make_empty(len(codes))
+        return cls(kind, codes.astype(np.int64), missing, labels)
+
+    @classmethod
+    def from_times(cls, values: np.ndarray, missing: np.ndarray, kind: str, unit: str) -> "Cells":
+        """Return times in a unit."""
+        if missing.all():
+            return cls.make_empty(len(values))
+        return cls(kind, np.where(missing, 0, values).astype(np.int64), missing, unit=unit)
+
+
+def find_library(X: Any) -> str:
+    """Return whose frame a table is: "pandas", "polars" or "pyarrow", else "array"."""
+    if isinstance(X, pd.DataFrame):
+        return "pandas"
+    owner = type(X).__module__.split(".")[0]
+    if (owner == "polars" and hasattr(X, "get_columns")) or (
+        owner == "pyarrow" and hasattr(X, "column_names")
+    ):
+        return owner
+    return "array"
+
+
+def open_columns(X: Any) -> tuple[list[Any], list[Any]]:
+    """Return a table's names of columns, indices for arrays, and the columns."""
+    library = find_library(X)
+    if library == "pandas":
+        return list(X.columns), [X.iloc[:, index] for index in range(X.shape[1])]
+    if library == "polars":
+        return list(X.columns), list(X.get_columns())
+    if library == "pyarrow":
+        return list(X.column_names), list(X.columns)
+    array = to_array(X)
+    return list(range(array.shape[1])), list(array.T)
+
+
+def to_array(X: Any) -> np.ndarray:
+    """Return a table as an array of numbers, or of objects where it has others."""
+    try:
+        array = X if isinstance(X, np.ndarray) else np.array(X)
+        if array.dtype.kind not in "biufcmMO":  # text makes text of its neighbours
+            array = np.array(X, dtype=object)
+    except ValueError as error:
+        raise ValueError(f"X must have rows of equal length: {error}") from error
+    if array.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {array.ndim}D array instead: X must have rows and columns; "
+            "pass X.reshape(-1, 1) for a single column, or X.reshape(1, -1) for a single row"
+        )
+    return array
+
+
+def read_column(column: Any, name: Any) -> tuple[Cells, Dtype]:
+    """Return the cells of a frame's or an array's column, and its type.
+
+    Raises
+    ------
+    TypeError
+        If the cells are neither numbers, booleans, categories, text nor dates, with the column's
+        name, a value and a remedy.
+    """
+    if isinstance(column, np.ndarray):
+        column = pd.Series(column, dtype=column.dtype)  # objects that are text stay objects
+    if isinstance(column, pd.Series):
+        return _read_pandas(column, name)
+    if type(column).__module__.startswith("polars"):
+        return _read_polars(column, name)
+    return _read_arrow(column, name)
+
+
+def build_column(cells: Cells, dtype: Dtype, name: Any) -> Any:
+    """Return cells as a column of a type that `read_column` gave."""
+    if dtype[0] == "polars":
+        return _build_polars(cells, dtype, name)
+    if dtype[0] == "arrow":
+        return _build_arrow(cells, dtype)
+    return _build_pandas(cells, dtype)
+
+
+def build_frame(library: str, names: list[Any], columns: list[Any], index: Any) -> Any:
+    """Return built columns as a frame of a library, or as an array.
+
+    Parameters
+    ----------
+    library : str
+        As `find_library` returns it.
+    names : list
+        Names of the columns.
+    columns : list
+        The columns.
+    index : pandas.Index or None
+        The rows' names in a pandas frame; None numbers them.
+    """
+    if library == "polars":
+        import polars as pl
+
+        return pl.DataFrame(columns)
+    if library == "pyarrow":
+        import pyarrow as pa
+
+        return pa.table(columns, names=names)
+    if library == "pandas":
+        columns = [
+            column if isinstance(column, pd.Series) else _wrap_arrow(column) for column in columns
+        ]
+        frame = pd.concat(columns, axis=1, ignore_index=True)
+        frame.columns = pd.Index(names)
+        if index is not None:
+            frame.index = index
+        return frame
+    out = np.empty((len(columns[0]), len(columns)), dtype=object)
+    for place, column in enumerate(columns):
+        out[:, place] = column.to_numpy(dtype=object)
+    return out
+
+
+def _raise_unreadable(name: Any, value: Any, what: str) -> NoReturn:
+    text = repr(value)
+    text = text if len(text) <= 60 else f"{text[:57]}..."
+    raise TypeError(
+        f"X must have numbers, booleans, categories, text or dates in each column, got {text} "
+        f"({what}) in column {name!r}: {_REMEDIES.get(what, _SPLIT)}"
+    )
+
+
+# pandas
+
+
+def _read_pandas(column: pd.Series, name: Any) -> tuple[Cells, Dtype]:
+    dtype: Any = column.dtype
+    known: Dtype
+    if isinstance(dtype, pd.SparseDtype):
+        return _read_pandas(column.astype(dtype.subtype), name)
+    if isinstance(dtype, pd.CategoricalDtype):
+        labels = [freeze_label(label, name) for label in dtype.categories]
+        known = ("category", tuple(labels), bool(dtype.ordered), str(dtype.categories.dtype))
+        thawed = [thaw_label(label) for label in labels]
+        return Cells.from_codes(column.cat.codes.to_numpy(), thawed, "category"), known
+    if isinstance(dtype, pd.ArrowDtype):
+        import pyarrow as pa
+
+        return _read_arrow(pa.chunked_array([pa.array(column.array)]), name)
+    if isinstance(dtype, pd.StringDtype):
+        known = ("string", dtype.storage, dtype.na_value is pd.NA)
+        return Cells.from_labels(column.to_numpy(dtype=object), "text"), known
+    if dtype.kind == "O" and not pandas_types.is_extension_array_dtype(dtype):
+        return _read_objects(column.to_numpy(), name)
+    if isinstance(dtype, pd.PeriodDtype):
+        known = ("pandas", str(dtype))
+        values: Any = column.array
+        return Cells.from_times(values.asi8, column.isna().to_numpy(), str(dtype), "period"), known
+    if dtype.kind in "mM":
+        kind = "duration" if dtype.kind == "m" else "date"
+        kind = "zoned date" if isinstance(dtype, pd.DatetimeTZDtype) else kind
+        times: Any = column.array
+        cells = Cells.from_times(times.asi8, column.isna().to_numpy(), kind, times.unit)
+        return cells, ("pandas", str(dtype))
+    if dtype.kind not in "biuf":
+        what = "complex" if dtype.kind == "c" else str(dtype)
+        _raise_unreadable(name, column.iloc[0] if len(column) else None, what)
+    kind = "boolean" if dtype.kind == "b" else "number"
+    numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return Cells.from_numbers(numbers, kind), ("pandas", str(dtype))
+
+
+def _build_pandas(cells: Cells, dtype: Dtype) -> pd.Series:
+    if dtype[0] == "object":
+        return _build_objects(cells, dtype)
+    if dtype[0] == "category":
+        _, labels, ordered, kind = dtype
+        levels = [thaw_label(label) for label in labels]
+        categories = pd.Index(levels, dtype=None if kind.startswith("interval") else kind)
+        known = {level: index for index, level in enumerate(levels)}
+        own = np.array([known.get(label, -1) for label in cells.labels] or [-1])
+        codes = np.where(cells.missing, -1, own[_clip_codes(cells)])
+        return pd.Series(
+            pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(categories, ordered))
+        )
+    if dtype[0] == "string":
+        _, storage, is_na = dtype
+        text = pd.StringDtype(storage, pd.NA if is_na else np.nan)
+        return pd.Series(_take_labels(cells, None), dtype=text)
+    target: Any = pd.api.types.pandas_dtype(dtype[1])
+    if isinstance(target, pd.PeriodDtype):
+        ordinals = np.where(cells.missing, _NOT_A_TIME, _to_integers(cells, np.int64))
+        return pd.Series(pd.arrays.PeriodArray(ordinals, dtype=target))
+    if target.kind in "mM":
+        zone = getattr(target, "tz", None)
+        plain = f"{target.kind}8[{cells.unit or np.datetime_data(_to_numpy(target))[0]}]"
+        values = _to_integers(cells, np.int64).view(plain)
+        values[cells.missing] = "NaT"
+        times = pd.Series(values)
+        return times if zone is None else times.dt.tz_localize("UTC").dt.tz_convert(zone)
+    if cells.labels:  # numbers that were taken for categories
+        cells = _to_numbers(cells)
+    if not pandas_types.is_extension_array_dtype(target):
+        if not cells.missing.any() or target.kind == "f":
+            return pd.Series(_convert_numbers(cells, target.type))
+        if target.kind == "b":  # NumPy has no missing booleans or integers
+            return _build_objects(cells, ("object", "boolean", "none"))
+        return pd.Series(np.where(cells.missing, np.nan, np.rint(cells.values)))
+    own = _convert_numbers(cells, _to_numpy(target).type)
+    array = pd.array(own, dtype=target)
+    array[cells.missing] = pd.NA
+    return pd.Series(array)
+
+
+def _to_numpy(dtype: Any) -> np.dtype:
+    """Return the NumPy type behind a pandas type."""
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return np.dtype(f"M8[{dtype.unit}]")
+    return np.dtype(getattr(dtype, "numpy_dtype", dtype))
+
+
+# Objects
+
+
+def _read_objects(values: np.ndarray, name: Any) -> tuple[Cells, Dtype]:
+    inferred = pandas_types.infer_dtype(values, skipna=True)
+    missing = pd.isna(values)
+    kind = _OBJECT_KINDS.get(inferred)
+    if kind is None:
+        _raise_unreadable(name, _find_odd(values, missing), inferred)
+    marker = "nan" if missing.any() and isinstance(values[np.argmax(missing)], float) else "none"
+    known = values[~missing]
+    dtype: Dtype = ("object", inferred, marker)
+    if kind == "empty":
+        return Cells.make_empty(len(values)), dtype
+    if kind in ("text", "category"):
+        labels = [thaw_label(freeze_label(label, name)) for label in pd.unique(known)]
+        cells = Cells.from_labels(values, kind)
+        return Cells(kind, cells.values, missing, labels), dtype
+    if kind in ("number", "boolean"):
+        if inferred == "decimal":
+            exponents = [number.as_tuple().exponent for number in known]
+            places = max([0, *(-e for e in exponents if isinstance(e, int))])
+            dtype = (*dtype, places)
+        numbers = np.full(len(values), np.nan)
+        numbers[~missing] = known.astype(np.float64)
+        return Cells.from_numbers(numbers, kind), dtype
+    times = np.zeros(len(values), dtype=np.int64)
+    unit = "us"
+    if kind == "time":
+        times[~missing] = [_count_microseconds(cell) for cell in known]
+    elif kind == "duration":
+        times[~missing] = pd.to_timedelta(known).as_unit("us").asi8
+    else:
+        if getattr(known[0], "tzinfo", None) is not None:
+            kind = "zoned date"
+        moments = pd.to_datetime(known, utc=kind == "zoned date")
+        times[~missing] = moments.as_unit("us").asi8
+    return Cells.from_times(times, missing, kind, unit), (*dtype, kind)
+
+
+def _build_objects(cells: Cells, dtype: Dtype) -> pd.Series:
+    inferred, marker = dtype[1], dtype[2]
+    out = np.full(len(cells.missing), np.nan if marker == "nan" else None, dtype=object)
+    known = ~cells.missing
+    if cells.labels:
+        labels = np.empty(len(cells.labels), dtype=object)
+        labels[:] = cells.labels
+        out[known] = labels[cells.values[known]]
+    elif cells.unit:
+        make = {"date": _make_date, "time": _make_time, "timedelta": _make_duration}
+        zone = UTC if dtype[-1] == "zoned date" else None
+        for row in np.flatnonzero(known):
+            value = int(cells.values[row])
+            made = make[inferred](value) if inferred in make else _make_moment(value, zone)
+            out[row] = made
+    elif inferred == "decimal":
+        step = Decimal(1).scaleb(-dtype[3])
+        out[known] = [Decimal(repr(float(v))).quantize(step) for v in cells.values[known]]
+    elif inferred == "boolean":
+        out[known] = (cells.values[known] > 0.5).tolist()
+    elif inferred == "integer":
+        out[known] = [int(value) for value in np.rint(cells.values[known])]
+    else:
+        out[known] = cells.values[known].astype(np.float64).tolist()
+    return pd.Series(out, dtype=object)
+
+
+def _count_microseconds(cell: time) -> int:
+    seconds = 3600 * cell.hour + 60 * cell.minute + cell.second
+    return 1_000_000 * seconds + cell.microsecond
+
+
+def _make_moment(value: int, zone: Any) -> pd.Timestamp:
+    moment = pd.Timestamp(value, unit="us")
+    return moment if zone is None else moment.tz_localize(zone)
+
+
+def _make_date(value: int) -> date:
+    return _make_moment(value, None).date()
+
+
+def _make_time(value: int) -> time:
+    moment = datetime(1970, 1, 1) + timedelta(microseconds=min(max(value, 0), 86_399_999_999))
+    return moment.time()
+
+
+def _make_duration(value: int) -> pd.Timedelta:
+    return pd.Timedelta(value, unit="us")
+
+
+def _find_odd(values: np.ndarray, missing: np.ndarray) -> Any:
+    """Return a cell that shows what is wrong: one that is not a number, where there are some."""
+    known = values[~np.asarray(missing, dtype=bool)]
+    return next((v for v in known if not isinstance(v, int | float | np.number)), known[0])
+
+
+def freeze_label(label: Any, name: Any) -> Any:
+    """Return a label as plain values, from which `thaw_label` makes it again.
+
+    Raises
+    ------
+    TypeError
+        If that is not possible, with the column's name.
+    """
+    if isinstance(label, np.generic):
+        label = label.item()
+    if isinstance(label, str | int | float):
+        return label
+    if isinstance(label, pd.Interval):
+        ends = (freeze_label(label.left, name), freeze_label(label.right, name))
+        return ("interval", *ends, label.closed)
+    if isinstance(label, datetime):
+        return ("moment", label.isoformat())
+    if isinstance(label, date):
+        return ("date", label.isoformat())
+    _raise_unreadable(name, label, type(label).__name__)
+
+
+def thaw_label(label: Any) -> Any:
+    """Return the label of a frozen one."""
+    if not isinstance(label, tuple):
+        return label
+    if label[0] == "interval":
+        return pd.Interval(thaw_label(label[1]), thaw_label(label[2]), label[3])
+    if label[0] == "moment":
+        return pd.Timestamp(label[1])
+    return date.fromisoformat(label[1])
+
+
+# Arrow
+
+
+def _read_arrow(column: Any, name: Any) -> tuple[Cells, Dtype]:
+    import pyarrow as pa
+
+    is_type = pa.types
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    array = pa.concat_arrays(chunks) if chunks else pa.array([], type=column.type)
+    dtype: Dtype = ("arrow", _describe_arrow(array.type))
+    if is_type.is_dictionary(array.type):
+        array = array.cast(array.type.value_type)
+        kind = "category"
+    else:
+        kind = "text"
+    type_, missing = array.type, array.is_null().to_numpy(zero_copy_only=False)
+    if is_type.is_null(type_):
+        return Cells.make_empty(len(array)), dtype
+    if kind == "category" or is_type.is_string(type_) or is_type.is_large_string(type_):
+        return Cells.from_labels(array.to_pylist(), kind), dtype
+    if is_type.is_boolean(type_):
+        array = array.cast(pa.int8())
+        numbers = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return Cells.from_numbers(numbers, "boolean"), dtype
+    if is_type.is_integer(type_) or is_type.is_floating(type_) or is_type.is_decimal(type_):
+        numbers = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return Cells.from_numbers(numbers), dtype
+    if is_type.is_temporal(type_) and not is_type.is_interval(type_):
+        unit = "D" if is_type.is_date32(type_) else getattr(type_, "unit", "ms")
+        if is_type.is_time(type_) or is_type.is_duration(type_):
+            kind = "time" if is_type.is_time(type_) else "duration"
+        else:
+            kind = "zoned date" if getattr(type_, "tz", None) else "date"
+        plain = pa.int32() if type_.bit_width == 32 else pa.int64()
+        values = array.cast(plain).fill_null(0).to_numpy(zero_copy_only=False)
+        return Cells.from_times(values, missing, kind, unit), dtype
+    first = array.drop_null()
+    _raise_unreadable(name, first[0].as_py() if len(first) else None, str(type_))
+
+
+def _build_arrow(cells: Cells, dtype: Dtype) -> Any:
+    import pyarrow as pa
+
+    type_, missing = _make_arrow_type(dtype[1]), cells.missing
+    if cells.kind == "empty":
+        return pa.nulls(len(missing), type=type_)
+    own = type_.value_type if pa.types.is_dictionary(type_) else type_
+    if cells.labels and not isinstance(cells.labels[0], int | float):
+        array = pa.array(_take_labels(cells, None).tolist(), type=own)
+        return array if own is type_ else array.cast(type_)
+    if cells.labels:
+        cells = _to_numbers(cells)
+    if cells.unit or pa.types.is_temporal(own):
+        plain: Any = np.int32 if own.bit_width == 32 else np.int64
+        return pa.array(_to_integers(cells, plain), mask=missing).cast(own)
+    if pa.types.is_decimal(own):
+        step = Decimal(1).scaleb(-own.scale)
+        known = [
+            None if m else Decimal(repr(float(v))).quantize(step)
+            for v, m in zip(cells.values, missing, strict=True)
+        ]
+        return pa.array(known, type=own)
+    array = pa.array(_convert_numbers(cells, own.to_pandas_dtype()), mask=missing, type=own)
+    return array if own is type_ else array.cast(type_)
+
+
+def _wrap_arrow(array: Any) -> pd.Series:
+    return pd.Series(pd.arrays.ArrowExtensionArray(array))
+
+
+def _describe_arrow(type_: Any) -> Dtype:
+    import pyarrow as pa
+
+    is_type = pa.types
+    if is_type.is_dictionary(type_):
+        parts = (_describe_arrow(type_.index_type), _describe_arrow(type_.value_type))
+        return ("dictionary", *parts, type_.ordered)
+    if is_type.is_decimal(type_):
+        return (str(type_).split("(")[0], type_.precision, type_.scale)
+    if is_type.is_timestamp(type_):
+        return ("timestamp", type_.unit, type_.tz)
+    return ("alias", str(type_))
+
+
+def _make_arrow_type(described: Dtype) -> Any:
+    import pyarrow as pa
+
+    name, *parts = described
+    if name == "dictionary":
+        return pa.dictionary(*(_make_arrow_type(part) for part in parts[:2]), ordered=parts[2])
+    return pa.type_for_alias(parts[0]) if name == "alias" else getattr(pa, name)(*parts)
+
+
+# polars
+
+
+def _read_polars(column: Any, name: Any) -> tuple[Cells, Dtype]:
+    import polars as pl
+
+    own = column.dtype
+    base = own.base_type()
+    arguments = {
+        "Datetime": ("time_unit", "time_zone"),
+        "Duration": ("time_unit",),
+        "Decimal": ("precision", "scale"),
+    }.get(base.__name__, ())
+    dtype: Dtype = ("polars", base.__name__, *(getattr(own, part) for part in arguments))
+    if base == pl.Enum:
+        dtype = (*dtype, tuple(own.categories.to_list()))
+    if base == pl.Null:
+        return Cells.make_empty(len(column)), dtype
+    if base in (pl.Categorical, pl.Enum, pl.String):
+        kind = "text" if base == pl.String else "category"
+        return Cells.from_labels(column.cast(pl.String).to_list(), kind), dtype
+    if base == pl.Boolean or own.is_numeric():
+        kind = "boolean" if base == pl.Boolean else "number"
+        numbers = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        return Cells.from_numbers(numbers, kind), dtype
+    if own.is_temporal():
+        kinds = {pl.Time: "time", pl.Duration: "duration"}
+        zone = getattr(own, "time_zone", None)
+        kind = kinds.get(base, "zoned date" if zone else "date")
+        unit = {pl.Date: "D", pl.Time: "ns"}.get(base) or own.time_unit
+        values = column.to_physical().cast(pl.Int64).fill_null(0).to_numpy()
+        return Cells.from_times(values, column.is_null().to_numpy(), kind, unit), dtype
+    known = column.drop_nulls()
+    _raise_unreadable(name, known[0] if len(known) else None, str(own))
+
+
+def _build_polars(cells: Cells, dtype: Dtype, name: Any) -> Any:
+    import polars as pl
+
+    base = getattr(pl, dtype[1])
+    target = base(list(dtype[2])) if dtype[1] == "Enum" else base(*dtype[2:])
+    if cells.kind == "empty":
+        return pl.Series(name, [None] * len(cells.missing), dtype=target)
+    if cells.labels and not isinstance(cells.labels[0], int | float):
+        return pl.Series(name, _take_labels(cells, None).tolist(), dtype=target)
+    if cells.labels:
+        cells = _to_numbers(cells)
+    if target.is_temporal():
+        values: Any = _to_integers(cells, np.int64)
+        if base == pl.Date:  # its physical type
+            values = values.astype(np.int32)
+    elif target.is_integer():
+        values = _to_integers(cells, np.dtype(dtype[1].lower()).type)
+    elif base == pl.Boolean:
+        values = cells.values > 0.5
+    else:
+        values = cells.values
+    known = pl.Series(name, values)
+    if dtype[1] == "Decimal":
+        known = known.round(target.scale)
+    return known.set(pl.Series(cells.missing), None).cast(target)
+
+
+# Cells as arrays
+
+
+def _clip_codes(cells: Cells) -> np.ndarray:
+    return np.where(cells.missing, 0, cells.values).astype(np.int64)
+
+
+def _take_labels(cells: Cells, missing: Any) -> np.ndarray:
+    """Return each cell's label, and `missing` where there is none."""
+    labels = np.empty(max(len(cells.labels), 1), dtype=object)
+    labels[: len(cells.labels)] = cells.labels
+    out = labels[_clip_codes(cells)]
+    out[cells.missing] = missing
+    return out
+
+
+def _to_numbers(cells: Cells) -> Cells:
+    """Return labels that are numbers as numbers."""
+    values = np.asarray(cells.labels, dtype=np.float64)[_clip_codes(cells)]
+    return Cells("number", values, cells.missing)
+
+
+def _to_integers(cells: Cells, kind: type) -> np.ndarray:
+    """Return the nearest integers that a type holds; of missing cells they are zero."""
+    values = np.where(cells.missing, 0, cells.values)
+    if values.dtype.kind in "iu":
+        return values.astype(kind)
+    limits = np.iinfo(kind)
+    # The largest integer of 64 bits rounds to a double beyond it.
+    high = np.nextafter(float(limits.max), 0) if limits.bits == 64 else limits.max
+    return np.clip(np.rint(values), limits.min, high).astype(kind)
+
+
+def _convert_numbers(cells: Cells, kind: Any) -> np.ndarray:
+    """Return numbers as a NumPy type; rounded where it is one of integers."""
+    plain = np.dtype(kind)
+    if plain.kind in "iu":
+        return _to_integers(cells, plain.type)
+    if plain.kind == "b":
+        return np.where(cells.missing, False, cells.values > 0.5)
+    values = np.where(cells.missing, np.nan, cells.values)
+    largest = np.finfo(plain).max
+    return np.clip(values, -largest, largest).astype(plain)
