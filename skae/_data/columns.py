@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy import sparse
 from sklearn.preprocessing import OneHotEncoder
@@ -41,6 +42,9 @@ _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "D": 86_400 * 10**9}
 
 # A day, an hour, a minute, a second and its parts, in nanoseconds.
 _STEPS = (_UNITS["D"], 3600 * 10**9, 60 * 10**9, 10**9, 10**6, 10**3, 1)
+
+# The first day of year 1 and the last of year 9999, in nanoseconds: Python has no other dates.
+_PYTHON_DATES = (-62_135_596_800 * 10**9, 253_402_300_800 * 10**9 - 1)
 
 # The largest time; the least of 64 bits is NaT.
 _LATEST = 2**63 - 1
@@ -206,10 +210,26 @@ class TimeCoding:
     def decode(self, values: np.ndarray, missing: np.ndarray) -> Cells:
         """Return the nearest times that are a whole number of steps away."""
         steps = np.rint(np.where(missing, 0.0, values[:, 0]))
-        steps = np.clip(steps, -_reach(_LATEST + self.origin, self.step), None)
-        steps = np.clip(steps, None, _reach(_LATEST - self.origin, self.step))
+        first, last = self._ends
+        steps = np.clip(steps, -_reach(self.origin - first, self.step), None)
+        steps = np.clip(steps, None, _reach(last - self.origin, self.step))
         times = self.origin + steps.astype(np.int64) * self.step
         return Cells(self.kind, times, missing, unit=self.unit)
+
+    @property
+    def _ends(self) -> tuple[int, int]:
+        """The first and the last time that there is."""
+        unit = _UNITS.get(self.unit, 1)
+        day = _UNITS["D"] // unit
+        if self.kind == "time":
+            return 0, day - 1
+        if "date" not in self.kind:
+            return -_LATEST, _LATEST
+        # Clocks of a zone are ahead of others, or behind.
+        margin = day if self.kind == "zoned date" else 0
+        first = max(_PYTHON_DATES[0] // unit, -_LATEST) + margin
+        last = min(_PYTHON_DATES[1] // unit, _LATEST) - margin
+        return min(first, self.origin), max(last, self.origin)
 
     def get_state(self) -> dict[str, Any]:
         """Return the origin and the step."""
@@ -390,7 +410,7 @@ class Columns:
     library : str
         Whose frame it was: "pandas", "polars", "pyarrow" or, for arrays and lists, "array".
     array_dtype : str
-        The type of an array: "object", or that of floats, which integers come back as.
+        The type of an array: "object", or that of floats, which integers come back as, or dates.
     columns : tuple of Column
         The columns in their order.
     """
@@ -576,7 +596,11 @@ class Columns:
             cells = column.coding.decode(block, missing)
             natives.append(build_column(cells, column.dtype, column.name))
         frame = build_frame(self.library, self.names, natives, index)
-        return frame.astype(self.array_dtype) if self.library == "array" else frame
+        if self.library != "array":
+            return frame
+        if self.array_dtype.startswith(("datetime64", "timedelta64")):
+            frame[pd.isna(frame)] = None  # NumPy makes no NaT of one of pandas
+        return frame.astype(self.array_dtype)
 
     def get_state(self) -> dict[str, Any]:
         """Return the columns as plain values."""
@@ -765,7 +789,7 @@ def _find_array_dtype(X: Any) -> str:
     dtype = to_array(X).dtype
     if dtype.kind in "biu":
         return "float64"
-    return str(dtype) if dtype.kind == "f" else "object"
+    return str(dtype) if dtype.kind in "fmM" else "object"
 
 
 def _hide(values: np.ndarray, cells: Cells) -> np.ndarray:

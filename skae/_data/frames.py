@@ -8,7 +8,7 @@ every scikit-learn that the package supports.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,6 +18,12 @@ from pandas.api import types as pandas_types
 #: A column's type as plain values: "numpy", "pandas", "string", "category", "arrow", "polars" or
 #: "object", and what determines the type among those.
 Dtype = tuple[Any, ...]
+
+# NumPy's units that pandas has not.
+_LONG_UNITS = ("Y", "M", "W", "D", "h", "m")
+
+# Digits of decimals of which no type says how many they have: those of Python's own arithmetic.
+_DIGITS = 28
 
 # NaT among times of 64 bits.
 _NOT_A_TIME = np.iinfo(np.int64).min
@@ -43,6 +49,7 @@ _OBJECT_KINDS = {
 _REMEDIES = {
     "complex": "pass the real and the imaginary parts as columns of their own",
     "bytes": "decode it, with .str.decode('utf-8')",
+    "with and without a time zone": "give all cells a time zone, or none",
     "mixed-integer": "turn it into text, with astype(str), or into numbers, with pandas.to_numeric",
 }
 _SPLIT = (
@@ -137,6 +144,10 @@ def open_columns(X: Any) -> tuple[list[Any], list[Any]]:
 
 def to_array(X: Any) -> np.ndarray:
     """Return a table as an array of numbers, or of objects where it has others."""
+    if isinstance(X, np.ma.MaskedArray):
+        values, is_masked = X.data, np.ma.getmaskarray(X)
+        X = values.astype(values.dtype if values.dtype.kind == "f" else object)
+        X[is_masked] = np.nan if X.dtype.kind == "f" else None
     try:
         array = X if isinstance(X, np.ndarray) else np.array(X)
         if array.dtype.kind not in "biufcmMO":  # text makes text of its neighbours
@@ -161,6 +172,8 @@ def read_column(column: Any, name: Any) -> tuple[Cells, Dtype]:
         name, a value and a remedy.
     """
     if isinstance(column, np.ndarray):
+        if column.dtype.kind in "mM" and np.datetime_data(column.dtype)[0] in _LONG_UNITS:
+            column = column.astype(f"{column.dtype.kind}8[s]")
         column = pd.Series(column, dtype=column.dtype)  # objects that are text stay objects
     if isinstance(column, pd.Series):
         return _read_pandas(column, name)
@@ -234,7 +247,7 @@ def _read_pandas(column: pd.Series, name: Any) -> tuple[Cells, Dtype]:
         return _read_pandas(column.astype(dtype.subtype), name)
     if isinstance(dtype, pd.CategoricalDtype):
         labels = [freeze_label(label, name) for label in dtype.categories]
-        known = ("category", tuple(labels), bool(dtype.ordered), str(dtype.categories.dtype))
+        known = ("category", tuple(labels), bool(dtype.ordered), _describe(dtype.categories.dtype))
         thawed = [thaw_label(label) for label in labels]
         return Cells.from_codes(column.cat.codes.to_numpy(), thawed, "category"), known
     if isinstance(dtype, pd.ArrowDtype):
@@ -242,8 +255,7 @@ def _read_pandas(column: pd.Series, name: Any) -> tuple[Cells, Dtype]:
 
         return _read_arrow(pa.chunked_array([pa.array(column.array)]), name)
     if isinstance(dtype, pd.StringDtype):
-        known = ("string", dtype.storage, dtype.na_value is pd.NA)
-        return Cells.from_labels(column.to_numpy(dtype=object), "text"), known
+        return Cells.from_labels(column.to_numpy(dtype=object), "text"), _describe(dtype)
     if dtype.kind == "O" and not pandas_types.is_extension_array_dtype(dtype):
         return _read_objects(column.to_numpy(), name)
     if isinstance(dtype, pd.PeriodDtype):
@@ -270,18 +282,16 @@ def _build_pandas(cells: Cells, dtype: Dtype) -> pd.Series:
     if dtype[0] == "category":
         _, labels, ordered, kind = dtype
         levels = [thaw_label(label) for label in labels]
-        categories = pd.Index(levels, dtype=None if kind.startswith("interval") else kind)
+        categories = pd.Index(levels, dtype=_make_type(kind))
         known = {level: index for index, level in enumerate(levels)}
         own = np.array([known.get(label, -1) for label in cells.labels] or [-1])
         codes = np.where(cells.missing, -1, own[_clip_codes(cells)])
         return pd.Series(
             pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(categories, ordered))
         )
-    if dtype[0] == "string":
-        _, storage, is_na = dtype
-        text = pd.StringDtype(storage, pd.NA if is_na else np.nan)
-        return pd.Series(_take_labels(cells, None), dtype=text)
-    target: Any = pd.api.types.pandas_dtype(dtype[1])
+    target = _make_type(dtype)
+    if isinstance(target, pd.StringDtype):
+        return pd.Series(_take_labels(cells, None), dtype=target)
     if isinstance(target, pd.PeriodDtype):
         ordinals = np.where(cells.missing, _NOT_A_TIME, _to_integers(cells, np.int64))
         return pd.Series(pd.arrays.PeriodArray(ordinals, dtype=target))
@@ -306,6 +316,24 @@ def _build_pandas(cells: Cells, dtype: Dtype) -> pd.Series:
     return pd.Series(array)
 
 
+def _describe(dtype: Any) -> Dtype:
+    """Return a pandas type as plain values."""
+    if isinstance(dtype, pd.ArrowDtype):
+        return ("arrow", _describe_arrow(dtype.pyarrow_dtype))
+    if isinstance(dtype, pd.StringDtype):
+        return ("string", dtype.storage, dtype.na_value is pd.NA)
+    return ("pandas", str(dtype))
+
+
+def _make_type(described: Dtype) -> Any:
+    """Return the pandas type of a described one."""
+    if described[0] == "arrow":
+        return pd.ArrowDtype(_make_arrow_type(described[1]))
+    if described[0] == "string":
+        return pd.StringDtype(described[1], pd.NA if described[2] else np.nan)
+    return pandas_types.pandas_dtype(described[1])
+
+
 def _to_numpy(dtype: Any) -> np.dtype:
     """Return the NumPy type behind a pandas type."""
     if isinstance(dtype, pd.DatetimeTZDtype):
@@ -321,7 +349,8 @@ def _read_objects(values: np.ndarray, name: Any) -> tuple[Cells, Dtype]:
     missing = pd.isna(values)
     kind = _OBJECT_KINDS.get(inferred)
     if kind is None:
-        _raise_unreadable(name, _find_odd(values, missing), inferred)
+        odd = _find_odd(values, missing)
+        _raise_unreadable(name, odd, "complex" if isinstance(odd, complex) else inferred)
     marker = "nan" if missing.any() and isinstance(values[np.argmax(missing)], float) else "none"
     known = values[~missing]
     dtype: Dtype = ("object", inferred, marker)
@@ -337,7 +366,13 @@ def _read_objects(values: np.ndarray, name: Any) -> tuple[Cells, Dtype]:
             places = max([0, *(-e for e in exponents if isinstance(e, int))])
             dtype = (*dtype, places)
         numbers = np.full(len(values), np.nan)
-        numbers[~missing] = known.astype(np.float64)
+        try:
+            numbers[~missing] = known.astype(np.float64)
+        except OverflowError as error:
+            raise ValueError(
+                f"X must have numbers that float64 holds in column {name!r} ({error}): scale the "
+                "column"
+            ) from error
         return Cells.from_numbers(numbers, kind), dtype
     times = np.zeros(len(values), dtype=np.int64)
     unit = "us"
@@ -346,6 +381,8 @@ def _read_objects(values: np.ndarray, name: Any) -> tuple[Cells, Dtype]:
     elif kind == "duration":
         times[~missing] = pd.to_timedelta(known).as_unit("us").asi8
     else:
+        if len({getattr(cell, "tzinfo", None) is None for cell in known}) == 2:
+            _raise_unreadable(name, known[0], "with and without a time zone")
         if getattr(known[0], "tzinfo", None) is not None:
             kind = "zoned date"
         moments = pd.to_datetime(known, utc=kind == "zoned date")
@@ -369,8 +406,7 @@ def _build_objects(cells: Cells, dtype: Dtype) -> pd.Series:
             made = make[inferred](value) if inferred in make else _make_moment(value, zone)
             out[row] = made
     elif inferred == "decimal":
-        step = Decimal(1).scaleb(-dtype[3])
-        out[known] = [Decimal(repr(float(v))).quantize(step) for v in cells.values[known]]
+        out[known] = _make_decimals(cells.values[known], _DIGITS, dtype[3])
     elif inferred == "boolean":
         out[known] = (cells.values[known] > 0.5).tolist()
     elif inferred == "integer":
@@ -383,6 +419,15 @@ def _build_objects(cells: Cells, dtype: Dtype) -> pd.Series:
 def _count_microseconds(cell: time) -> int:
     seconds = 3600 * cell.hour + 60 * cell.minute + cell.second
     return 1_000_000 * seconds + cell.microsecond
+
+
+def _make_decimals(values: np.ndarray, precision: int, scale: int) -> list[Decimal]:
+    """Return the nearest decimals of so many digits, some of them behind the point."""
+    with localcontext(prec=2 * precision + 400):
+        step = Decimal(1).scaleb(-scale)
+        most = (10**precision - 1) * step
+        exact = [Decimal(repr(value)) for value in values.astype(np.float64).tolist()]
+        return [min(max(value, -most), most).quantize(step) for value in exact]
 
 
 def _make_moment(value: int, zone: Any) -> pd.Timestamp:
@@ -400,7 +445,8 @@ def _make_time(value: int) -> time:
 
 
 def _make_duration(value: int) -> pd.Timedelta:
-    return pd.Timedelta(value, unit="us")
+    most = np.iinfo(np.int64).max // 1000  # pandas counts some durations in nanoseconds
+    return pd.Timedelta(min(max(value, -most), most), unit="us")
 
 
 def _find_odd(values: np.ndarray, missing: np.ndarray) -> Any:
@@ -428,7 +474,10 @@ def freeze_label(label: Any, name: Any) -> Any:
         return ("moment", label.isoformat())
     if isinstance(label, date):
         return ("date", label.isoformat())
-    _raise_unreadable(name, label, type(label).__name__)
+    raise TypeError(
+        f"X must have categories whose labels are text, numbers, dates or intervals, got {label!r} "
+        f"in column {name!r}: turn the labels into text, with astype(str)"
+    )
 
 
 def thaw_label(label: Any) -> Any:
@@ -460,7 +509,7 @@ def _read_arrow(column: Any, name: Any) -> tuple[Cells, Dtype]:
     type_, missing = array.type, array.is_null().to_numpy(zero_copy_only=False)
     if is_type.is_null(type_):
         return Cells.make_empty(len(array)), dtype
-    if kind == "category" or is_type.is_string(type_) or is_type.is_large_string(type_):
+    if kind == "category" or str(type_) in ("string", "large_string", "string_view"):
         return Cells.from_labels(array.to_pylist(), kind), dtype
     if is_type.is_boolean(type_):
         array = array.cast(pa.int8())
@@ -498,12 +547,7 @@ def _build_arrow(cells: Cells, dtype: Dtype) -> Any:
         plain: Any = np.int32 if own.bit_width == 32 else np.int64
         return pa.array(_to_integers(cells, plain), mask=missing).cast(own)
     if pa.types.is_decimal(own):
-        step = Decimal(1).scaleb(-own.scale)
-        known = [
-            None if m else Decimal(repr(float(v))).quantize(step)
-            for v, m in zip(cells.values, missing, strict=True)
-        ]
-        return pa.array(known, type=own)
+        return pa.array(_fill_decimals(cells, own.precision, own.scale), type=own)
     array = pa.array(_convert_numbers(cells, own.to_pandas_dtype()), mask=missing, type=own)
     return array if own is type_ else array.cast(type_)
 
@@ -582,19 +626,16 @@ def _build_polars(cells: Cells, dtype: Dtype, name: Any) -> Any:
         return pl.Series(name, _take_labels(cells, None).tolist(), dtype=target)
     if cells.labels:
         cells = _to_numbers(cells)
+    if base == pl.Decimal:
+        precision = 38 if target.precision is None else target.precision
+        return pl.Series(name, _fill_decimals(cells, precision, target.scale), dtype=target)
     if target.is_temporal():
-        values: Any = _to_integers(cells, np.int64)
-        if base == pl.Date:  # its physical type
-            values = values.astype(np.int32)
-    elif target.is_integer():
-        values = _to_integers(cells, np.dtype(dtype[1].lower()).type)
+        values = _to_integers(cells, np.int32 if base == pl.Date else np.int64)
     elif base == pl.Boolean:
         values = cells.values > 0.5
     else:
-        values = cells.values
+        values = _convert_numbers(cells, dtype[1].lower())
     known = pl.Series(name, values)
-    if dtype[1] == "Decimal":
-        known = known.round(target.scale)
     return known.set(pl.Series(cells.missing), None).cast(target)
 
 
@@ -614,6 +655,11 @@ def _take_labels(cells: Cells, missing: Any) -> np.ndarray:
     return out
 
 
+def _fill_decimals(cells: Cells, precision: int, scale: int) -> list[Decimal | None]:
+    known = iter(_make_decimals(cells.values[~cells.missing], precision, scale))
+    return [None if is_missing else next(known) for is_missing in cells.missing]
+
+
 def _to_numbers(cells: Cells) -> Cells:
     """Return labels that are numbers as numbers."""
     values = np.asarray(cells.labels, dtype=np.float64)[_clip_codes(cells)]
@@ -623,9 +669,9 @@ def _to_numbers(cells: Cells) -> Cells:
 def _to_integers(cells: Cells, kind: type) -> np.ndarray:
     """Return the nearest integers that a type holds; of missing cells they are zero."""
     values = np.where(cells.missing, 0, cells.values)
-    if values.dtype.kind in "iu":
-        return values.astype(kind)
     limits = np.iinfo(kind)
+    if values.dtype.kind == "i":
+        return values.clip(limits.min, limits.max).astype(kind)
     # The largest integer of 64 bits rounds to a double beyond it.
     high = np.nextafter(float(limits.max), 0) if limits.bits == 64 else limits.max
     return np.clip(np.rint(values), limits.min, high).astype(kind)

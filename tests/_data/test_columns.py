@@ -281,6 +281,57 @@ def test_numbers_stay_within_their_types():
     assert far[1] < pd.Timestamp("1900-01-01")
 
 
+@settings(max_examples=3, deadline=None)
+@given(data=st.data())
+def test_whatever_is_decoded_is_a_value_of_the_type(data):
+    """Far beyond what the types hold, too."""
+    columns = [
+        Columns.from_table(pd.DataFrame({"x": pd.Series(draw_cells(data, cells), dtype=object)}))
+        for cells in OBJECTS.values()
+    ]
+    for library, kinds in (("pa", ARROW), ("pl", POLARS)):
+        for type_, cells in kinds.values():
+            values = draw_cells(data, cells)
+            if library == "pa":
+                table = pa.table({"x": pa.array(values, type=type_)})
+            else:
+                table = pl.DataFrame({"x": pl.Series(values, dtype=type_)})
+            columns.append(Columns.from_table(table))
+    for dtype, (cells, may_miss) in PANDAS.items():
+        if "Rome" not in dtype:
+            values = draw_cells(data, cells, may_miss)
+            columns.append(Columns.from_table(pd.DataFrame({"x": pd.Series(values, dtype=dtype)})))
+    for column in columns:
+        n = column.n_encoded
+        back = column.decode(np.array([[1e300] * n, [-1e300] * n, [1e19] * n, [-1e19] * n]))
+        if isinstance(back, pd.DataFrame):
+            assert back["x"].notna().all()
+            assert len(repr(back)) > 0
+        elif isinstance(back, pa.Table):
+            assert back["x"].null_count == 0
+            assert len(back.to_pylist()) == 4
+        else:
+            assert back["x"].null_count() == 0
+            assert len(repr(back)) > 0
+
+
+def test_masked_cells_are_missing():
+    mask = [[False, True], [False, False]]
+    text = np.ma.MaskedArray([["a", "b"], ["c", "d"]], mask)
+    columns = Columns.from_table(text)
+    assert columns.encode(text).observed[:, 2].tolist() == [False, True]
+    numbers = np.ma.MaskedArray(np.array([[1.0, 2.0], [3.0, 4.0]]), mask)
+    assert np.isnan(Columns.from_table(numbers).encode(numbers).values).tolist() == mask
+    assert numbers.data[0, 1] == 2
+
+
+def test_dates_of_arrays_come_back():
+    X = np.array([["2020-01-01", "2021-05-05"], ["1999-12-31", "NaT"]], dtype="M8[D]")
+    back = go_and_return(X)
+    assert back.dtype == X.dtype
+    np.testing.assert_array_equal(back, X)
+
+
 def test_times_of_all_ages_are_apart_by_what_they_are():
     ends = pd.to_datetime(["1677-09-22", "2262-04-11", "2000-01-02"]).as_unit("ns")
     frame = pd.DataFrame({"t": ends})
@@ -537,6 +588,33 @@ def test_what_no_column_can_hold(value, found):
 def test_what_no_typed_column_can_hold(native):
     with pytest.raises(TypeError, match="in column 'odd': "):
         Columns.from_table(native)
+
+
+def test_dates_with_and_without_a_zone_do_not_mix():
+    moments = [pd.Timestamp("2020-01-01"), pd.Timestamp("2020-01-01", tz="UTC")]
+    with pytest.raises(TypeError, match=r"without a time zone.* in column 'x': give all cells"):
+        Columns.from_table(pd.DataFrame({"x": pd.Series(moments, dtype=object)}))
+
+
+def test_numbers_beyond_float64_are_an_error():
+    frame = pd.DataFrame({"x": pd.Series([10**400, 1], dtype=object)})
+    with pytest.raises(ValueError, match="float64 holds in column 'x'"):
+        Columns.from_table(frame)
+
+
+def test_shapes_that_are_no_table():
+    with pytest.raises(ValueError, match="Expected 2D array, got 1D array instead"):
+        Columns.from_table(["a", "b"])
+    with pytest.raises(ValueError, match="rows of equal length"):
+        Columns.from_table([["a", "b"], ["c"]])
+
+
+def test_no_rows_are_decoded_to_none():
+    frame = make_frame()
+    columns = Columns.from_table(frame)
+    none = columns.decode(*columns.encode(frame.head(0)))
+    assert none.shape == (0, 5)
+    pd.testing.assert_series_equal(none.dtypes, frame.dtypes)
 
 
 def test_prose_is_an_error():
