@@ -1,0 +1,223 @@
+"""Mean and covariance of rows with missing cells, and what they say of these.
+
+`sklearn.impute.IterativeImputer` regresses column by column, and has no covariance.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg
+
+from .._data import block_length
+from .moments import SMALLEST_VARIANCE, Moments
+
+# With fewer rows a pattern, the inverse of each row's pattern is copied rather than looped over.
+_ROWS_TO_LOOP = 8
+
+
+def fit_with_missing(
+    X: np.ndarray,
+    weight: np.ndarray | None = None,
+    *,
+    ridge: float = 0.0,
+    max_iter: int = 200,
+    tol: float = 1e-4,
+) -> Moments:
+    """Return the maximum-likelihood mean and covariance of the observed cells.
+
+    Expectation-maximization for normal rows whose cells are missing at random (Little and Rubin
+    2002, section 11.2). Without missing cells they are the mean and covariance of the rows.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_columns)
+        Scaled rows; NaN is a missing cell.
+    weight : ndarray of shape (n_rows,) or None, default=None
+        How often each row counts.
+    ridge : float, default=0.0
+        Number of further rows in which the columns are uncorrelated (Schafer 1997, section 5.2.3).
+        Tables of few rows need some.
+    max_iter : int, default=200
+        Most steps.
+    tol : float, default=1e-4
+        Change of the mean and of the covariance, as a share of the standard deviations, that
+        ends the steps.
+    """
+    weight = np.ones(len(X)) if weight is None else weight.astype(np.float64)
+    observed = ~np.isnan(X)
+    # The others have nothing to say, and would slow the steps.
+    informs = observed.any(axis=1) & (weight > 0)
+    X, weight, observed = X[informs].astype(np.float64), weight[informs], observed[informs]
+    total = float(weight.sum())
+    patterns = _Patterns.from_mask(observed)
+    moments = _begin(X, weight, observed)
+    for _ in range(max_iter):
+        previous, moments = moments, _step(X, weight / total, patterns, moments, ridge / total)
+        if _measure_change(previous, moments) < tol or observed.all():
+            break
+    return Moments(total, moments.mean, moments.covariance)
+
+
+def fill_missing(X: np.ndarray, moments: Moments) -> np.ndarray:
+    """Return rows whose missing cells are their means given the observed ones."""
+    patterns = _Patterns.from_mask(~np.isnan(X))
+    return _complete(X.astype(np.float64), patterns, moments.mean, _invert(moments.covariance))[0]
+
+
+def score_observed(X: np.ndarray, moments: Moments) -> np.ndarray:
+    """Return the log-density of each row's observed cells; 0 where there are none."""
+    precision = _invert(moments.covariance)
+    observed = ~np.isnan(X)
+    patterns = _Patterns.from_mask(observed)
+    filled, _ = _complete(X.astype(np.float64), patterns, moments.mean, precision)
+    centred = filled - moments.mean
+    # Of the filled row the distance is that of its observed part.
+    distance = np.einsum("ij,ij->i", centred @ precision, centred)
+    # A marginal precision's determinant is that of the whole over that of the missing block.
+    determinant = np.full(len(X), np.linalg.slogdet(precision)[1])
+    for group in patterns.split():
+        blocks = precision[group.cells[:, :, None], group.cells[:, None, :]]
+        determinant[group.rows] -= np.linalg.slogdet(blocks)[1][group.pattern]
+    return 0.5 * (determinant - distance - np.log(2 * np.pi) * observed.sum(axis=1))
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Rows with the same number of missing cells.
+
+    Attributes
+    ----------
+    cells : ndarray of shape (n_patterns, n_missing)
+        The missing columns of each pattern.
+    rows : ndarray of shape (n_rows,)
+        Indices of the rows, ordered by pattern.
+    pattern : ndarray of shape (n_rows,)
+        Which pattern each row has.
+    """
+
+    cells: np.ndarray
+    rows: np.ndarray
+    pattern: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Patterns:
+    """Rows by their missing cells.
+
+    Attributes
+    ----------
+    groups : list of _Group
+        The incomplete rows.
+    """
+
+    groups: list[_Group]
+
+    @classmethod
+    def from_mask(cls, observed: np.ndarray) -> "_Patterns":
+        incomplete = np.flatnonzero(~observed.all(axis=1))
+        packed = np.packbits(~observed[incomplete], axis=1)
+        _, first, pattern = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+        pattern = pattern.ravel()
+        missing = ~observed[incomplete[first]]
+        counts, groups = missing.sum(axis=1), []
+        for count in np.unique(counts):
+            own = np.flatnonzero(counts == count)
+            place = np.full(len(counts), -1)
+            place[own] = np.arange(len(own))
+            rows = np.flatnonzero(place[pattern] >= 0)
+            rows = rows[np.argsort(place[pattern[rows]], kind="stable")]
+            cells = np.nonzero(missing[own])[1].reshape(len(own), count)
+            groups.append(_Group(cells, incomplete[rows], place[pattern[rows]]))
+        return cls(groups)
+
+    def split(self) -> Iterator[_Group]:
+        """Yield the groups in parts whose blocks of the precision fit into memory."""
+        for group in self.groups:
+            length = block_length(group.cells.shape[1] ** 2)
+            for first in range(0, len(group.cells), length):
+                ends = np.searchsorted(group.pattern, [first, first + length])
+                own = slice(*ends.tolist())
+                cells = group.cells[first : first + length]
+                yield _Group(cells, group.rows[own], group.pattern[own] - first)
+
+
+def _begin(X: np.ndarray, weight: np.ndarray, observed: np.ndarray) -> Moments:
+    """Return the moments of the columns on their own."""
+    share = weight[:, None] * observed
+    total = share.sum(axis=0)
+    known = np.where(total > 0, total, 1.0)
+    filled = np.where(observed, X, 0.0)
+    mean = (share * filled).sum(axis=0) / known
+    square = (share * np.square(filled - mean)).sum(axis=0) / known
+    return Moments(float(weight.sum()), mean, np.diag(np.maximum(square, SMALLEST_VARIANCE)))
+
+
+def _step(
+    X: np.ndarray, share: np.ndarray, patterns: _Patterns, moments: Moments, ridge: float
+) -> Moments:
+    filled, left = _complete(X, patterns, moments.mean, _invert(moments.covariance), share)
+    mean = share @ filled
+    centred = filled - mean
+    covariance = centred.T @ (centred * share[:, None]) + left
+    shrunk = covariance / (1 + ridge)
+    np.fill_diagonal(shrunk, covariance.diagonal())
+    return Moments(moments.total, mean, shrunk)
+
+
+def _complete(
+    X: np.ndarray,
+    patterns: _Patterns,
+    mean: np.ndarray,
+    precision: np.ndarray,
+    share: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows with conditional means, and the mean of the conditional covariances.
+
+    A block of the precision is the inverse of a conditional covariance, so that a row costs the
+    cube of its missing cells rather than of its observed ones.
+    """
+    n_columns = X.shape[1]
+    centred = X - mean
+    centred[np.isnan(X)] = 0.0
+    left = np.zeros(n_columns**2)
+    for group in patterns.split():
+        cells = group.cells
+        conditional = np.linalg.inv(precision[cells[:, :, None], cells[:, None, :]])
+        own = cells[group.pattern]
+        pull = np.take_along_axis(centred[group.rows] @ precision, own, axis=1)
+        centred[group.rows[:, None], own] = -_apply(conditional, pull, group.pattern)
+        if share is not None:
+            totals = np.bincount(group.pattern, share[group.rows], minlength=len(cells))
+            flat = cells[:, :, None] * n_columns + cells[:, None, :]
+            weighted = conditional * totals[:, None, None]
+            left += np.bincount(flat.ravel(), weighted.ravel(), minlength=n_columns**2)
+    return centred + mean, left.reshape(n_columns, n_columns)
+
+
+def _apply(matrices: np.ndarray, vectors: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Return the product of each vector with its matrix."""
+    out = np.empty_like(vectors)
+    if len(vectors) >= _ROWS_TO_LOOP * len(matrices):
+        ends = np.searchsorted(which, np.arange(len(matrices) + 1))
+        for matrix, first, last in zip(matrices, ends[:-1], ends[1:], strict=True):
+            out[first:last] = vectors[first:last] @ matrix
+        return out
+    length = block_length(vectors.shape[1] ** 2)
+    for first in range(0, len(vectors), length):
+        rows = slice(first, first + length)
+        out[rows] = np.einsum("nij,nj->ni", matrices[which[rows]], vectors[rows])
+    return out
+
+
+def _invert(covariance: np.ndarray) -> np.ndarray:
+    """Return the inverse of a covariance none of whose variances is too small."""
+    values, vectors = linalg.eigh(covariance)
+    return (vectors / np.maximum(values, SMALLEST_VARIANCE)) @ vectors.T
+
+
+def _measure_change(before: Moments, after: Moments) -> float:
+    spread = np.sqrt(np.maximum(after.covariance.diagonal(), SMALLEST_VARIANCE))
+    shift = np.abs(after.mean - before.mean) / spread
+    turn = np.abs(after.covariance - before.covariance) / np.outer(spread, spread)
+    return float(max(shift.max(), turn.max()))
