@@ -301,6 +301,11 @@ def test_whatever_is_decoded_is_a_value_of_the_type(data):
         if "Rome" not in dtype:
             values = draw_cells(data, cells, may_miss)
             columns.append(Columns.from_table(pd.DataFrame({"x": pd.Series(values, dtype=dtype)})))
+    moments = pd.Series(pd.to_datetime(draw_cells(data, MOMENT, may_miss=False)))
+    for unit in ("s", "ns"):
+        for zone in ("Asia/Tokyo", "America/Lima"):
+            zoned = moments.dt.as_unit(unit).dt.tz_localize(zone)
+            columns.append(Columns.from_table(pd.DataFrame({"x": zoned})))
     for column in columns:
         n = column.n_encoded
         back = column.decode(np.array([[1e300] * n, [-1e300] * n, [1e19] * n, [-1e19] * n]))
@@ -384,6 +389,12 @@ def test_sparse_columns_are_read():
     assert back["x"].dtype == np.int64
 
 
+def test_times_between_the_steps_are_parts_of_one():
+    days = pd.DataFrame({"t": pd.to_datetime(["2020-01-01", "2020-01-03"])})
+    noon = pd.DataFrame({"t": pd.to_datetime(["2020-01-01 12:00", "2019-12-31 18:00"])})
+    np.testing.assert_array_equal(Columns.from_table(days).encode(noon).values.T, [[0.5, -0.25]])
+
+
 def test_units_of_times_do_not_matter():
     days = pd.DataFrame({"t": pd.to_datetime(["2020-01-01", "2020-01-03"]).as_unit("s")})
     columns = Columns.from_table(days)
@@ -438,6 +449,11 @@ def test_orders_change_nothing():
     assert Columns.from_table(frame.iloc[rows]) == columns
 
 
+def test_rows_do_not_order_levels_that_are_as_frequent():
+    one = Columns.from_table(pd.DataFrame({"x": list("abc")}), max_categories=2)
+    assert one == Columns.from_table(pd.DataFrame({"x": list("cab")}), max_categories=2)
+
+
 def test_names_of_levels_change_nothing():
     frame = make_frame()
     renamed = frame.replace({"job": {"retired": "z", "student": "y", "worker": "x"}})
@@ -484,6 +500,14 @@ def test_numbers_are_categories_where_a_user_says_so():
     assert go_and_return(in_polars, categorical_features=[0, 1, 2]).equals(in_polars)
     in_arrow = pa.Table.from_pandas(frame)
     assert go_and_return(in_arrow, categorical_features=[0, 1, 2]).equals(in_arrow)
+
+
+def test_booleans_that_are_categories_stay_booleans():
+    X = np.array([[True, 1], [False, 2], [True, 3]], dtype=object)
+    columns = Columns.from_table(X, [0])
+    assert sorted(columns.columns[0].coding.levels) == [False, True]
+    assert [type(level) for level in columns.columns[0].coding.levels] == [bool, bool]
+    assert columns.decode(*columns.encode(X))[0, 0] is True
 
 
 def test_columns_count_alike():
@@ -626,6 +650,13 @@ def test_prose_is_an_error():
         assert Columns.from_table(frame.astype({"note": "category"})).n_encoded == 2
     with pytest.warns(UserWarning, match="nearly every row"):
         assert Columns.from_table(frame, ["note"]).n_encoded == 2
+
+
+def test_many_short_texts_are_labels():
+    frame = pd.DataFrame({"town": [f"town {row // 2}" for row in range(2400)]})
+    columns = Columns.from_table(frame, max_categories=10)
+    assert columns.n_encoded == 10
+    assert columns.decode(*columns.encode(frame))["town"].notna().all()
 
 
 @pytest.mark.parametrize(

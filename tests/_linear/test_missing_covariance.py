@@ -136,6 +136,40 @@ def test_tables_of_few_rows_are_finite():
         np.testing.assert_allclose(filled[2], found.mean)
 
 
+def test_columns_that_repeat_each_other_fill_each_other():
+    """Their covariance has no inverse."""
+    x = draw_rows(50, 1)[0][:, 0]
+    X = np.column_stack([x, x, -2 * x])
+    gaps = X.copy()
+    gaps[::2, 1], gaps[1::2, 2] = np.nan, np.nan
+    np.testing.assert_allclose(fill_missing(gaps, fit_with_missing(gaps)), X, atol=1e-2)
+    exact = np.array([[1.0, 1.0], [1.0, 1.0]])
+    filled = fill_missing(np.array([[2.0, np.nan]]), Moments(1.0, np.zeros(2), exact))
+    np.testing.assert_allclose(filled, [[2, 2]], atol=1e-4)
+
+
+def test_rows_that_say_nothing_change_nothing():
+    X, _, _ = draw_rows(60)
+    gaps = hide(X, 0.3)
+    found = fit_with_missing(gaps)
+    padded = np.vstack([gaps, np.full((90, 5), np.nan), np.full((3, 5), 1e6)])
+    weight = np.repeat([1.0, 1.0, 0.0], [60, 90, 3])
+    other = fit_with_missing(padded, weight)
+    np.testing.assert_allclose(other.covariance, found.covariance, rtol=1e-12)
+    np.testing.assert_allclose(other.mean, found.mean, rtol=1e-12)
+
+
+def test_patterns_that_do_not_fit_into_memory_are_split(monkeypatch):
+    X, mean, covariance = draw_rows(300, 6)
+    gaps, moments = hide(X, 0.4), Moments(1.0, mean, covariance)
+    whole = fill_missing(gaps, moments), score_observed(gaps, moments), fit_with_missing(gaps)
+    monkeypatch.setattr("skae._linear.missing_covariance.block_length", lambda *_: 3)
+    parts = fill_missing(gaps, moments), score_observed(gaps, moments), fit_with_missing(gaps)
+    for one, other in zip(whole[:2], parts[:2], strict=True):
+        np.testing.assert_allclose(other, one, atol=1e-12)
+    np.testing.assert_allclose(parts[2].covariance, whole[2].covariance, atol=1e-12)
+
+
 def test_a_ridge_shrinks_correlations_alone():
     X, _, _ = draw_rows(50)
     plain, shrunk = fit_with_missing(X), fit_with_missing(X, ridge=50.0)
