@@ -220,15 +220,16 @@ class TimeCoding:
     def _ends(self) -> tuple[int, int]:
         """The first and the last time that there is."""
         unit = _UNITS.get(self.unit, 1)
-        day = _UNITS["D"] // unit
         if self.kind == "time":
-            return 0, day - 1
+            return 0, _UNITS["D"] // unit - 1
         if "date" not in self.kind:
             return -_LATEST, _LATEST
-        # Clocks of a zone are ahead of others, or behind.
-        margin = day if self.kind == "zoned date" else 0
-        first = max(_PYTHON_DATES[0] // unit, -_LATEST) + margin
-        last = min(_PYTHON_DATES[1] // unit, _LATEST) - margin
+        first, last = _PYTHON_DATES
+        if self.kind == "zoned date":
+            # Clocks of a zone are ahead of others, or behind; pandas 2 crashes where a zone's
+            # dates are beyond those of nanoseconds.
+            first, last = -_LATEST + 2 * _UNITS["D"], _LATEST - 2 * _UNITS["D"]
+        first, last = max(first // unit, -_LATEST), min(last // unit, _LATEST)
         return min(first, self.origin), max(last, self.origin)
 
     def get_state(self) -> dict[str, Any]:
