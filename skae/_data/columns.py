@@ -192,7 +192,9 @@ class TimeCoding:
             return _hide(cells.values, cells)[:, None]
         if cells.kind != self.kind:
             expected = _WORDS.get(self.kind, self.kind)
-            remedy = "with dt.tz_localize" if "date" in cells.kind else "with pandas.to_datetime"
+            remedy = f"with pandas.to_{'timedelta' if self.kind == 'duration' else 'datetime'}"
+            if "date" in cells.kind and "date" in self.kind:
+                remedy = "with dt.tz_localize"
             _raise_other_kind(cells, column, expected, remedy)
         if cells.unit == self.unit:
             steps = self._count_steps(cells.values)
@@ -331,7 +333,8 @@ class CategoryCoding:
             _raise_other_kind(cells, column, "categories", "with astype(str)")
         index = np.array([self._index.get(label, -1) for label in cells.labels])
         if (index < 0).all() and not self._has_family_of(cells.labels):
-            _raise_other_kind(cells, column, f"labels such as {self.levels[0]!r}", "with astype")
+            remedy = f"with astype({type(self.levels[0]).__name__})"
+            _raise_other_kind(cells, column, f"labels such as {self.levels[0]!r}", remedy)
         known = ~cells.missing
         codes = index[cells.values[known]]
         if len(codes) == 0:
@@ -777,7 +780,7 @@ def _check_finite(cells: Cells, name: Any) -> None:
 
 def _raise_other_kind(cells: Cells, column: Any, expected: str, remedy: str) -> None:
     found = _WORDS.get(cells.kind, cells.kind)
-    such_as = f", such as {cells.labels[0]!r}," if len(cells.labels) else ""
+    such_as = f", such as {cells.labels[0]!r}" if len(cells.labels) else ""
     raise TypeError(
         f"X must have {expected} in column {column!r}, as in fitting, got {found}{such_as}: "
         f"turn the column into what it was, {remedy}"

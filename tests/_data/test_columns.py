@@ -662,13 +662,25 @@ def test_many_short_texts_are_labels():
 @pytest.mark.parametrize(
     ("name", "cells", "found"),
     [
-        ("age", ["old"] * 4, "numbers in column 'age', as in fitting, got text, such as 'old'"),
+        (
+            "age",
+            ["old"] * 4,
+            "numbers in column 'age', as in fitting, got text, such as 'old': .* pandas.to_num",
+        ),
         ("age", pd.to_datetime(["2020"] * 4), "numbers in column 'age'.* got dates"),
         ("paid", ["yes"] * 4, "booleans in column 'paid'.* got text"),
-        ("job", [1.0] * 4, "labels such as 'worker' in column 'job'.* got categories, such as 1"),
+        (
+            "job",
+            [1.0] * 4,
+            r"labels such as 'worker' in column 'job'.* got categories, such as 1: .*astype\(str\)",
+        ),
         ("job", pd.to_datetime(["2020"] * 4), "categories in column 'job'.* got dates"),
         ("since", ["2020"] * 4, "dates without a time zone in column 'since'.* got text"),
-        ("since", pd.to_datetime(["2020"] * 4, utc=True), "got dates with a time zone: "),
+        (
+            "since",
+            pd.to_datetime(["2020"] * 4, utc=True),
+            "got dates with a time zone: .*tz_localize",
+        ),
         ("since", [1] * 4, "dates without a time zone in column 'since'.* got numbers"),
         ("since", pd.to_timedelta([1] * 4, "D"), "got durations"),
     ],
