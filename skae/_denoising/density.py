@@ -127,7 +127,9 @@ class ErrorDensity(Density[Denoiser]):
     @cached_property
     def finding(self) -> Finding:
         """What the score needs besides the denoiser."""
-        return self._find()
+        found = self._find()
+        self._find = partial(_identity, found)  # and no rows any more
+        return found
 
     def log_density(self, module: Denoiser, rows: Tensor) -> Tensor:
         """Return each row's log-density, in nats."""
