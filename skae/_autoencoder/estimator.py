@@ -174,7 +174,8 @@ class AutoencoderTransformer(
         Mean loss on held-out rows at initialization and after each epoch; lower is better.
         None without held-out rows.
     noise_variance_ : float
-        Estimated variance of a scaled cell around its reconstruction.
+        Estimated variance of a scaled cell around its reconstruction, the noise of the score
+        with `prior="gaussian"`.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)

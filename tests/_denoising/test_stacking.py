@@ -25,7 +25,7 @@ TRAINED = clone(QUICK).set_params(hidden_layer_sizes=(64, 64), max_epochs=100)
 
 def get_stack(estimator):
     estimator.score_samples(np.zeros((1, estimator.n_features_in_)))
-    return estimator._fitted.density.finding.stack
+    return estimator._fitted.density.score_model.stack
 
 
 def draw_ring(n_rows, seed, noise=0.1):
@@ -196,7 +196,7 @@ def test_trimmed_rows_have_no_say():
 
 def test_rows_are_kept_until_the_first_score_only():
     ours = clone(QUICK).set_params(max_epochs=1).fit(load_wine().data)
-    evidence = weakref.ref(ours._fitted.density._find.args[2])
+    evidence = weakref.ref(ours._fitted.density._fit_model.args[2])
     assert evidence() is not None
     ours.score_samples(load_wine().data)
     gc.collect()
