@@ -81,8 +81,8 @@ class ErrorDensity(Density[Denoiser]):
     n_draws : int
         Draws of noise at each level.
     fit_model : callable
-        Returns the score's model. It is called when a score is first asked for, because it takes about
-        as long as a small table's fit, and denoising and anomaly scores don't need it.
+        Returns the score's model. It is called when a score is first asked for, because it takes
+        about as long as a small table's fit, and denoising and anomaly scores don't need it.
     """
 
     def __init__(self, n_features: int, n_draws: int, fit_model: Callable[[], ScoreModel]) -> None:
