@@ -64,7 +64,7 @@ class ScoreModel:
     calibration : Calibration
         How far to trust the denoiser.
     stack : Stack or None
-        The mixture beside it.
+        The mixture that it is stacked with.
     """
 
     calibration: Calibration
@@ -111,7 +111,7 @@ class ErrorDensity(Density[Denoiser]):
         unseen : Rows or None
             Rows that training has not seen, to calibrate on.
         evidence : Evidence or None
-            What weighs mixtures beside the denoiser; None is the denoiser alone.
+            What weighs the denoiser and mixtures; None is the denoiser alone.
         trim_fraction : float
             Share of the rows, those farthest out, that is left out.
         n_draws : int
@@ -397,7 +397,7 @@ def _fit_score_model(
     trim_fraction: float,
     n_draws: int,
 ) -> ScoreModel:
-    """Return how far to trust a denoiser, and the mixture beside it."""
+    """Return how far to trust a denoiser, and the mixture that it is stacked with."""
     calibration = calibrate(trained, rows, trim_fraction, n_draws)
     if evidence is None:
         return ScoreModel(calibration, None)

@@ -572,7 +572,7 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
     def _gather_evidence(
         self, module: Denoiser, rows: AnyRows, result: TrainingResult[Denoiser] | None
     ) -> Evidence | None:
-        """Return what weighs mixtures beside the denoiser, None if it is to be the density."""
+        """Return what weighs the denoiser and mixtures, None if it is the density alone."""
         is_linear = not self.hidden_layer_sizes and self.architecture == "mlp"
         if not self.stacking or is_linear:
             return None

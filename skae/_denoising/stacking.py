@@ -1,4 +1,4 @@
-"""Gaussian mixtures beside the density that a denoiser determines, weighted by held-out rows.
+"""A denoiser's density stacked with Gaussian mixtures, with weights that held-out rows determine.
 
 A network is the better density where the rows have fine structure, a mixture where they are few or
 repeat. Held-out rows weigh both, so that neither is a floor that the other has to be fitted to.
@@ -69,7 +69,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Stack:
-    """A Gaussian mixture along the filter's leading axes, and the share of the denoiser beside it.
+    """A Gaussian mixture along the filter's leading axes, and the denoiser's share of the density.
 
     Attributes
     ----------
