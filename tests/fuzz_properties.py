@@ -106,7 +106,9 @@ def describe(value, name="", found=None):
 def describe_estimator(estimator):
     """All that an estimator holds, but for what is made when first asked for."""
     found = describe(estimator)
-    return {n: value for n, value in found.items() if "_double" not in n and "finding']" not in n}
+    return {
+        n: value for n, value in found.items() if "_double" not in n and "score_model']" not in n
+    }
 
 
 def describe_process():

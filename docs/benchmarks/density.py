@@ -30,7 +30,6 @@ has all seeds.
 """
 
 import argparse
-import json
 import time
 import warnings
 from pathlib import Path
@@ -47,8 +46,8 @@ from _report import (
     limit_threads,
     surroundings,
     write_results,
-    write_whole,
 )
+from _stored_results import StoredResults
 
 PARTS = ("tables", "planes", "totals")
 _PLANE_ROWS = 4000
@@ -108,7 +107,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-class Store:
+class Store(StoredResults):
     """The results in `density.json`: by part, table, method and seed.
 
     Parameters
@@ -120,22 +119,8 @@ class Store:
     """
 
     def __init__(self, folder: Path, rows: int) -> None:
-        self.path = folder / "density.json"
-        self.record: dict[str, Any] = {
-            "settings": {"rows": rows},
-            "shapes": {},
-            "runs": {},
-            "ran": {},
-            "truth": {},
-            **{part: {} for part in PARTS},
-        }
-        if self.path.exists():
-            self.record |= json.loads(self.path.read_text())
-        if (stored := self.record["settings"]["rows"]) != rows:
-            raise SystemExit(
-                f"--rows is {rows}, but {self.path.name} was measured with {stored}: give "
-                f"--rows {stored}, or another folder as --out"
-            )
+        initial = {"shapes": {}, "truth": {}, **{part: {} for part in PARTS}}
+        super().__init__(folder / "density.json", rows, initial)
 
     def find_missing(self, part: str, name: str, methods: list[str], key: str) -> list[str]:
         """Return the methods without a result."""
@@ -153,22 +138,7 @@ class Store:
             for cells in self.record[part].values():
                 for method in methods:
                     cells.pop(method, None)
-        ran = self.record["ran"]
-        self.record["ran"] = {name: runs for name, runs in ran.items() if name not in methods}
-        kept = {run for runs in self.record["ran"].values() for run in runs}
-        runs = self.record["runs"]
-        self.record["runs"] = {run: where for run, where in runs.items() if run in kept}
-
-    def save(self, methods: list[str], where: dict[str, Any]) -> None:
-        """Write the file atomically, with the run in which the methods were measured."""
-        self.record["runs"][where["date"]] = where
-        for method in methods:
-            runs = self.record["ran"].setdefault(method, [])
-            if where["date"] not in runs:
-                runs.append(where["date"])
-        self.record.pop("summary", None)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path, json.dumps(self.record, indent=1, allow_nan=False) + "\n")
+        self.forget_runs(methods)
 
 
 def run_table(
@@ -191,7 +161,8 @@ def run_table(
             store.put("tables", name, method, str(seed), cell)
             shown.append(f"{method} {cell['nats']:.3f} ({cell['fit_seconds']:.1f} s)")
         if missing:
-            store.save(missing, where)
+            store.sign(missing, where)
+            store.save()
             print(f"{title} {seed}: {', '.join(shown)}", flush=True)
 
 
@@ -217,7 +188,8 @@ def run_plane(
             store.put("planes", name, method, str(seed), cell)
             shown.append(f"{method} {cell['nats']:.3f} (total {cell['total']:.3f})")
         if missing:
-            store.save(missing, where)
+            store.sign(missing, where)
+            store.save()
             print(f"{name} {seed}: {', '.join(shown)}", flush=True)
 
 
@@ -237,7 +209,8 @@ def run_totals(
                 store.put("totals", name, method, key, cell)
                 shown.append(f"{method} {cell['total']:.3f}")
             if missing:
-                store.save(missing, where)
+                store.sign(missing, where)
+                store.save()
                 print(f"{name}, {key}: {', '.join(shown)}", flush=True)
 
 

@@ -323,7 +323,7 @@ def measure_tangents(rows: Rows, trained: TrainedModule[Module], trim_fraction: 
     both = trained.apply(_code_and_rest, X)
     codes, errors = np.split(both, [both.shape[1] - X.shape[1]], axis=1)
     squares = np.square(errors).sum(axis=1)
-    weight = trim_weight_array(squares, sample.weight_array, trim_fraction)
+    weight = trim_weight_array(squares, sample.counts, trim_fraction)
     n_cells = X.shape[1] * codes.shape[1]
     n_tangents = int(np.clip(_TANGENT_CELLS // n_cells, 1, _TANGENT_ROWS))
     indices = subsample_indices(len(X), n_tangents)

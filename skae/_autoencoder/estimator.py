@@ -76,8 +76,8 @@ class AutoencoderTransformer(
         Distribution of the codes in `score_samples`; it does not change training. "gaussian" is
         one Gaussian, and one noise for all columns. "mixture" is up to eight Gaussians, as many
         as the rows ask for, each with a noise of its own. "auto" is "mixture", but "gaussian"
-        with `hidden_layer_sizes=()`, whose score is then that of probabilistic PCA, and after
-        `partial_fit`.
+        with `hidden_layer_sizes=()`, whose score is then that of probabilistic PCA. After
+        `partial_fit` it is always "gaussian": blocks do not add to a mixture.
     penalty : {"l1", "kl", "contractive"} or None, default=None
         Penalty on the code: "l1" on its absolute values; "kl" on the divergence of each
         unit's mean activity from 0.05, for codes that a logistic function maps to (0, 1);
@@ -174,7 +174,8 @@ class AutoencoderTransformer(
         Mean loss on held-out rows at initialization and after each epoch; lower is better.
         None without held-out rows.
     noise_variance_ : float
-        Estimated variance of a scaled cell around its reconstruction.
+        Estimated variance of a scaled cell around its reconstruction, the noise of the score
+        with `prior="gaussian"`.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)

@@ -66,6 +66,12 @@ class Tangents:
     indices: np.ndarray
     rows: np.ndarray
 
+    @property
+    def tangent_weight(self) -> np.ndarray:
+        """How often each tangent counts; all alike if none of their rows does."""
+        weight = self.weight[self.indices]
+        return weight if weight.any() else np.ones(len(weight))
+
     def make_tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the rows that have tangents, their codes, errors and Jacobians."""
         codes, errors = self.codes[self.indices], self.errors[self.indices]
@@ -220,8 +226,7 @@ def fit_tangent_mixture(tangents: Tangents) -> TangentMixture:
     tangents : Tangents
         Training rows.
     """
-    weight = tangents.weight[tangents.indices]
-    weight = weight if weight.any() else np.ones(len(weight))
+    weight = tangents.tangent_weight
     found: list[tuple[float, TangentMixture]] = []
     for family in _list_families(tangents):
         last = np.inf
@@ -270,8 +275,7 @@ def _assemble(tangents: Tangents, share: np.ndarray, full: bool) -> TangentMixtu
     near = weights[:, tangents.indices]
     flat = tangents.jacobians.reshape(len(tangents.indices), -1)
     total = near.sum(axis=1, keepdims=True)
-    common = tangents.weight[tangents.indices]
-    common = common if common.any() else np.ones(len(common))
+    common = tangents.tangent_weight
     mean_jacobian = (common / common.sum()) @ flat
     # With few tangents of its own, a Gaussian takes those of all rows too.
     slopes = (near @ flat + _PRIOR_ROWS * mean_jacobian) / (total + _PRIOR_ROWS)

@@ -799,11 +799,11 @@ def _scale_rows(table: TrainingTable, scaling: Scaling, device: torch.device) ->
     weight = table.weight
     if not isinstance(table.X, np.ndarray):
         known = None if weight is None else weight.astype(np.float32)
-        return StoredRows(ScaledTable(table.X, scaling), known, device, table.row_weight)
+        return StoredRows(ScaledTable(table.X, scaling), known, device, table.unit)
     X, target = scaling.forward(table.X, np.float32), None
     if table.target is not None:
         target = scaling.forward(table.target, np.float32)
-    return Rows.from_arrays(X, weight, device, target, table.row_weight)
+    return Rows.from_arrays(X, weight, device, target, table.unit)
 
 
 def _prepare_module(module: Module, device: torch.device, streams: RandomStreams) -> Module:

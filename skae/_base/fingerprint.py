@@ -52,7 +52,7 @@ def describe_fit(
         **parameters,
         "X": _digest_table(table.X),
         "sample_weight": _shorten(_describe(table.weight, set())),
-        "the total of sample_weight": _shorten(_describe(table.row_weight, set())),
+        "the total of sample_weight": _shorten(_describe(table.unit.given, set())),
         "the target": _shorten(_describe(table.target, set())),
         "the network that warm_start continues": _shorten(_describe(network, set())),
         "the device": resolve_device(device).type,

@@ -19,7 +19,7 @@ _THOUSANDS = {"space": " "}
 
 _DESCRIPTION = """\
 Is an autoencoder worth it on this table? Fits PCA and skae.AutoencoderTransformer, with
-its defaults, on three quarters of the rows and compares them on the last quarter."""
+prior="gaussian", on three quarters of the rows and compares them on the last quarter."""
 
 _EPILOG = """\
 TABLE is a .csv, .tsv, .txt, .parquet, .npy or .npz file, - for text from a pipe; without it,

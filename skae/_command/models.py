@@ -61,8 +61,9 @@ def fit_pca(X: np.ndarray, n_components: int, seed: int) -> FittedModel:
 
 
 def fit_autoencoder(X: np.ndarray, n_components: int, seed: int) -> FittedModel:
-    """Fit the autoencoder with its defaults, which standardises columns itself."""
-    model = AutoencoderTransformer(n_components, random_state=seed).fit(X)
+    """Fit the autoencoder, which standardises columns itself."""
+    # One Gaussian, as PCA has: a mixture's noise explains columns that codes should explain.
+    model = AutoencoderTransformer(n_components, prior="gaussian", random_state=seed).fit(X)
     return FittedModel(model.transform, model.reconstruct, model.score_samples, model.n_iter_)
 
 

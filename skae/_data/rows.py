@@ -9,15 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .sample_weights import ONE_EACH, WeightUnit
+
 # Batches gathered at a time: enough to make the gather cheap, few enough to copy a block of the
 # table and never the whole of it.
 _BATCHES_AT_A_TIME = 64
-
-# Whole numbers that float32 has kept as weights of mean one are off by less than this share.
-_WHOLE = 1e-6
-
-# No table of weights that are numbers of rows has more.
-_MOST_ROWS = 1e9
 
 
 class Batch(NamedTuple):
@@ -72,12 +68,12 @@ class Rows(Dataset[Batch]):
     ----------
     batch : Batch
         All of the rows.
-    row_weight : float, default=1.0
-        What a weight of one was as it was given.
+    unit : WeightUnit
+        What a weight of one stands for.
     """
 
     batch: Batch
-    row_weight: float = 1.0
+    unit: WeightUnit = ONE_EACH
 
     @classmethod
     def from_arrays(
@@ -86,12 +82,12 @@ class Rows(Dataset[Batch]):
         weight: np.ndarray | None,
         device: torch.device,
         target: np.ndarray | None = None,
-        row_weight: float = 1.0,
+        unit: WeightUnit = ONE_EACH,
     ) -> "Rows":
         """Return arrays as rows on a device."""
         known = None if weight is None else torch.from_numpy(weight.astype(np.float32))
         goal = None if target is None else torch.from_numpy(target)
-        return cls(Batch(torch.from_numpy(X), goal, None, known).to(device), row_weight)
+        return cls(Batch(torch.from_numpy(X), goal, None, known).to(device), unit)
 
     def __len__(self) -> int:
         return len(self.batch.input)
@@ -108,20 +104,15 @@ class Rows(Dataset[Batch]):
     @property
     def given_weight(self) -> np.ndarray:
         """The weights as they were given, of which those of two blocks can be compared."""
-        known = self.weight_array
-        return self.row_weight * (np.ones(len(self)) if known is None else known)
+        return self.unit.given * self._known_weight
 
     @property
     def counts(self) -> np.ndarray:
-        """How many rows of the table each stands for.
+        """How many rows of the table each stands for, see `WeightUnit`."""
+        return self.unit.n_rows * self._known_weight
 
-        Weights are numbers of rows if they are whole numbers. Others say nothing of how many rows
-        there are, and each counts once on average.
-        """
-        given = self.given_weight
-        whole = np.rint(given)
-        if (np.abs(given - whole) <= _WHOLE * given).all() and whole.sum() <= _MOST_ROWS:
-            return whole
+    @property
+    def _known_weight(self) -> np.ndarray:
         known = self.weight_array
         return np.ones(len(self)) if known is None else known
 
@@ -147,7 +138,7 @@ class Rows(Dataset[Batch]):
 
     def take(self, indices: np.ndarray) -> "Rows":
         """Return the rows of these indices."""
-        return Rows(self[torch.from_numpy(indices).to(self.device)], self.row_weight)
+        return Rows(self[torch.from_numpy(indices).to(self.device)], self.unit)
 
     def subsample(self) -> "Rows":
         """Return rows in memory that represent all: these themselves."""

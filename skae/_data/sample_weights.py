@@ -1,6 +1,7 @@
 """Sample weights: checked, normalized, trimmed, and quantiles under them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,46 @@ from .inputs import convert_input
 # The least weight that counts beside one of 1. In float64, even a billion rows of it would change
 # no mean.
 _LEAST_WEIGHT = 1e-30
+
+# Given weights are bounded by these: float64 then holds the products of their sums.
+_WEIGHT_RANGE = (1e-30, 1e30)
+
+# Whole numbers that float32 has kept as weights of mean one are off by less than this share.
+_WHOLE = 1e-6
+
+# No table of weights that are numbers of rows has more.
+_MOST_ROWS = 1e9
+
+
+@dataclass(frozen=True)
+class WeightUnit:
+    """What a weight of one stands for; weights have mean one over a table.
+
+    It belongs to a whole table. Its parts have the same unit, or they could not be compared.
+
+    Attributes
+    ----------
+    given : float, default=1.0
+        The weight as it was given.
+    n_rows : float, default=1.0
+        The number of rows: weights are numbers of rows if all are whole numbers. Others say
+        nothing of how many rows there are, and each counts once on average.
+    """
+
+    given: float = 1.0
+    n_rows: float = 1.0
+
+    @classmethod
+    def from_total(cls, total: float, weight: np.ndarray | None, n_rows: int) -> "WeightUnit":
+        """Return the unit of `n_rows` weights of mean one, whose given total is known."""
+        given = float(np.clip(total / n_rows, *_WEIGHT_RANGE))
+        were_given = given * (np.ones(1) if weight is None else weight)
+        are_whole = (np.abs(were_given - np.rint(were_given)) <= _WHOLE * were_given).all()
+        return cls(given, given if are_whole and total <= _MOST_ROWS else 1.0)
+
+
+#: Each row counts once.
+ONE_EACH = WeightUnit()
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray | None:

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from .blocks import row_blocks
 from .rows import Batch, Rows, shuffle_indices
+from .sample_weights import ONE_EACH, WeightUnit
 from .scaling import Scaling
 from .stores import StoredTable, TablePart, subsample_store
 
@@ -72,14 +73,14 @@ class StoredRows(Dataset[Batch]):
         How often each row counts, in float32; None counts each once.
     device : torch.device
         Where batches go.
-    row_weight : float, default=1.0
-        What a weight of one was as it was given.
+    unit : WeightUnit
+        What a weight of one stands for.
     """
 
     table: ScaledTable
     weight: np.ndarray | None
     device: torch.device
-    row_weight: float = 1.0
+    unit: WeightUnit = ONE_EACH
 
     def __len__(self) -> int:
         return len(self.table)
@@ -112,7 +113,7 @@ class StoredRows(Dataset[Batch]):
 
     def _load(self, values: np.ndarray, indices: np.ndarray) -> Rows:
         weight = None if self.weight is None else self.weight[indices]
-        return Rows.from_arrays(values, weight, self.device, row_weight=self.row_weight)
+        return Rows.from_arrays(values, weight, self.device, unit=self.unit)
 
     def split(
         self, fraction: float, generator: np.random.Generator
@@ -123,9 +124,7 @@ class StoredRows(Dataset[Batch]):
         held_out = np.sort(generator.choice(len(self), n_valid, replace=False, shuffle=False))
         part = TablePart(self.table.table, held_out)
         weight = None if self.weight is None else np.delete(self.weight, held_out)
-        rest = StoredRows(
-            ScaledTable(part, self.table.scaling), weight, self.device, self.row_weight
-        )
+        rest = StoredRows(ScaledTable(part, self.table.scaling), weight, self.device, self.unit)
         return self.take(held_out), rest
 
     def to_device(self) -> "Rows | StoredRows":
@@ -136,7 +135,7 @@ class StoredRows(Dataset[Batch]):
         for rows in row_blocks(self.table):
             X[rows] = torch.from_numpy(self.table[rows]).to(self.device)
         weight = None if self.weight is None else self._to_tensor(self.weight)
-        return Rows(Batch(X, weight=weight), self.row_weight)
+        return Rows(Batch(X, weight=weight), self.unit)
 
     def shuffle(self, length: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield batches of that many rows, shuffled as far as a buffer reaches."""

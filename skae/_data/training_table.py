@@ -4,14 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .sample_weights import scale_weight
+from .sample_weights import ONE_EACH, WeightUnit, scale_weight
 from .stores import AnyTable, TablePart
 
 # Sorting finds repeated rows; beyond this many rows it would cost more than it gives.
 _MERGE_UP_TO = 10_000
-
-# Given weights are bounded by these: float64 then holds the products of their sums.
-_WEIGHT_RANGE = (1e-30, 1e30)
 
 # Weights are taken for counts as long as writing all copies out takes no more than this
 # times the memory.
@@ -30,21 +27,21 @@ class TrainingTable:
         How often each row counts; None counts each once.
     target : ndarray of shape (n_rows, n_features) or None
         The rows to reconstruct from `X`; None is `X` itself.
-    row_weight : float, default=1.0
-        What a weight of one was as it was given. Weights have mean one, whatever their unit.
+    unit : WeightUnit
+        What a weight of one stands for.
     """
 
     X: AnyTable
     weight: np.ndarray | None = None
     target: np.ndarray | None = None
-    row_weight: float = 1.0
+    unit: WeightUnit = ONE_EACH
 
     def __len__(self) -> int:
         return len(self.X)
 
     def set_total(self, total: float) -> "TrainingTable":
         """Return the table, whose weights have mean one, with the total that was given."""
-        return replace(self, row_weight=float(np.clip(total / len(self), *_WEIGHT_RANGE)))
+        return replace(self, unit=WeightUnit.from_total(total, self.weight, len(self)))
 
 
 def merge_copies(table: TrainingTable) -> TrainingTable:

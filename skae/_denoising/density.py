@@ -56,7 +56,7 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ScoreModel:
     """What a score needs besides the denoiser.
 
     Attributes
@@ -64,7 +64,7 @@ class Finding:
     calibration : Calibration
         How far to trust the denoiser.
     stack : Stack or None
-        The mixture beside it.
+        The mixture that it is stacked with.
     """
 
     calibration: Calibration
@@ -80,15 +80,15 @@ class ErrorDensity(Density[Denoiser]):
         Number of columns.
     n_draws : int
         Draws of noise at each level.
-    find : callable
-        Returns the finding. It is called when a score is first asked for, because it takes about
-        as long as a small table's fit, and denoising and anomaly scores don't need it.
+    fit_model : callable
+        Returns the score's model. It is called when a score is first asked for, because it takes
+        about as long as a small table's fit, and denoising and anomaly scores don't need it.
     """
 
-    def __init__(self, n_features: int, n_draws: int, find: Callable[[], Finding]) -> None:
+    def __init__(self, n_features: int, n_draws: int, fit_model: Callable[[], ScoreModel]) -> None:
         self.n_features = n_features
         self.n_draws = n_draws
-        self._find = find
+        self._fit_model = fit_model
 
     @classmethod
     def fit(
@@ -111,7 +111,7 @@ class ErrorDensity(Density[Denoiser]):
         unseen : Rows or None
             Rows that training has not seen, to calibrate on.
         evidence : Evidence or None
-            What weighs mixtures beside the denoiser; None is the denoiser alone.
+            What weighs the denoiser and mixtures; None is the denoiser alone.
         trim_fraction : float
             Share of the rows, those farthest out, that is left out.
         n_draws : int
@@ -121,17 +121,19 @@ class ErrorDensity(Density[Denoiser]):
         sample = _subsample(
             rows if unseen is None else unseen, _count_calibration_rows(rows.n_features, n_draws)
         )
-        find = partial(_find, trained, sample, evidence, trim_fraction, n_draws)
-        return cls(rows.n_features, n_draws, find)
+        fit_model = partial(_fit_score_model, trained, sample, evidence, trim_fraction, n_draws)
+        return cls(rows.n_features, n_draws, fit_model)
 
     @cached_property
-    def finding(self) -> Finding:
+    def score_model(self) -> ScoreModel:
         """What the score needs besides the denoiser."""
-        return self._find()
+        model = self._fit_model()
+        self._fit_model = partial(_identity, model)  # and no rows any more
+        return model
 
     def log_density(self, module: Denoiser, rows: Tensor) -> Tensor:
         """Return each row's log-density, in nats."""
-        calibration, stack = self.finding.calibration, self.finding.stack
+        calibration, stack = self.score_model.calibration, self.score_model.stack
         if stack is None:
             return denoiser_log_density(module, rows, calibration, self.n_draws)
         mixture = stack.log_density(module.filter, rows)
@@ -145,8 +147,8 @@ class ErrorDensity(Density[Denoiser]):
         return _draws_block(self.n_features, self.n_draws)
 
     def get_state(self) -> dict[str, Any]:
-        """Return plain values and arrays; a finding needs rows, which are not stored."""
-        calibration, stack = asdict(self.finding.calibration), self.finding.stack
+        """Return plain values and arrays; the model needs rows, which are not stored."""
+        calibration, stack = asdict(self.score_model.calibration), self.score_model.stack
         state = {"n_features": self.n_features, "n_draws": self.n_draws, **calibration}
         return state if stack is None else state | stack.get_state()
 
@@ -154,8 +156,8 @@ class ErrorDensity(Density[Denoiser]):
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the density of a stored state."""
         stack = Stack.from_state(state) if "share" in state else None
-        finding = Finding(Calibration(state["gains"], state["offset"]), stack)
-        return cls(state["n_features"], state["n_draws"], partial(_identity, finding))
+        model = ScoreModel(Calibration(state["gains"], state["offset"]), stack)
+        return cls(state["n_features"], state["n_draws"], partial(_identity, model))
 
 
 @dataclass(frozen=True)
@@ -388,17 +390,17 @@ def _draws_block(n_features: int, n_draws: int) -> int:
     return block_length(cells, _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
 
 
-def _find(
+def _fit_score_model(
     trained: TrainedModule[Denoiser],
     rows: Rows,
     evidence: Evidence | None,
     trim_fraction: float,
     n_draws: int,
-) -> Finding:
-    """Return how far to trust a denoiser, and the mixture beside it."""
+) -> ScoreModel:
+    """Return how far to trust a denoiser, and the mixture that it is stacked with."""
     calibration = calibrate(trained, rows, trim_fraction, n_draws)
     if evidence is None:
-        return Finding(calibration, None)
+        return ScoreModel(calibration, None)
 
     def score(table: np.ndarray) -> np.ndarray:
         return trained.apply(
@@ -408,8 +410,8 @@ def _find(
         )
 
     known = score if calibration.gains.any() else None
-    return Finding(calibration, fit_stack(trained, known, evidence, trim_fraction))
+    return ScoreModel(calibration, fit_stack(trained, known, evidence, trim_fraction))
 
 
-def _identity(finding: Finding) -> Finding:
-    return finding
+def _identity(model: ScoreModel) -> ScoreModel:
+    return model

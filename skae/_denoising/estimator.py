@@ -251,8 +251,8 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
     as held-out rows agree with it. With a code, the best linear estimate of what the code loses
     is added. `score_samples` is the log of a weighted mean of this density and of Gaussian
     mixtures, with the weights under which held-out rows are likeliest [6]_. For other noise, one
-    level and pairs, the score is that of `AutoencoderTransformer` or, without a code, that of
-    the rows' Gaussian.
+    level and pairs, the score is that of `AutoencoderTransformer(prior="gaussian")` or, without
+    a code, that of the rows' Gaussian.
 
     Without a bottleneck and with a range of Gaussian noise, losses are minus that
     log-density, up to a constant, in nats a column; with one, they are relative to the
@@ -572,7 +572,7 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
     def _gather_evidence(
         self, module: Denoiser, rows: AnyRows, result: TrainingResult[Denoiser] | None
     ) -> Evidence | None:
-        """Return what weighs mixtures beside the denoiser, None if it is to be the density."""
+        """Return what weighs the denoiser and mixtures, None if it is the density alone."""
         is_linear = not self.hidden_layer_sizes and self.architecture == "mlp"
         if not self.stacking or is_linear:
             return None

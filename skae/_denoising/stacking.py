@@ -1,4 +1,4 @@
-"""Gaussian mixtures beside the density that a denoiser determines, weighted by held-out rows.
+"""A denoiser's density stacked with Gaussian mixtures, with weights that held-out rows determine.
 
 A network is the better density where the rows have fine structure, a mixture where they are few or
 repeat. Held-out rows weigh both, so that neither is a floor that the other has to be fitted to.
@@ -29,8 +29,10 @@ from ..modules import Denoiser, WienerFilter
 # With fewer rows no mixture can be told from another.
 _FEWEST_ROWS = 10
 
-# Rows that mixtures are fitted to.
+# Rows that mixtures are fitted to, fewer of wide tables: they are kept until the first score.
 _MIXTURE_ROWS = 5_000
+_MIXTURE_CELLS = 2**21
+_FEWEST_WIDE_ROWS = 1_000
 
 # Rows of less weight, relative to the largest, do not count as rows.
 _NO_WEIGHT = 1e-6
@@ -56,8 +58,8 @@ class Evidence:
     unseen : Rows or None
         Rows that the network has not seen.
     improvement : float or None
-        If each row was held out once: by how many nats a row the network was better than the
-        filter on those rows. None takes its word on the rows that it was trained on.
+        By how many nats a row the network was better than the filter on rows that folds held
+        out. None, without `unseen`, is not known: the rows that it was trained on weigh it.
     """
 
     rows: Rows
@@ -67,7 +69,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Stack:
-    """A Gaussian mixture along the filter's leading axes, and the share of the denoiser beside it.
+    """A Gaussian mixture along the filter's leading axes, and the denoiser's share of the density.
 
     Attributes
     ----------
@@ -129,7 +131,8 @@ def gather_evidence(rows: Rows, unseen: Rows | None, improvement: float | None) 
     counting = np.flatnonzero(rows.counts > _NO_WEIGHT * rows.counts.max())
     if len(counting) < _FEWEST_ROWS:
         return None
-    sample = rows.take(counting[subsample_indices(len(counting), _MIXTURE_ROWS)])
+    most = int(np.clip(_MIXTURE_CELLS // rows.n_features, _FEWEST_WIDE_ROWS, _MIXTURE_ROWS))
+    sample = rows.take(counting[subsample_indices(len(counting), most)])
     if unseen is not None:
         unseen = unseen.take(subsample_indices(len(unseen), _HELD_OUT_ROWS))
     return Evidence(sample, unseen, improvement)
@@ -170,7 +173,7 @@ def fit_stack(
         known = float(np.average(gain, weights=weight))
         if known > 0:
             # Rows that were trained on flatter the network: their mean gain is known better.
-            factor = min(improvement / known, 1.0)
+            factor = min(max(improvement, 0.0) / known, 1.0)
             rival = _score_by_gaussian(scores, weight, splits) + factor * gain
     return Stack(*stack_mixtures(scores, weight, splits, rival))
 

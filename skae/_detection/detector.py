@@ -83,9 +83,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         Any estimator with `fit` and `score_samples`, of skae or not; its parameters are set
         as `estimator__...`. None is
         `DenoisingAutoencoder(None, hidden_layer_sizes=(192, 192), noise_level=(0.1, 5.0),
-        n_draws=2, lr=0.008, batch_size=128, trim_fraction=0.04, early_stopping=False)`, whose
-        epochs make 9 optimizer steps times the root of the number of rows, and at most 1,500
-        steps.
+        n_draws=2, stacking=False, lr=0.008, batch_size=128, trim_fraction=0.04,
+        early_stopping=False)`, whose epochs make 9 optimizer steps times the root of the number
+        of rows, and at most 1,500 steps.
     contamination : "auto" or float, default="auto"
         Share of anomalies in the rows that the detector is fitted on, in (0, 0.5]: as many of
         them are outliers. With "auto" the share need not be known, and `alpha` sets the
@@ -536,6 +536,7 @@ def make_default_estimator(n_rows: int) -> DenoisingAutoencoder:
         hidden_layer_sizes=(192, 192),
         noise_level=(0.1, 5.0),
         n_draws=2,
+        stacking=False,  # for `score_samples`, which it does not use
         max_epochs=math.ceil(n_steps / n_batches),
         lr=0.008,
         batch_size=_BATCH,

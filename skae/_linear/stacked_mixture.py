@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import logsumexp
 
 from .gaussian_mixture import Codes, Mixture, Regularization, fit_mixture
 
@@ -22,7 +23,7 @@ _MOST_CELLS = 512
 _ROWS_EACH = 4
 
 # Initial means; more of them, where more rows would not help, because fits are fast there.
-_N_STARTS = 2
+_N_SEEDS = 2
 
 # Standard deviations of the Gaussians that no row decides.
 _BACKGROUND = (3.0, 10.0, 30.0)
@@ -54,11 +55,11 @@ class _Candidate:
 
     n_mixed: int
     prior_rows: float
-    start: int
+    seed: int
 
     def fit(self, X: np.ndarray, weight: np.ndarray) -> Mixture:
         codes = Codes.from_points(X, weight)
-        generator = np.random.default_rng([_SEED, self.start])
+        generator = np.random.default_rng([_SEED, self.seed])
         regularization = Regularization(self.prior_rows, _BACKGROUND)
         mixture, _ = fit_mixture(codes, self.n_mixed, True, generator, regularization, _TOLERANCE)
         return mixture
@@ -97,18 +98,19 @@ def stack_mixtures(
     for split in splits:
         fits = [candidate.fit(X[split.fitted], weight[split.fitted]) for candidate in candidates]
         columns = [mixture.log_density(X[split.held_out]) for mixture in fits]
-        if rival is not None:
-            columns.append(rival[split.held_out])
         tables.append(np.column_stack(columns))
     held_out = np.concatenate([split.held_out for split in splits])
-    share = weigh_densities(np.vstack(tables), weight[held_out])
-    own, rivals = np.split(share, [len(candidates)])
-    # A rival of little weight is not worth its time, and none is trusted on rows of any kind.
-    rival_share = float(rivals.sum())
-    rival_share = 0.0 if rival_share < _LEAST_SHARE else min(rival_share, 1 - 1 / len(held_out))
-    kept = np.flatnonzero(own >= min(_LEAST_SHARE, own.max()))
+    table, counts = np.vstack(tables), weight[held_out]
+    own = weigh_densities(table, counts)
+    kept = np.flatnonzero(own >= _LEAST_SHARE)
     parts = [candidates[k].fit(X, weight) for k in kept]
-    return _join(parts, own[kept] / own[kept].sum()), rival_share
+    share = 0.0
+    if rival is not None:
+        mixed = logsumexp(table, axis=1, b=own)
+        share = float(weigh_densities(np.column_stack([mixed, rival[held_out]]), counts)[1])
+        # A rival of little weight is not worth its time, and none is trusted on rows of any kind.
+        share = 0.0 if share < _LEAST_SHARE else min(share, 1 - 1 / len(held_out))
+    return _join(parts, own[kept] / own[kept].sum()), share
 
 
 def _join(mixtures: list[Mixture], share: np.ndarray) -> Mixture:
@@ -145,8 +147,8 @@ def _list_candidates(n_rows: int, n_columns: int) -> Iterator[_Candidate]:
     most = min(_MOST_MIXED, _MOST_CELLS // n_columns, n_rows // _ROWS_EACH)
     n_mixed = 1
     while n_mixed <= max(most, 1):
-        for number, prior_rows in enumerate({1.0, float(n_columns)}):
-            n_starts = _N_STARTS if n_rows < _FOLDS_BELOW and n_mixed > 1 else 1
-            for start in range(n_starts):
-                yield _Candidate(n_mixed, prior_rows, number + start)
+        for number, prior_rows in enumerate(sorted({1.0, float(n_columns)})):
+            n_seeds = _N_SEEDS if n_rows < _FOLDS_BELOW and n_mixed > 1 else 1
+            for seed in range(n_seeds):
+                yield _Candidate(n_mixed, prior_rows, number + seed)
         n_mixed *= 2

@@ -39,7 +39,7 @@ from ..modules import Architecture, VariationalAutoencoder
 from ..modules.likelihoods import GaussianLikelihood
 from .blueprint import VariationalBlueprint
 from .density import EvidenceBound, VariationalDensity, evidence_bound, measure_codes
-from .initialization import fit_floor, initialize_variational
+from .initialization import find_floor_share, fit_floor, initialize_variational
 from .objective import VariationalObjective
 
 # Variance of a code unit's posterior means above which it is active (Burda et al. 2016).
@@ -81,7 +81,8 @@ class VAETransformer(
     limits what far rows cost. The noise is learned, so that `beta=1` needs no tuning. With
     `prior="standard"` the linear model is factor analysis itself, whose bound is the
     log-density, and with `noise_per_column=False` as well it is probabilistic PCA [2]_.
-    With `hidden_layer_sizes=()` these two are the result, in closed form.
+    With `hidden_layer_sizes=()` these two are the result, in closed form; with a mixture
+    prior it is a mixture of factor analysers.
 
     The parameters to try first are `n_components`, `hidden_layer_sizes`, `prior`,
     `max_epochs` and `random_state`; all are keyword-only but the first.
@@ -614,8 +615,8 @@ class VAETransformer(
         previous: VariationalDensity | None,
     ) -> VariationalDensity:
         floor = trained.module.floor
-        if floor is not None and result is not None and result.held_out is not None:
-            # Training began at the linear model of a part of the rows.
+        has_old_floor = result is not None and (result.held_out is not None or self.warm_start)
+        if floor is not None and has_old_floor:  # of a part of the rows, or of the rows before
             other = self._make_blueprint(rows.n_features, False).build(_FLOOR_SEED)
             sample, beta = rows.subsample(), float(self.beta)
             whole = fit_floor(other, sample, beta, self.trim_fraction, _FLOOR_SEED)
@@ -623,6 +624,9 @@ class VAETransformer(
         codes = measure_codes(rows, trained)
         if previous is not None:
             codes = previous.codes.merge(codes)
+        if floor is not None and floor.share > 0:
+            n_rows = codes.total * rows.unit.n_rows / rows.unit.given
+            floor.share.fill_(find_floor_share(n_rows))
         hidden = self._make_network_config(rows.n_features).hidden_layer_sizes
         n_codes = len(codes.mean) * trained.module.prior.n_mixed
         return VariationalDensity(

@@ -93,6 +93,11 @@ def initialize_variational(
         _set_floor(module.floor, module, rows)
 
 
+def find_floor_share(n_rows: float) -> float:
+    """Return the share of the linear model in the density of a model of that many rows."""
+    return min(_FLOOR_ROWS / n_rows, _LARGEST_FLOOR)
+
+
 def fit_floor(
     module: VariationalAutoencoder, rows: Rows, beta: float, trim_fraction: float, seed: int
 ) -> LinearMixture:
@@ -220,9 +225,9 @@ def _initialize_prior(
 def _set_floor(floor: LinearMixture, module: VariationalAutoencoder, rows: Rows) -> None:
     """Make the initial model a part of the density, whatever training makes of the network."""
     likelihood = cast(GaussianLikelihood, module.likelihood)
-    share = min(_FLOOR_ROWS / float(rows.counts.sum()), _LARGEST_FLOOR)
     module.eval()
     with torch.no_grad():
+        share = find_floor_share(float(rows.counts.sum()))
         floor.set_model(share, module.linear_layers[1], likelihood.variance, module.mixture())
     module.train()
 
@@ -230,4 +235,4 @@ def _set_floor(floor: LinearMixture, module: VariationalAutoencoder, rows: Rows)
 def _subsample(rows: Rows) -> Rows:
     """Return some of the rows, on the CPU, where the module is."""
     sample = rows.take(subsample_indices(len(rows), _SUBSAMPLE_ROWS))
-    return Rows(sample.batch.to(torch.device("cpu")), sample.row_weight)
+    return Rows(sample.batch.to(torch.device("cpu")), sample.unit)

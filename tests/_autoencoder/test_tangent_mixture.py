@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, multivariate_t
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
@@ -288,3 +289,14 @@ def test_the_mixture_is_widened_by_the_error_of_held_out_rows():
     loss = 4 * plain.moments.error / 6  # a mean over columns
     wide = LaplaceDensity.fit(rows, trained, 0.0, loss, None, is_mixture=True)
     np.testing.assert_allclose(wide.mixture.whitening, plain.mixture.whitening / 2)
+
+
+def test_copies_count_as_rows():
+    """The background counts as one row of all."""
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    ours = AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_epochs=1, random_state=0)
+    weights = [
+        clone(ours).fit(table)._fitted.density.mixture.log_weight[-1].exp()
+        for table in (X, np.tile(X, (4, 1)))
+    ]
+    np.testing.assert_allclose(weights, [1 / 61, 1 / 241], rtol=1e-5)

@@ -36,7 +36,7 @@ def test_figures_are_what_they_are_called(record, tmp_path):
     scaler = StandardScaler().fit(X[train])
     scaled = scaler.transform(X)
     pca = PCA(2).fit(scaled[train])
-    autoencoder = AutoencoderTransformer(2, random_state=3).fit(X[train])
+    autoencoder = AutoencoderTransformer(2, prior="gaussian", random_state=3).fit(X[train])
     reconstruction = {
         "PCA": pca.inverse_transform(pca.transform(scaled[test])),
         "autoencoder": scaler.transform(autoencoder.reconstruct(X[test])),

@@ -80,7 +80,7 @@ def make_rows(weight):
     given = np.asarray(weight, float)
     X = np.arange(8.0, dtype=np.float32).reshape(4, 2)
     table = merge_copies(TrainingTable(X, given)).set_total(given.sum())
-    return Rows.from_arrays(table.X, table.weight, torch.device("cpu"), None, table.row_weight)
+    return Rows.from_arrays(table.X, table.weight, torch.device("cpu"), None, table.unit)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,15 @@ def test_rows_keep_the_weights_that_were_given(weight):
 
 @pytest.mark.parametrize("weight", [[1, 1, 1, 1], [5, 5, 5, 5], [1, 2, 3, 7], [1, 1, 123_457, 3]])
 def test_whole_numbers_count_rows(weight):
-    np.testing.assert_array_equal(make_rows(weight).counts, weight)
+    np.testing.assert_allclose(make_rows(weight).counts, weight, rtol=1e-6)
+
+
+def test_parts_of_a_table_count_alike():
+    """A part whose own weights happen to be whole numbers has the unit of its table."""
+    rows = make_rows([100.0, 100, 0.5, 100])
+    whole = np.concatenate([rows.take(np.array([0, 1])).counts, rows.take(np.array([2, 3])).counts])
+    np.testing.assert_allclose(whole, rows.counts)
+    assert rows.counts.mean() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("factor", [0.1, 1.5, 1e-300, 1e20])

@@ -211,6 +211,7 @@ PRECISE = DenoisingAutoencoder(
     activation="relu",
     noise_level=(0.003, 2.0),
     lr=0.012,
+    stacking=False,
     early_stopping=False,
     random_state=0,
 )

@@ -1,6 +1,8 @@
 """The denoiser's density and mixtures, weighted by held-out rows."""
 
+import gc
 import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ TRAINED = clone(QUICK).set_params(hidden_layer_sizes=(64, 64), max_epochs=100)
 
 def get_stack(estimator):
     estimator.score_samples(np.zeros((1, estimator.n_features_in_)))
-    return estimator._fitted.density.finding.stack
+    return estimator._fitted.density.score_model.stack
 
 
 def draw_ring(n_rows, seed, noise=0.1):
@@ -190,3 +192,12 @@ def test_trimmed_rows_have_no_say():
     ours = clone(QUICK).set_params(max_epochs=1)
     trimmed = clone(ours).set_params(trim_fraction=0.1).fit(X)
     assert trimmed.score(X[400:]) < ours.fit(X).score(X[400:]) - 5
+
+
+def test_rows_are_kept_until_the_first_score_only():
+    ours = clone(QUICK).set_params(max_epochs=1).fit(load_wine().data)
+    evidence = weakref.ref(ours._fitted.density._fit_model.args[2])
+    assert evidence() is not None
+    ours.score_samples(load_wine().data)
+    gc.collect()
+    assert evidence() is None

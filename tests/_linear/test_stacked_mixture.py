@@ -146,3 +146,12 @@ def test_strong_regularization_is_among_the_choices():
     truth = multivariate_normal(np.zeros(10)).logpdf(others).mean()
     fitted = multivariate_normal(X.mean(axis=0), np.cov(X.T)).logpdf(others).mean()
     assert truth - stack(X)[0].log_density(others).mean() < 0.7 * (truth - fitted)
+
+
+@pytest.mark.parametrize("gain", [8.0, 50.0, 1e4])
+def test_a_rival_far_above_leaves_the_mixture_as_it_is(gain):
+    X = draw(300)
+    alone, _ = stack(X)
+    mixture, share = stack(X, alone.log_density(X) + gain)
+    assert share == 1 - 1 / 300
+    np.testing.assert_array_equal(mixture.log_density(X), alone.log_density(X))

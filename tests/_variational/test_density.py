@@ -173,3 +173,31 @@ def test_samples_have_the_linear_models_share(curve):
     ours = pickle.loads(pickle.dumps(ours))
     moved = ours.sample(1000, random_state=0).mean(axis=1) > before.max() + 1
     assert 0.25 < moved.mean() < 0.35
+
+
+def test_the_linear_model_has_a_share_of_all_rows_of_a_stream():
+    rng = np.random.default_rng(0)
+    stream = VAETransformer(2, random_state=0, max_epochs=1)
+    for n_rows in (40, 400, 560):
+        stream.partial_fit(rng.normal(size=(n_rows, 3)))
+    assert float(stream.module_.floor.share) == pytest.approx(10 / 1000)
+    halves = VAETransformer(2, random_state=0, max_epochs=1)
+    for _ in range(2):
+        X = rng.normal(size=(300, 3))
+        halves.partial_fit(X, sample_weight=np.where(X[:, 0] > 0, 0.5, 1.5))
+    assert float(halves.module_.floor.share) == pytest.approx(10 / 600, rel=0.1)
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_a_warm_start_has_the_linear_model_of_its_own_rows(early_stopping):
+    rng = np.random.default_rng(0)
+    few, many = rng.normal(size=(60, 3)), rng.normal(size=(700, 3)) + np.array([0.5, 0, 0])
+    ours = VAETransformer(
+        2, warm_start=True, early_stopping=early_stopping, max_epochs=3, random_state=0
+    )
+    ours.fit(few).fit(many)
+    floor = ours.module_.floor
+    assert float(floor.share) == pytest.approx(10 / 700)
+    centre = floor.components.log_weight.exp() @ floor.decode(floor.components.mean)
+    expected = (many.mean(axis=0) - ours.mean_) / ours.scale_
+    np.testing.assert_allclose(centre.detach(), expected, atol=0.05)

@@ -1,10 +1,8 @@
 """Stored results, so that a run continues where the last one ended."""
 
-import json
 from pathlib import Path
-from typing import Any
 
-from _report import write_whole
+from _stored_results import StoredResults
 
 from ._measure import Cell
 
@@ -12,7 +10,7 @@ from ._measure import Cell
 FIELDS = ("auroc", "ap", "fit_seconds", "score_seconds")
 
 
-class Store:
+class Store(StoredResults):
     """The results in `adbench.json`, by setting, table, method and seed.
 
     Parameters
@@ -24,24 +22,8 @@ class Store:
     """
 
     def __init__(self, folder: Path, rows: int) -> None:
-        self.path = folder / "adbench.json"
-        self.record: dict[str, Any] = {
-            "settings": {"rows": rows},
-            "fields": FIELDS,
-            "runs": {},
-            "ran": {},
-            "tables": {},
-            "errors": [],
-            "nonfinite": [],
-            "cells": {},
-        }
-        if self.path.exists():
-            self.record |= json.loads(self.path.read_text())
-        if (stored := self.record["settings"]["rows"]) != rows:
-            raise SystemExit(
-                f"--rows is {rows}, but the cells in {self.path.name} were measured with {stored}: "
-                f"give --rows {stored}, or another folder as --out"
-            )
+        initial = {"fields": FIELDS, "tables": {}, "errors": [], "nonfinite": [], "cells": {}}
+        super().__init__(folder / "adbench.json", rows, initial)
 
     def has(self, setting: str, table: str, method: str, seed: int) -> bool:
         """Whether a result is stored."""
@@ -72,20 +54,4 @@ class Store:
                     cells.pop(method, None)
         for kind in ("errors", "nonfinite"):
             record[kind] = [item for item in record[kind] if item["method"] not in methods]
-        record["ran"] = {name: runs for name, runs in record["ran"].items() if name not in methods}
-        kept = {run for runs in record["ran"].values() for run in runs}
-        record["runs"] = {run: where for run, where in record["runs"].items() if run in kept}
-
-    def sign(self, methods: list[str], where: dict[str, Any]) -> None:
-        """Record the run in which the methods were measured."""
-        self.record["runs"][where["date"]] = where
-        for method in methods:
-            runs = self.record["ran"].setdefault(method, [])
-            if where["date"] not in runs:
-                runs.append(where["date"])
-
-    def save(self) -> None:
-        """Write the file atomically, without an outdated summary."""
-        self.record.pop("summary", None)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path, json.dumps(self.record, indent=1, allow_nan=False) + "\n")
+        self.forget_runs(methods)
