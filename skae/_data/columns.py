@@ -16,6 +16,7 @@ from scipy import sparse
 from sklearn.preprocessing import OneHotEncoder
 
 from .._environment import warn_user
+from ..modules.cells import CellLayout
 from .frames import (
     Cells,
     Dtype,
@@ -504,6 +505,19 @@ class Columns:
     def names(self) -> list[Any]:
         """Names of the columns."""
         return [column.name for column in self.columns]
+
+    @cached_property
+    def layout(self) -> CellLayout:
+        """What the encoded columns hold."""
+        numbers, booleans, categories = [], [], []
+        for column, own in self.slices():
+            if isinstance(column.coding, BooleanCoding):
+                booleans.append(own.start)
+            elif isinstance(column.coding, CategoryCoding):
+                categories.append((own.start, own.stop))
+            elif column.coding.n_encoded:
+                numbers.append(own.start)
+        return CellLayout(tuple(numbers), tuple(booleans), tuple(categories))
 
     def slices(self) -> Iterator[tuple[Column, slice]]:
         """Yield each column with the slice of its encoded columns."""
