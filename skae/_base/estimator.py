@@ -274,7 +274,7 @@ class BaseAutoencoder(
         if checkpoint is not None or self.checkpoint is None:
             return self._fit_table(given, previous, self.random_state, checkpoint)
         network = None if previous is None else previous.trained.module.state_dict()
-        fingerprint = describe_fit(self, given.table, given.columns, self.device, network)
+        fingerprint = describe_fit(self, given.table, self.device, network, given.columns)
         with open_checkpoint(self.checkpoint, fingerprint) as own:
             seed = own.seed if self.random_state is None else self.random_state
             return self._fit_table(given, previous, seed, own)
