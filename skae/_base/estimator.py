@@ -35,7 +35,6 @@ from .._data import (
     check_sample_weight,
     encode_table,
     fill_table,
-    has_gaps,
     measure_columns,
     measure_distance,
     merge_copies,
@@ -938,8 +937,7 @@ def _scale_rows(
     if not isinstance(table.X, np.ndarray):
         known = None if weight is None else weight.astype(np.float32)
         complete = partial(complete_rows, completion=completion)
-        scaled = ScaledTable(table.X, scaling, complete if has_gaps(table.X) else None)
-        return StoredRows(scaled, known, device, table.unit)
+        return StoredRows(ScaledTable(table.X, scaling, complete), known, device, table.unit)
     rows, target = complete_rows(scaling.forward(table.X, np.float32), completion), None
     if table.target is not None:
         target = scaling.forward(table.target, np.float32)
