@@ -49,6 +49,7 @@ from .noise import (
     UserNoise,
     UserNoiseFunction,
     check_level,
+    make_noise,
     resolve_noise_range,
     scale_noise_range,
 )
@@ -530,16 +531,20 @@ default="from_dtype"
             return Corruption(UserNoise(self.noise, scaling), low, high)
         in_table_units = not self.standardize and self.noise == "gaussian"
         unit = scaling.unit if in_table_units and self.noise_level != "auto" else 1.0
-        return Corruption(NOISES[self.noise], *scale_noise_range(low, high, unit))
+        noise = make_noise(self.noise, blueprint.network.cells)
+        return Corruption(noise, *scale_noise_range(low, high, unit))
 
     def _make_objective(
         self, blueprint: DenoiserBlueprint, scaling: Scaling, streams: RandomStreams
     ) -> Objective[Denoiser]:
         penalty = CodePenalty(self.penalty, self.alpha)
         corruption = self._make_corruption(blueprint, scaling)
-        if corruption is None:
-            return PairObjective(penalty, self.trim_fraction)
         is_range = blueprint.noise_conditional and blueprint.is_gaussian
+        # With a code and a range, losses are relative to the linear path's of all encoded columns.
+        is_relative = is_range and blueprint.code is not None
+        n_columns = None if is_relative else blueprint.network.cells.n_columns
+        if corruption is None:
+            return PairObjective(penalty, self.trim_fraction, n_columns)
         return DenoisingObjective(
             corruption,
             streams.make_torch_generator(resolve_device(self.device)),
@@ -547,6 +552,7 @@ default="from_dtype"
             self.trim_fraction,
             is_range,
             MINIMUM_IMPROVEMENT_NATS if is_range and blueprint.code is None else None,
+            n_columns,
         )
 
     def _initialize(
