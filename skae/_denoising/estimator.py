@@ -28,8 +28,9 @@ from .._base.parameters import (
     refuse_parameters,
     validate_parameter_constraints,
 )
-from .._data import AnyRows, AnyTable, Columns, Scaling, check_target
+from .._data import AnyRows, AnyTable, Columns, Complete, Scaling, check_target
 from .._environment import RandomStreams, resolve_device
+from .._linear import Completion
 from .._training import (
     MINIMUM_IMPROVEMENT_NATS,
     Objective,
@@ -42,7 +43,9 @@ from ..modules.cells import CellLayout
 from .blueprint import DenoiserBlueprint
 from .density import N_LEVELS, ErrorDensity, FilterDensity, has_score_by_errors, measure_errors
 from .fast_step import make_fast_step
+from .incomplete import CellCodes, DrawMissing
 from .initialization import initialize_denoiser
+from .mixed_density import ClassDensity, MixedErrorDensity
 from .noise import (
     NOISES,
     Corruption,
@@ -555,6 +558,15 @@ default="from_dtype"
             n_columns,
         )
 
+    def _choose_complete(
+        self, blueprint: DenoiserBlueprint, scaling: Scaling, completion: Completion | None
+    ) -> Complete:
+        complete = super()._choose_complete(blueprint, scaling, completion)
+        is_range = blueprint.noise_conditional and blueprint.is_gaussian
+        if not is_range or completion is None:
+            return complete
+        return DrawMissing(blueprint.network.cells, scaling.mean, scaling.scale, completion)
+
     def _initialize(
         self,
         blueprint: DenoiserBlueprint,
@@ -579,15 +591,26 @@ default="from_dtype"
         result: TrainingResult[Denoiser] | None,
         previous: Density[Denoiser] | None,
     ) -> Density[Denoiser]:
+        layout = blueprint.network.layout
         if has_score_by_errors(trained.module):
             unseen = None if result is None else result.held_out
             evidence = self._gather_evidence(trained.module, rows, result)
-            share = self.trim_fraction
-            return ErrorDensity.fit(
-                trained, rows.subsample(), unseen, evidence, share, self.n_draws
+            share, sample = self.trim_fraction, rows.subsample()
+            if layout is None:
+                return ErrorDensity.fit(trained, sample, unseen, evidence, share, self.n_draws)
+            codes = CellCodes.from_scaling(layout, scaling.mean, scaling.scale)
+            return MixedErrorDensity.fit(
+                trained, codes, sample, unseen, evidence, share, self.n_draws
             )
         if isinstance(trained.module, RowDenoiser):
-            return FilterDensity(rows.n_features)
+            if layout is None:
+                return FilterDensity(rows.n_features)
+            codes, sample = (
+                CellCodes.from_scaling(layout, scaling.mean, scaling.scale),
+                rows.subsample(),
+            )
+            evidence = gather_evidence(sample, None, None) if self.stacking else None
+            return ClassDensity.fit(codes, sample, evidence, self.trim_fraction)
         known = previous if isinstance(previous, LaplaceDensity) else None
         return LaplaceDensity.fit(rows, trained, self.trim_fraction, None, known)
 
@@ -611,6 +634,10 @@ default="from_dtype"
     def _load_density(state: dict[str, Any]) -> Density[Denoiser]:
         if "gains" in state:
             return ErrorDensity.from_state(state)
+        if "class_stack" in state:
+            return MixedErrorDensity.from_state(state)
+        if "class_codes" in state:
+            return ClassDensity.from_state(state)
         if "codes" in state:
             return LaplaceDensity.from_state(state)
         return FilterDensity(**state)

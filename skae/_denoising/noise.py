@@ -66,9 +66,7 @@ def _draw_cells(
     return _draw_uniform(rows, generator, cells) < share
 
 
-def _draw_uniform(
-    rows: Tensor, generator: torch.Generator | None, cells: Tensor | None
-) -> Tensor:
+def _draw_uniform(rows: Tensor, generator: torch.Generator | None, cells: Tensor | None) -> Tensor:
     """Return a uniform number for each cell, which encoded columns of one cell share."""
     drawn = torch.empty_like(rows).uniform_(generator=generator)
     return drawn if cells is None else drawn[:, cells]

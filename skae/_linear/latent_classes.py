@@ -8,6 +8,7 @@ rest. `sklearn.mixture` has no categories and no weights.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -95,7 +96,7 @@ class MixedCells:
             is_set = np.eye(end - first, dtype=bool)[rows[:, first:end].argmax(axis=1)]
             parts.append(is_set & is_there[:, first, None])
         ends = np.cumsum([part.shape[1] for part in parts]).tolist()
-        blocks = tuple(slice(*pair) for pair in zip(ends[:-1], ends[1:], strict=True))
+        blocks = tuple(slice(first, end) for first, end in pairwise(ends))
         return cls(numbers, np.hstack(parts).astype(np.float64), blocks)
 
     def to_encoded(self, layout: CellLayout, off: np.ndarray, on: np.ndarray) -> np.ndarray:
@@ -294,7 +295,9 @@ class LatentClasses:
             found = self.mean[of_class[rows][:, None], missing]
             if self.is_full and len(observed):
                 slope = _regress(self.covariance, observed, missing)[of_class[rows]]
-                off = numbers[rows[:, None], observed] - self.mean[of_class[rows][:, None], observed]
+                off = (
+                    numbers[rows[:, None], observed] - self.mean[of_class[rows][:, None], observed]
+                )
                 found = found + np.einsum("nij,nj->ni", slope, off)
             filled[rows[:, None], missing] = found
         return filled
