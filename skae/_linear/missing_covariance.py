@@ -65,6 +65,18 @@ def fill_missing(X: np.ndarray, moments: Moments) -> np.ndarray:
     return _complete(X.astype(np.float64), patterns, moments.mean, _invert(moments.covariance))[0]
 
 
+def draw_missing(X: np.ndarray, moments: Moments, generator: np.random.Generator) -> np.ndarray:
+    """Return rows whose missing cells are draws given the observed ones.
+
+    A draw of the whole row has the right residuals around its own expectations (Matheron).
+    """
+    values, vectors = linalg.eigh(moments.covariance)
+    root = vectors * np.sqrt(values.clip(min=0))
+    drawn = moments.mean + generator.standard_normal(X.shape) @ root.T
+    expected = fill_missing(np.where(np.isnan(X), np.nan, drawn), moments)
+    return fill_missing(X, moments) + (drawn - expected)
+
+
 def score_observed(X: np.ndarray, moments: Moments) -> np.ndarray:
     """Return the log-density of each row's observed cells; 0 where there are none."""
     precision = _invert(moments.covariance)
