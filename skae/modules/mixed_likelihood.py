@@ -1,0 +1,106 @@
+"""The distribution of rows that hold numbers, booleans and categories."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .cells import CellLayout
+from .likelihoods import (
+    BernoulliLikelihood,
+    CategoricalLikelihood,
+    DiscreteLikelihood,
+    GaussianLikelihood,
+    Likelihood,
+)
+
+
+class MixedLikelihood(Likelihood):
+    """Numbers with Gaussian noise, booleans and categories by the logarithms of their odds.
+
+    A row has a density of its numbers times a mass of its other cells.
+
+    Parameters
+    ----------
+    layout : CellLayout
+        What the encoded columns hold.
+    noise_per_column : bool
+        Learn a noise variance for each number instead of one.
+    smallest_variance : float
+        Lower bound of the noise variance.
+
+    Attributes
+    ----------
+    numbers, booleans, categories : Likelihood or None
+        Of the columns of each kind, None where there are none.
+    """
+
+    columns: Tensor
+    places: Tensor
+    cell_places: Tensor
+
+    def __init__(
+        self, layout: CellLayout, noise_per_column: bool, smallest_variance: float
+    ) -> None:
+        super().__init__()
+        sizes = [end - first for first, end in layout.categories]
+        n_numbers, n_booleans = len(layout.numbers), len(layout.booleans)
+        n_variances = n_numbers if noise_per_column else 1
+        self.numbers = GaussianLikelihood(n_variances, smallest_variance) if n_numbers else None
+        self.booleans = BernoulliLikelihood(n_booleans) if n_booleans else None
+        self.categories = CategoricalLikelihood(sizes) if sizes else None
+        self.widths = [width for width in (n_numbers, n_booleans, sum(sizes)) if width]
+        indicators = [index for own in layout.categories for index in range(*own)]
+        first = [own[0] for own in layout.categories]
+        before = [*layout.numbers, *layout.booleans]
+        columns = torch.tensor([*before, *indicators], dtype=torch.long)
+        cells = torch.tensor([*before, *first], dtype=torch.long)
+        self.register_buffer("columns", columns, persistent=False)
+        self.register_buffer("places", columns.argsort(), persistent=False)
+        self.register_buffer("cell_places", cells.argsort(), persistent=False)
+
+    @property
+    def parts(self) -> list[Likelihood]:
+        """The likelihoods of the kinds that there are."""
+        kinds: list[Likelihood | None] = [self.numbers, self.booleans, self.categories]
+        return [part for part in kinds if part is not None]
+
+    def set_scaling(self, shift: Tensor, scale: Tensor) -> None:
+        """Set the encoded columns' shifts and scales outside the module."""
+        for part, own_shift, own_scale in zip(
+            self.parts, self._split(shift), self._split(scale), strict=True
+        ):
+            if isinstance(part, DiscreteLikelihood):
+                part.set_scaling(own_shift, own_scale)
+
+    def mean(self, output: Tensor) -> Tensor:
+        """Return the expected numbers and the probabilities of levels, scaled."""
+        each = zip(self.parts, self._split(output), strict=True)
+        return self._join([part.mean(own) for part, own in each])
+
+    def log_density(self, output: Tensor, input: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the log-density of rows, of their observed cells."""
+        masks: Sequence[Tensor | None]
+        masks = [None] * len(self.widths) if mask is None else self._split(mask)
+        each = zip(self.parts, self._split(output), self._split(input), masks, strict=True)
+        found = [part.log_density(out, own, observed) for part, out, own, observed in each]
+        return torch.stack(found).sum(dim=0) if len(found) > 1 else found[0]
+
+    def log_cells(self, output: Tensor, input: Tensor) -> Tensor:
+        """Return the log-density or log-mass of each cell, in the order of the columns."""
+        each = zip(self.parts, self._split(output), self._split(input), strict=True)
+        found = torch.cat([part.log_cells(out, own) for part, out, own in each], dim=-1)
+        return found.index_select(-1, self.cell_places)
+
+    def draw(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        """Return rows drawn from the distribution, scaled; indicators are 0 and 1 before."""
+        each = zip(self.parts, self._split(output), strict=True)
+        return self._join([part.draw(own, generator) for part, own in each])
+
+    def _split(self, rows: Tensor) -> Sequence[Tensor]:
+        """Return the columns of each part."""
+        return rows.index_select(-1, self.columns).split(self.widths, dim=-1)
+
+    def _join(self, parts: list[Tensor]) -> Tensor:
+        """Return the columns of all parts in the table's order."""
+        return torch.cat(parts, dim=-1).index_select(-1, self.places)
