@@ -228,7 +228,8 @@ def _set_floor(floor: LinearMixture, module: VariationalAutoencoder, rows: Rows)
     module.eval()
     with torch.no_grad():
         share = find_floor_share(float(rows.counts.sum()))
-        floor.set_model(share, module.linear_layers[1], likelihood.variance, module.mixture())
+        layer = module.linear_layers[1]
+        floor.set_model(share, layer.weight, layer.bias, likelihood.variance, module.mixture())
     module.train()
 
 

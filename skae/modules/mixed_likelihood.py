@@ -104,3 +104,19 @@ class MixedLikelihood(Likelihood):
     def _join(self, parts: list[Tensor]) -> Tensor:
         """Return the columns of all parts in the table's order."""
         return torch.cat(parts, dim=-1).index_select(-1, self.places)
+
+
+def make_likelihood(
+    name: str, layout: CellLayout, noise_per_column: bool, smallest_variance: float
+) -> Likelihood:
+    """Return the likelihood of rows whose numbers have the one called "gaussian" or "bernoulli"."""
+    if name == "bernoulli":
+        if layout.is_numeric:
+            return BernoulliLikelihood(layout.n_encoded)
+        # Numbers in [0, 1] are probabilities of booleans.
+        zeros_and_ones = tuple(sorted([*layout.numbers, *layout.booleans]))
+        layout = CellLayout((), zeros_and_ones, layout.categories)
+    elif layout.is_numeric:
+        n_variances = layout.n_encoded if noise_per_column else 1
+        return GaussianLikelihood(n_variances, smallest_variance)
+    return MixedLikelihood(layout, noise_per_column, smallest_variance)
