@@ -606,6 +606,7 @@ default="from_dtype"
             streams.make_torch_generator(resolve_device(self.device)),
             bool(self.binarize),
             self.trim_fraction,
+            blueprint.network.layout,
         )
 
     def _initialize(
@@ -640,7 +641,7 @@ default="from_dtype"
         if floor is not None and has_old_floor:  # of a part of the rows, or of the rows before
             other = blueprint.build(_FLOOR_SEED)
             sample, beta = rows.subsample(), float(self.beta)
-            whole = fit_floor(other, sample, beta, self.trim_fraction, _FLOOR_SEED)
+            whole = fit_floor(other, sample, scaling, beta, self.trim_fraction, _FLOOR_SEED)
             floor.load_state_dict(whole.state_dict())
         codes = measure_codes(rows, trained)
         if previous is not None:

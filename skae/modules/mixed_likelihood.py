@@ -43,6 +43,7 @@ class MixedLikelihood(Likelihood):
         self, layout: CellLayout, noise_per_column: bool, smallest_variance: float
     ) -> None:
         super().__init__()
+        self.layout = layout
         sizes = [end - first for first, end in layout.categories]
         n_numbers, n_booleans = len(layout.numbers), len(layout.booleans)
         n_variances = n_numbers if noise_per_column else 1
@@ -58,6 +59,16 @@ class MixedLikelihood(Likelihood):
         self.register_buffer("columns", columns, persistent=False)
         self.register_buffer("places", columns.argsort(), persistent=False)
         self.register_buffer("cell_places", cells.argsort(), persistent=False)
+
+    @property
+    def is_number(self) -> Tensor:
+        """Which encoded columns hold numbers."""
+        return torch.from_numpy(self.layout.is_number).to(self.columns.device)
+
+    @property
+    def variance(self) -> Tensor:
+        """Variance of the numbers' noise, shared or of each; 1 without numbers."""
+        return self.columns.new_ones(1).float() if self.numbers is None else self.numbers.variance
 
     @property
     def parts(self) -> list[Likelihood]:
@@ -80,11 +91,25 @@ class MixedLikelihood(Likelihood):
 
     def log_density(self, output: Tensor, input: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the log-density of rows, of their observed cells."""
+        return self._sum_parts(self.parts, output, input, mask)
+
+    def log_mass(self, output: Tensor, input: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the log-mass of the booleans and categories of rows."""
+        discrete = [part for part in self.parts if isinstance(part, DiscreteLikelihood)]
+        return self._sum_parts(discrete, output, input, mask)
+
+    def _sum_parts(
+        self, chosen: Sequence[Likelihood], output: Tensor, input: Tensor, mask: Tensor | None
+    ) -> Tensor:
         masks: Sequence[Tensor | None]
         masks = [None] * len(self.widths) if mask is None else self._split(mask)
         each = zip(self.parts, self._split(output), self._split(input), masks, strict=True)
-        found = [part.log_density(out, own, observed) for part, out, own, observed in each]
-        return torch.stack(found).sum(dim=0) if len(found) > 1 else found[0]
+        found = [
+            part.log_density(out, own, observed)
+            for part, out, own, observed in each
+            if any(part is one for one in chosen)
+        ]
+        return torch.stack(found).sum(dim=0)
 
     def log_cells(self, output: Tensor, input: Tensor) -> Tensor:
         """Return the log-density or log-mass of each cell, in the order of the columns."""
