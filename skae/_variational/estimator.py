@@ -14,7 +14,7 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._base import BaseAutoencoder
-from .._base.estimator import apply_exactly
+from .._base.estimator import apply_exactly, subtract_units
 from .._base.parameters import (
     LARGEST_FACTOR,
     SHARED_CONSTRAINTS,
@@ -451,11 +451,14 @@ default="from_dtype"
         """
         table, state = self._read(X)
         density = state.density
-        values = apply_exactly(
-            state, table, lambda module, batch: evidence_bound(module, batch.input, density.n_draws)
-        )
-        log_determinant = state.scaling.log_determinant - density.unit_correction
-        log_likelihood = values[:, 0] - log_determinant
+
+        def bound(module: VariationalAutoencoder, batch: Batch) -> Tensor:
+            parts = evidence_bound(module, batch.input, density.n_draws, batch.mask)
+            parts[:, 0] += density.correct_units(batch)
+            return parts
+
+        values = apply_exactly(state, table, bound)
+        log_likelihood = subtract_units(state, table, values[:, 0])
         return EvidenceBound(log_likelihood - values[:, 1], log_likelihood, values[:, 1])
 
     def sample(
@@ -655,8 +658,18 @@ default="from_dtype"
             codes,
             self.n_draws,
             max(rows.n_features, n_codes, *hidden, 1),
-            0.0 if self.likelihood == "gaussian" else scaling.log_determinant,
+            *self._find_unit_correction(blueprint, scaling),
         )
+
+    @staticmethod
+    def _find_unit_correction(
+        blueprint: VariationalBlueprint, scaling: Scaling
+    ) -> tuple[float, np.ndarray | None]:
+        """Return what to add to log-masses, which have no units, and each column's part of it."""
+        if blueprint.likelihood == "gaussian":
+            return 0.0, None
+        log_scales = np.where(blueprint.network.cells.is_number, np.log(scaling.scale), 0.0)
+        return float(log_scales.sum()), log_scales
 
     @staticmethod
     def _load_density(state: dict[str, Any]) -> VariationalDensity:

@@ -40,6 +40,20 @@ class Likelihood(nn.Module, ABC):
         """Return the log-density or log-mass of each cell, one for each column of the table."""
 
     @abstractmethod
+    def whiten(self, jacobian: Tensor, output: Tensor) -> Tensor:
+        """Return an output's derivatives in units of the cells' noise.
+
+        The product of its transpose and itself is Fisher's information of a row.
+
+        Parameters
+        ----------
+        jacobian : Tensor of shape (n_rows, n_encoded, n_components)
+            Derivatives of the output.
+        output : Tensor of shape (n_rows, n_encoded)
+            The decoder's.
+        """
+
+    @abstractmethod
     def draw(self, output: Tensor, generator: torch.Generator) -> Tensor:
         """Return rows drawn from the distribution."""
 
@@ -92,6 +106,10 @@ class GaussianLikelihood(Likelihood):
         """Return the log-density of each cell."""
         variance = self.variance
         return -0.5 * ((input - output).square() / variance + _LOG_2PI + variance.log())
+
+    def whiten(self, jacobian: Tensor, output: Tensor) -> Tensor:
+        """Divide by the noise's standard deviation."""
+        return jacobian * self.variance.rsqrt().unsqueeze(1)
 
     def draw(self, output: Tensor, generator: torch.Generator) -> Tensor:
         """Add noise to the output."""
@@ -153,6 +171,10 @@ class BernoulliLikelihood(DiscreteLikelihood):
         cells = self.probabilities(input).expand_as(output)
         return -binary_cross_entropy_with_logits(output, cells, reduction="none")
 
+    def whiten(self, jacobian: Tensor, output: Tensor) -> Tensor:
+        """Multiply by the standard deviations of the cells."""
+        return jacobian * (output.sigmoid() * (-output).sigmoid()).sqrt().unsqueeze(2)
+
     def draw(self, output: Tensor, generator: torch.Generator) -> Tensor:
         """Return cells of 0 and 1, scaled."""
         return self.scale_rows(torch.bernoulli(output.sigmoid(), generator=generator))
@@ -198,6 +220,16 @@ class CategoricalLikelihood(DiscreteLikelihood):
         chosen = (self.probabilities(input) * output).split(self.sizes, dim=-1)
         sums = [each.sum(dim=-1) for each in chosen]
         return torch.stack(sums, dim=-1) - self._log_totals(output)
+
+    def whiten(self, jacobian: Tensor, output: Tensor) -> Tensor:
+        """Subtract the expected derivatives of each category; multiply by the levels' roots."""
+        parts = []
+        for own, logit in zip(
+            jacobian.split(self.sizes, dim=1), output.split(self.sizes, dim=1), strict=True
+        ):
+            share = logit.softmax(dim=1).unsqueeze(2)
+            parts.append((own - (share * own).sum(dim=1, keepdim=True)) * share.sqrt())
+        return torch.cat(parts, dim=1)
 
     def draw(self, output: Tensor, generator: torch.Generator) -> Tensor:
         """Return the indicators of one level of each category, scaled."""

@@ -117,6 +117,13 @@ class MixedLikelihood(Likelihood):
         found = torch.cat([part.log_cells(out, own) for part, out, own in each], dim=-1)
         return found.index_select(-1, self.cell_places)
 
+    def whiten(self, jacobian: Tensor, output: Tensor) -> Tensor:
+        """Return an output's derivatives in units of the cells' noise."""
+        slopes = jacobian.index_select(1, self.columns).split(self.widths, dim=1)
+        each = zip(self.parts, slopes, self._split(output), strict=True)
+        found = [part.whiten(own, out) for part, own, out in each]
+        return torch.cat(found, dim=1).index_select(1, self.places)
+
     def draw(self, output: Tensor, generator: torch.Generator) -> Tensor:
         """Return rows drawn from the distribution, scaled; indicators are 0 and 1 before."""
         each = zip(self.parts, self._split(output), strict=True)
