@@ -14,6 +14,7 @@ from .._data import AnyRows, Batch, block_length
 from .._linear import Moments
 from .._training import TrainedModule
 from ..modules import VariationalAutoencoder
+from .column_ranges import ColumnRanges
 from .proposal import find_proposal
 
 # The seed is fixed, so that scores of two calls, and of two models of one size, use the same
@@ -59,6 +60,8 @@ class VariationalDensity(Density[VariationalAutoencoder]):
         to log-densities.
     log_scales : ndarray of shape (n_features,) or None, default=None
         Each column's part of `unit_correction`; None is 0.
+    ranges : ColumnRanges or None, default=None
+        Of the training rows; None, in states of earlier versions, is unknown.
     """
 
     codes: Moments
@@ -66,6 +69,7 @@ class VariationalDensity(Density[VariationalAutoencoder]):
     widest: int
     unit_correction: float
     log_scales: np.ndarray | None = None
+    ranges: ColumnRanges | None = None
 
     def log_density(self, module: VariationalAutoencoder, batch: Batch) -> Tensor:
         """Return the log-density of each row's observed cells, in nats."""
@@ -88,12 +92,15 @@ class VariationalDensity(Density[VariationalAutoencoder]):
         """Return plain values and arrays, which any pickler can store."""
         state = {field.name: getattr(self, field.name) for field in fields(self)}
         codes = {field.name: getattr(self.codes, field.name) for field in fields(self.codes)}
-        return {**state, "codes": codes}
+        ranges = None if self.ranges is None else self.ranges.get_state()
+        return {**state, "codes": codes, "ranges": ranges}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the density of a stored state."""
-        return cls(**{**state, "codes": Moments(**state["codes"])})
+        ranges = state.get("ranges")  # not in the states of earlier versions
+        known = None if ranges is None else ColumnRanges(**ranges)
+        return cls(**{**state, "codes": Moments(**state["codes"]), "ranges": known})
 
 
 def measure_codes(rows: AnyRows, trained: TrainedModule[VariationalAutoencoder]) -> Moments:
@@ -164,7 +171,8 @@ def importance_bound(
         bound[complete] = importance_bound(module, rows[complete], n_draws)
     partial = ~complete & mask.any(dim=1)
     if partial.any():
-        _, log_weight = weigh_codes_given_observed(module, rows[partial], mask[partial], n_draws)
+        normal = draw_normal(n_draws, module.mixture().mean.shape[1])
+        _, log_weight = weigh_codes_given_observed(module, rows[partial], mask[partial], normal)
         bound[partial] = log_weight.logsumexp(dim=1) - math.log(n_draws)
     return bound
 
@@ -184,7 +192,11 @@ def _weigh_codes(
 
 
 def weigh_codes_given_observed(
-    module: VariationalAutoencoder, rows: Tensor, mask: Tensor, n_draws: int
+    module: VariationalAutoencoder,
+    rows: Tensor,
+    mask: Tensor,
+    normal: Tensor,
+    generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return codes `(n_rows, n_draws, n_components)`, and logarithms of their weights.
 
@@ -199,13 +211,15 @@ def weigh_codes_given_observed(
         Completed rows.
     mask : Tensor of bool of shape (n_rows, n_features)
         Which of their cells are observed.
-    n_draws : int
-        Number of draws.
+    normal : Tensor of shape (n_draws, n_components)
+        Standard normal draws, the same for all rows.
+    generator : torch.Generator or None, default=None
+        Source of the draws from the prior; None makes the same ones at each call.
     """
     proposal = find_proposal(module, rows, mask)
-    generator = torch.Generator(rows.device).manual_seed(_SEED)
-    normal = draw_normal(n_draws, proposal.mean.shape[1]).to(proposal.mean)
-    code = proposal.draw(normal, generator)
+    if generator is None:
+        generator = torch.Generator(rows.device).manual_seed(_SEED)
+    code = proposal.draw(normal.to(proposal.mean), generator)
     log_prior = proposal.prior.log_density(code)
     log_likelihood = module.log_likelihood(rows, code, mask)
     return code, log_likelihood + log_prior - proposal.log_density(code, log_prior)

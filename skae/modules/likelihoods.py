@@ -3,12 +3,34 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 _LOG_2PI = math.log(2 * math.pi)
+
+
+class Bounds(NamedTuple):
+    """Between which values drawn numbers lie.
+
+    Attributes
+    ----------
+    low, high : Tensor of shape (n_encoded,)
+        For each column, infinite where there is no bound; those of other columns are not read.
+    """
+
+    low: Tensor
+    high: Tensor
+
+    def clip(self, rows: Tensor) -> Tensor:
+        """Return rows whose numbers beyond the bounds are moved to them."""
+        return rows.clamp(self.low.to(rows), self.high.to(rows))
+
+    def select(self, columns: Tensor) -> "Bounds":
+        """Return the bounds of some columns."""
+        return Bounds(self.low[columns], self.high[columns])
 
 
 class Likelihood(nn.Module, ABC):
@@ -54,8 +76,10 @@ class Likelihood(nn.Module, ABC):
         """
 
     @abstractmethod
-    def draw(self, output: Tensor, generator: torch.Generator) -> Tensor:
-        """Return rows drawn from the distribution."""
+    def draw(
+        self, output: Tensor, generator: torch.Generator, bounds: Bounds | None = None
+    ) -> Tensor:
+        """Return rows drawn from the distribution, given that numbers are within bounds."""
 
 
 class GaussianLikelihood(Likelihood):
@@ -111,10 +135,37 @@ class GaussianLikelihood(Likelihood):
         """Divide by the noise's standard deviation."""
         return jacobian * self.variance.rsqrt().unsqueeze(1)
 
-    def draw(self, output: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(
+        self, output: Tensor, generator: torch.Generator, bounds: Bounds | None = None
+    ) -> Tensor:
         """Add noise to the output."""
-        noise = torch.empty_like(output).normal_(generator=generator)
-        return output + noise * self.variance.sqrt()
+        return add_noise(output, self.variance, generator, bounds)
+
+
+def add_noise(
+    mean: Tensor, variance: Tensor, generator: torch.Generator, bounds: Bounds | None
+) -> Tensor:
+    """Return normal draws around means, given that they are within bounds.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (..., n_columns)
+        Their means without bounds.
+    variance : Tensor of shape (n_columns,) or (1,)
+        Their variances without bounds.
+    generator : torch.Generator
+        Source of the draws.
+    bounds : Bounds or None
+        The bounds of the columns; None is none.
+    """
+    scale = variance.sqrt()
+    if bounds is None:
+        return mean + torch.empty_like(mean).normal_(generator=generator) * scale
+    uniform = torch.empty_like(mean).uniform_(generator=generator)
+    low, high = (torch.special.ndtr((end.to(mean) - mean) / scale) for end in bounds)
+    # A mean so far beyond a bound that no share of the normal distribution is left is clipped.
+    share = torch.lerp(low, high, uniform).clamp(1e-12, 1 - 1e-12)
+    return bounds.clip(mean + scale * torch.special.ndtri(share))
 
 
 class DiscreteLikelihood(Likelihood):
@@ -175,7 +226,9 @@ class BernoulliLikelihood(DiscreteLikelihood):
         """Multiply by the standard deviations of the cells."""
         return jacobian * (output.sigmoid() * (-output).sigmoid()).sqrt().unsqueeze(2)
 
-    def draw(self, output: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(
+        self, output: Tensor, generator: torch.Generator, bounds: Bounds | None = None
+    ) -> Tensor:
         """Return cells of 0 and 1, scaled."""
         return self.scale_rows(torch.bernoulli(output.sigmoid(), generator=generator))
 
@@ -231,7 +284,9 @@ class CategoricalLikelihood(DiscreteLikelihood):
             parts.append((own - (share * own).sum(dim=1, keepdim=True)) * share.sqrt())
         return torch.cat(parts, dim=1)
 
-    def draw(self, output: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(
+        self, output: Tensor, generator: torch.Generator, bounds: Bounds | None = None
+    ) -> Tensor:
         """Return the indicators of one level of each category, scaled."""
         uniform = torch.empty_like(output).uniform_(generator=generator)
         # The largest of logits with Gumbel noise is drawn with their probabilities.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from .likelihoods import Bounds, add_noise
 from .priors import GaussianComponents
 
 _LOG_2PI = math.log(2 * math.pi)
@@ -158,10 +159,11 @@ class LinearMixture(nn.Module):
         """Return the expected rows given codes."""
         return code @ self.loadings.T + self.centre
 
-    def add_noise(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """Return rows drawn around the expected ones."""
-        noise = torch.empty_like(rows).normal_(generator=generator)
-        return rows + noise * self.variance.sqrt()
+    def add_noise(
+        self, rows: Tensor, generator: torch.Generator, bounds: Bounds | None = None
+    ) -> Tensor:
+        """Return rows drawn around the expected ones, given that they are within bounds."""
+        return add_noise(rows, self.variance, generator, bounds)
 
 
 def mix_densities(share: Tensor, log_density: Tensor, find_own: Callable[[], Tensor]) -> Tensor:

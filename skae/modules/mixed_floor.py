@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from .cells import CellLayout
+from .likelihoods import Bounds
 from .linear_mixture import LinearMixture, mix_densities
 from .mixed_likelihood import MixedLikelihood
 from .priors import GaussianComponents
@@ -113,11 +114,14 @@ class MixedFloor(nn.Module):
         others = self.others.mean(self.logit.expand(len(code), -1))
         return self._join(self.numbers.decode(code), others)
 
-    def add_noise(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """Return rows drawn around the expected ones."""
+    def add_noise(
+        self, rows: Tensor, generator: torch.Generator, bounds: Bounds | None = None
+    ) -> Tensor:
+        """Return rows drawn around the expected ones, given that numbers are within bounds."""
         numbers, _ = self._split(rows)
+        own = None if bounds is None else bounds.select(self.number_columns)
         others = self.others.draw(self.logit.expand(len(rows), -1), generator)
-        return self._join(self.numbers.add_noise(numbers, generator), others)
+        return self._join(self.numbers.add_noise(numbers, generator, own), others)
 
     def _split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the numbers and the others."""

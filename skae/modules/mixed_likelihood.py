@@ -8,6 +8,7 @@ from torch import Tensor
 from .cells import CellLayout
 from .likelihoods import (
     BernoulliLikelihood,
+    Bounds,
     CategoricalLikelihood,
     DiscreteLikelihood,
     GaussianLikelihood,
@@ -124,10 +125,16 @@ class MixedLikelihood(Likelihood):
         found = [part.whiten(own, out) for part, own, out in each]
         return torch.cat(found, dim=1).index_select(1, self.places)
 
-    def draw(self, output: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(
+        self, output: Tensor, generator: torch.Generator, bounds: Bounds | None = None
+    ) -> Tensor:
         """Return rows drawn from the distribution, scaled; indicators are 0 and 1 before."""
-        each = zip(self.parts, self._split(output), strict=True)
-        return self._join([part.draw(own, generator) for part, own in each])
+        each = zip(self.parts, self._split(output), self.columns.split(self.widths), strict=True)
+        parts = [
+            part.draw(own, generator, None if bounds is None else bounds.select(columns))
+            for part, own, columns in each
+        ]
+        return self._join(parts)
 
     def _split(self, rows: Tensor) -> Sequence[Tensor]:
         """Return the columns of each part."""
