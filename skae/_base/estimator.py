@@ -786,14 +786,7 @@ class BaseAutoencoder(
             Always float64.
         """
         table, state = self._read(X)
-        cells = state.blueprint.network.cells
-        density = apply_exactly(state, table, state.density.log_density)
-        if isinstance(table, np.ndarray) and cells.is_numeric and not np.isnan(table).any():
-            return density - state.scaling.log_determinant
-        units = np.where(cells.is_number, np.log(state.scaling.scale), 0.0)
-        for rows in row_blocks(table):
-            density[rows] -= ~np.isnan(table[rows]) @ units
-        return density
+        return subtract_units(state, table, apply_exactly(state, table, state.density.log_density))
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean log-density of rows.
@@ -899,6 +892,20 @@ def apply_exactly(
     return state.trained.apply_to_batches(
         function, table, lambda rows: state.prepare(rows, np.float64), state.density.block_length()
     )
+
+
+def subtract_units(
+    state: FittedState[Module, BlueprintT, DensityT], table: AnyTable, log_density: np.ndarray
+) -> np.ndarray:
+    """Return log-densities of scaled rows in the units of the table's observed numbers."""
+    cells = state.blueprint.network.cells
+    if isinstance(table, np.ndarray) and cells.is_numeric and not np.isnan(table).any():
+        return log_density - state.scaling.log_determinant
+    units = np.where(cells.is_number, np.log(state.scaling.scale), 0.0)
+    out = log_density.copy()
+    for rows in row_blocks(table):
+        out[rows] -= ~np.isnan(table[rows]) @ units
+    return out
 
 
 def fit_completion(table: TrainingTable, scaling: Scaling) -> Completion | None:

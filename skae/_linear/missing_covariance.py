@@ -23,6 +23,7 @@ def fit_with_missing(
     ridge: float = 0.0,
     max_iter: int = 200,
     tol: float = 1e-4,
+    initial: Moments | None = None,
 ) -> Moments:
     """Return the maximum-likelihood mean and covariance of the observed cells.
 
@@ -43,6 +44,8 @@ def fit_with_missing(
     tol : float, default=1e-4
         Change of the mean and of the covariance, as a share of the standard deviations, that
         ends the steps.
+    initial : Moments or None, default=None
+        Where they begin; None is at the columns' own means and variances.
     """
     weight = np.ones(len(X)) if weight is None else weight.astype(np.float64)
     observed = ~np.isnan(X)
@@ -51,7 +54,7 @@ def fit_with_missing(
     X, weight, observed = X[informs].astype(np.float64), weight[informs], observed[informs]
     total = float(weight.sum())
     patterns = _Patterns.from_mask(observed)
-    moments = _begin(X, weight, observed)
+    moments = _begin(X, weight, observed) if initial is None else initial
     for _ in range(max_iter):
         previous, moments = moments, _step(X, weight / total, patterns, moments, ridge / total)
         if _measure_change(previous, moments) < tol or observed.all():
