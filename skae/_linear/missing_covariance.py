@@ -65,6 +65,18 @@ def fill_missing(X: np.ndarray, moments: Moments) -> np.ndarray:
     return _complete(X.astype(np.float64), patterns, moments.mean, _invert(moments.covariance))[0]
 
 
+def measure_uncertainty(X: np.ndarray, moments: Moments) -> np.ndarray:
+    """Return the variance of each missing cell given the observed ones; 0 for those."""
+    precision = _invert(moments.covariance)
+    variance = np.zeros(X.shape)
+    for group in _Patterns.from_mask(~np.isnan(X)).split():
+        cells = group.cells
+        conditional = np.linalg.inv(precision[cells[:, :, None], cells[:, None, :]])
+        own = np.diagonal(conditional, axis1=1, axis2=2)
+        variance[group.rows[:, None], cells[group.pattern]] = own[group.pattern]
+    return variance
+
+
 def score_observed(X: np.ndarray, moments: Moments) -> np.ndarray:
     """Return the log-density of each row's observed cells; 0 where there are none."""
     precision = _invert(moments.covariance)
