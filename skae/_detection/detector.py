@@ -257,7 +257,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         if self.checkpoint is None:
             self._fit_rows(rows, columns, self.random_state, None)
             return
-        fingerprint = describe_fit(self, rows, columns, self._find_device())
+        fingerprint = describe_fit(self, rows, self._find_device(), columns=columns)
         with open_checkpoint(self.checkpoint, fingerprint) as checkpoint:
             seed = checkpoint.seed if self.random_state is None else self.random_state
             self._fit_rows(rows, columns, seed, checkpoint)
