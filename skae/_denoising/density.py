@@ -253,7 +253,9 @@ def denoiser_log_density(
     return result
 
 
-def measure_errors(module: Denoiser, rows: Tensor, n_draws: int) -> Tensor:
+def measure_errors(
+    module: Denoiser, rows: Tensor, n_draws: int, mask: Tensor | None = None
+) -> Tensor:
     """Return the expected squared error (n_rows, N_ERROR_LEVELS) of each row.
 
     The filter's is known exactly; draws, common to all rows, estimate the difference between
@@ -267,13 +269,19 @@ def measure_errors(module: Denoiser, rows: Tensor, n_draws: int) -> Tensor:
         The rows, without noise.
     n_draws : int
         Draws of noise at each level.
+    mask : Tensor of shape (n_rows, n_features) or None, default=None
+        The observed cells, which alone count; None counts all.
     """
     noise = draw_common_noise(n_draws, rows.shape[1]).to(rows)
     errors = []
     for number, level in enumerate(module.levels.grid(N_ERROR_LEVELS).tolist()):
         column = torch.full_like(rows[:, :1], level)
-        agreement, size = _compare(module, rows, level, noise[number])
-        errors.append(module.filter.error(rows, column) + size - 2 * agreement)
+        agreement, size = _compare(module, rows, level, noise[number], mask)
+        if mask is None:
+            filtered = module.filter.error(rows, column)
+        else:
+            filtered = (module.filter.cell_errors(rows, column) * mask).sum(1)
+        errors.append(filtered + size - 2 * agreement)
     return torch.stack(errors, dim=1)
 
 
@@ -394,12 +402,14 @@ def integration_levels(module: Denoiser) -> list[tuple[float, float]]:
     return list(zip(levels.tolist(), weights.tolist(), strict=True))
 
 
-def _compare(module: Denoiser, rows: Tensor, level: float, noise: Tensor) -> tuple[Tensor, Tensor]:
+def _compare(
+    module: Denoiser, rows: Tensor, level: float, noise: Tensor, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Return how the denoiser's step off the filter agrees with the filter's error, and its size.
 
     Both are means over the draws: `(x - w) (d - w)` and `|d - w|^2`, so that
     `|x - d|^2 - |x - w|^2` is the second less twice the first. `noise` is
-    (n_draws, n_features), or has rows in front.
+    (n_draws, n_features), or has rows in front; of a mask only the observed cells count.
     """
     noisy = (rows[:, None, :] + level * noise).flatten(0, 1)
     column = torch.full_like(noisy[:, :1], level)
@@ -407,6 +417,8 @@ def _compare(module: Denoiser, rows: Tensor, level: float, noise: Tensor) -> tup
     filtered = module.filter(noisy, column)
     step = module.posterior_mean(noisy, column) - filtered
     error = rows.repeat_interleave(n_draws, dim=0) - filtered
+    if mask is not None:
+        step = step * mask.repeat_interleave(n_draws, dim=0)
     shape = (len(rows), n_draws)
     agreement = (error * step).sum(1).reshape(shape).mean(1)
     return agreement, step.square().sum(1).reshape(shape).mean(1)

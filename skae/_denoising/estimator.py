@@ -482,8 +482,8 @@ default="from_dtype"
         Returns
         -------
         errors : ndarray of shape (n_samples, n_levels)
-            The expected squared error, summed over scaled columns, at 12 levels in equal
-            ratios from the lowest to the highest of `noise_levels_`.
+            The expected squared error, summed over observed cells of scaled columns, at 12
+            levels in equal ratios from the lowest to the highest of `noise_levels_`.
         """
         table, state = self._read(X)
         density = state.density
@@ -494,7 +494,9 @@ default="from_dtype"
             )
         n_draws = density.n_draws
         return apply_exactly(
-            state, table, lambda module, batch: measure_errors(module, batch.input, n_draws)
+            state,
+            table,
+            lambda module, batch: measure_errors(module, batch.input, n_draws, batch.mask),
         )
 
     @staticmethod

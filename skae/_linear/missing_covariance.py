@@ -80,6 +80,18 @@ def draw_missing(X: np.ndarray, moments: Moments, generator: np.random.Generator
     return fill_missing(X, moments) + (drawn - expected)
 
 
+def measure_uncertainty(X: np.ndarray, moments: Moments) -> np.ndarray:
+    """Return the variance of each missing cell given the observed ones; 0 for those."""
+    precision = _invert(moments.covariance)
+    variance = np.zeros(X.shape)
+    for group in _Patterns.from_mask(~np.isnan(X)).split():
+        cells = group.cells
+        conditional = np.linalg.inv(precision[cells[:, :, None], cells[:, None, :]])
+        own = np.diagonal(conditional, axis1=1, axis2=2)
+        variance[group.rows[:, None], cells[group.pattern]] = own[group.pattern]
+    return variance
+
+
 def score_observed(X: np.ndarray, moments: Moments) -> np.ndarray:
     """Return the log-density of each row's observed cells; 0 where there are none."""
     precision = _invert(moments.covariance)
