@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from .._base import Density
-from .._data import AnyRows, Rows, block_length, subsample_indices, trim_weight_array
-from .._linear import SMALLEST_VARIANCE, Moments
+from .._data import AnyRows, Batch, Rows, block_length, subsample_indices, trim_weight_array
+from .._linear import SMALLEST_VARIANCE, Moments, draw_missing, fit_with_missing
 from .._training import Module, TrainedModule
 from .._training.losses import squared_error
 from ..modules import EncoderDecoder
@@ -32,6 +32,13 @@ _JACOBIAN_COLUMNS = 2**14
 _MIXTURE_ROWS = 2000
 _TANGENT_ROWS = 500
 _TANGENT_CELLS = 2**22
+
+# What missing cells of training rows are drawn from: rows and steps of its estimation, the weight,
+# in rows, of uncorrelated columns, and the draws' seed.
+_GAP_ROWS = 2000
+_GAP_STEPS = 50
+_GAP_RIDGE = 5.0
+_GAP_SEED = 20050701
 
 
 @dataclass(frozen=True)
@@ -67,12 +74,16 @@ class CodeMoments:
         Mean of `J'J`, where `J` is the decoder's Jacobian.
     n_features : int
         Number of columns.
+    observed_error : float or None
+        That part of the error which training counts: of the cells that were observed. None is
+        the whole.
     """
 
     codes: Moments
     error: float
     gain: np.ndarray
     n_features: int
+    observed_error: float | None = None
 
     @classmethod
     def from_rows(
@@ -80,9 +91,20 @@ class CodeMoments:
     ) -> "CodeMoments":
         """Return the moments of rows under a trained module, by a subsample of a stored table."""
         sample = rows.subsample()
-        X = sample.table
-        both = trained.apply(_code_and_error, X).astype(np.float64)
-        codes, errors = both[:, :-1], both[:, -1]
+        X, observed = sample.table, find_observed(sample)
+        counted = None
+        if observed is None:
+            both = trained.apply(_code_and_error, X).astype(np.float64)
+            codes, errors = both[:, :-1], both[:, -1]
+        else:
+            _, left = np.split(trained.apply(_code_and_rest, X), [-X.shape[1]], axis=1)
+            counted = (np.square(left) * observed).sum(axis=1)
+            X = draw_gaps(X, observed, sample.given_weight)
+            codes, left = np.split(trained.apply(_code_and_rest, X), [-X.shape[1]], axis=1)
+            # Each column's error is that of its observed cells, which stand for the others.
+            given = sample.given_weight
+            seen = np.maximum(given @ observed, np.finfo(np.float64).tiny)
+            errors = (np.square(left) * observed) @ (given.sum() / seen)
         weight = trim_weight_array(errors, sample.given_weight, trim_fraction)
         total = float(weight.sum()) * len(rows) / len(sample)
         return cls(
@@ -90,24 +112,34 @@ class CodeMoments:
             float(np.average(errors, weights=weight)),
             _average_gain(X, weight, trained, codes.shape[1]),
             X.shape[1],
+            None if counted is None else float(np.average(counted, weights=weight)),
         )
 
     def merge(self, other: "CodeMoments") -> "CodeMoments":
         """Return the moments of the rows of both."""
         codes = self.codes.merge(other.codes)
         share = other.codes.total / codes.total
+        counted = None
+        if self.observed_error is not None or other.observed_error is not None:
+            counted = (1 - share) * self.counted_error + share * other.counted_error
         return CodeMoments(
             codes,
             (1 - share) * self.error + share * other.error,
             (1 - share) * self.gain + share * other.gain,
             self.n_features,
+            counted,
         )
+
+    @property
+    def counted_error(self) -> float:
+        """The part of the error that training counts."""
+        return self.error if self.observed_error is None else self.observed_error
 
     def compare(self, held_out_loss: float | None) -> float:
         """Return how many times larger the error of held-out rows is, at least 1."""
-        if held_out_loss is None or self.error == 0:
+        if held_out_loss is None or self.counted_error == 0:
             return 1.0
-        return max(1.0, held_out_loss * self.n_features / self.error)
+        return max(1.0, held_out_loss * self.n_features / self.counted_error)
 
     def make_model(self, held_out_loss: float | None) -> CodeModel:
         """Return the model of codes and cells.
@@ -187,18 +219,23 @@ class LaplaceDensity(Density[Module]):
 
     def log_density(self, module: Module, rows: Tensor) -> Tensor:
         """Return each row's log-density, in nats."""
+        return self.score(module, Batch(rows))
+
+    def score(self, module: Module, batch: Batch) -> Tensor:
+        """Return the log-density of each row's observed cells, in nats."""
+        rows = batch.input
         if self.mixture is not None:
             code = module.encode(rows)
             jacobian = decoder_jacobian(module.decode, code, rows.shape[1])
             mixture = self.mixture.to(rows.device)
             error = rows - module.decode(code)
-            return mixture.log_density(rows, code, error, jacobian, module.decode)
+            return mixture.log_density(rows, code, error, jacobian, module.decode, batch.mask)
         model = CodeModel(
             self.model.mean.to(rows.device),
             self.model.factor.to(rows.device),
             self.model.variance,
         )
-        return laplace_log_density(module.decode, rows, module.encode(rows), model)
+        return laplace_log_density(module.decode, rows, module.encode(rows), model, batch.mask)
 
     def block_length(self) -> int:
         """Return how many rows to score at a time."""
@@ -212,6 +249,7 @@ class LaplaceDensity(Density[Module]):
             "error": moments.error,
             "gain": moments.gain,
             "n_features": moments.n_features,
+            "observed_error": moments.observed_error,
             "mean": self.model.mean.numpy(),
             "factor": self.model.factor.numpy(),
             "variance": self.model.variance,
@@ -222,15 +260,18 @@ class LaplaceDensity(Density[Module]):
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the density of a stored state."""
         codes = Moments(**state["codes"])
-        moments = CodeMoments(codes, state["error"], state["gain"], state["n_features"])
+        counted = state.get("observed_error")  # nor is the mixture in states of earlier versions
+        moments = CodeMoments(codes, state["error"], state["gain"], state["n_features"], counted)
         mean, factor = (torch.from_numpy(state[name]) for name in ("mean", "factor"))
-        known = state.get("mixture")  # not in the states of earlier versions
+        known = state.get("mixture")
         mixture = None if known is None else TangentMixture.from_state(known)
         return cls(moments, CodeModel(mean, factor, state["variance"]), mixture)
 
 
-def laplace_log_density(decode: Decoder, input: Tensor, code: Tensor, model: CodeModel) -> Tensor:
-    """Return the log-density of each row of `input`, in nats.
+def laplace_log_density(
+    decode: Decoder, input: Tensor, code: Tensor, model: CodeModel, mask: Tensor | None = None
+) -> Tensor:
+    """Return the log-density of each row's observed cells, in nats.
 
     Laplace's approximation of `log int N(z; m, S) N(x; g(z), s2 I) dz` around `z = f(x)`,
     with the Gauss-Newton Hessian and one Newton step to the mode: the decoder is replaced
@@ -249,11 +290,17 @@ def laplace_log_density(decode: Decoder, input: Tensor, code: Tensor, model: Cod
         Their codes.
     model : CodeModel
         The codes' distribution and the cells' noise.
+    mask : Tensor of bool of shape (n_rows, n_features) or None, default=None
+        Which cells are observed; None is all. The lines of the others drop out.
     """
     n_features = input.shape[1]
-    jacobian = decoder_jacobian(decode, code, n_features)
+    jacobian, error = decoder_jacobian(decode, code, n_features), input - decode(code)
+    n_observed: int | Tensor = n_features
+    if mask is not None:
+        jacobian, error = jacobian * mask.unsqueeze(2), error * mask
+        n_observed = mask.sum(dim=1).to(input)
     tangent = jacobian @ model.factor
-    offset = input - decode(code) + (jacobian @ (code - model.mean).unsqueeze(2)).squeeze(2)
+    offset = error + (jacobian @ (code - model.mean).unsqueeze(2)).squeeze(2)
     precision = tangent.mT @ tangent / model.variance
     precision.diagonal(dim1=1, dim2=2).add_(1)
     cholesky = torch.linalg.cholesky(precision)
@@ -262,7 +309,7 @@ def laplace_log_density(decode: Decoder, input: Tensor, code: Tensor, model: Cod
     unexplained = (offset.unsqueeze(2) - tangent @ mode).squeeze(2)
     squares = unexplained.square().sum(1) / model.variance + mode.squeeze(2).square().sum(1)
     log_determinant = 2 * cholesky.diagonal(dim1=1, dim2=2).log().sum(1)
-    constant = n_features * math.log(2 * math.pi * model.variance)
+    constant = n_observed * math.log(2 * math.pi * model.variance)
     return -0.5 * (constant + log_determinant + squares)
 
 
@@ -319,10 +366,12 @@ def _code_and_error(module: EncoderDecoder, rows: Tensor) -> Tensor:
 def measure_tangents(rows: Rows, trained: TrainedModule[Module], trim_fraction: float) -> Tangents:
     """Return codes, errors and tangents of evenly spread rows."""
     sample = rows.take(subsample_indices(len(rows), _MIXTURE_ROWS))
-    X = sample.table.astype(np.float64)
+    X, observed = sample.table.astype(np.float64), find_observed(sample)
+    if observed is not None:
+        X = draw_gaps(X, observed, sample.given_weight)
     both = trained.apply(_code_and_rest, X)
     codes, errors = np.split(both, [both.shape[1] - X.shape[1]], axis=1)
-    squares = np.square(errors).sum(axis=1)
+    squares = np.square(errors if observed is None else errors * observed).sum(axis=1)
     weight = trim_weight_array(squares, sample.counts, trim_fraction)
     n_cells = X.shape[1] * codes.shape[1]
     n_tangents = int(np.clip(_TANGENT_CELLS // n_cells, 1, _TANGENT_ROWS))
@@ -333,7 +382,25 @@ def measure_tangents(rows: Rows, trained: TrainedModule[Module], trim_fraction: 
 
     block = _jacobian_block(X.shape[1], codes.shape[1])
     jacobians = trained.apply(find_jacobian, X[indices], block=block)
-    return Tangents(codes, errors, weight, jacobians, indices, X[indices])
+    return Tangents(codes, errors, weight, jacobians, indices, X[indices], observed)
+
+
+def find_observed(rows: Rows) -> np.ndarray | None:
+    """Return which cells were observed, None if all of them were."""
+    mask = rows.batch.mask
+    return None if mask is None or bool(mask.all()) else mask.cpu().numpy()
+
+
+def draw_gaps(X: np.ndarray, observed: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return rows whose missing cells are drawn from a normal distribution, given the others.
+
+    Codes of rows whose cells are filled with means would vary too little: what codes add to the
+    noise would be missing.
+    """
+    gaps = np.where(observed, X, np.nan).astype(np.float64)
+    few = subsample_indices(len(X), _GAP_ROWS)
+    moments = fit_with_missing(gaps[few], weight[few], ridge=_GAP_RIDGE, max_iter=_GAP_STEPS)
+    return draw_missing(gaps, moments, np.random.default_rng(_GAP_SEED))
 
 
 def _code_and_rest(module: EncoderDecoder, rows: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from .gaussian_mixture import (
     choose_spread_rows,
     fit_mixture,
 )
+from .missing_covariance import draw_missing, fit_with_missing
 from .moments import SMALLEST_VARIANCE, Moments
 from .pca import PrincipalAxes, find_principal_axes
 from .probabilistic_pca import LinearGaussian, fit_probabilistic_pca, fit_with_unit_noise
@@ -39,6 +40,7 @@ __all__ = [
     "choose_mixture",
     "choose_spread_rows",
     "count_axes",
+    "draw_missing",
     "find_clusters",
     "find_principal_axes",
     "fit_covariance",
@@ -46,6 +48,7 @@ __all__ = [
     "fit_mixture",
     "fit_probabilistic_pca",
     "fit_ridge_regression",
+    "fit_with_missing",
     "fit_with_unit_noise",
     "reduce_rank",
     "repeat_axes",

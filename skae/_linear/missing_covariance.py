@@ -65,6 +65,24 @@ def fill_missing(X: np.ndarray, moments: Moments) -> np.ndarray:
     return _complete(X.astype(np.float64), patterns, moments.mean, _invert(moments.covariance))[0]
 
 
+def draw_missing(X: np.ndarray, moments: Moments, generator: np.random.Generator) -> np.ndarray:
+    """Return rows whose missing cells are drawn given the observed ones.
+
+    Their means would understate how rows vary.
+    """
+    patterns = _Patterns.from_mask(~np.isnan(X))
+    precision = _invert(moments.covariance)
+    filled, _ = _complete(X.astype(np.float64), patterns, moments.mean, precision)
+    for group in patterns.split():
+        blocks = precision[group.cells[:, :, None], group.cells[:, None, :]]
+        # Of noise whose covariance is the block's inverse.
+        roots = np.linalg.inv(np.linalg.cholesky(blocks)).transpose(0, 2, 1)
+        noise = generator.standard_normal((len(group.rows), group.cells.shape[1]))
+        own = group.cells[group.pattern]
+        filled[group.rows[:, None], own] += _apply(roots, noise, group.pattern)
+    return filled
+
+
 def score_observed(X: np.ndarray, moments: Moments) -> np.ndarray:
     """Return the log-density of each row's observed cells; 0 where there are none."""
     precision = _invert(moments.covariance)
@@ -201,7 +219,7 @@ def _apply(matrices: np.ndarray, vectors: np.ndarray, which: np.ndarray) -> np.n
     if len(vectors) >= _ROWS_TO_LOOP * len(matrices):
         ends = np.searchsorted(which, np.arange(len(matrices) + 1))
         for matrix, first, last in zip(matrices, ends[:-1], ends[1:], strict=True):
-            out[first:last] = vectors[first:last] @ matrix
+            out[first:last] = vectors[first:last] @ matrix.T
         return out
     length = block_length(vectors.shape[1] ** 2)
     for first in range(0, len(vectors), length):
