@@ -91,7 +91,7 @@ class CodeMoments:
     ) -> "CodeMoments":
         """Return the moments of rows under a trained module, by a subsample of a stored table."""
         sample = rows.subsample()
-        X, observed = sample.table, find_observed(sample)
+        X, observed = sample.table, sample.observed
         counted = None
         if observed is None:
             both = trained.apply(_code_and_error, X).astype(np.float64)
@@ -217,11 +217,7 @@ class LaplaceDensity(Density[Module]):
             moments = previous.moments.merge(moments)
         return cls(moments, moments.make_model(held_out_loss), mixture)
 
-    def log_density(self, module: Module, rows: Tensor) -> Tensor:
-        """Return each row's log-density, in nats."""
-        return self.score(module, Batch(rows))
-
-    def score(self, module: Module, batch: Batch) -> Tensor:
+    def log_density(self, module: Module, batch: Batch) -> Tensor:
         """Return the log-density of each row's observed cells, in nats."""
         rows = batch.input
         if self.mixture is not None:
@@ -366,7 +362,7 @@ def _code_and_error(module: EncoderDecoder, rows: Tensor) -> Tensor:
 def measure_tangents(rows: Rows, trained: TrainedModule[Module], trim_fraction: float) -> Tangents:
     """Return codes, errors and tangents of evenly spread rows."""
     sample = rows.take(subsample_indices(len(rows), _MIXTURE_ROWS))
-    X, observed = sample.table.astype(np.float64), find_observed(sample)
+    X, observed = sample.table.astype(np.float64), sample.observed
     if observed is not None:
         X = draw_gaps(X, observed, sample.given_weight)
     both = trained.apply(_code_and_rest, X)
@@ -383,12 +379,6 @@ def measure_tangents(rows: Rows, trained: TrainedModule[Module], trim_fraction: 
     block = _jacobian_block(X.shape[1], codes.shape[1])
     jacobians = trained.apply(find_jacobian, X[indices], block=block)
     return Tangents(codes, errors, weight, jacobians, indices, X[indices], observed)
-
-
-def find_observed(rows: Rows) -> np.ndarray | None:
-    """Return which cells were observed, None if all of them were."""
-    mask = rows.batch.mask
-    return None if mask is None or bool(mask.all()) else mask.cpu().numpy()
 
 
 def draw_gaps(X: np.ndarray, observed: np.ndarray, weight: np.ndarray) -> np.ndarray:

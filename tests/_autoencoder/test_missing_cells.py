@@ -140,7 +140,7 @@ def test_a_linear_autoencoder_of_normal_rows_has_their_marginal(is_mixture):
     density = LaplaceDensity.fit(rows, trained, 0.0, None, None, is_mixture)
     test, _, _ = draw_linear(500, 10)
     batch = test.batch._replace(input=test.batch.input.double())
-    ours = density.score(trained.in_precision(torch.float64), batch).numpy()
+    ours = density.log_density(trained.in_precision(torch.float64), batch).numpy()
     expected = score_parts(
         test.table, batch.mask.numpy(), [np.zeros(5)], [covariance], np.log([1.0, 1e-300])
     )
@@ -201,5 +201,5 @@ def test_a_stored_density_scores_alike():
     loaded = LaplaceDensity.from_state(density.get_state())
     module = trained.in_precision(torch.float64)
     batch = rows.batch._replace(input=rows.batch.input.double())
-    np.testing.assert_array_equal(loaded.score(module, batch), density.score(module, batch))
+    np.testing.assert_array_equal(loaded.log_density(module, batch), density.log_density(module, batch))
     assert loaded.moments.observed_error == density.moments.observed_error
