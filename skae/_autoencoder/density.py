@@ -1,7 +1,6 @@
 """The density of rows under an autoencoder, by Laplace's approximation."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -15,9 +14,8 @@ from .._linear import SMALLEST_VARIANCE, Moments, draw_missing, fit_with_missing
 from .._training import Module, TrainedModule
 from .._training.losses import squared_error
 from ..modules import EncoderDecoder
+from .jacobian import Decoder, decoder_jacobian
 from .tangent_mixture import TangentMixture, Tangents, fit_tangent_mixture
-
-Decoder = Callable[[Tensor], Tensor]
 
 # Cells of a block's largest array (rows x columns x components).
 _BLOCK_CELLS = 2**22
@@ -307,30 +305,6 @@ def laplace_log_density(
     log_determinant = 2 * cholesky.diagonal(dim1=1, dim2=2).log().sum(1)
     constant = n_observed * math.log(2 * math.pi * model.variance)
     return -0.5 * (constant + log_determinant + squares)
-
-
-def decoder_jacobian(decode: Decoder, code: Tensor, n_features: int) -> Tensor:
-    """Return the Jacobians `(n_rows, n_features, n_components)` of `decode` at `code`.
-
-    One backward pass a component serves all rows together: `J'u` is linear in `u`, and its
-    gradient with respect to `u` consists of the columns of `J`. (`torch.func.jacfwd` returns
-    the same, but its first call takes seconds and warns of torch's own deprecations.) With
-    more components than features, one pass a feature is cheaper.
-    """
-    with torch.enable_grad():
-        code = code.detach().requires_grad_()
-        rows = decode(code)
-        if code.shape[1] > n_features:
-            lines = [_gradient(column.sum(), code) for column in rows.unbind(1)]
-            return torch.stack(lines, dim=1)
-        direction = torch.zeros_like(rows, requires_grad=True)
-        (pulled,) = torch.autograd.grad(rows, code, direction, create_graph=True)
-        columns = [_gradient(part.sum(), direction) for part in pulled.unbind(1)]
-        return torch.stack(columns, dim=2)
-
-
-def _gradient(value: Tensor, of: Tensor) -> Tensor:
-    return torch.autograd.grad(value, of, retain_graph=True)[0].detach()
 
 
 def prior_factor(covariance: Tensor, variance: float, gain: Tensor) -> Tensor:

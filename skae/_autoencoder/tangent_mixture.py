@@ -1,7 +1,7 @@
 """A Gaussian mixture of codes with noise, whose density the decoder's tangents give."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, Self
 
@@ -11,8 +11,7 @@ from torch import Tensor
 
 from .._data import block_length
 from .._linear import SMALLEST_VARIANCE, CodesAndErrors, find_clusters
-
-Decoder = Callable[[Tensor], Tensor]
+from .jacobian import Decoder
 
 # Numbers of Gaussians that are tried after one, in turn, as long as the criterion improves.
 _N_MIXED = (2, 4, 8)

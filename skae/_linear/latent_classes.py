@@ -294,7 +294,9 @@ class LatentClasses:
             found = self.mean[of_class[rows][:, None], missing]
             if self.is_full and len(observed):
                 slope = _regress(self.covariance, observed, missing)[of_class[rows]]
-                off = numbers[rows[:, None], observed] - self.mean[of_class[rows][:, None], observed]
+                off = (
+                    numbers[rows[:, None], observed] - self.mean[of_class[rows][:, None], observed]
+                )
                 found = found + np.einsum("nij,nj->ni", slope, off)
             filled[rows[:, None], missing] = found
         return filled
