@@ -16,7 +16,7 @@ _N_ROUNDS = 2
 _N_STEPS = 6
 
 # Steps towards the likeliest odds, within a step of expectation maximization, and before the first.
-_N_ODDS_STEPS = 2
+_N_ODDS_STEPS = 1
 _N_FIRST_STEPS = 10
 
 # Weights, in rows: of all rows' moments in those of a class's codes, of the frequencies of all
@@ -57,7 +57,7 @@ class CodeRows(NamedTuple):
 
 
 def fit_code_classes(
-    rows: CodeRows, share: Tensor, decode: Decoder, map: CellMap
+    rows: CodeRows, share: Tensor, decode: Decoder, cell_map: CellMap
 ) -> CodeClasses:
     """Return classes of codes.
 
@@ -69,27 +69,27 @@ def fit_code_classes(
         Probabilities that each belongs to each class, to begin with.
     decode : callable
         The decoder.
-    map : CellMap
+    cell_map : CellMap
         Which of its outputs belong to which cells.
     """
-    decoded = map.read(decode(rows.code))
+    decoded = cell_map.read(decode(rows.code))
     one = Decoded(decoded.numbers.unsqueeze(1), decoded.scores.unsqueeze(1))
     weight = (share * rows.weight.unsqueeze(1)).unsqueeze(1)
     n_classes = share.shape[1]
     bias = rows.mass.log().expand(n_classes, -1)
-    steepness = torch.ones(len(map.sizes)).to(rows.code)
+    steepness = torch.ones(len(cell_map.sizes)).to(rows.code)
     classes = _maximize(
-        rows, rows.code.unsqueeze(1), one, weight, (bias, steepness), map, _N_FIRST_STEPS
+        rows, rows.code.unsqueeze(1), one, weight, (bias, steepness), cell_map, _N_FIRST_STEPS
     )
     for _ in range(_N_ROUNDS):
-        draws = draw_codes(classes, rows.cells, rows.code, decode, map)
+        draws = draw_codes(classes, rows.cells, rows.code, decode, cell_map)
         code, decoded = draws.expand()
         for _ in range(_N_STEPS):
-            log_weight = draws.log_weight(classes, rows.cells, map)
+            log_weight = draws.log_weight(classes, rows.cells, cell_map)
             weight = log_weight.flatten(1).softmax(dim=1).view_as(log_weight)
             weight = weight * rows.weight[:, None, None]
             odds = classes.bias, classes.steepness
-            classes = _maximize(rows, code, decoded, weight, odds, map, _N_ODDS_STEPS)
+            classes = _maximize(rows, code, decoded, weight, odds, cell_map, _N_ODDS_STEPS)
     return classes
 
 
@@ -99,19 +99,18 @@ def _maximize(
     decoded: Decoded,
     weight: Tensor,
     odds: tuple[Tensor, Tensor],
-    map: CellMap,
+    cell_map: CellMap,
     n_odds_steps: int,
 ) -> CodeClasses:
     """Return the likeliest classes given weights `(n_rows, n_draws, n_classes)` of draws."""
     total = weight.sum(dim=(0, 1))
     mean, covariance = _measure_codes(code, weight)
     intercept, slope, variance = _fit_lines(rows, decoded.numbers, weight)
-    bias, steepness = odds
     for _ in range(n_odds_steps):
-        bias, steepness = _improve_odds(rows, decoded.scores, weight, bias, steepness, map)
+        odds = _improve_odds(rows, decoded.scores, weight, odds, cell_map)
     kept = total + _CODE_ROWS
     return CodeClasses(
-        (kept / kept.sum()).log(), mean, covariance, intercept, slope, variance, bias, steepness
+        (kept / kept.sum()).log(), mean, covariance, intercept, slope, variance, *odds
     )
 
 
@@ -167,33 +166,33 @@ def _fit_lines(rows: CodeRows, numbers: Tensor, weight: Tensor) -> tuple[Tensor,
 
 
 def _improve_odds(
-    rows: CodeRows, scores: Tensor, weight: Tensor, bias: Tensor, steepness: Tensor, map: CellMap
+    rows: CodeRows, scores: Tensor, weight: Tensor, odds: tuple[Tensor, Tensor], cell_map: CellMap
 ) -> tuple[Tensor, Tensor]:
     """Return odds that are likelier: a step of the biases, then one of the steepness."""
-    cells = rows.cells
+    cells, (bias, steepness) = rows.cells, odds
     per_row = weight.sum(dim=1)
     counts = per_row.mT @ cells.levels
     flat = weight.flatten(0, 1)
     biases, steeps = [], []
-    for index, own in enumerate(map.blocks):
+    for index, own in enumerate(cell_map.blocks):
         seen = (weight * cells.is_seen[:, index, None, None]).flatten(0, 1)
         score = scores[..., own].flatten(0, 1)
-        odds = (score * steepness[index]).exp()
+        shares = (score * steepness[index]).exp()
         above = bias[:, own].exp()
-        expected = above * ((seen / (odds @ above.T)).T @ odds)
+        expected = above * ((seen / (shares @ above.T)).T @ shares)
         prior = _LEVEL_ROWS * rows.mass[own]
         above = above * (counts[:, own] + prior) / (expected + prior)
         biases.append(above.log() - above.log().mean(dim=1, keepdim=True))
-        total = odds @ above.T
-        first = ((odds * score) @ above.T) / total
-        second = ((odds * score.square()) @ above.T) / total
+        total = shares @ above.T
+        first = ((shares * score) @ above.T) / total
+        second = ((shares * score.square()) @ above.T) / total
         chosen = (scores[..., own] * cells.levels[:, None, own]).sum(dim=2).flatten()
         gradient = flat.sum(dim=1) @ chosen - (seen * first).sum()
         gradient = gradient - _STEEPNESS_ROWS * (steepness[index] - 1)
         curvature = (seen * (second - first.square())).sum() + _STEEPNESS_ROWS
         steeps.append((steepness[index] + gradient / curvature).clamp(0, _STEEPEST))
     if not biases:
-        return bias, steepness
+        return odds
     return torch.cat(biases, dim=1), torch.stack(steeps)
 
 

@@ -47,7 +47,7 @@ class CodeDraws(NamedTuple):
     decoded_shared: Decoded
     log_density: Tensor
 
-    def log_weight(self, classes: CodeClasses, cells: CellTensors, map: CellMap) -> Tensor:
+    def log_weight(self, classes: CodeClasses, cells: CellTensors, cell_map: CellMap) -> Tensor:
         """Return logarithms of weights `(n_rows, n_draws, n_classes)`, which add up to densities.
 
         Parameters
@@ -56,11 +56,11 @@ class CodeDraws(NamedTuple):
             The classes, which need not be those that the draws were made for.
         cells : CellTensors
             The rows.
-        map : CellMap
+        cell_map : CellMap
             Which of the decoder's outputs belong to which cells.
         """
-        own = classes.log_likelihood(cells, self.decoded, map) + classes.log_prior(self.code)
-        shared = classes.log_likelihood_of_all(cells, self.decoded_shared, map)
+        own = classes.log_likelihood(cells, self.decoded, cell_map) + classes.log_prior(self.code)
+        shared = classes.log_likelihood_of_all(cells, self.decoded_shared, cell_map)
         shared = shared + classes.log_prior(self.shared)
         joint = torch.cat([own, shared], dim=1) + classes.log_weight
         return joint - self.log_density.unsqueeze(2)
@@ -97,7 +97,7 @@ class _Proposal(NamedTuple):
 
 
 def draw_codes(
-    classes: CodeClasses, cells: CellTensors, code: Tensor, decode: Decoder, map: CellMap
+    classes: CodeClasses, cells: CellTensors, code: Tensor, decode: Decoder, cell_map: CellMap
 ) -> CodeDraws:
     """Return draws of the codes of rows.
 
@@ -111,15 +111,15 @@ def draw_codes(
         Where the search for the likeliest code of each row begins, unless a shared draw is better.
     decode : callable
         The decoder.
-    map : CellMap
+    cell_map : CellMap
         Which of its outputs belong to which cells.
     """
     shared, log_shared = _draw_from_prior(classes)
-    decoded_shared = map.read(decode(shared))
-    code = _choose_start(classes, cells, code, shared, decoded_shared, decode, map)
+    decoded_shared = cell_map.read(decode(shared))
+    code = _choose_start(classes, cells, code, shared, decoded_shared, decode, cell_map)
     for _ in range(_N_STEPS):
-        code = _improve(classes, cells, code, decode, map)
-    proposals = _approximate(classes, cells, code, decode, map)
+        code = _improve(classes, cells, code, decode, cell_map)
+    proposals = _approximate(classes, cells, code, decode, cell_map)
     counts = _OWN_DRAWS[: len(proposals)]
     own = torch.cat([part.draw(n) for part, n in zip(proposals, counts, strict=True)], dim=1)
     everywhere = torch.cat([own, shared.expand(len(own), -1, -1)], dim=1)
@@ -130,15 +130,24 @@ def draw_codes(
     prior = classes.log_prior(own).logsumexp(dim=2) - math.log(len(classes.mean))
     prior = torch.cat([prior, log_shared.expand(len(own), -1)], dim=1)
     density = torch.stack([*parts, prior + math.log(len(shared))]).logsumexp(dim=0)
-    flat = map.read(decode(own.flatten(0, 1)))
+    flat = cell_map.read(decode(own.flatten(0, 1)))
     decoded = Decoded(*(part.view(*own.shape[:2], -1) for part in flat))
     return CodeDraws(own, shared, decoded, decoded_shared, density)
+
+
+def count_draws(n_classes: int) -> int:
+    """Return how many draws of its code a row is compared with."""
+    return sum(_OWN_DRAWS) + n_classes * _count_shared(n_classes)
+
+
+def _count_shared(n_classes: int) -> int:
+    return max(_SHARED_DRAWS, -(-_LEAST_SHARED // n_classes))
 
 
 def _draw_from_prior(classes: CodeClasses) -> tuple[Tensor, Tensor]:
     """Return as many draws from each class's codes, and their log-density."""
     n_classes, n_components = classes.mean.shape
-    n_each = max(_SHARED_DRAWS, -(-_LEAST_SHARED // n_classes))
+    n_each = _count_shared(n_classes)
     noise = draw_normal(n_each * n_classes, n_components).to(classes.mean)
     # Every class has other draws, each of them with its mirror image.
     noise = noise.view(n_classes, n_each, n_components)
@@ -153,34 +162,34 @@ def _choose_start(
     shared: Tensor,
     decoded: Decoded,
     decode: Decoder,
-    map: CellMap,
+    cell_map: CellMap,
 ) -> Tensor:
-    own = _score(classes, cells, code.unsqueeze(1), decode, map)
-    others = classes.log_likelihood_of_all(cells, decoded, map) + classes.log_prior(shared)
+    own = _score(classes, cells, code.unsqueeze(1), decode, cell_map)
+    others = classes.log_likelihood_of_all(cells, decoded, cell_map) + classes.log_prior(shared)
     others = (others + classes.log_weight).logsumexp(dim=2)
     best, index = others.max(dim=1)
     return torch.where((own[:, 0] >= best).unsqueeze(1), code, shared[index])
 
 
 def _improve(
-    classes: CodeClasses, cells: CellTensors, code: Tensor, decode: Decoder, map: CellMap
+    classes: CodeClasses, cells: CellTensors, code: Tensor, decode: Decoder, cell_map: CellMap
 ) -> Tensor:
     """Return codes that are likelier: by steps of the mean of the classes, or where they are."""
-    local = _expand(classes, cells, code, decode, map)
+    local = _expand(classes, cells, code, decode, cell_map)
     share = local.value.softmax(dim=1)
     gradient = (share.unsqueeze(2) * local.gradient).sum(dim=1)
     precision = (share[:, :, None, None] * local.precision).sum(dim=1)
     step = torch.cholesky_solve(gradient.unsqueeze(2), torch.linalg.cholesky(precision)).squeeze(2)
     tried = torch.stack([code, *(code + length * step for length in _LENGTHS)], dim=1)
-    best = _score(classes, cells, tried, decode, map).argmax(dim=1)
+    best = _score(classes, cells, tried, decode, cell_map).argmax(dim=1)
     return tried[torch.arange(len(code), device=code.device), best]
 
 
 def _approximate(
-    classes: CodeClasses, cells: CellTensors, code: Tensor, decode: Decoder, map: CellMap
+    classes: CodeClasses, cells: CellTensors, code: Tensor, decode: Decoder, cell_map: CellMap
 ) -> list[_Proposal]:
     """Return normal approximations of the codes in each row's likeliest classes."""
-    local = _expand(classes, cells, code, decode, map)
+    local = _expand(classes, cells, code, decode, cell_map)
     root = torch.linalg.cholesky(local.precision)
     step = torch.cholesky_solve(local.gradient.unsqueeze(3), root).squeeze(3)
     volume = root.diagonal(dim1=2, dim2=3).log().sum(dim=2)
@@ -195,19 +204,19 @@ def _approximate(
 
 
 def _expand(
-    classes: CodeClasses, cells: CellTensors, code: Tensor, decode: Decoder, map: CellMap
+    classes: CodeClasses, cells: CellTensors, code: Tensor, decode: Decoder, cell_map: CellMap
 ) -> Expansion:
     output = decode(code)
     jacobian = decoder_jacobian(decode, code, output.shape[1])
-    slopes = map.read_jacobian(output, jacobian)
-    return classes.expand(cells, code, map.read(output), slopes, map)
+    slopes = cell_map.read_jacobian(output, jacobian)
+    return classes.expand(cells, code, cell_map.read(output), slopes, cell_map)
 
 
 def _score(
-    classes: CodeClasses, cells: CellTensors, code: Tensor, decode: Decoder, map: CellMap
+    classes: CodeClasses, cells: CellTensors, code: Tensor, decode: Decoder, cell_map: CellMap
 ) -> Tensor:
     """Return log-densities of rows and codes `(n_rows, n_codes, n_components)` together."""
-    flat = map.read(decode(code.flatten(0, 1)))
+    flat = cell_map.read(decode(code.flatten(0, 1)))
     decoded = Decoded(*(part.view(*code.shape[:2], -1) for part in flat))
-    joint = classes.log_likelihood(cells, decoded, map) + classes.log_prior(code)
+    joint = classes.log_likelihood(cells, decoded, cell_map) + classes.log_prior(code)
     return (joint + classes.log_weight).logsumexp(dim=2)

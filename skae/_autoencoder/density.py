@@ -15,6 +15,7 @@ from .._training import Module, TrainedModule
 from .._training.losses import squared_error
 from ..modules import EncoderDecoder
 from .jacobian import Decoder, decoder_jacobian
+from .mixed_density import MixedDensity, MixedTask, fit_mixed_density
 from .tangent_mixture import TangentMixture, Tangents, fit_tangent_mixture
 
 # Cells of a block's largest array (rows x columns x components).
@@ -173,11 +174,14 @@ class LaplaceDensity(Density[Module]):
         The model that they determine.
     mixture : TangentMixture or None
         The model that scores rows instead, if there is one.
+    mixed : MixedDensity or None
+        What scores rows of which not all cells are numbers.
     """
 
     moments: CodeMoments
     model: CodeModel
     mixture: TangentMixture | None = None
+    mixed: MixedDensity | None = None
 
     @classmethod
     def fit(
@@ -215,8 +219,40 @@ class LaplaceDensity(Density[Module]):
             moments = previous.moments.merge(moments)
         return cls(moments, moments.make_model(held_out_loss), mixture)
 
+    @classmethod
+    def fit_mixed(
+        cls,
+        rows: AnyRows,
+        trained: TrainedModule[Module],
+        cells: MixedTask,
+        trim_fraction: float,
+        held_out_loss: float | None,
+        previous: "LaplaceDensity[Module] | None",
+    ) -> Self:
+        """Return the density of rows of which not all cells are numbers.
+
+        Parameters
+        ----------
+        rows : Rows or StoredRows
+            Training rows.
+        trained : TrainedModule
+            The module.
+        cells : MixedTask
+            What their columns hold, and the rows that weigh one part of the density by another.
+        trim_fraction, held_out_loss, previous
+            As for `fit`. Of the densities of two sets of rows, that of more rows is kept.
+        """
+        moments = CodeMoments.from_rows(rows, trained, trim_fraction)
+        ratio = moments.compare(held_out_loss)
+        mixed = None if previous is None else previous.mixed
+        if mixed is None or len(rows) >= mixed.n_rows:
+            mixed = fit_mixed_density(rows, trained, cells, trim_fraction, ratio)
+        return cls(moments, moments.make_model(held_out_loss), None, mixed)
+
     def log_density(self, module: Module, batch: Batch) -> Tensor:
         """Return the log-density of each row's observed cells, in nats."""
+        if self.mixed is not None:
+            return self.mixed.log_density(module, batch)
         rows = batch.input
         if self.mixture is not None:
             code = module.encode(rows)
@@ -233,6 +269,8 @@ class LaplaceDensity(Density[Module]):
 
     def block_length(self) -> int:
         """Return how many rows to score at a time."""
+        if self.mixed is not None:
+            return self.mixed.block_length()
         return _jacobian_block(self.moments.n_features, len(self.moments.codes.mean))
 
     def get_state(self) -> dict[str, Any]:
@@ -248,6 +286,7 @@ class LaplaceDensity(Density[Module]):
             "factor": self.model.factor.numpy(),
             "variance": self.model.variance,
             "mixture": None if self.mixture is None else self.mixture.get_state(),
+            "mixed": None if self.mixed is None else self.mixed.get_state(),
         }
 
     @classmethod
@@ -259,7 +298,9 @@ class LaplaceDensity(Density[Module]):
         mean, factor = (torch.from_numpy(state[name]) for name in ("mean", "factor"))
         known = state.get("mixture")
         mixture = None if known is None else TangentMixture.from_state(known)
-        return cls(moments, CodeModel(mean, factor, state["variance"]), mixture)
+        cells = state.get("mixed")
+        mixed = None if cells is None else MixedDensity.from_state(cells)
+        return cls(moments, CodeModel(mean, factor, state["variance"]), mixture, mixed)
 
 
 def laplace_log_density(

@@ -127,11 +127,11 @@ class CellMap:
             shift += list(mean[first:end])
             factor += list(scale[first:end])
             sizes.append(end - first)
-        floats = (np.array(values, dtype=np.float64) for values in (shift, factor))
         return cls(
             torch.tensor(layout.numbers, dtype=torch.long),
             torch.tensor(level, dtype=torch.long),
-            *(torch.from_numpy(array) for array in floats),
+            torch.tensor(shift, dtype=torch.float64),
+            torch.tensor(factor, dtype=torch.float64),
             torch.from_numpy(_CURVE_WIDTH * mass),
             tuple(sizes),
         )
@@ -167,8 +167,14 @@ class CellMap:
 
     def to(self, device: torch.device) -> "CellMap":
         """Return the map on a device."""
-        tensors = (self.number, self.level, self.shift, self.scale, self.width)
-        return CellMap(*(tensor.to(device) for tensor in tensors), self.sizes)
+        return CellMap(
+            self.number.to(device),
+            self.level.to(device),
+            self.shift.to(device),
+            self.scale.to(device),
+            self.width.to(device),
+            self.sizes,
+        )
 
     def get_state(self) -> dict[str, Any]:
         """Return plain values and arrays."""
@@ -245,7 +251,7 @@ class CodeClasses:
             each.append(-0.5 * squares - root.diagonal().log().sum())
         return torch.stack(each, dim=-1) - 0.5 * code.shape[-1] * _LOG_2PI
 
-    def log_likelihood(self, cells: CellTensors, decoded: Decoded, map: CellMap) -> Tensor:
+    def log_likelihood(self, cells: CellTensors, decoded: Decoded, cell_map: CellMap) -> Tensor:
         """Return the log-density `(n_rows, n_draws, n_classes)` of rows given codes.
 
         Parameters
@@ -254,7 +260,7 @@ class CodeClasses:
             The rows.
         decoded : Decoded of shape (n_rows, n_draws, ...)
             What the decoder says of each row's draws.
-        map : CellMap
+        cell_map : CellMap
             Which of the decoder's outputs belong to which cells.
         """
         numbers = decoded.numbers
@@ -264,11 +270,13 @@ class CodeClasses:
         squares = squares - 2 * (numbers * cells.numbers.unsqueeze(1)) @ (self.slope * precision).T
         squares = squares + 2 * (numbers * known) @ (self.slope * pull).T
         result = self._score_rows(cells).unsqueeze(1) - 0.5 * squares
-        logits = decoded.scores * self.steepness[map.owner]
+        logits = decoded.scores * self.steepness[cell_map.owner]
         result = result + (logits * cells.levels.unsqueeze(1)).sum(dim=-1, keepdim=True)
-        return result - self._sum_totals(cells.is_seen.unsqueeze(1), logits, map)
+        return result - self._sum_totals(cells.is_seen.unsqueeze(1), logits, cell_map)
 
-    def log_likelihood_of_all(self, cells: CellTensors, decoded: Decoded, map: CellMap) -> Tensor:
+    def log_likelihood_of_all(
+        self, cells: CellTensors, decoded: Decoded, cell_map: CellMap
+    ) -> Tensor:
         """Return what `log_likelihood` does, for draws `(n_draws, ...)` that all rows share."""
         precision, pull = 1 / self.variance, self.intercept / self.variance
         numbers = decoded.numbers.unsqueeze(1)  # draws, classes, numbers
@@ -278,9 +286,11 @@ class CodeClasses:
         cross = numbers * (self.slope * precision)
         squares = squares - 2 * torch.einsum("nj,dkj->ndk", cells.numbers, cross)
         result = self._score_rows(cells).unsqueeze(1) - 0.5 * squares
-        logits = decoded.scores * self.steepness[map.owner]
+        logits = decoded.scores * self.steepness[cell_map.owner]
         result = result + (cells.levels @ logits.T).unsqueeze(2)
-        totals = [torch.log(logits[:, own].exp() @ self.bias[:, own].exp().T) for own in map.blocks]
+        totals = [
+            torch.log(logits[:, own].exp() @ self.bias[:, own].exp().T) for own in cell_map.blocks
+        ]
         if totals:
             result = result - torch.einsum("nb,bdk->ndk", cells.is_seen, torch.stack(totals))
         return result
@@ -292,16 +302,16 @@ class CodeClasses:
         constant = self.intercept * pull + self.variance.log() + _LOG_2PI
         return cells.levels @ self.bias.T - 0.5 * (squares + cells.is_known @ constant.T)
 
-    def _sum_totals(self, is_seen: Tensor, logits: Tensor, map: CellMap) -> Tensor:
+    def _sum_totals(self, is_seen: Tensor, logits: Tensor, cell_map: CellMap) -> Tensor:
         """Return the logarithms of the observed blocks' sums of odds, summed over blocks."""
         total = logits.new_zeros(*logits.shape[:-1], len(self.bias))
-        for index, own in enumerate(map.blocks):
+        for index, own in enumerate(cell_map.blocks):
             sums = logits[..., own].exp() @ self.bias[:, own].exp().T
             total = total + is_seen[..., index, None] * sums.log()
         return total
 
     def expand(
-        self, cells: CellTensors, code: Tensor, decoded: Decoded, slopes: Decoded, map: CellMap
+        self, cells: CellTensors, code: Tensor, decoded: Decoded, slopes: Decoded, cell_map: CellMap
     ) -> Expansion:
         """Return the log-densities of rows and codes, weights included, around one code a row.
 
@@ -313,13 +323,13 @@ class CodeClasses:
             Their codes.
         decoded, slopes : Decoded
             What the decoder says there, and its derivatives.
-        map : CellMap
+        cell_map : CellMap
             Which of the decoder's outputs belong to which cells.
         """
         one = Decoded(decoded.numbers.unsqueeze(1), decoded.scores.unsqueeze(1))
-        value = self.log_likelihood(cells, one, map).squeeze(1)
+        value = self.log_likelihood(cells, one, cell_map).squeeze(1)
         value = value + self.log_prior(code) + self.log_weight
-        steepness = self.steepness[map.owner]
+        steepness = self.steepness[cell_map.owner]
         odds = (decoded.scores * steepness).exp()
         turned = slopes.scores * steepness.unsqueeze(1)
         gradients, precisions = [], []
@@ -333,7 +343,7 @@ class CodeClasses:
             precision = line.mT @ (line * weight.unsqueeze(2)) + prior
             mass = odds * self.bias[k].exp()
             expected = []
-            for index, own in enumerate(map.blocks):
+            for index, own in enumerate(cell_map.blocks):
                 seen = cells.is_seen[:, index, None]
                 share = seen * mass[:, own] / mass[:, own].sum(dim=1, keepdim=True)
                 mass[:, own] = share

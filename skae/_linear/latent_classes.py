@@ -8,6 +8,7 @@ rest. `sklearn.mixture` has no categories and no weights.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -95,7 +96,7 @@ class MixedCells:
             is_set = np.eye(end - first, dtype=bool)[rows[:, first:end].argmax(axis=1)]
             parts.append(is_set & is_there[:, first, None])
         ends = np.cumsum([part.shape[1] for part in parts]).tolist()
-        blocks = tuple(slice(*pair) for pair in zip(ends[:-1], ends[1:], strict=True))
+        blocks = tuple(slice(*pair) for pair in pairwise(ends))
         return cls(numbers, np.hstack(parts).astype(np.float64), blocks)
 
     def to_encoded(self, layout: CellLayout, off: np.ndarray, on: np.ndarray) -> np.ndarray:
