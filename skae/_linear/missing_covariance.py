@@ -228,7 +228,7 @@ def _apply(matrices: np.ndarray, vectors: np.ndarray, which: np.ndarray) -> np.n
     if len(vectors) >= _ROWS_TO_LOOP * len(matrices):
         ends = np.searchsorted(which, np.arange(len(matrices) + 1))
         for matrix, first, last in zip(matrices, ends[:-1], ends[1:], strict=True):
-            out[first:last] = vectors[first:last] @ matrix
+            out[first:last] = vectors[first:last] @ matrix.T
         return out
     length = block_length(vectors.shape[1] ** 2)
     for first in range(0, len(vectors), length):
