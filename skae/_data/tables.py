@@ -10,7 +10,15 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from .columns import UNITS, Column, Columns, NumberCoding, name_numbers, needs_encoding
+from .columns import (
+    UNITS,
+    Column,
+    Columns,
+    NumberCoding,
+    encode_numbers,
+    name_numbers,
+    needs_encoding,
+)
 from .frames import (
     Cells,
     build_column,
@@ -103,7 +111,10 @@ def encode_table(estimator: BaseEstimator, X: Any, columns: Columns | None) -> A
         The columns; None if they are numbers.
     """
     if columns is None:
-        return validate_table(estimator, X, reset=False)
+        if not needs_encoding(X):
+            return validate_table(estimator, X, reset=False)
+        _check_columns(estimator, X, reset=False)
+        return encode_numbers(X)
     if sparse.issparse(X):
         X = X.toarray()
     if isinstance(X, torch.Tensor) or not hasattr(X, "__len__"):
