@@ -221,7 +221,7 @@ class Case:
     def run(self):
         rng = self.rng
         self.estimator = draw_estimator(rng, self.folder)
-        self.table = draw_table(rng, self.folder, real=not self.is_detector)
+        self.table = draw_table(rng, self.folder)
         self.weight, self.weight_kind = draw_weight(rng, len(self.table.values))
         self.y = draw_target(rng, self.table)
         self.note(f"{self.estimator!r}")

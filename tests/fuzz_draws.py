@@ -509,13 +509,12 @@ def to_array(X):
     return X if X.dtype == np.float32 else X.astype(np.float64)
 
 
-def draw_table(rng, folder, real=True):
-    """A table of numbers, or, if it may be a real one, of labels, dates and gaps too."""
+def draw_table(rng, folder):
     n, p = choose(rng, ROWS), choose(rng, COLUMNS)
     kind, form = choose(rng, KINDS), choose(rng, FORM_SHARES)
-    if real and rng.uniform() < 0.4:
+    if rng.uniform() < 0.4:
         kind = choose(rng, GAPS)
-    if real and rng.uniform() < 0.4:
+    if rng.uniform() < 0.4:
         form = str(pick(rng, [*REAL_FORMS]))
     return make_table(draw_values(rng, kind, n, p), kind, form, folder)
 

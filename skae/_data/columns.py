@@ -30,6 +30,7 @@ from .frames import (
     thaw_label,
     to_array,
 )
+from .sample_weights import scale_weight
 
 # Text of more different values than this, and longer ones on average, is prose, not labels.
 _MOST_TEXTS = 1000
@@ -38,6 +39,9 @@ _LONGEST_LABEL = 50
 # A column of more labels than this, that has one for nearly every row, identifies the rows.
 _FEW_LABELS = 20
 _NEARLY_UNIQUE = 0.9
+
+# No weights that are numbers of rows are larger.
+_MOST_COPIES = 1e9
 
 #: Units of times in nanoseconds.
 UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "D": 86_400 * 10**9}
@@ -463,17 +467,20 @@ class Columns:
         """
         names, natives = open_columns(X)
         chosen = _choose_categories(names, find_library(X), categorical_features)
+        is_counted = None if weight is None else scale_weight(weight) > 0
+        if weight is not None:
+            weight = weight[is_counted]
         columns, identifiers, empty = [], [], []
         for index, (name, native) in enumerate(zip(names, natives, strict=True)):
             cells, dtype = read_column(native, name)
             _check_finite(cells, name)
+            cells = cells if is_counted is None else cells.take(is_counted)
             if cells.kind == "empty":
                 empty.append(name)
                 coding: AnyCoding = EmptyCoding()
             elif _is_category(cells, name, chosen, index):
-                cells = name_numbers(cells)
-                coding = CategoryCoding.from_cells(cells, weight, max_categories)
-                if _is_identifier(coding, cells):
+                coding = CategoryCoding.from_cells(name_numbers(cells), weight, max_categories)
+                if _is_identifier(coding, cells, weight):
                     identifiers.append(name)
                     coding = coding.pool_all()
             elif cells.kind in ("number", "boolean"):
@@ -799,9 +806,13 @@ def _is_category(cells: Cells, name: Any, chosen: set[int] | None, index: int) -
     return True
 
 
-def _is_identifier(coding: CategoryCoding, cells: Cells) -> bool:
-    n_levels, n_known = len(coding.levels), int((~cells.missing).sum())
-    return n_levels > max(_FEW_LABELS, _NEARLY_UNIQUE * n_known)
+def _is_identifier(coding: CategoryCoding, cells: Cells, weight: np.ndarray | None) -> bool:
+    """Whether a column has a label for nearly every row; weights that are whole count rows."""
+    known = ~cells.missing
+    n_known = float(known.sum())
+    if weight is not None and (weight == np.floor(weight)).all() and weight.max() < _MOST_COPIES:
+        n_known = float(weight[known].sum())
+    return len(coding.levels) > max(_FEW_LABELS, _NEARLY_UNIQUE * n_known)
 
 
 def _check_finite(cells: Cells, name: Any) -> None:

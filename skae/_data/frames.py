@@ -93,6 +93,13 @@ class Cells:
     labels: Sequence[Any] = ()
     unit: str = ""
 
+    def take(self, rows: np.ndarray) -> "Cells":
+        """Return the cells of some rows."""
+        missing = self.missing[rows]
+        if missing.all():
+            return Cells.make_empty(len(missing))
+        return Cells(self.kind, self.values[rows], missing, self.labels, self.unit)
+
     @classmethod
     def make_empty(cls, n_rows: int) -> "Cells":
         """Return cells that are all missing."""
