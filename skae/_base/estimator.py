@@ -99,7 +99,7 @@ _ERROR: Constraints = {"per_cell": ["boolean"]}
 _IMPUTE: Constraints = {"interval": [Interval(Real, 0, 1, closed="neither"), None]}
 
 
-class _GivenTable(NamedTuple, Generic[BlueprintT]):
+class GivenTable(NamedTuple, Generic[BlueprintT]):
     """A table to train on, and what a module for it is built from.
 
     Attributes
@@ -118,6 +118,11 @@ class _GivenTable(NamedTuple, Generic[BlueprintT]):
     columns: Columns | None
     total: float
     blueprint: BlueprintT
+
+    @property
+    def owner(self) -> np.ndarray | None:
+        """Index of the table's own column behind each one that is computed with, see `Columns`."""
+        return None if self.columns is None else self.columns.owner
 
 
 class _Context(NamedTuple, Generic[BlueprintT]):
@@ -288,7 +293,7 @@ class BaseAutoencoder(
 
     def _fit_table(
         self,
-        given: "_GivenTable[BlueprintT]",
+        given: "GivenTable[BlueprintT]",
         previous: FittedState[Module, BlueprintT, DensityT] | None,
         random_state: int | np.random.RandomState | None,
         checkpoint: Checkpoint | None,
@@ -296,8 +301,8 @@ class BaseAutoencoder(
         table, blueprint = given.table, given.blueprint
         streams = RandomStreams(random_state)
         if previous is None:
-            moments = measure_columns(self, table, float(len(table)))
-            scaling = self._make_scaling(moments, blueprint)
+            moments = measure_columns(self, table, float(len(table)), given.owner)
+            scaling = self._make_scaling(moments, given)
             completion = fit_completion(table, scaling)
         else:
             scaling, completion = previous.scaling, previous.completion
@@ -375,34 +380,38 @@ class BaseAutoencoder(
         previous = self._fitted if self.__sklearn_is_fitted__() else None
         given = self._prepare(X, y, sample_weight, previous)
         table, blueprint = given.table, given.blueprint
-        block = measure_columns(self, table, given.total)
+        block = measure_columns(self, table, given.total, given.owner)
         if previous is None:
             _check_first_block(table, given.total, blueprint)
             sample = StreamSample.begin(table, block)
-            scaling = self._make_scaling(block, blueprint)
+            scaling = self._make_scaling(block, given)
             return self._begin_stream(given, table, sample, scaling, None)
         if previous.sample is None:  # the rows of a fit are not known
-            self._warn_of_far_block(previous.scaling, block)
+            self._warn_of_far_block(previous.scaling, block, given.owner)
             return self._continue_stream(given, None, previous)
         sample = previous.sample.extend(table, block)
-        is_wrong, ratios = sample.find_wrong_scales(previous.scaling.is_common)
+        layout = blueprint.network.layout
+        is_wrong, ratios = sample.find_wrong_scales(previous.scaling.is_common, layout)
         known = sample.rows.make_table() if is_wrong.any() else None
         if known is None or len(known) <= blueprint.code_size:
-            self._warn_of_far_block(previous.scaling, block)
+            self._warn_of_far_block(previous.scaling, block, given.owner)
             return self._continue_stream(given, sample, previous)
-        self._warn_of_wrong_scales(np.where(is_wrong, ratios, 1.0))
+        self._warn_of_wrong_scales(np.where(is_wrong, ratios, 1.0), given.owner)
         sample = sample.begin_again()
         known = known.set_total(sample.moments.total)
         # Of one kind with the scaling that is continued, whatever the parameter says by now.
-        scaling = self._make_scaling(sample.moments, blueprint, previous.scaling)
+        scaling = self._make_scaling(sample.moments, given, previous.scaling)
         return self._begin_stream(given, known, sample, scaling, previous)
 
     def _make_scaling(
-        self, moments: ColumnMoments, blueprint: BlueprintT, previous: Scaling | None = None
+        self,
+        moments: ColumnMoments,
+        given: "GivenTable[BlueprintT]",
+        previous: Scaling | None = None,
     ) -> Scaling:
         """Return the scaling of columns; raise if they can't be computed with."""
         standardize = self.standardize if previous is None else not previous.is_common
-        return Scaling.from_moments(moments, standardize, blueprint.network.layout)
+        return Scaling.from_moments(moments, standardize, given.blueprint.network.layout)
 
     def _choose_complete(
         self, blueprint: BlueprintT, scaling: Scaling, completion: Completion | None
@@ -412,7 +421,7 @@ class BaseAutoencoder(
 
     def _begin_stream(
         self,
-        given: "_GivenTable[BlueprintT]",
+        given: "GivenTable[BlueprintT]",
         known: TrainingTable,
         sample: StreamSample,
         scaling: Scaling,
@@ -443,7 +452,7 @@ class BaseAutoencoder(
 
     def _continue_stream(
         self,
-        given: "_GivenTable[BlueprintT]",
+        given: "GivenTable[BlueprintT]",
         sample: StreamSample | None,
         previous: FittedState[Module, BlueprintT, DensityT],
     ) -> FittedState[Module, BlueprintT, DensityT]:
@@ -503,23 +512,25 @@ class BaseAutoencoder(
             sample=sample,
         )
 
-    def _warn_of_far_block(self, scaling: Scaling, block: ColumnMoments) -> None:
+    def _warn_of_far_block(
+        self, scaling: Scaling, block: ColumnMoments, owner: np.ndarray | None
+    ) -> None:
         distance = measure_distance(scaling, block)
         if distance.any():
             column = int(distance.argmax())
             warn_user(
-                f"the block lies far from the rows so far: {name_column(self, column)} is "
+                f"the block lies far from the rows so far: {name_column(self, column, owner)} is "
                 f"{distance[column]:.2g} of its scales out. Check its units; its rows are trained "
                 "on with the means and scales so far.",
                 UserWarning,
             )
 
-    def _warn_of_wrong_scales(self, ratios: np.ndarray) -> None:
+    def _warn_of_wrong_scales(self, ratios: np.ndarray, owner: np.ndarray | None) -> None:
         column = int(ratios.argmax())
         if ratios[column] <= SPOILING_SCALE:
             return
         warn_user(
-            f"the stream does not go on as it began: {name_column(self, column)} varies "
+            f"the stream does not go on as it began: {name_column(self, column, owner)} varies "
             f"{ratios[column]:.2g} times as much as its scale says. Means, scales and weights are "
             "determined again, from a sample of the rows so far. Shuffle the rows, or begin with "
             "a block that is a fair sample of them.",
@@ -532,7 +543,7 @@ class BaseAutoencoder(
         y: Any,
         sample_weight: ArrayLike | None,
         previous: FittedState[Module, BlueprintT, DensityT] | None,
-    ) -> "_GivenTable[BlueprintT]":
+    ) -> "GivenTable[BlueprintT]":
         """Return the distinct rows to train on, and what a module is built from."""
         check_callbacks(self.callbacks)
         if previous is None:
@@ -559,7 +570,7 @@ class BaseAutoencoder(
         # Rows without numbers repeat: split one by one, none would be held out that has been seen.
         merge = merge_copies if layout.numbers or target is not None else write_out_copies
         merged = merge(TrainingTable(rows, weight, target))
-        return _GivenTable(merged.set_total(total), columns, total, blueprint)
+        return GivenTable(merged.set_total(total), columns, total, blueprint)
 
     def _check_target(self, table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
         """Return the rows to reconstruct, None if they are those of the table."""

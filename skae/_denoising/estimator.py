@@ -487,7 +487,7 @@ default="from_dtype"
         """
         table, state = self._read(X)
         density = state.density
-        if not isinstance(density, ErrorDensity):
+        if not isinstance(density, ErrorDensity | MixedErrorDensity):
             raise ValueError(
                 'denoising_errors requires noise="gaussian" with a range, noise_level=(low, high), '
                 f"and no pairs; got noise={self.noise!r} with noise_level={self.noise_level!r}"

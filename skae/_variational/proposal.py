@@ -51,6 +51,8 @@ class Proposal:
         own = normal[:n_own].T.expand(len(self.mean), -1, -1)
         offset = torch.linalg.solve_triangular(self.root.mT, own, upper=True).mT
         codes = self.mean.unsqueeze(1) + offset
+        if n_own == len(normal):
+            return codes
         others = self.prior.draw(len(normal) - n_own, generator).to(codes)
         return torch.cat([codes, others.expand(len(codes), -1, -1)], dim=1)
 
