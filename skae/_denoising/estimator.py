@@ -564,8 +564,7 @@ default="from_dtype"
         self, blueprint: DenoiserBlueprint, scaling: Scaling, completion: Completion | None
     ) -> Complete:
         complete = super()._choose_complete(blueprint, scaling, completion)
-        is_range = blueprint.noise_conditional and blueprint.is_gaussian
-        if not is_range or completion is None:
+        if blueprint.is_paired or completion is None:
             return complete
         return DrawMissing(blueprint.network.cells, scaling.mean, scaling.scale, completion)
 
