@@ -140,8 +140,11 @@ def _fit_logits(
     """
     likelihood = cast(MixedLikelihood, module.likelihood)
     sample = rows.take(subsample_indices(len(rows), _LOGIT_ROWS))
-    batch = sample.batch.to(torch.device("cpu"))
-    weight = torch.from_numpy(sample.counts)
+    # Several codes of each where rows are few, or few of them are distinct.
+    n_draws = -(-_LOGIT_ROWS // len(sample))
+    index = torch.arange(len(sample)).repeat(n_draws)
+    batch = sample.batch.to(torch.device("cpu")).select(index)
+    weight = torch.from_numpy(sample.counts)[index] / n_draws
     decoder = module.linear_layers[1]
     is_number = likelihood.is_number
     module.eval()
