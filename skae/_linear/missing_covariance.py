@@ -68,6 +68,30 @@ def fill_missing(X: np.ndarray, moments: Moments) -> np.ndarray:
     return _complete(X.astype(np.float64), patterns, moments.mean, _invert(moments.covariance))[0]
 
 
+def draw_missing(X: np.ndarray, moments: Moments, generator: np.random.Generator) -> np.ndarray:
+    """Return rows whose missing cells are draws given the observed ones.
+
+    A draw of the whole row has the right residuals around its own expectations (Matheron).
+    """
+    values, vectors = linalg.eigh(moments.covariance)
+    root = vectors * np.sqrt(values.clip(min=0))
+    drawn = moments.mean + generator.standard_normal(X.shape) @ root.T
+    expected = fill_missing(np.where(np.isnan(X), np.nan, drawn), moments)
+    return fill_missing(X, moments) + (drawn - expected)
+
+
+def measure_uncertainty(X: np.ndarray, moments: Moments) -> np.ndarray:
+    """Return the variance of each missing cell given the observed ones; 0 for those."""
+    precision = _invert(moments.covariance)
+    variance = np.zeros(X.shape)
+    for group in _Patterns.from_mask(~np.isnan(X)).split():
+        cells = group.cells
+        conditional = np.linalg.inv(precision[cells[:, :, None], cells[:, None, :]])
+        own = np.diagonal(conditional, axis1=1, axis2=2)
+        variance[group.rows[:, None], cells[group.pattern]] = own[group.pattern]
+    return variance
+
+
 def score_observed(X: np.ndarray, moments: Moments) -> np.ndarray:
     """Return the log-density of each row's observed cells; 0 where there are none."""
     precision = _invert(moments.covariance)
@@ -204,7 +228,7 @@ def _apply(matrices: np.ndarray, vectors: np.ndarray, which: np.ndarray) -> np.n
     if len(vectors) >= _ROWS_TO_LOOP * len(matrices):
         ends = np.searchsorted(which, np.arange(len(matrices) + 1))
         for matrix, first, last in zip(matrices, ends[:-1], ends[1:], strict=True):
-            out[first:last] = vectors[first:last] @ matrix
+            out[first:last] = vectors[first:last] @ matrix.T
         return out
     length = block_length(vectors.shape[1] ** 2)
     for first in range(0, len(vectors), length):

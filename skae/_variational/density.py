@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .._base import Density
+from .._base.draws import draw_normal
 from .._data import AnyRows, Batch, block_length
 from .._linear import Moments
 from .._training import TrainedModule
@@ -18,8 +18,7 @@ from ..modules.mixed_likelihood import MixedLikelihood
 from .column_ranges import ColumnRanges
 from .proposal import find_proposal
 
-# The seed is fixed, so that scores of two calls, and of two models of one size, use the same
-# draws.
+# Of the draws of codes' Gaussians: scores of two calls use the same.
 _SEED = 20160502
 
 # Cells of a block's largest array (rows x draws x columns).
@@ -111,34 +110,6 @@ def measure_codes(rows: AnyRows, trained: TrainedModule[VariationalAutoencoder])
     weight = sample.given_weight
     total = float(weight.sum()) * len(rows) / len(sample)
     return Moments.from_rows(codes.astype(np.float64), weight, total)
-
-
-@lru_cache(maxsize=8)
-def draw_normal(n_draws: int, n_components: int) -> Tensor:
-    """Return standard normal draws that are more evenly spread than independent ones.
-
-    Scrambled Sobol points through the normal quantile function: each is standard normal,
-    and their mean has a smaller error (Buchholz, Wenzel and Mandt 2018, "Quasi-Monte
-    Carlo variational inference"). Each comes with its mirror image.
-
-    Parameters
-    ----------
-    n_draws : int
-        Number of draws.
-    n_components : int
-        Size of the code.
-    """
-    engine = torch.quasirandom.SobolEngine(
-        min(n_components, torch.quasirandom.SobolEngine.MAXDIM), scramble=True, seed=_SEED
-    )
-    uniform = engine.draw(-(-n_draws // 2), dtype=torch.float64)
-    normal = torch.special.ndtri(uniform.clamp(1e-9, 1 - 1e-9))
-    if n_components > normal.shape[1]:
-        generator = torch.Generator().manual_seed(_SEED)
-        size = (len(normal), n_components - normal.shape[1])
-        more = torch.randn(size, dtype=torch.float64, generator=generator)
-        normal = torch.cat([normal, more], dim=1)
-    return torch.stack([normal, -normal], dim=1).flatten(0, 1)[:n_draws]
 
 
 def importance_bound(

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
+from .._base.draws import draw_normal
 from .._data import Batch
 from ..modules import VariationalAutoencoder
 from ..modules.likelihoods import Bounds
-from .density import draw_normal, weigh_codes_given_observed
+from .density import weigh_codes_given_observed
 
 # Codes that a row's draws are chosen from, and how many of them for each draw.
 _LEAST_CODES = 100
