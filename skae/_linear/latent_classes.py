@@ -96,7 +96,7 @@ class MixedCells:
             is_set = np.eye(end - first, dtype=bool)[rows[:, first:end].argmax(axis=1)]
             parts.append(is_set & is_there[:, first, None])
         ends = np.cumsum([part.shape[1] for part in parts]).tolist()
-        blocks = tuple(slice(*pair) for pair in pairwise(ends))
+        blocks = tuple(slice(first, end) for first, end in pairwise(ends))
         return cls(numbers, np.hstack(parts).astype(np.float64), blocks)
 
     def to_encoded(self, layout: CellLayout, off: np.ndarray, on: np.ndarray) -> np.ndarray:

@@ -11,12 +11,15 @@ from .stacked_mixture import FOLDS_BELOW, Split, stack_candidates
 _MOST_CLASSES = 64
 _MOST_CELLS = 4096
 
+# The same of numbers, where covariances are full.
+_MOST_FULL_CELLS = 512
+
 # A class should have this many rows.
 _ROWS_EACH = 4
 
 # Weight of all rows' covariance in that of a class: little lets a class be as narrow as a number
 # that many rows repeat.
-_PRIOR_ROWS = (0.05, 1.0)
+_PRIOR_ROWS = (0.001, 0.05, 1.0)
 
 
 def stack_classes(
@@ -68,10 +71,10 @@ def _list_recipes(n_rows: int, cells: MixedCells) -> Iterator[ClassRecipe]:
     n_numbers = cells.numbers.shape[1]
     n_columns = n_numbers + len(cells.blocks)
     most = max(min(_MOST_CLASSES, _MOST_CELLS // n_columns, n_rows // _ROWS_EACH), 1)
-    kinds = (False, True) if n_numbers > 1 else (False,)
+    most_full = max(_MOST_FULL_CELLS // max(n_numbers, 1), 1) if n_numbers > 1 else 0
     n_classes = 1
     while n_classes <= most:
-        for is_full in kinds:
+        for is_full in (False, True) if n_classes <= most_full else (False,):
             for seed, prior_rows in enumerate(_PRIOR_ROWS if n_numbers else (1.0,)):
                 yield ClassRecipe(n_classes, is_full, prior_rows, 1.0, seed)
             if n_rows < FOLDS_BELOW or is_full:

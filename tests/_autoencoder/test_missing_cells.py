@@ -201,5 +201,7 @@ def test_a_stored_density_scores_alike():
     loaded = LaplaceDensity.from_state(density.get_state())
     module = trained.in_precision(torch.float64)
     batch = rows.batch._replace(input=rows.batch.input.double())
-    np.testing.assert_array_equal(loaded.log_density(module, batch), density.log_density(module, batch))
+    np.testing.assert_array_equal(
+        loaded.log_density(module, batch), density.log_density(module, batch)
+    )
     assert loaded.moments.observed_error == density.moments.observed_error
