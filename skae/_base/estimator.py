@@ -25,6 +25,7 @@ from .._data import (
     ColumnChoice,
     ColumnMoments,
     Columns,
+    Complete,
     Rows,
     ScaledTable,
     Scaling,
@@ -34,7 +35,7 @@ from .._data import (
     check_codes,
     check_sample_weight,
     encode_table,
-    has_gaps,
+    fill_table,
     measure_columns,
     measure_distance,
     merge_copies,
@@ -43,6 +44,7 @@ from .._data import (
     row_blocks,
     subsample_indices,
     take_rows,
+    write_out_copies,
 )
 from .._environment import (
     RandomStreams,
@@ -218,11 +220,13 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like or store of shape (n_samples, n_features)
-            The rows. A store is a `numpy.memmap`, or an object that gives slices of rows as
-            arrays, such as those of h5py, zarr and dask. Beyond 256 MiB as float32, stores and
-            arrays are read block by block and never copied as a whole. Sparse matrices are made
-            dense, beyond that size block by block.
+        X : array-like, frame or store of shape (n_samples, n_features)
+            The rows. Columns of frames and of arrays of objects may hold numbers, booleans,
+            categories, text, dates and durations; missing cells are learnt around. A store is a
+            `numpy.memmap`, or an object that gives slices of rows as arrays, such as those of
+            h5py, zarr and dask. Beyond 256 MiB as float32, stores and arrays are read block by
+            block and never copied as a whole. Sparse matrices are made dense, beyond that size
+            block by block.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -238,12 +242,12 @@ class BaseAutoencoder(
         Raises
         ------
         ValueError
-            If `X` has missing or infinite values, if a parameter is out of its bounds, if the
-            loss is not finite from the first step on, if the trained network's outputs for its
-            training rows are not, or if `checkpoint` is another fit's. The estimator is then as
-            it was.
+            If `X` has infinite values or no observed cell, if a column holds prose, if a
+            parameter is out of its bounds, if the loss is not finite from the first step on, if
+            the trained network's outputs for its training rows are not, or if `checkpoint` is
+            another fit's. The estimator is then as it was.
         TypeError
-            If `X` is no table, or has dates.
+            If `X` is no table, or if a column holds other things, such as lists.
         MemoryError
             If the network, or a dense array of sparse rows, is larger than this machine's memory.
         """
@@ -273,7 +277,7 @@ class BaseAutoencoder(
         if checkpoint is not None or self.checkpoint is None:
             return self._fit_table(given, previous, self.random_state, checkpoint)
         network = None if previous is None else previous.trained.module.state_dict()
-        fingerprint = describe_fit(self, given.table, given.columns, self.device, network)
+        fingerprint = describe_fit(self, given.table, self.device, network, given.columns)
         with open_checkpoint(self.checkpoint, fingerprint) as own:
             seed = own.seed if self.random_state is None else self.random_state
             return self._fit_table(given, previous, seed, own)
@@ -302,7 +306,8 @@ class BaseAutoencoder(
                 module = copy.deepcopy(previous.trained.module)
             return _prepare_module(module, config.device, streams)
 
-        rows = _scale_rows(table, scaling, completion, config.device)
+        complete = self._choose_complete(blueprint, scaling, completion)
+        rows = _scale_rows(table, scaling, complete, config.device)
         if blueprint.is_closed_form:
             result = leave_untrained(config, initialize(rows), len(rows))
         else:
@@ -394,6 +399,12 @@ class BaseAutoencoder(
         standardize = self.standardize if previous is None else not previous.is_common
         return Scaling.from_moments(moments, standardize, blueprint.network.layout)
 
+    def _choose_complete(
+        self, blueprint: BlueprintT, scaling: Scaling, completion: Completion | None
+    ) -> Complete:
+        """Return what fills the missing cells of rows that train."""
+        return partial(complete_rows, completion=completion)
+
     def _begin_stream(
         self,
         given: "_GivenTable[BlueprintT]",
@@ -411,14 +422,15 @@ class BaseAutoencoder(
         config = self._make_config(blueprint, scaling, streams)
         completion = fit_completion(known, scaling)
         context = _Context(blueprint, scaling, given.columns, completion)
-        rows = _scale_rows(known, scaling, completion, config.device)
+        complete = self._choose_complete(blueprint, scaling, completion)
+        rows = _scale_rows(known, scaling, complete, config.device)
         module = self._initialize(blueprint, scaling, rows, config, streams)
         module = _prepare_module(module, config.device, streams)
         net = make_stream_net(config, module, len(known), streams)
         if previous is None:
             return self._train_on_block(net, rows, context, sample, None, None)
         run_block(net, rows)
-        block = _scale_rows(given.table, scaling, completion, config.device)
+        block = _scale_rows(given.table, scaling, complete, config.device)
         begun = self._train_on_block(net, block, context, sample, None, previous)
         # Of all rows so far, not of the last block.
         density = self._fit_density(begun.trained, blueprint, scaling, rows, None, None)
@@ -439,7 +451,8 @@ class BaseAutoencoder(
             module = copy.deepcopy(previous.trained.module)
             module = _prepare_module(module, config.device, streams)
             net = make_stream_net(config, module, len(given.table), streams)
-        rows = _scale_rows(given.table, scaling, completion, config.device)
+        complete = self._choose_complete(blueprint, scaling, completion)
+        rows = _scale_rows(given.table, scaling, complete, config.device)
         with restore_on_failure(net):
             # A user may have set weights since the last block.
             net.module_.load_state_dict(previous.trained.module.state_dict())
@@ -463,7 +476,8 @@ class BaseAutoencoder(
         described: AnyRows = rows
         if sample is not None and not self._density_accumulates:
             kept = sample.rows.make_table()
-            described = _scale_rows(kept, scaling, completion, trained.device)
+            complete = self._choose_complete(blueprint, scaling, completion)
+            described = _scale_rows(kept, scaling, complete, trained.device)
         return FittedState(
             trained,
             scaling,
@@ -532,7 +546,9 @@ class BaseAutoencoder(
         )
         rows = table if target is None else table[:]
         total = float(len(table) if weight is None else _sum_weights(weight))
-        merged = merge_copies(TrainingTable(rows, weight, target))
+        # Rows without numbers repeat: split one by one, none would be held out that has been seen.
+        merge = merge_copies if layout.numbers or target is not None else write_out_copies
+        merged = merge(TrainingTable(rows, weight, target))
         return _GivenTable(merged.set_total(total), columns, total, blueprint)
 
     def _check_target(self, table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
@@ -664,8 +680,9 @@ class BaseAutoencoder(
 
         Returns
         -------
-        X_original : ndarray of shape (n_samples, n_features)
-            The rows, in the units of the table and the precision of `X`.
+        X_original : ndarray or frame of shape (n_samples, n_features)
+            The rows: a frame like the one that was fitted, if that had columns that aren't
+            numbers, else an array in the units of the table and the precision of `X`.
         """
         state = self._state
         codes = check_codes(self, X, state.blueprint.code_size)
@@ -684,10 +701,37 @@ class BaseAutoencoder(
 
         Returns
         -------
-        X_reconstructed : ndarray of shape (n_samples, n_features)
-            Their reconstructions, in the units of the table.
+        X_reconstructed : ndarray or frame of shape (n_samples, n_features)
+            Their reconstructions, in the form that `inverse_transform` gives.
         """
         return self._apply_and_restore(X, lambda module, rows: module(rows))
+
+    def impute(self, X: ArrayLike) -> Any:
+        """Return a table with its missing cells filled.
+
+        Observed cells stay as they are. A missing one becomes what is expected of it given the
+        observed cells of its row; a category, the likeliest of its levels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        X_imputed : array or frame of shape (n_samples, n_features)
+            The rows, in the form and the types of `X`. Still missing are labels of columns whose
+            labels identify rows, and columns that had no observed cell in `fit`.
+        """
+        table, state = self._read(X)
+        values = np.empty(table.shape)
+        for rows in row_blocks(table):
+            filled = state.prepare(table[rows], np.float64).values
+            values[rows] = np.where(
+                np.isnan(table[rows]), state.scaling.inverse(filled), table[rows]
+            )
+        whole = table if isinstance(table, np.ndarray) else table[:]
+        return fill_table(X, values.astype(whole.dtype), state.columns)
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
         """Return the squared error of each row's reconstruction.
@@ -704,7 +748,8 @@ class BaseAutoencoder(
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             In units of the columns' variances, so that the mean over the training rows is
             the share of variance left unexplained, if no column is constant; with
-            `standardize=False` in squared units of the table.
+            `standardize=False` in squared units of the table. All columns count alike, also those
+            of categories. Missing cells have NaN, and no part in a mean.
         """
         given = {"per_cell": per_cell}
         validate_parameter_constraints(_ERROR, given, caller_name="reconstruction_error")
@@ -725,8 +770,10 @@ class BaseAutoencoder(
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the log-density of each row, in nats, in the units of the table.
 
-        Comparable with the `score_samples` of `sklearn.decomposition.PCA`,
-        `sklearn.mixture.GaussianMixture` and `sklearn.neighbors.KernelDensity`.
+        Of a row with missing cells it is that of the observed ones; booleans and categories
+        contribute the logarithm of a probability. Comparable with the `score_samples` of
+        `sklearn.decomposition.PCA`, `sklearn.mixture.GaussianMixture` and
+        `sklearn.neighbors.KernelDensity`.
 
         Parameters
         ----------
@@ -739,14 +786,7 @@ class BaseAutoencoder(
             Always float64.
         """
         table, state = self._read(X)
-        cells = state.blueprint.network.cells
-        density = apply_exactly(state, table, state.density.log_density)
-        if isinstance(table, np.ndarray) and cells.is_numeric and not np.isnan(table).any():
-            return density - state.scaling.log_determinant
-        units = np.where(cells.is_number, np.log(state.scaling.scale), 0.0)
-        for rows in row_blocks(table):
-            density[rows] -= ~np.isnan(table[rows]) @ units
-        return density
+        return subtract_units(state, table, apply_exactly(state, table, state.density.log_density))
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean log-density of rows.
@@ -854,6 +894,20 @@ def apply_exactly(
     )
 
 
+def subtract_units(
+    state: FittedState[Module, BlueprintT, DensityT], table: AnyTable, log_density: np.ndarray
+) -> np.ndarray:
+    """Return log-densities of scaled rows in the units of the table's observed numbers."""
+    cells = state.blueprint.network.cells
+    if isinstance(table, np.ndarray) and cells.is_numeric and not np.isnan(table).any():
+        return log_density - state.scaling.log_determinant
+    units = np.where(cells.is_number, np.log(state.scaling.scale), 0.0)
+    out = log_density.copy()
+    for rows in row_blocks(table):
+        out[rows] -= ~np.isnan(table[rows]) @ units
+    return out
+
+
 def fit_completion(table: TrainingTable, scaling: Scaling) -> Completion | None:
     """Return what fills missing cells, None for tables so wide that their means have to do."""
     if table.X.shape[1] > WIDEST_COMPLETED:
@@ -897,16 +951,14 @@ def _check_first_block(table: TrainingTable, n_rows: float, blueprint: Blueprint
 
 
 def _scale_rows(
-    table: TrainingTable, scaling: Scaling, completion: Completion | None, device: torch.device
+    table: TrainingTable, scaling: Scaling, complete: Complete, device: torch.device
 ) -> AnyRows:
     """Return rows that train: scaled on the device, or to be scaled as they are read."""
     weight = table.weight
     if not isinstance(table.X, np.ndarray):
         known = None if weight is None else weight.astype(np.float32)
-        complete = partial(complete_rows, completion=completion)
-        scaled = ScaledTable(table.X, scaling, complete if has_gaps(table.X) else None)
-        return StoredRows(scaled, known, device, table.unit)
-    rows, target = complete_rows(scaling.forward(table.X, np.float32), completion), None
+        return StoredRows(ScaledTable(table.X, scaling, complete), known, device, table.unit)
+    rows, target = complete(scaling.forward(table.X, np.float32)), None
     if table.target is not None:
         target = scaling.forward(table.target, np.float32)
     return Rows.from_arrays(rows.values, weight, device, target, table.unit, rows.observed)

@@ -38,11 +38,11 @@ _LONGEST_LABEL = 50
 _FEW_LABELS = 20
 _NEARLY_UNIQUE = 0.9
 
-# Units of times in nanoseconds.
-_UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "D": 86_400 * 10**9}
+#: Units of times in nanoseconds.
+UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "D": 86_400 * 10**9}
 
 # A day, an hour, a minute, a second and its parts, in nanoseconds.
-_STEPS = (_UNITS["D"], 3600 * 10**9, 60 * 10**9, 10**9, 10**6, 10**3, 1)
+_STEPS = (UNITS["D"], 3600 * 10**9, 60 * 10**9, 10**9, 10**6, 10**3, 1)
 
 # The first day of year 1 and the last of year 9999, in nanoseconds: Python has no other dates.
 _PYTHON_DATES = (-62_135_596_800 * 10**9, 253_402_300_800 * 10**9 - 1)
@@ -182,7 +182,7 @@ class TimeCoding:
         # Without a sign they hold the difference of any two.
         differences = known.view(np.uint64) - np.array(origin).view(np.uint64)
         common = int(np.gcd.reduce(differences))
-        unit = _UNITS.get(cells.unit, _STEPS[0])  # periods are counted one by one
+        unit = UNITS.get(cells.unit, _STEPS[0])  # periods are counted one by one
         steps = [step // unit for step in _STEPS if step >= unit]
         step = next((step for step in steps if common % step == 0), 1)
         return cls(cells.kind, cells.unit, origin, step)
@@ -200,7 +200,7 @@ class TimeCoding:
         if cells.unit == self.unit:
             steps = self._count_steps(cells.values)
         else:
-            factor = _UNITS[cells.unit] / _UNITS[self.unit]
+            factor = UNITS[cells.unit] / UNITS[self.unit]
             steps = (cells.values * factor - self.origin) / self.step
         return _hide(steps, cells)[:, None]
 
@@ -222,16 +222,16 @@ class TimeCoding:
     @property
     def _ends(self) -> tuple[int, int]:
         """The first and the last time that there is."""
-        unit = _UNITS.get(self.unit, 1)
+        unit = UNITS.get(self.unit, 1)
         if self.kind == "time":
-            return 0, _UNITS["D"] // unit - 1
+            return 0, UNITS["D"] // unit - 1
         if "date" not in self.kind:
             return -_LATEST, _LATEST
         first, last = _PYTHON_DATES
         if self.kind == "zoned date":
             # Clocks of a zone are ahead of others, or behind; pandas 2 crashes where a zone's
             # dates are beyond those of nanoseconds.
-            first, last = -_LATEST + 2 * _UNITS["D"], _LATEST - 2 * _UNITS["D"]
+            first, last = -_LATEST + 2 * UNITS["D"], _LATEST - 2 * UNITS["D"]
         first, last = max(first // unit, -_LATEST), min(last // unit, _LATEST)
         return min(first, self.origin), max(last, self.origin)
 
@@ -320,10 +320,16 @@ class CategoryCoding:
         """Number of indicators."""
         return len(self.decoded)
 
-    def encode(self, cells: Cells, column: Any) -> np.ndarray:
+    @property
+    def has_pool(self) -> bool:
+        """Whether the last indicator is that of infrequent levels."""
+        return len(self._infrequent) > 0
+
+    def encode(self, cells: Cells, column: Any, unseen: float = np.nan) -> np.ndarray:
         """Return the indicators.
 
-        A label that was not there in fitting is infrequent, or missing where none was infrequent.
+        A label that was not there in fitting is infrequent; where none was infrequent, its
+        indicators are `unseen`: it is missing, unless a caller asks for another mark.
         """
         if cells.kind == "number" or cells.kind == "boolean":
             cells = name_numbers(cells)
@@ -342,7 +348,7 @@ class CategoryCoding:
             return out
         indicators = self._encoder.transform(codes[:, None])
         if len(self._infrequent) == 0:
-            indicators[codes < 0] = np.nan
+            indicators[codes < 0] = unseen
         out[known] = indicators
         return out
 
@@ -526,8 +532,15 @@ class Columns:
             yield column, slice(first, first + column.coding.n_encoded)
             first += column.coding.n_encoded
 
-    def encode(self, X: Any) -> EncodedTable:
+    def encode(self, X: Any, unseen: float = np.nan) -> EncodedTable:
         """Return a table as numbers; a frame's columns may be in any order.
+
+        Parameters
+        ----------
+        X : frame or array of shape (n_rows, n_columns)
+            The table.
+        unseen : float, default=NaN
+            The indicators of a label that was not there in fitting, where none was infrequent.
 
         Raises
         ------
@@ -536,17 +549,20 @@ class Columns:
         ValueError
             If columns are missing or new, or numbers are infinite.
         """
-        natives = self._match(X)
+        natives = self.match(X)
         n_rows = len(X) if hasattr(X, "__len__") else X.shape[0]
         values = np.empty((n_rows, self.n_encoded))
         for (column, own), native in zip(self.slices(), natives, strict=True):
             cells, _ = read_column(native, column.name)
             _check_finite(cells, column.name)
-            values[:, own] = column.coding.encode(cells, column.name)
+            if isinstance(column.coding, CategoryCoding):
+                values[:, own] = column.coding.encode(cells, column.name, unseen)
+            else:
+                values[:, own] = column.coding.encode(cells, column.name)
         observed = ~np.isnan(values)
         return EncodedTable(values, None if observed.all() else observed)
 
-    def _match(self, X: Any) -> list[Any]:
+    def match(self, X: Any) -> list[Any]:
         """Return a table's columns in the order of fitting."""
         names, natives = open_columns(X)
         if self.library == "array" or find_library(X) == "array":

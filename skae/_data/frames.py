@@ -191,6 +191,30 @@ def build_column(cells: Cells, dtype: Dtype, name: Any) -> Any:
     return _build_pandas(cells, dtype)
 
 
+def choose_cells(column: Any, other: Any, is_other: np.ndarray) -> Any:
+    """Return a frame's or an array's column with some cells of another one of its type."""
+    if isinstance(column, np.ndarray):
+        out = column.copy()
+        out[is_other] = other.to_numpy()[is_other]
+        return out
+    if isinstance(column, pd.Series):
+        column = column.reset_index(drop=True)
+        if not isinstance(other, pd.Series):
+            other = _wrap_arrow(other)
+        # Only a column without integers and booleans of NumPy can have had missing cells.
+        return column.mask(is_other, other) if column.dtype == other.dtype else other
+    if type(column).__module__.startswith("polars"):
+        import polars as pl
+
+        return column.zip_with(pl.Series(~is_other), other)
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if pa.types.is_dictionary(column.type):
+        return other
+    return compute.if_else(pa.array(is_other), other, column)
+
+
 def build_frame(library: str, names: list[Any], columns: list[Any], index: Any) -> Any:
     """Return built columns as a frame of a library, or as an array.
 
@@ -215,7 +239,8 @@ def build_frame(library: str, names: list[Any], columns: list[Any], index: Any) 
         return pa.table(columns, names=names)
     if library == "pandas":
         columns = [
-            column if isinstance(column, pd.Series) else _wrap_arrow(column) for column in columns
+            column.reset_index(drop=True) if isinstance(column, pd.Series) else _wrap_arrow(column)
+            for column in columns
         ]
         frame = pd.concat(columns, axis=1, ignore_index=True)
         frame.columns = pd.Index(names)
@@ -291,7 +316,7 @@ def _build_pandas(cells: Cells, dtype: Dtype) -> pd.Series:
         )
     target = _make_type(dtype)
     if isinstance(target, pd.StringDtype):
-        return pd.Series(_take_labels(cells, None), dtype=target)
+        return pd.Series(take_labels(cells), dtype=target)
     if isinstance(target, pd.PeriodDtype):
         ordinals = np.where(cells.missing, _NOT_A_TIME, _to_integers(cells, np.int64))
         return pd.Series(pd.arrays.PeriodArray(ordinals, dtype=target))
@@ -539,7 +564,7 @@ def _build_arrow(cells: Cells, dtype: Dtype) -> Any:
         return pa.nulls(len(missing), type=type_)
     own = type_.value_type if pa.types.is_dictionary(type_) else type_
     if cells.labels and not isinstance(cells.labels[0], int | float):
-        array = pa.array(_take_labels(cells, None).tolist(), type=own)
+        array = pa.array(take_labels(cells).tolist(), type=own)
         return array if own is type_ else array.cast(type_)
     if cells.labels:
         cells = _to_numbers(cells)
@@ -623,7 +648,7 @@ def _build_polars(cells: Cells, dtype: Dtype, name: Any) -> Any:
     if cells.kind == "empty":
         return pl.Series(name, [None] * len(cells.missing), dtype=target)
     if cells.labels and not isinstance(cells.labels[0], int | float):
-        return pl.Series(name, _take_labels(cells, None).tolist(), dtype=target)
+        return pl.Series(name, take_labels(cells).tolist(), dtype=target)
     if cells.labels:
         cells = _to_numbers(cells)
     if base == pl.Decimal:
@@ -646,7 +671,7 @@ def _clip_codes(cells: Cells) -> np.ndarray:
     return np.where(cells.missing, 0, cells.values).astype(np.int64)
 
 
-def _take_labels(cells: Cells, missing: Any) -> np.ndarray:
+def take_labels(cells: Cells, missing: Any = None) -> np.ndarray:
     """Return each cell's label, and `missing` where there is none."""
     labels = np.empty(max(len(cells.labels), 1), dtype=object)
     labels[: len(cells.labels)] = cells.labels

@@ -1,5 +1,6 @@
 """Tables of all kinds as users pass them, as matrices of numbers."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,18 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from .columns import Columns, needs_encoding
+from .columns import UNITS, Column, Columns, NumberCoding, name_numbers, needs_encoding
+from .frames import (
+    Cells,
+    build_column,
+    build_frame,
+    choose_cells,
+    find_library,
+    open_columns,
+    read_column,
+    take_labels,
+    to_array,
+)
 from .inputs import check_frame, convert_input
 from .sample_weights import check_sample_weight
 from .stores import AnyTable
@@ -32,7 +44,7 @@ class ColumnChoice(NamedTuple):
 
 
 class ReadTable(NamedTuple):
-    """A table to fit.
+    """A table to fit, as numbers. Estimators take it in place of the table itself.
 
     Attributes
     ----------
@@ -59,7 +71,7 @@ def read_table(
     ----------
     estimator : estimator
         The estimator that is given the table, and that expects its columns from now on.
-    X : frame, array-like or store of shape (n_samples, n_features)
+    X : frame, array-like, store or ReadTable of shape (n_samples, n_features)
         The table.
     choice : ColumnChoice
         What a user says of its columns.
@@ -68,6 +80,9 @@ def read_table(
     min_rows : int, default=1
         How many rows it must have.
     """
+    if isinstance(X, ReadTable):
+        _expect_columns(estimator, X)
+        return X
     if needs_encoding(X, choice.categorical_features):
         n_rows = _check_columns(estimator, X, reset=True, min_rows=min_rows)
         return _encode_new(X, choice, check_sample_weight(sample_weight, n_rows))
@@ -79,26 +94,120 @@ def read_table(
     return ReadTable(table, None)
 
 
-def encode_table(estimator: BaseEstimator, X: Any, columns: Columns | None) -> AnyTable:
+def encode_table(
+    estimator: BaseEstimator, X: Any, columns: Columns | None, unseen: float = np.nan
+) -> AnyTable:
     """Return a table with the columns that were fitted as numbers.
 
     Parameters
     ----------
     estimator : estimator
         The estimator that is given the table.
-    X : frame, array-like or store of shape (n_samples, n_features)
+    X : frame, array-like, store or ReadTable of shape (n_samples, n_features)
         The table.
     columns : Columns or None
         The columns; None if they are numbers.
+    unseen : float, default=NaN
+        The indicators of a label that was not there in fitting, where none was infrequent.
     """
+    if isinstance(X, ReadTable):
+        return X.table
     if columns is None:
         return validate_table(estimator, X, reset=False)
+    X = _open_table(X)
+    _check_columns(estimator, X, reset=False)
+    return columns.encode(X, unseen).values
+
+
+def list_cells(X: Any, columns: Columns) -> np.ndarray:
+    """Return a table's own cells as an array of objects, with the columns that were fitted."""
+    natives = columns.match(_open_table(X))
+    listed = [_list_column(native) for native in natives]
+    cells = np.empty((len(listed[0]), len(listed)), dtype=object)
+    for index, own in enumerate(listed):
+        cells[:, index] = own
+    return cells
+
+
+def _list_column(native: Any) -> Any:
+    if hasattr(native, "to_pylist"):
+        return native.to_pylist()
+    return native.to_list() if hasattr(native, "to_list") else list(native)
+
+
+def _open_table(X: Any) -> Any:
     if sparse.issparse(X):
         X = X.toarray()
     if isinstance(X, torch.Tensor) or not hasattr(X, "__len__"):
         X = convert_input(X, "X")
-    _check_columns(estimator, X, reset=False)
-    return columns.encode(X).values
+    return X
+
+
+def _expect_columns(estimator: BaseEstimator, read: ReadTable) -> None:
+    """Set the columns that an estimator expects to those of a table that is read already."""
+    X: Any = read.table
+    if read.columns is not None:
+        X = read.columns.decode(np.empty((0, read.columns.n_encoded)))
+    validate_data(estimator, X, reset=True, skip_check_array=True)
+
+
+def fill_table(X: Any, values: np.ndarray, columns: Columns | None) -> Any:
+    """Return a table with its missing cells taken from other rows, and all others as they are.
+
+    Parameters
+    ----------
+    X : frame or array-like of shape (n_samples, n_features)
+        The table.
+    values : ndarray of shape (n_samples, n_encoded)
+        What its encoded rows would be without gaps.
+    columns : Columns or None
+        What their columns stand for; None if they are the table's own numbers.
+    """
+    library = find_library(X)
+    if columns is None and library == "array":
+        return values
+    names, natives = open_columns(X)
+    slices = [(None, slice(index, index + 1)) for index in range(len(natives))]
+    known = slices if columns is None else list(columns.slices())
+    filled = [
+        _fill_column(native, name, column, values[:, own])
+        for name, native, (column, own) in zip(names, natives, known, strict=True)
+    ]
+    if library != "array":
+        return build_frame(library, names, filled, getattr(X, "index", None))
+    out = np.array(to_array(X))
+    for place, column in enumerate(filled):
+        out[:, place] = column
+    return out
+
+
+def _fill_column(native: Any, name: Any, column: Column | None, values: np.ndarray) -> Any:
+    """Return a column with missing cells filled; one without any as it is."""
+    cells, dtype = read_column(native, name)
+    if not cells.missing.any():
+        return native
+    coding = NumberCoding() if column is None else column.coding
+    other = coding.decode(values, np.zeros(len(values), dtype=bool))
+    has_other_labels = dtype[0] == "category" and not {*other.labels} <= {*cells.labels}
+    if column is not None and (cells.kind == "empty" or has_other_labels):
+        return build_column(_merge(cells, other), column.dtype, name)
+    filled = build_column(_merge(cells, other), dtype, name)
+    return choose_cells(native, filled, cells.missing)
+
+
+def _merge(cells: Cells, other: Cells) -> Cells:
+    """Return cells with others for those that are missing; where both are, they stay so."""
+    if cells.kind == "empty":
+        return other
+    missing = cells.missing & other.missing
+    if len(cells.labels) or len(other.labels):
+        own, new = take_labels(name_numbers(cells)), take_labels(name_numbers(other))
+        return Cells.from_labels(np.where(cells.missing, new, own), "category")
+    values = other.values
+    if cells.unit != other.unit:
+        values = np.rint(values * (UNITS[other.unit] / UNITS[cells.unit]))
+    values = np.where(cells.missing, values, cells.values).astype(cells.values.dtype)
+    return replace(cells, values=values, missing=missing)
 
 
 def _encode_new(X: Any, choice: ColumnChoice, weight: np.ndarray | None) -> ReadTable:

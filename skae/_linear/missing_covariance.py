@@ -23,6 +23,7 @@ def fit_with_missing(
     ridge: float = 0.0,
     max_iter: int = 200,
     tol: float = 1e-4,
+    initial: Moments | None = None,
 ) -> Moments:
     """Return the maximum-likelihood mean and covariance of the observed cells.
 
@@ -43,6 +44,8 @@ def fit_with_missing(
     tol : float, default=1e-4
         Change of the mean and of the covariance, as a share of the standard deviations, that
         ends the steps.
+    initial : Moments or None, default=None
+        Where they begin; None is at the columns' own means and variances.
     """
     weight = np.ones(len(X)) if weight is None else weight.astype(np.float64)
     observed = ~np.isnan(X)
@@ -51,7 +54,7 @@ def fit_with_missing(
     X, weight, observed = X[informs].astype(np.float64), weight[informs], observed[informs]
     total = float(weight.sum())
     patterns = _Patterns.from_mask(observed)
-    moments = _begin(X, weight, observed)
+    moments = _begin(X, weight, observed) if initial is None else initial
     for _ in range(max_iter):
         previous, moments = moments, _step(X, weight / total, patterns, moments, ridge / total)
         if _measure_change(previous, moments) < tol or observed.all():
@@ -66,21 +69,27 @@ def fill_missing(X: np.ndarray, moments: Moments) -> np.ndarray:
 
 
 def draw_missing(X: np.ndarray, moments: Moments, generator: np.random.Generator) -> np.ndarray:
-    """Return rows whose missing cells are drawn given the observed ones.
+    """Return rows whose missing cells are draws given the observed ones.
 
-    Their means would understate how rows vary.
+    A draw of the whole row has the right residuals around its own expectations (Matheron).
     """
-    patterns = _Patterns.from_mask(~np.isnan(X))
+    values, vectors = linalg.eigh(moments.covariance)
+    root = vectors * np.sqrt(values.clip(min=0))
+    drawn = moments.mean + generator.standard_normal(X.shape) @ root.T
+    expected = fill_missing(np.where(np.isnan(X), np.nan, drawn), moments)
+    return fill_missing(X, moments) + (drawn - expected)
+
+
+def measure_uncertainty(X: np.ndarray, moments: Moments) -> np.ndarray:
+    """Return the variance of each missing cell given the observed ones; 0 for those."""
     precision = _invert(moments.covariance)
-    filled, _ = _complete(X.astype(np.float64), patterns, moments.mean, precision)
-    for group in patterns.split():
-        blocks = precision[group.cells[:, :, None], group.cells[:, None, :]]
-        # Of noise whose covariance is the block's inverse.
-        roots = np.linalg.inv(np.linalg.cholesky(blocks)).transpose(0, 2, 1)
-        noise = generator.standard_normal((len(group.rows), group.cells.shape[1]))
-        own = group.cells[group.pattern]
-        filled[group.rows[:, None], own] += _apply(roots, noise, group.pattern)
-    return filled
+    variance = np.zeros(X.shape)
+    for group in _Patterns.from_mask(~np.isnan(X)).split():
+        cells = group.cells
+        conditional = np.linalg.inv(precision[cells[:, :, None], cells[:, None, :]])
+        own = np.diagonal(conditional, axis1=1, axis2=2)
+        variance[group.rows[:, None], cells[group.pattern]] = own[group.pattern]
+    return variance
 
 
 def score_observed(X: np.ndarray, moments: Moments) -> np.ndarray:
