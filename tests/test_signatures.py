@@ -22,6 +22,8 @@ SHARED = {
     "architecture": "mlp",
     "init": "pca",
     "standardize": True,
+    "categorical_features": "from_dtype",
+    "max_categories": 50,
     "penalty": None,
     "alpha": 0.1,
     "tied_weights": False,

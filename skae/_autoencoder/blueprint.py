@@ -83,4 +83,4 @@ class AutoencoderBlueprint(Blueprint[Autoencoder]):
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the blueprint of a stored state."""
-        return cls(NetworkConfig(**state["network"]), CodeConfig(**state["code"]))
+        return cls(NetworkConfig.from_state(state["network"]), CodeConfig(**state["code"]))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .._base import Density
-from .._data import AnyRows, Rows, block_length, subsample_indices, trim_weight_array
+from .._data import AnyRows, Batch, Rows, block_length, subsample_indices, trim_weight_array
 from .._linear import SMALLEST_VARIANCE, Moments
 from .._training import Module, TrainedModule
 from .._training.losses import squared_error
@@ -185,8 +185,9 @@ class LaplaceDensity(Density[Module]):
             moments = previous.moments.merge(moments)
         return cls(moments, moments.make_model(held_out_loss), mixture)
 
-    def log_density(self, module: Module, rows: Tensor) -> Tensor:
-        """Return each row's log-density, in nats."""
+    def log_density(self, module: Module, batch: Batch) -> Tensor:
+        """Return the log-density of each row's observed cells, in nats."""
+        rows = batch.input
         if self.mixture is not None:
             code = module.encode(rows)
             jacobian = decoder_jacobian(module.decode, code, rows.shape[1])

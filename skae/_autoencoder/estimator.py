@@ -22,6 +22,7 @@ from .._environment import RandomStreams
 from .._linear import find_principal_axes
 from .._training import TrainedModule, TrainingConfig, TrainingResult
 from ..modules import Architecture, Autoencoder
+from ..modules.cells import CellLayout
 from .blueprint import AutoencoderBlueprint, make_code_config
 from .density import LaplaceDensity
 from .fast_step import make_fast_step
@@ -66,9 +67,19 @@ class AutoencoderTransformer(
     init : {"pca", "random"}, default="pca"
         "pca" adds a linear path, and begins training at the best linear model; "random" is a
         plain network with random weights, as in the literature.
+
+    Columns:
+
     standardize : bool, default=True
         Scale columns to unit variance inside, and scale all outputs back. Without it columns
         count by their variance.
+    categorical_features : "from_dtype", None, or array-like of bool, int or str, \
+default="from_dtype"
+        Which columns hold categories: those whose types are categories or text; none; or those of
+        a mask, of indices, or of names.
+    max_categories : int or None, default=50
+        Number of indicators that stand for a category at most: its infrequent levels share one.
+        None has one for each level.
 
     Code and regularization:
 
@@ -248,6 +259,8 @@ class AutoencoderTransformer(
         architecture: str | Architecture = "mlp",
         init: str = "pca",
         standardize: bool = True,
+        categorical_features: Any = "from_dtype",
+        max_categories: int | None = 50,
         prior: str = "auto",
         penalty: str | None = None,
         alpha: float = 0.1,
@@ -278,6 +291,8 @@ class AutoencoderTransformer(
         self.architecture = architecture
         self.init = init
         self.standardize = standardize
+        self.categorical_features = categorical_features
+        self.max_categories = max_categories
         self.prior = prior
         self.penalty = penalty
         self.alpha = alpha
@@ -311,8 +326,8 @@ class AutoencoderTransformer(
     def _linear_weights(module: Autoencoder) -> Tensor | None:
         return module.linear_layers[0].weight if module.has_linear_path else None
 
-    def _make_blueprint(self, n_features: int, has_target: bool) -> AutoencoderBlueprint:
-        network = self._make_network_config(n_features)
+    def _make_blueprint(self, layout: CellLayout, has_target: bool) -> AutoencoderBlueprint:
+        network = self._make_network_config(layout)
         if self.architecture != "mlp":
             refuse_parameters(self, ("tied_weights", "pretrain"), 'architecture="mlp"')
         code = make_code_config(
@@ -352,6 +367,7 @@ class AutoencoderTransformer(
     def _fit_density(
         self,
         trained: TrainedModule[Autoencoder],
+        blueprint: AutoencoderBlueprint,
         scaling: Scaling,
         rows: AnyRows,
         result: TrainingResult[Autoencoder] | None,
@@ -360,13 +376,13 @@ class AutoencoderTransformer(
         loss = None
         if result is not None and self.penalty is None:
             loss = result.held_out_loss
-        is_mixture = result is not None and self._has_mixture(rows.n_features)
+        is_mixture = result is not None and self._has_mixture(blueprint)
         return LaplaceDensity.fit(rows, trained, self.trim_fraction, loss, previous, is_mixture)
 
-    def _has_mixture(self, n_features: int) -> bool:
+    def _has_mixture(self, blueprint: AutoencoderBlueprint) -> bool:
         if self.prior != "auto":
             return self.prior == "mixture"
-        return not self._make_blueprint(n_features, False).is_closed_form
+        return not blueprint.is_closed_form
 
     @staticmethod
     def _load_density(state: dict[str, Any]) -> LaplaceDensity[Autoencoder]:

@@ -11,6 +11,7 @@ import torch
 from .._environment import seed_default_generator
 from .._training import Module
 from ..modules import Architecture, MLPArchitecture
+from ..modules.cells import CellLayout
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class NetworkConfig:
         Dropout of "mlp".
     linear_path : bool
         Whether there is a linear path, where training begins.
+    layout : CellLayout or None, default=None
+        What the columns hold; None is numbers.
     """
 
     n_features: int
@@ -39,6 +42,19 @@ class NetworkConfig:
     activation: str
     dropout: float
     linear_path: bool
+    layout: CellLayout | None = None
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Return the configuration of a stored state."""
+        layout = state.get("layout")  # not in the states of earlier versions
+        known = None if layout is None else CellLayout.from_state(layout)
+        return cls(**{**state, "layout": known})
+
+    @property
+    def cells(self) -> CellLayout:
+        """What the columns hold."""
+        return CellLayout.from_numbers(self.n_features) if self.layout is None else self.layout
 
     def count_weights(self, code_size: int) -> int:
         """Return how many weights the networks have, without biases and custom ones."""
@@ -124,7 +140,8 @@ BlueprintT = TypeVar("BlueprintT", bound=Blueprint[Any])
 
 def _name_fields(value: Any) -> dict[str, Any]:
     # Not `dataclasses.asdict`, which would copy a user's architecture.
-    return {field.name: getattr(value, field.name) for field in fields(value)}
+    known = {field.name: getattr(value, field.name) for field in fields(value)}
+    return {n: v.get_state() if isinstance(v, CellLayout) else v for n, v in known.items()}
 
 
 def _name_values(state: dict[str, Any]) -> Iterator[tuple[str, Any]]:

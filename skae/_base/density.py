@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
+from .._data import Batch
 from .._training import Module
 
 
@@ -12,8 +13,8 @@ class Density(ABC, Generic[Module]):
     """Abstract: the log-density of scaled rows under a fitted module."""
 
     @abstractmethod
-    def log_density(self, module: Module, rows: Tensor) -> Tensor:
-        """Return each row's log-density, in nats."""
+    def log_density(self, module: Module, batch: Batch) -> Tensor:
+        """Return the log-density of each row's observed cells, in nats."""
 
     @abstractmethod
     def block_length(self) -> int:

@@ -5,7 +5,8 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Generic, Self
+from functools import partial
+from typing import Any, ClassVar, Generic, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -20,7 +21,10 @@ from .._data import (
     SPOILING_SCALE,
     AnyRows,
     AnyTable,
+    Batch,
+    ColumnChoice,
     ColumnMoments,
+    Columns,
     Rows,
     ScaledTable,
     Scaling,
@@ -29,11 +33,16 @@ from .._data import (
     TrainingTable,
     check_codes,
     check_sample_weight,
+    encode_table,
+    has_gaps,
     measure_columns,
     measure_distance,
     merge_copies,
     name_column,
-    validate_table,
+    read_table,
+    row_blocks,
+    subsample_indices,
+    take_rows,
 )
 from .._environment import (
     RandomStreams,
@@ -42,6 +51,7 @@ from .._environment import (
     resolve_device,
     warn_user,
 )
+from .._linear import COMPLETION_ROWS, WIDEST_COMPLETED, Completion
 from .._training import (
     OPTIMIZERS,
     AutoencoderNet,
@@ -62,6 +72,7 @@ from .._training import (
 )
 from .._training.losses import squared_error
 from ..modules import Architecture, set_dropout_generator
+from ..modules.cells import CellLayout
 from .blueprints import Blueprint, BlueprintT, NetworkConfig
 from .density import DensityT
 from .drafts import copy_shallow, replace_when_done
@@ -73,13 +84,43 @@ from .parameters import (
     validate_parameter_constraints,
     validate_parameters,
 )
-from .persistence import FittedState, dump_state, load_state
+from .persistence import FittedState, complete_rows, dump_state, load_state
 from .seal import is_sealed, open_sealed, seal
 
 # A weight, its gradient, and the two moments of the default optimizer, in float32.
 _BYTES_PER_WEIGHT = 16
 
 _ERROR: Constraints = {"per_cell": ["boolean"]}
+
+
+class _GivenTable(NamedTuple, Generic[BlueprintT]):
+    """A table to train on, and what a module for it is built from.
+
+    Attributes
+    ----------
+    table : TrainingTable
+        The distinct rows.
+    columns : Columns or None
+        What their columns stand for.
+    total : float
+        The weight of all rows.
+    blueprint : Blueprint
+        What a module is built from.
+    """
+
+    table: TrainingTable
+    columns: Columns | None
+    total: float
+    blueprint: BlueprintT
+
+
+class _Context(NamedTuple, Generic[BlueprintT]):
+    """What stays as it is while blocks are trained on: parts of a `FittedState`."""
+
+    blueprint: BlueprintT
+    scaling: Scaling
+    columns: Columns | None
+    completion: Completion | None
 
 
 class BaseAutoencoder(
@@ -100,6 +141,8 @@ class BaseAutoencoder(
     architecture: str | Architecture
     init: str
     standardize: bool
+    categorical_features: Any
+    max_categories: int | None
     dropout: float
     weight_decay: float
     max_epochs: int | str
@@ -127,7 +170,7 @@ class BaseAutoencoder(
     _fitted: FittedState[Module, BlueprintT, DensityT]
 
     @abstractmethod
-    def _make_blueprint(self, n_features: int, has_target: bool) -> BlueprintT:
+    def _make_blueprint(self, layout: CellLayout, has_target: bool) -> BlueprintT:
         """Return what the module is built from."""
 
     @abstractmethod
@@ -151,6 +194,7 @@ class BaseAutoencoder(
     def _fit_density(
         self,
         trained: TrainedModule[Module],
+        blueprint: BlueprintT,
         scaling: Scaling,
         rows: AnyRows,
         result: TrainingResult[Module] | None,
@@ -225,29 +269,30 @@ class BaseAutoencoder(
         previous = self._fitted if self.warm_start and self.__sklearn_is_fitted__() else None
         if previous is not None and previous.blueprint.is_closed_form:
             previous = None
-        table, _, blueprint = self._prepare(X, y, sample_weight, previous)
+        given = self._prepare(X, y, sample_weight, previous)
         if checkpoint is not None or self.checkpoint is None:
-            return self._fit_table(table, blueprint, previous, self.random_state, checkpoint)
+            return self._fit_table(given, previous, self.random_state, checkpoint)
         network = None if previous is None else previous.trained.module.state_dict()
-        fingerprint = describe_fit(self, table, self.device, network)
+        fingerprint = describe_fit(self, given.table, given.columns, self.device, network)
         with open_checkpoint(self.checkpoint, fingerprint) as own:
             seed = own.seed if self.random_state is None else self.random_state
-            return self._fit_table(table, blueprint, previous, seed, own)
+            return self._fit_table(given, previous, seed, own)
 
     def _fit_table(
         self,
-        table: TrainingTable,
-        blueprint: BlueprintT,
+        given: "_GivenTable[BlueprintT]",
         previous: FittedState[Module, BlueprintT, DensityT] | None,
         random_state: int | np.random.RandomState | None,
         checkpoint: Checkpoint | None,
     ) -> FittedState[Module, BlueprintT, DensityT]:
+        table, blueprint = given.table, given.blueprint
         streams = RandomStreams(random_state)
         if previous is None:
             moments = measure_columns(self, table, float(len(table)))
-            scaling = self._make_scaling(moments, self.standardize)
+            scaling = self._make_scaling(moments, blueprint)
+            completion = fit_completion(table, scaling)
         else:
-            scaling = previous.scaling
+            scaling, completion = previous.scaling, previous.completion
         config = self._make_config(blueprint, scaling, streams, checkpoint)
 
         def initialize(rows: AnyRows) -> Module:
@@ -257,7 +302,7 @@ class BaseAutoencoder(
                 module = copy.deepcopy(previous.trained.module)
             return _prepare_module(module, config.device, streams)
 
-        rows = _scale_rows(table, scaling, config.device)
+        rows = _scale_rows(table, scaling, completion, config.device)
         if blueprint.is_closed_form:
             result = leave_untrained(config, initialize(rows), len(rows))
         else:
@@ -269,7 +314,9 @@ class BaseAutoencoder(
             trained,
             scaling,
             blueprint,
-            self._fit_density(trained, scaling, rows, result, None),
+            self._fit_density(trained, blueprint, scaling, rows, result, None),
+            given.columns,
+            completion,
             result.n_epochs,
             result.loss_curve,
             result.validation_scores,
@@ -316,38 +363,42 @@ class BaseAutoencoder(
         self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None
     ) -> FittedState[Module, BlueprintT, DensityT]:
         previous = self._fitted if self.__sklearn_is_fitted__() else None
-        table, total, blueprint = self._prepare(X, y, sample_weight, previous)
-        block = measure_columns(self, table, total)
+        given = self._prepare(X, y, sample_weight, previous)
+        table, blueprint = given.table, given.blueprint
+        block = measure_columns(self, table, given.total)
         if previous is None:
-            _check_first_block(table, total, blueprint)
+            _check_first_block(table, given.total, blueprint)
             sample = StreamSample.begin(table, block)
-            scaling = self._make_scaling(block, self.standardize)
-            return self._begin_stream(table, table, sample, blueprint, scaling, None)
+            scaling = self._make_scaling(block, blueprint)
+            return self._begin_stream(given, table, sample, scaling, None)
         if previous.sample is None:  # the rows of a fit are not known
             self._warn_of_far_block(previous.scaling, block)
-            return self._continue_stream(table, None, blueprint, previous)
+            return self._continue_stream(given, None, previous)
         sample = previous.sample.extend(table, block)
         is_wrong, ratios = sample.find_wrong_scales(previous.scaling.is_common)
         known = sample.rows.make_table() if is_wrong.any() else None
         if known is None or len(known) <= blueprint.code_size:
             self._warn_of_far_block(previous.scaling, block)
-            return self._continue_stream(table, sample, blueprint, previous)
+            return self._continue_stream(given, sample, previous)
         self._warn_of_wrong_scales(np.where(is_wrong, ratios, 1.0))
         sample = sample.begin_again()
         known = known.set_total(sample.moments.total)
-        scaling = self._make_scaling(sample.moments, not previous.scaling.is_common)
-        return self._begin_stream(known, table, sample, blueprint, scaling, previous)
+        # Of one kind with the scaling that is continued, whatever the parameter says by now.
+        scaling = self._make_scaling(sample.moments, blueprint, previous.scaling)
+        return self._begin_stream(given, known, sample, scaling, previous)
 
-    def _make_scaling(self, moments: ColumnMoments, standardize: bool) -> Scaling:
+    def _make_scaling(
+        self, moments: ColumnMoments, blueprint: BlueprintT, previous: Scaling | None = None
+    ) -> Scaling:
         """Return the scaling of columns; raise if they can't be computed with."""
-        return Scaling.from_moments(moments, standardize)
+        standardize = self.standardize if previous is None else not previous.is_common
+        return Scaling.from_moments(moments, standardize, blueprint.network.layout)
 
     def _begin_stream(
         self,
+        given: "_GivenTable[BlueprintT]",
         known: TrainingTable,
-        table: TrainingTable,
         sample: StreamSample,
-        blueprint: BlueprintT,
         scaling: Scaling,
         previous: FittedState[Module, BlueprintT, DensityT] | None,
     ) -> FittedState[Module, BlueprintT, DensityT]:
@@ -355,29 +406,31 @@ class BaseAutoencoder(
 
         Known rows are the block itself if it is the first, else the sample of the stream.
         """
+        blueprint = given.blueprint
         streams = RandomStreams(self.random_state)
         config = self._make_config(blueprint, scaling, streams)
-        rows = _scale_rows(known, scaling, config.device)
+        completion = fit_completion(known, scaling)
+        context = _Context(blueprint, scaling, given.columns, completion)
+        rows = _scale_rows(known, scaling, completion, config.device)
         module = self._initialize(blueprint, scaling, rows, config, streams)
         module = _prepare_module(module, config.device, streams)
         net = make_stream_net(config, module, len(known), streams)
         if previous is None:
-            return self._train_on_block(net, rows, blueprint, scaling, sample, None, None)
+            return self._train_on_block(net, rows, context, sample, None, None)
         run_block(net, rows)
-        block = _scale_rows(table, scaling, config.device)
-        begun = self._train_on_block(net, block, blueprint, scaling, sample, None, previous)
+        block = _scale_rows(given.table, scaling, completion, config.device)
+        begun = self._train_on_block(net, block, context, sample, None, previous)
         # Of all rows so far, not of the last block.
-        density = self._fit_density(begun.trained, scaling, rows, None, None)
+        density = self._fit_density(begun.trained, blueprint, scaling, rows, None, None)
         return replace(begun, density=density)
 
     def _continue_stream(
         self,
-        table: TrainingTable,
+        given: "_GivenTable[BlueprintT]",
         sample: StreamSample | None,
-        blueprint: BlueprintT,
         previous: FittedState[Module, BlueprintT, DensityT],
     ) -> FittedState[Module, BlueprintT, DensityT]:
-        scaling = previous.scaling
+        blueprint, scaling, completion = given.blueprint, previous.scaling, previous.completion
         streams = RandomStreams(self.random_state)
         config = self._make_config(blueprint, scaling, streams)
         if previous.is_stream and previous.net is not None:
@@ -385,37 +438,39 @@ class BaseAutoencoder(
         else:
             module = copy.deepcopy(previous.trained.module)
             module = _prepare_module(module, config.device, streams)
-            net = make_stream_net(config, module, len(table), streams)
-        rows = _scale_rows(table, scaling, config.device)
+            net = make_stream_net(config, module, len(given.table), streams)
+        rows = _scale_rows(given.table, scaling, completion, config.device)
         with restore_on_failure(net):
             # A user may have set weights since the last block.
             net.module_.load_state_dict(previous.trained.module.state_dict())
-            return self._train_on_block(
-                net, rows, blueprint, scaling, sample, previous.density, previous
-            )
+            context = _Context(blueprint, scaling, previous.columns, completion)
+            return self._train_on_block(net, rows, context, sample, previous.density, previous)
 
     def _train_on_block(
         self,
         net: AutoencoderNet,
         rows: AnyRows,
-        blueprint: BlueprintT,
-        scaling: Scaling,
+        context: "_Context[BlueprintT]",
         sample: StreamSample | None,
         density: DensityT | None,
         previous: FittedState[Module, BlueprintT, DensityT] | None,
     ) -> FittedState[Module, BlueprintT, DensityT]:
         losses = run_block(net, rows)
+        blueprint, scaling, columns, completion = context
         # A copy: the next block trains the net's module, maybe while rows are scored.
         trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_))
         trained.check_outputs(rows, self._measure_losses, self.lr)
         described: AnyRows = rows
         if sample is not None and not self._density_accumulates:
-            described = _scale_rows(sample.rows.make_table(), scaling, trained.device)
+            kept = sample.rows.make_table()
+            described = _scale_rows(kept, scaling, completion, trained.device)
         return FittedState(
             trained,
             scaling,
             blueprint,
-            self._fit_density(trained, scaling, described, None, density),
+            self._fit_density(trained, blueprint, scaling, described, None, density),
+            columns,
+            completion,
             1 if previous is None else previous.n_iter + 1,
             losses if previous is None else [*previous.loss_curve, *losses],
             None if previous is None else previous.validation_scores,
@@ -453,13 +508,20 @@ class BaseAutoencoder(
         y: Any,
         sample_weight: ArrayLike | None,
         previous: FittedState[Module, BlueprintT, DensityT] | None,
-    ) -> tuple[TrainingTable, float, BlueprintT]:
-        """Return the distinct rows to train on, their weight, and what a module is built from."""
+    ) -> "_GivenTable[BlueprintT]":
+        """Return the distinct rows to train on, and what a module is built from."""
         check_callbacks(self.callbacks)
-        table = self._validate(X, reset=previous is None)
+        if previous is None:
+            choice = ColumnChoice(self.categorical_features, self.max_categories)
+            table, columns = read_table(self, X, choice, sample_weight)
+        else:
+            columns = previous.columns
+            table = encode_table(self, X, columns)
+        self._check_cells(table, columns)
         weight = check_sample_weight(sample_weight, len(table))
-        target = self._check_target(table, y)
-        blueprint = self._make_blueprint(table.shape[1], target is not None)
+        target = self._check_target(table, columns, y)
+        layout = CellLayout.from_numbers(table.shape[1]) if columns is None else columns.layout
+        blueprint = self._make_blueprint(layout, target is not None)
         if previous is not None:
             blueprint.check_continues(previous.blueprint)
         n_weights = blueprint.count_weights()
@@ -471,11 +533,14 @@ class BaseAutoencoder(
         rows = table if target is None else table[:]
         total = float(len(table) if weight is None else _sum_weights(weight))
         merged = merge_copies(TrainingTable(rows, weight, target))
-        return merged.set_total(total), total, blueprint
+        return _GivenTable(merged.set_total(total), columns, total, blueprint)
 
-    def _check_target(self, table: AnyTable, y: Any) -> np.ndarray | None:
+    def _check_target(self, table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
         """Return the rows to reconstruct, None if they are those of the table."""
         return None
+
+    def _check_cells(self, table: AnyTable, columns: Columns | None) -> None:
+        """Raise if the rows of a table can't be computed with."""
 
     def _make_config(
         self,
@@ -604,9 +669,10 @@ class BaseAutoencoder(
         """
         state = self._state
         codes = check_codes(self, X, state.blueprint.code_size)
-        return state.trained.apply(
+        rows = state.trained.apply(
             lambda module, part: module.decode(part), codes, finish=state.scaling.inverse
         )
+        return state.restore(rows, getattr(X, "index", None))
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Return rows encoded and decoded.
@@ -621,7 +687,7 @@ class BaseAutoencoder(
         X_reconstructed : ndarray of shape (n_samples, n_features)
             Their reconstructions, in the units of the table.
         """
-        return self._apply(X, lambda module, rows: module(rows), lambda scaling: scaling.inverse)
+        return self._apply_and_restore(X, lambda module, rows: module(rows))
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
         """Return the squared error of each row's reconstruction.
@@ -643,11 +709,18 @@ class BaseAutoencoder(
         given = {"per_cell": per_cell}
         validate_parameter_constraints(_ERROR, given, caller_name="reconstruction_error")
 
-        def squares(module: Module, rows: Tensor) -> Tensor:
-            errors = (module(rows) - rows).square()
-            return errors if per_cell else errors.mean(dim=1)
+        table, state = self._read(X)
+        columns = state.columns
 
-        return self._apply(X, squares, lambda scaling: scaling.inverse_squares)
+        def squares(module: Module, batch: Batch) -> Tensor:
+            errors = (module(batch.input) - batch.input).square()
+            if batch.mask is None and columns is None:
+                return errors if per_cell else errors.mean(dim=1)
+            errors = _sum_cells(errors, batch.mask, columns)
+            return errors if per_cell else errors.nanmean(dim=1)
+
+        finish = state.scaling.inverse_squares
+        return state.trained.apply_to_batches(squares, table, state.prepare, finish=finish)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the log-density of each row, in nats, in the units of the table.
@@ -666,8 +739,14 @@ class BaseAutoencoder(
             Always float64.
         """
         table, state = self._read(X)
+        cells = state.blueprint.network.cells
         density = apply_exactly(state, table, state.density.log_density)
-        return density - state.scaling.log_determinant
+        if isinstance(table, np.ndarray) and cells.is_numeric and not np.isnan(table).any():
+            return density - state.scaling.log_determinant
+        units = np.where(cells.is_number, np.log(state.scaling.scale), 0.0)
+        for rows in row_blocks(table):
+            density[rows] -= ~np.isnan(table[rows]) @ units
+        return density
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean log-density of rows.
@@ -687,20 +766,23 @@ class BaseAutoencoder(
         """
         return float(self.score_samples(X).mean())
 
-    def _apply(
-        self,
-        X: ArrayLike,
-        function: Callable[[Module, Tensor], Tensor],
-        choose_finish: Callable[[Scaling], Callable[[np.ndarray], np.ndarray]] | None = None,
-    ) -> np.ndarray:
-        """Return a function of scaled rows, in the precision of the rows."""
+    def _apply(self, X: ArrayLike, function: Callable[[Module, Tensor], Tensor]) -> np.ndarray:
+        """Return a function of completed rows, in the precision of the rows."""
         table, state = self._read(X)
-        return state.trained.apply(
-            function,
-            table,
-            lambda rows: state.scaling.forward(rows, rows.dtype),
-            finish=None if choose_finish is None else choose_finish(state.scaling),
+        return state.trained.apply_to_batches(
+            lambda module, batch: function(module, batch.input), table, state.prepare
         )
+
+    def _apply_and_restore(self, X: ArrayLike, function: Callable[[Module, Tensor], Tensor]) -> Any:
+        """Return rows that are a function of completed ones, in the form of the table."""
+        table, state = self._read(X)
+        rows = state.trained.apply_to_batches(
+            lambda module, batch: function(module, batch.input),
+            table,
+            state.prepare,
+            finish=state.scaling.inverse,
+        )
+        return state.restore(rows, getattr(X, "index", None))
 
     def _read(self, X: ArrayLike) -> tuple[AnyTable, FittedState[Module, BlueprintT, DensityT]]:
         """Return a checked table and the fitted state, both of one moment.
@@ -709,28 +791,29 @@ class BaseAutoencoder(
         """
         now = copy_shallow(self)
         state = now._state
-        return now._validate(X, reset=False), state
+        table = encode_table(now, X, state.columns)
+        now._check_cells(table, state.columns)
+        return table, state
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
         return tags
 
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
 
-    def _validate(self, X: ArrayLike, reset: bool) -> AnyTable:
-        return validate_table(self, X, reset=reset)
-
-    def _make_network_config(self, n_features: int) -> NetworkConfig:
+    def _make_network_config(self, layout: CellLayout) -> NetworkConfig:
         return NetworkConfig(
-            n_features,
+            layout.n_encoded,
             self.architecture,
             check_layer_sizes(self.hidden_layer_sizes),
             self.activation,
             float(self.dropout),
             linear_path=self.init == "pca",
+            layout=None if layout.is_numeric else layout,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -763,15 +846,34 @@ def fit_within(
 def apply_exactly(
     state: FittedState[Module, BlueprintT, DensityT],
     table: AnyTable,
-    function: Callable[[Module, Tensor], Tensor],
+    function: Callable[[Module, Batch], Tensor],
 ) -> np.ndarray:
     """Return a function of scaled rows, in float64 and in the density's blocks."""
-    return state.trained.apply(
-        function,
-        table,
-        lambda rows: state.scaling.forward(rows, np.float64),
-        state.density.block_length(),
+    return state.trained.apply_to_batches(
+        function, table, lambda rows: state.prepare(rows, np.float64), state.density.block_length()
     )
+
+
+def fit_completion(table: TrainingTable, scaling: Scaling) -> Completion | None:
+    """Return what fills missing cells, None for tables so wide that their means have to do."""
+    if table.X.shape[1] > WIDEST_COMPLETED:
+        return None
+    indices = subsample_indices(len(table), COMPLETION_ROWS)
+    rows = take_rows(table.X, indices)
+    weight = None if table.weight is None else table.weight[indices]
+    return Completion.fit(scaling.forward(rows, np.float64), weight)
+
+
+def _sum_cells(errors: Tensor, mask: Tensor | None, columns: Columns | None) -> Tensor:
+    """Return the sums over each column's encoded ones; NaN for cells that are not observed."""
+    if mask is not None:
+        errors = errors.masked_fill(~mask, torch.nan)
+    if columns is None:
+        return errors
+    sums = errors.new_full((len(errors), len(columns.columns)), torch.nan)
+    owner = torch.from_numpy(columns.owner).to(errors.device)
+    sums[:, owner.unique()] = 0.0
+    return sums.index_add_(1, owner, errors)
 
 
 def _sum_weights(weight: np.ndarray) -> float:
@@ -794,16 +896,20 @@ def _check_first_block(table: TrainingTable, n_rows: float, blueprint: Blueprint
         )
 
 
-def _scale_rows(table: TrainingTable, scaling: Scaling, device: torch.device) -> AnyRows:
+def _scale_rows(
+    table: TrainingTable, scaling: Scaling, completion: Completion | None, device: torch.device
+) -> AnyRows:
     """Return rows that train: scaled on the device, or to be scaled as they are read."""
     weight = table.weight
     if not isinstance(table.X, np.ndarray):
         known = None if weight is None else weight.astype(np.float32)
-        return StoredRows(ScaledTable(table.X, scaling), known, device, table.unit)
-    X, target = scaling.forward(table.X, np.float32), None
+        complete = partial(complete_rows, completion=completion)
+        scaled = ScaledTable(table.X, scaling, complete if has_gaps(table.X) else None)
+        return StoredRows(scaled, known, device, table.unit)
+    rows, target = complete_rows(scaling.forward(table.X, np.float32), completion), None
     if table.target is not None:
         target = scaling.forward(table.target, np.float32)
-    return Rows.from_arrays(X, weight, device, target, table.unit)
+    return Rows.from_arrays(rows.values, weight, device, target, table.unit, rows.observed)
 
 
 def _prepare_module(module: Module, device: torch.device, streams: RandomStreams) -> Module:

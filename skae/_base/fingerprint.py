@@ -13,7 +13,7 @@ import torch
 from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback, ParamMapper
 
-from .._data import AnyTable, TrainingTable, row_blocks
+from .._data import AnyTable, Columns, TrainingTable, row_blocks
 from .._environment import resolve_device
 from .._training import Fingerprint
 
@@ -28,7 +28,11 @@ _LONGEST, _DEEPEST = 200, 20
 
 
 def describe_fit(
-    estimator: BaseEstimator, table: TrainingTable, device: str, network: Any = None
+    estimator: BaseEstimator,
+    table: TrainingTable,
+    columns: Columns | None,
+    device: str,
+    network: Any = None,
 ) -> Fingerprint:
     """Return a description of all that the result of a fit depends on.
 
@@ -38,6 +42,8 @@ def describe_fit(
         Its parameters.
     table : TrainingTable
         The rows that it is fitted on.
+    columns : Columns or None
+        What their columns stand for.
     device : str
         The parameter of that name of the estimator that trains.
     network : object, default=None
@@ -51,6 +57,7 @@ def describe_fit(
     return {
         **parameters,
         "X": _digest_table(table.X),
+        "the columns": _shorten(_describe(None if columns is None else columns.get_state(), set())),
         "sample_weight": _shorten(_describe(table.weight, set())),
         "the total of sample_weight": _shorten(_describe(table.unit.given, set())),
         "the target": _shorten(_describe(table.target, set())),

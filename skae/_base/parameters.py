@@ -81,6 +81,8 @@ SHARED_CONSTRAINTS: Constraints = {
     "architecture": [StrOptions({"mlp"}), callable],
     "init": [StrOptions({"pca", "random"})],
     "standardize": ["boolean"],
+    "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+    "max_categories": [Interval(Integral, 1, None, closed="left"), None],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "weight_decay": [Interval(Real, 0, LARGEST_FACTOR, closed="both")],
     "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],

@@ -10,8 +10,9 @@ from typing import Any, Generic
 import numpy as np
 import torch
 
-from .._data import ColumnMoments, KeptRows, Scaling, StreamSample
+from .._data import ColumnMoments, Columns, CompletedRows, KeptRows, Scaling, StreamSample
 from .._environment import resolve_device
+from .._linear import Completion
 from .._training import AutoencoderNet, Module, TrainedModule
 from .blueprints import BlueprintT
 from .density import DensityT
@@ -31,6 +32,10 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         What it was built from.
     density : Density
         What its score needs.
+    columns : Columns or None
+        What the encoded columns stand for; None if they are the table's own numbers.
+    completion : Completion or None
+        What fills missing cells; None, in states of earlier versions, fills in means.
     n_iter : int
         Epochs that its weights have seen.
     loss_curve : list of float
@@ -49,12 +54,49 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     scaling: Scaling
     blueprint: BlueprintT
     density: DensityT
+    columns: Columns | None
+    completion: Completion | None
     n_iter: int
     loss_curve: list[float]
     validation_scores: list[float] | None
     net: AutoencoderNet | None = None
     is_stream: bool = False
     sample: StreamSample | None = None
+
+    def prepare(self, rows: np.ndarray, dtype: np.dtype | type | None = None) -> CompletedRows:
+        """Return rows of the encoded table as the network sees them.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_encoded)
+            The rows; NaN is a missing cell.
+        dtype : type or None, default=None
+            Their precision; None is that of the rows.
+        """
+        scaled = self.scaling.forward(rows, rows.dtype if dtype is None else dtype)
+        return complete_rows(scaled, self.completion)
+
+    def restore(self, values: np.ndarray, index: Any = None) -> Any:
+        """Return rows of the encoded table in the form of the table that was fitted.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows, n_encoded)
+            The rows.
+        index : pandas.Index or None, default=None
+            Names of the rows of a pandas frame.
+        """
+        return values if self.columns is None else self.columns.decode(values, index=index)
+
+
+def complete_rows(scaled: np.ndarray, completion: Completion | None) -> CompletedRows:
+    """Return scaled rows with missing cells filled; by the columns' means without a model."""
+    if completion is not None:
+        return completion.complete(scaled)
+    observed = ~np.isnan(scaled)
+    if observed.all():
+        return CompletedRows(np.ascontiguousarray(scaled))
+    return CompletedRows(np.where(observed, scaled, 0).astype(scaled.dtype), observed)
 
 
 def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, Any]:
@@ -65,6 +107,8 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
         "scaling": astuple(fitted.scaling),
         "blueprint": fitted.blueprint.get_state(),
         "density": fitted.density.get_state(),
+        "columns": None if fitted.columns is None else fitted.columns.get_state(),
+        "completion": None if fitted.completion is None else fitted.completion.get_state(),
         "n_iter": fitted.n_iter,
         "loss_curve": fitted.loss_curve,
         "validation_scores": fitted.validation_scores,
@@ -90,6 +134,8 @@ def load_state(
     scaling = Scaling(*state["scaling"])
     _check_scaling(scaling, blueprint.network.n_features)
     _load_weights(module, state["weights"])
+    # Not in the states of earlier versions.
+    columns, completion = state.get("columns"), state.get("completion")
     try:
         module = module.to(resolve_device(device))
     except ValueError:
@@ -99,6 +145,8 @@ def load_state(
         scaling,
         blueprint,
         load_density(state["density"]),
+        None if columns is None else Columns.from_state(columns),
+        None if completion is None else Completion.from_state(completion),
         state["n_iter"],
         state["loss_curve"],
         state["validation_scores"],

@@ -4,7 +4,7 @@ from .batches import OrderedBlocks, ShuffledBatches, batch_length
 from .blocks import Table, block_length, row_blocks, subsample_indices
 from .column_moments import ColumnMoments, measure_columns, name_column
 from .columns import Columns, EncodedTable, needs_encoding
-from .rows import Batch, Rows
+from .rows import Batch, Complete, CompletedRows, Rows
 from .sample_weights import (
     check_sample_weight,
     normalize_weight,
@@ -14,8 +14,17 @@ from .sample_weights import (
 )
 from .scaling import Scaling
 from .stored_rows import AnyRows, ScaledTable, StoredRows
-from .stores import AnyTable, StoredTable, TablePart, load_subsample, subsample_size, take_rows
+from .stores import (
+    AnyTable,
+    StoredTable,
+    TablePart,
+    has_gaps,
+    load_subsample,
+    subsample_size,
+    take_rows,
+)
 from .stream_sample import SPOILING_SCALE, KeptRows, StreamSample, measure_distance
+from .tables import ColumnChoice, ReadTable, encode_table, read_table
 from .training_table import TrainingTable, merge_copies, write_out_copies
 from .validation import check_codes, check_probabilities, check_target, validate_table
 
@@ -24,11 +33,15 @@ __all__ = [
     "AnyRows",
     "AnyTable",
     "Batch",
+    "ColumnChoice",
     "ColumnMoments",
     "Columns",
+    "Complete",
+    "CompletedRows",
     "EncodedTable",
     "KeptRows",
     "OrderedBlocks",
+    "ReadTable",
     "Rows",
     "ScaledTable",
     "Scaling",
@@ -45,6 +58,8 @@ __all__ = [
     "check_probabilities",
     "check_sample_weight",
     "check_target",
+    "encode_table",
+    "has_gaps",
     "load_subsample",
     "measure_columns",
     "measure_distance",
@@ -52,6 +67,7 @@ __all__ = [
     "name_column",
     "needs_encoding",
     "normalize_weight",
+    "read_table",
     "row_blocks",
     "subsample_indices",
     "subsample_size",

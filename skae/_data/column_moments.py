@@ -27,13 +27,16 @@ class ColumnMoments:
     total : float
         Their total weight.
     mean, spread : ndarray of shape (n_features,)
-        Means and standard deviations.
+        Means and standard deviations of the observed cells.
+    observed : ndarray of shape (n_features,) or None, default=None
+        Share of the weight whose cells are observed; None if all are.
     """
 
     n_rows: int
     total: float
     mean: np.ndarray
     spread: np.ndarray
+    observed: np.ndarray | None = None
 
     @classmethod
     def from_table(
@@ -54,28 +57,50 @@ class ColumnMoments:
             How much they count together; None is the number of rows.
         """
         mean, largest = np.zeros(X.shape[1]), np.zeros(X.shape[1])
-        share = normalize_weight(X, weight)
+        missing, share = np.zeros(X.shape[1]), normalize_weight(X, weight)
         for rows in row_blocks(X):
             block = X[rows]
+            hidden = np.isnan(block)
+            if hidden.any():
+                missing += share(rows) @ hidden
+                block = np.where(hidden, 0.0, block)
             mean += share(rows) @ block.astype(np.float64)
             np.maximum(largest, np.maximum(block.max(axis=0), -block.min(axis=0)), out=largest)
+        observed = None if not missing.any() else np.maximum(1 - missing, 0.0)
+        known = 1.0 if observed is None else np.where(observed > 0, observed, 1.0)
+        mean /= known
         unit = _choose_unit(largest)
         square = np.zeros(X.shape[1])
         for rows in row_blocks(X):
-            square += share(rows) @ np.square((X[rows] - mean) / unit)
-        return cls(len(X), len(X) if total is None else total, mean, unit * np.sqrt(square))
+            offset = (X[rows] - mean) / unit
+            if observed is not None:
+                offset[np.isnan(offset)] = 0.0
+            square += share(rows) @ np.square(offset)
+        total = len(X) if total is None else total
+        return cls(len(X), total, mean, unit * np.sqrt(square / known), observed)
 
     def merge(self, other: "ColumnMoments") -> "ColumnMoments":
         """Return the moments of both (Chan, Golub and LeVeque 1983, equation 2.1)."""
         total = self.total + other.total
-        share = other.total / total
+        share: float | np.ndarray = other.total / total
+        observed = None
+        if self.observed is not None or other.observed is not None:
+            own, new = self._observed_totals, other._observed_totals
+            observed = (own + new) / total
+            share = new / np.where(own + new > 0, own + new, 1.0)
         shift = other.mean - self.mean
         unit = _choose_unit(np.maximum(np.maximum(self.spread, other.spread), np.abs(shift)))
         square = (1 - share) * np.square(self.spread / unit)
         square += share * np.square(other.spread / unit)
         square += share * (1 - share) * np.square(shift / unit)
-        return ColumnMoments(
-            self.n_rows + other.n_rows, total, self.mean + share * shift, unit * np.sqrt(square)
+        n_rows, mean = self.n_rows + other.n_rows, self.mean + share * shift
+        return ColumnMoments(n_rows, total, mean, unit * np.sqrt(square), observed)
+
+    @property
+    def _observed_totals(self) -> np.ndarray:
+        """Weight of each column's observed cells."""
+        return np.broadcast_to(self.total, self.mean.shape) * (
+            1.0 if self.observed is None else self.observed
         )
 
     @property

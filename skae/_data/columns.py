@@ -526,22 +526,6 @@ class Columns:
             yield column, slice(first, first + column.coding.n_encoded)
             first += column.coding.n_encoded
 
-    def balance_scales(self, spread: np.ndarray) -> np.ndarray:
-        """Return what to divide encoded columns by, so that all columns have variance 1.
-
-        The indicators of a category share a divisor, and have variance 1 together.
-
-        Parameters
-        ----------
-        spread : ndarray of shape (n_encoded,)
-            Standard deviations of the encoded columns, 0 where they are constant.
-        """
-        scale = spread.astype(np.float64)
-        for _, own in self.slices():
-            if own.stop - own.start > 1:
-                scale[own] = np.sqrt(np.square(spread[own]).sum())
-        return np.where(scale > 0, scale, 1.0)
-
     def encode(self, X: Any) -> EncodedTable:
         """Return a table as numbers; a frame's columns may be in any order.
 

@@ -46,14 +46,9 @@ def convert_input(X: Any, name: str) -> Any:
         )
     if isinstance(X, _NO_TABLES) or not any(hasattr(X, name) for name in _TABLES):
         raise TypeError(f"{expected}: pass rows of numbers, with np.asarray or pandas.DataFrame")
-    if hasattr(X, "columns") and X.shape[1] == 0:
-        raise ValueError(
-            f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required: "
-            f"{name} must have a column"
-        )
+    check_frame(X, name)
     if isinstance(X, np.ndarray):
         _check_array_kind(X, name)
-    _check_names(X, name)
     column = find_temporal_column(X)
     if column is not None:
         raise TypeError(
@@ -63,8 +58,16 @@ def convert_input(X: Any, name: str) -> Any:
     return X
 
 
-def _check_names(X: Any, name: str) -> None:
-    """Raise for a frame with two columns of one name, which narwhals refuses without a remedy."""
+def check_frame(X: Any, name: str) -> None:
+    """Raise for a frame without columns, or with two of one name.
+
+    Narwhals refuses the latter without a remedy.
+    """
+    if hasattr(X, "columns") and X.shape[1] == 0:
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required: "
+            f"{name} must have a column"
+        )
     names = [*getattr(X, "columns", ())] if hasattr(X, "iloc") else []
     if len(set(names)) < len(names):
         twice = next(column for column, count in Counter(names).items() if count > 1)

@@ -1,6 +1,6 @@
 """Rows as tensors, and the batches that training slices from them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +14,30 @@ from .sample_weights import ONE_EACH, WeightUnit
 # Batches gathered at a time: enough to make the gather cheap, few enough to copy a block of the
 # table and never the whole of it.
 _BATCHES_AT_A_TIME = 64
+
+
+class CompletedRows(NamedTuple):
+    """Scaled rows without missing cells, and which of their cells were observed.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_rows, n_columns)
+        The rows.
+    observed : ndarray of bool of shape (n_rows, n_columns) or None
+        Which cells were there; None is all.
+    """
+
+    values: np.ndarray
+    observed: np.ndarray | None = None
+
+    def to_batch(self, weight: Tensor | None = None) -> "Batch":
+        """Return the rows as tensors."""
+        mask = None if self.observed is None else torch.from_numpy(self.observed)
+        return Batch(torch.from_numpy(self.values), None, mask, weight)
+
+
+#: Fills the missing cells of scaled rows.
+Complete = Callable[[np.ndarray], CompletedRows]
 
 
 class Batch(NamedTuple):
@@ -83,11 +107,13 @@ class Rows(Dataset[Batch]):
         device: torch.device,
         target: np.ndarray | None = None,
         unit: WeightUnit = ONE_EACH,
+        observed: np.ndarray | None = None,
     ) -> "Rows":
         """Return arrays as rows on a device."""
         known = None if weight is None else torch.from_numpy(weight.astype(np.float32))
         goal = None if target is None else torch.from_numpy(target)
-        return cls(Batch(torch.from_numpy(X), goal, None, known).to(device), unit)
+        batch = CompletedRows(X, observed).to_batch(known)._replace(target=goal)
+        return cls(batch.to(device), unit)
 
     def __len__(self) -> int:
         return len(self.batch.input)
@@ -130,6 +156,12 @@ class Rows(Dataset[Batch]):
     def table(self) -> np.ndarray:
         """The input, off the device."""
         return self.batch.input.cpu().numpy()
+
+    @property
+    def observed(self) -> np.ndarray | None:
+        """Which cells of the table were there, off the device; None is all."""
+        mask = self.batch.mask
+        return None if mask is None else mask.cpu().numpy()
 
     @property
     def target_table(self) -> np.ndarray:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..modules.cells import CellLayout
 from .blocks import block_length, row_blocks
 from .column_moments import ColumnMoments
 
@@ -35,10 +36,28 @@ class Scaling:
     bounds: tuple[float, float] | None = None
 
     @classmethod
-    def from_moments(cls, moments: ColumnMoments, standardize: bool) -> "Scaling":
-        """Return the scaling of rows with these moments."""
+    def from_moments(
+        cls, moments: ColumnMoments, standardize: bool, layout: CellLayout | None = None
+    ) -> "Scaling":
+        """Return the scaling of rows with these moments.
+
+        Standardized, a column of numbers has variance 1, and the indicators of a category have
+        it together.
+
+        Parameters
+        ----------
+        moments : ColumnMoments
+            The columns' means and spreads.
+        standardize : bool
+            Whether columns get scales of their own.
+        layout : CellLayout or None, default=None
+            What they hold; None is numbers.
+        """
         if standardize:
-            return cls(moments.mean, np.where(moments.varies, moments.spread, 1.0))
+            spread = np.where(moments.varies, moments.spread, 0.0)
+            for first, end in () if layout is None else layout.categories:
+                spread[first:end] = np.sqrt(np.square(spread[first:end]).sum())
+            return cls(moments.mean, np.where(spread > 0, spread, 1.0))
         common = np.full(len(moments.mean), moments.common_spread)
         return cls(moments.mean, common, is_common=True)
 

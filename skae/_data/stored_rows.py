@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .blocks import row_blocks
-from .rows import Batch, Rows, shuffle_indices
+from .rows import Batch, Complete, CompletedRows, Rows, shuffle_indices
 from .sample_weights import ONE_EACH, WeightUnit
 from .scaling import Scaling
 from .stores import StoredTable, TablePart, subsample_store
@@ -42,22 +42,43 @@ class ScaledTable:
         The rows.
     scaling : Scaling
         How they are scaled.
+    complete : callable or None, default=None
+        Fills missing cells; None if there are none.
     """
 
-    def __init__(self, table: StoredTable | TablePart, scaling: Scaling) -> None:
+    def __init__(
+        self,
+        table: StoredTable | TablePart,
+        scaling: Scaling,
+        complete: Complete | None = None,
+    ) -> None:
         self.table = table
         self.scaling = scaling
+        self.complete = complete
         self.shape = table.shape
 
     def __len__(self) -> int:
         return len(self.table)
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        return self.scaling.forward(self.table[rows], np.float32)
+        return self.read(rows).values
+
+    def read(self, rows: slice) -> CompletedRows:
+        """Return a block of rows, and which of their cells are observed."""
+        return self.prepare(self.table[rows])
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         """Return the rows of these sorted indices, in memory."""
-        return self.scaling.forward(self.table.take(indices), np.float32)
+        return self.read_at(indices).values
+
+    def read_at(self, indices: np.ndarray) -> CompletedRows:
+        """Return the rows of these sorted indices, and which of their cells are observed."""
+        return self.prepare(self.table.take(indices))
+
+    def prepare(self, values: np.ndarray) -> CompletedRows:
+        """Return rows of the table scaled and completed."""
+        scaled = self.scaling.forward(values, np.float32)
+        return CompletedRows(scaled) if self.complete is None else self.complete(scaled)
 
 
 @final
@@ -86,8 +107,8 @@ class StoredRows(Dataset[Batch]):
         return len(self.table)
 
     def __getitem__(self, rows: slice) -> Batch:
-        weight = None if self.weight is None else self._to_tensor(self.weight[rows])
-        return Batch(self._to_tensor(self.table[rows]), weight=weight)
+        weight = None if self.weight is None else torch.from_numpy(self.weight[rows])
+        return self.table.read(rows).to_batch(weight).to(self.device)
 
     @property
     def n_features(self) -> int:
@@ -102,18 +123,20 @@ class StoredRows(Dataset[Batch]):
     def take(self, indices: np.ndarray) -> Rows:
         """Return the rows of these indices, in memory."""
         order = np.argsort(indices, kind="stable")
-        values = np.empty((len(indices), self.n_features), dtype=np.float32)
-        values[order] = self.table.take(indices[order])
-        return self._load(values, indices)
+        back, known = np.argsort(order), self.table.read_at(indices[order])
+        observed = None if known.observed is None else known.observed[back]
+        return self._load(CompletedRows(known.values[back], observed), indices)
 
     def subsample(self) -> Rows:
         """Return evenly spread rows that represent all, in memory."""
         indices, values = subsample_store(self.table.table)
-        return self._load(self.table.scaling.forward(values, np.float32), indices)
+        return self._load(self.table.prepare(values), indices)
 
-    def _load(self, values: np.ndarray, indices: np.ndarray) -> Rows:
+    def _load(self, rows: CompletedRows, indices: np.ndarray) -> Rows:
         weight = None if self.weight is None else self.weight[indices]
-        return Rows.from_arrays(values, weight, self.device, unit=self.unit)
+        return Rows.from_arrays(
+            rows.values, weight, self.device, unit=self.unit, observed=rows.observed
+        )
 
     def split(
         self, fraction: float, generator: np.random.Generator
@@ -124,7 +147,8 @@ class StoredRows(Dataset[Batch]):
         held_out = np.sort(generator.choice(len(self), n_valid, replace=False, shuffle=False))
         part = TablePart(self.table.table, held_out)
         weight = None if self.weight is None else np.delete(self.weight, held_out)
-        rest = StoredRows(ScaledTable(part, self.table.scaling), weight, self.device, self.unit)
+        scaled = ScaledTable(part, self.table.scaling, self.table.complete)
+        rest = StoredRows(scaled, weight, self.device, self.unit)
         return self.take(held_out), rest
 
     def to_device(self) -> "Rows | StoredRows":
@@ -132,10 +156,16 @@ class StoredRows(Dataset[Batch]):
         if self.device.type == "cpu" or 4 * len(self) * self.n_features > _DEVICE_BYTES:
             return self
         X = torch.empty(self.table.shape, device=self.device)
+        mask = None
+        if self.table.complete is not None:
+            mask = torch.ones(self.table.shape, dtype=torch.bool, device=self.device)
         for rows in row_blocks(self.table):
-            X[rows] = torch.from_numpy(self.table[rows]).to(self.device)
-        weight = None if self.weight is None else self._to_tensor(self.weight)
-        return Rows(Batch(X, weight=weight), self.unit)
+            block = self[rows]
+            X[rows] = block.input
+            if mask is not None and block.mask is not None:
+                mask[rows] = block.mask
+        weight = None if self.weight is None else torch.from_numpy(self.weight).to(self.device)
+        return Rows(Batch(X, mask=mask, weight=weight), self.unit)
 
     def shuffle(self, length: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield batches of that many rows, shuffled as far as a buffer reaches."""
@@ -154,9 +184,6 @@ class StoredRows(Dataset[Batch]):
         if buffer.n_rows > 0:
             yield buffer.rows.batch
 
-    def _to_tensor(self, values: np.ndarray) -> Tensor:
-        return torch.from_numpy(values).to(self.device)
-
 
 AnyRows = Rows | StoredRows
 
@@ -168,19 +195,25 @@ class _Buffer:
     def __init__(self, source: StoredRows, n_rows: int) -> None:
         self.source = source
         self.X = torch.empty(n_rows, source.n_features)
+        has_gaps = source.table.complete is not None
+        self.mask = torch.empty(self.X.shape, dtype=torch.bool) if has_gaps else None
         self.weight = None if source.weight is None else torch.empty(n_rows)
         self.n_rows = 0
 
     @property
     def rows(self) -> Rows:
         """Its rows, on the device."""
-        weight = None if self.weight is None else self.weight[: self.n_rows]
-        return Rows(Batch(self.X[: self.n_rows], weight=weight).to(self.source.device))
+        whole = Batch(self.X, mask=self.mask, weight=self.weight)
+        return Rows(whole.select(slice(self.n_rows)).to(self.source.device))
 
     def read(self, rows: slice) -> None:
         """Add rows of the source."""
         place = slice(self.n_rows, self.n_rows + rows.stop - rows.start)
-        self.X[place] = torch.from_numpy(self.source.table[rows])
+        block = self.source.table.read(rows)
+        self.X[place] = torch.from_numpy(block.values)
+        if self.mask is not None:
+            own = block.observed
+            self.mask[place] = True if own is None else torch.from_numpy(own)
         if self.weight is not None and self.source.weight is not None:
             self.weight[place] = torch.from_numpy(self.source.weight[rows])
         self.n_rows = place.stop
@@ -188,6 +221,8 @@ class _Buffer:
     def keep(self, indices: Tensor) -> None:
         """Empty it except for the rows of these indices."""
         self.X[: len(indices)] = self.X[indices]
+        if self.mask is not None:
+            self.mask[: len(indices)] = self.mask[indices]
         if self.weight is not None:
             self.weight[: len(indices)] = self.weight[indices]
         self.n_rows = len(indices)

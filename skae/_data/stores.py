@@ -195,6 +195,11 @@ def take_rows(table: AnyTable, indices: np.ndarray) -> np.ndarray:
     return table[indices] if isinstance(table, np.ndarray) else table.take(indices)
 
 
+def has_gaps(table: AnyTable) -> bool:
+    """Whether a cell of a table is missing; of a stored one all blocks may be read."""
+    return any(np.isnan(table[rows]).any() for rows in row_blocks(table))
+
+
 def load_subsample(table: AnyTable) -> np.ndarray:
     """Return a table's rows, or the subsample that represents a stored one."""
     return table if isinstance(table, np.ndarray) else subsample_store(table)[1]
@@ -207,15 +212,14 @@ def subsample_store(table: StoredTable | TablePart) -> tuple[np.ndarray, np.ndar
 
 
 def _check_finite(block: np.ndarray, indices: np.ndarray) -> None:
-    """Raise if a value is missing or infinite, and say where."""
+    """Raise if a value is infinite, and say where; NaN is a missing cell."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(block.sum()):  # the quick way, as in scikit-learn
             return
-    wrong = ~np.isfinite(block)
+    wrong = np.isinf(block)
     if wrong.any():
         row, column = (int(found[0]) for found in np.nonzero(wrong))
-        value = "NaN" if np.isnan(block[row, column]) else "infinity"
         raise ValueError(
-            f"X must have finite numbers only, got {value} in row {indices[row]} and column "
-            f"{column}: drop or fill such cells"
+            f"X must have finite numbers or NaN, got infinity in row {indices[row]} and column "
+            f"{column}: set such cells to NaN, which is a missing cell, or drop their rows"
         )

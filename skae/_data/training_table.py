@@ -22,7 +22,7 @@ class TrainingTable:
     Attributes
     ----------
     X : ndarray or stored table of shape (n_rows, n_features)
-        The rows.
+        The rows; NaN is a missing cell.
     weight : ndarray of shape (n_rows,) or None
         How often each row counts; None counts each once.
     target : ndarray of shape (n_rows, n_features) or None
@@ -56,7 +56,10 @@ def merge_copies(table: TrainingTable) -> TrainingTable:
         return TrainingTable(table.X, _scale_to_mean_one(table.weight), table.target)
     n_features = table.X.shape[1]
     whole = table.X if table.target is None else np.hstack([table.X, table.target])
+    # A missing cell is unequal to itself, and infinity is no value of a table.
+    whole = np.where(np.isnan(whole), np.inf, whole)
     rows, inverse = np.unique(whole, axis=0, return_inverse=True)
+    rows[np.isinf(rows)] = np.nan
     total = np.bincount(inverse.ravel(), weights=table.weight, minlength=len(rows))
     total = total.astype(np.float64)
     weight = None if (total == total[0]).all() else _scale_to_mean_one(total)

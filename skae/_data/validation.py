@@ -10,6 +10,8 @@ from sklearn.utils.validation import check_array, validate_data
 
 from .blocks import Table, row_blocks
 from .cells import name_cells
+from .columns import Columns
+from .frames import to_array
 from .inputs import convert_input
 from .sparse_rows import SparseRows
 from .stores import FLOATS, AnyTable, StoredTable, is_large, open_table
@@ -38,7 +40,7 @@ def validate_table(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: i
     """
     if not reset and _is_plain(X, estimator):
         return X
-    X = open_table(convert_input(X, "X"), estimator)
+    X = open_table(convert_input(_mark_masked(X), "X"), estimator)
     if isinstance(X, StoredTable):
         return validate_data(estimator, X, reset=reset, skip_check_array=True)
     with name_cells(X, "X"):
@@ -48,12 +50,19 @@ def validate_table(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: i
             accept_sparse="csr",
             dtype=FLOATS,
             reset=reset,
+            ensure_all_finite="allow-nan",
             ensure_min_samples=min_rows,
         )
     if sparse.issparse(table):
         rows = SparseRows(table)
         return StoredTable(rows) if is_large(rows.shape) else rows[:]
     return StoredTable(table) if is_large(table.shape) else table
+
+
+def _mark_masked(X: Any) -> Any:
+    """Return a masked array's cells with NaN for those that are masked, and all else as it is."""
+    is_masked = isinstance(X, np.ma.MaskedArray) and np.ma.getmaskarray(X).any()
+    return to_array(X) if is_masked and X.dtype.kind in "biuf" and X.ndim == 2 else X
 
 
 def _is_plain(X: Any, estimator: Any) -> bool:
@@ -64,7 +73,7 @@ def _is_plain(X: Any, estimator: Any) -> bool:
         and 0 < X.size <= _FEW_CELLS
         and X.shape[1:] == (estimator.n_features_in_,)
         and not hasattr(estimator, "feature_names_in_")
-        and bool(np.isfinite(X).all())
+        and bool(np.isfinite(X).all() or not np.isinf(X).any())
     )
 
 
@@ -86,7 +95,7 @@ def check_codes(estimator: BaseEstimator, X: Any, n_components: int) -> np.ndarr
     return np.clip(codes, -limit, limit)
 
 
-def check_target(table: AnyTable, y: Any) -> np.ndarray | None:
+def check_target(table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
     """Return the clean rows behind noisy ones, or None if `y` has none.
 
     Labels, one for each row, are ignored: a Pipeline passes them to every step.
@@ -96,6 +105,11 @@ def check_target(table: AnyTable, y: Any) -> np.ndarray | None:
     shape = _measure_target(y)
     if shape == table.shape[:1]:
         return None
+    if columns is not None and shape == (len(table), len(columns.columns)):
+        clean = columns.encode(y)
+        if clean.observed is not None:
+            raise ValueError("y must be the clean rows behind X, got missing cells: fill them")
+        return clean.values
     if shape != table.shape:
         raise ValueError(
             f"y must be the clean rows behind X, of the same shape {table.shape}, or None; got "
@@ -120,8 +134,8 @@ def _measure_target(y: Any) -> tuple[int, ...]:
 
 def check_probabilities(X: Table) -> None:
     """Raise unless all values lie in [0, 1], up to rounding."""
-    ranges = [(X[rows].min(), X[rows].max()) for rows in row_blocks(X)]
-    least, largest = min(low for low, _ in ranges), max(high for _, high in ranges)
+    least = min(np.fmin.reduce(X[rows], axis=None) for rows in row_blocks(X))
+    largest = max(np.fmax.reduce(X[rows], axis=None) for rows in row_blocks(X))
     if least < -_ROUNDING or largest > 1 + _ROUNDING:
         raise ValueError(
             'X must have values in [0, 1] for likelihood="bernoulli", got values from '

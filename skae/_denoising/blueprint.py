@@ -90,7 +90,7 @@ class DenoiserBlueprint(Blueprint[Denoiser]):
         """Return the blueprint of a stored state."""
         code = state["code"]
         return cls(
-            NetworkConfig(**state["network"]),
+            NetworkConfig.from_state(state["network"]),
             None if code is None else CodeConfig(**code),
             state["is_gaussian"],
             state["noise_conditional"],

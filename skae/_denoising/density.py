@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .._base import Density
-from .._data import Rows, block_length, subsample_indices, trim_weight
+from .._data import Batch, Rows, block_length, subsample_indices, trim_weight
 from .._environment import limit_threads
 from .._linear import fit_covariance
 from .._training import TrainedModule
@@ -131,8 +131,9 @@ class ErrorDensity(Density[Denoiser]):
         self._fit_model = partial(_identity, model)  # and no rows any more
         return model
 
-    def log_density(self, module: Denoiser, rows: Tensor) -> Tensor:
-        """Return each row's log-density, in nats."""
+    def log_density(self, module: Denoiser, batch: Batch) -> Tensor:
+        """Return the log-density of each row's observed cells, in nats."""
+        rows = batch.input
         calibration, stack = self.score_model.calibration, self.score_model.stack
         if stack is None:
             return denoiser_log_density(module, rows, calibration, self.n_draws)
@@ -172,8 +173,9 @@ class FilterDensity(Density[Denoiser]):
 
     n_features: int
 
-    def log_density(self, module: Denoiser, rows: Tensor) -> Tensor:
-        """Return each row's log-density, in nats."""
+    def log_density(self, module: Denoiser, batch: Batch) -> Tensor:
+        """Return the log-density of each row's observed cells, in nats."""
+        rows = batch.input
         return module.filter.log_density(rows)
 
     def block_length(self) -> int:

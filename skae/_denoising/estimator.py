@@ -28,7 +28,7 @@ from .._base.parameters import (
     refuse_parameters,
     validate_parameter_constraints,
 )
-from .._data import AnyRows, AnyTable, Scaling, check_target
+from .._data import AnyRows, AnyTable, Columns, Scaling, check_target
 from .._environment import RandomStreams, resolve_device
 from .._training import (
     MINIMUM_IMPROVEMENT_NATS,
@@ -38,6 +38,7 @@ from .._training import (
     TrainingResult,
 )
 from ..modules import Architecture, CodeDenoiser, Denoiser, RowDenoiser
+from ..modules.cells import CellLayout
 from .blueprint import DenoiserBlueprint
 from .density import N_LEVELS, ErrorDensity, FilterDensity, has_score_by_errors, measure_errors
 from .fast_step import make_fast_step
@@ -88,9 +89,19 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
     init : {"pca", "random"}, default="pca"
         "pca" adds a linear path, and begins training at the best linear model; "random" is a
         plain network with random weights, as in the literature.
+
+    Columns:
+
     standardize : bool, default=True
         Scale columns to unit variance inside, and scale all outputs back. Without it columns
         count by their variance.
+    categorical_features : "from_dtype", None, or array-like of bool, int or str, \
+default="from_dtype"
+        Which columns hold categories: those whose types are categories or text; none; or those of
+        a mask, of indices, or of names.
+    max_categories : int or None, default=50
+        Number of indicators that stand for a category at most: its infrequent levels share one.
+        None has one for each level.
 
     Noise:
 
@@ -315,6 +326,8 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
         architecture: str | Architecture = "mlp",
         init: str = "pca",
         standardize: bool = True,
+        categorical_features: Any = "from_dtype",
+        max_categories: int | None = 50,
         noise: str | UserNoiseFunction = "gaussian",
         noise_level: float | tuple[float, float] | str = "auto",
         n_draws: int = 8,
@@ -348,6 +361,8 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
         self.architecture = architecture
         self.init = init
         self.standardize = standardize
+        self.categorical_features = categorical_features
+        self.max_categories = max_categories
         self.noise = noise
         self.noise_level = noise_level
         self.n_draws = n_draws
@@ -450,7 +465,7 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
         def denoise(module: Denoiser, rows: Tensor) -> Tensor:
             return module.denoise(rows, module.choose_level(rows, level))
 
-        return now._apply(X, denoise, lambda scaling: scaling.inverse)
+        return now._apply_and_restore(X, denoise)
 
     def denoising_errors(self, X: ArrayLike) -> np.ndarray:
         """Return the expected error of denoising each row, at several noise levels.
@@ -475,19 +490,19 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
             )
         n_draws = density.n_draws
         return apply_exactly(
-            state, table, lambda module, rows: measure_errors(module, rows, n_draws)
+            state, table, lambda module, batch: measure_errors(module, batch.input, n_draws)
         )
 
     @staticmethod
     def _linear_weights(module: Denoiser) -> Tensor | None:
         return module.linear_weights
 
-    def _check_target(self, table: AnyTable, y: Any) -> np.ndarray | None:
-        return check_target(table, y)
+    def _check_target(self, table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
+        return check_target(table, columns, y)
 
-    def _make_blueprint(self, n_features: int, has_target: bool) -> DenoiserBlueprint:
-        network, code = self._make_network_config(n_features), None
-        check_draws(self.n_draws, N_LEVELS * n_features)
+    def _make_blueprint(self, layout: CellLayout, has_target: bool) -> DenoiserBlueprint:
+        network, code = self._make_network_config(layout), None
+        check_draws(self.n_draws, N_LEVELS * layout.n_encoded)
         low, high = resolve_noise_range(self.noise, self.noise_level)
         if self.n_components is None:
             names = ("penalty", "tied_weights", "pretrain")
@@ -552,6 +567,7 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
     def _fit_density(
         self,
         trained: TrainedModule[Denoiser],
+        blueprint: DenoiserBlueprint,
         scaling: Scaling,
         rows: AnyRows,
         result: TrainingResult[Denoiser] | None,

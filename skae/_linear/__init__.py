@@ -1,6 +1,7 @@
 """The best linear models in closed form: where training begins, and its floor."""
 
 from .clusters import CodesAndErrors, find_clusters
+from .completion import COMPLETION_ROWS, WIDEST_COMPLETED, Completion
 from .covariance import Covariance, count_axes, fit_covariance
 from .factor_analysis import fit_factor_analysis
 from .gaussian_mixture import (
@@ -11,6 +12,7 @@ from .gaussian_mixture import (
     choose_spread_rows,
     fit_mixture,
 )
+from .missing_covariance import fill_missing, fit_with_missing, score_observed
 from .moments import SMALLEST_VARIANCE, Moments
 from .pca import PrincipalAxes, find_principal_axes
 from .probabilistic_pca import LinearGaussian, fit_probabilistic_pca, fit_with_unit_noise
@@ -24,11 +26,14 @@ from .regression import (
 from .stacked_mixture import Split, split_for_stacking, stack_mixtures
 
 __all__ = [
+    "COMPLETION_ROWS",
     "REGRESSION_ROWS",
     "SMALLEST_VARIANCE",
+    "WIDEST_COMPLETED",
     "AffineMap",
     "Codes",
     "CodesAndErrors",
+    "Completion",
     "Covariance",
     "LinearGaussian",
     "Mixture",
@@ -39,6 +44,7 @@ __all__ = [
     "choose_mixture",
     "choose_spread_rows",
     "count_axes",
+    "fill_missing",
     "find_clusters",
     "find_principal_axes",
     "fit_covariance",
@@ -46,9 +52,11 @@ __all__ = [
     "fit_mixture",
     "fit_probabilistic_pca",
     "fit_ridge_regression",
+    "fit_with_missing",
     "fit_with_unit_noise",
     "reduce_rank",
     "repeat_axes",
+    "score_observed",
     "split_for_stacking",
     "stack_mixtures",
 ]

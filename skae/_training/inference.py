@@ -9,7 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._data import AnyRows, Table, block_length, row_blocks, subsample_indices
+from .._data import (
+    AnyRows,
+    Batch,
+    Complete,
+    CompletedRows,
+    Rows,
+    Table,
+    block_length,
+    row_blocks,
+    subsample_indices,
+)
 from .._environment import count_threads, isolate_torch, limit_threads
 from .objective import Module
 
@@ -83,7 +93,7 @@ class TrainedModule(Generic[Module]):
         block: int | None = None,
         finish: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> np.ndarray:
-        """Return `finish(function(module, prepare(X)))`, computed in blocks of rows.
+        """Return `finish(function(module, prepare(X)))` of complete rows, in blocks of them.
 
         Parameters
         ----------
@@ -98,23 +108,88 @@ class TrainedModule(Generic[Module]):
         finish : callable, default=None
             Maps a block of outputs to a block of the result.
         """
+        return self.apply_to_batches(
+            lambda module, batch: function(module, batch.input),
+            X,
+            lambda rows: CompletedRows(prepare(rows)),
+            block,
+            finish,
+        )
+
+    def apply_to_rows(
+        self, function: Callable[[Module, Batch], Tensor], rows: Rows, block: int | None = None
+    ) -> np.ndarray:
+        """Return `function(module, batch)` of rows in memory, in float64 and in blocks of rows.
+
+        Parameters
+        ----------
+        function : callable
+            Maps the module and a batch of `n` rows to a tensor of `n` rows.
+        rows : Rows
+            The rows.
+        block : int, default=None
+            Rows at a time; None is as many as suit the processor's cache.
+        """
         if block is None:
-            block = block_length(X.shape[1], _BLOCK_CELLS, _BLOCK_ROWS)
+            block = _choose_block(rows.n_features)
+        batch = rows.batch.to(torch.device("cpu"))  # MPS has no float64
+        batch = batch._replace(input=batch.input.double())
+        return self._run(function, batch.split(block), len(rows), block, None)
+
+    def apply_to_batches(
+        self,
+        function: Callable[[Module, Batch], Tensor],
+        X: Table,
+        prepare: Complete,
+        block: int | None = None,
+        finish: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """Return `finish(function(module, prepare(X)))`, computed in blocks of rows.
+
+        Parameters
+        ----------
+        function : callable
+            Maps the module and a batch of `n` rows to a tensor of `n` rows.
+        X : ndarray of shape (n_rows, n_columns), or a stored table
+            The rows.
+        prepare : callable
+            Maps rows of `X` to completed ones of float32 or float64, which sets the precision.
+        block : int, default=None
+            Rows at a time; None is as many as suit the processor's cache.
+        finish : callable, default=None
+            Maps a block of outputs to a block of the result.
+        """
+        if block is None:
+            block = _choose_block(X.shape[1])
+        batches = (prepare(rows).to_batch() for rows in _read_blocks(X, block))
+        return self._run(function, batches, len(X), block, finish)
+
+    def _run(
+        self,
+        function: Callable[[Module, Batch], Tensor],
+        batches: Iterator[Batch],
+        n_rows: int,
+        block: int,
+        finish: Callable[[np.ndarray], np.ndarray] | None,
+    ) -> np.ndarray:
         out: np.ndarray | None = None
         first = 0
-        flops = 2.0 * min(block, len(X)) * self._n_weights
+        flops = 2.0 * min(block, n_rows) * self._n_weights
         n_threads = count_threads(flops)
         with isolate_torch(), limit_threads(n_threads), torch.no_grad():
-            for rows in _read_blocks(X, block):
-                prepared = torch.from_numpy(prepare(rows))
-                module = self.in_precision(prepared.dtype)
-                part = function(module, prepared.to(_find_device(module))).cpu().numpy()
+            for batch in batches:
+                module = self.in_precision(batch.input.dtype)
+                part = function(module, batch.to(_find_device(module))).cpu().numpy()
                 part = part if finish is None else finish(part)
                 if out is None:
-                    out = np.empty((len(X), *part.shape[1:]), dtype=part.dtype)
+                    out = np.empty((n_rows, *part.shape[1:]), dtype=part.dtype)
                 out[first : first + len(part)] = part
                 first += len(part)
         return np.empty(0) if out is None else out
+
+
+def _choose_block(n_columns: int) -> int:
+    return block_length(n_columns, _BLOCK_CELLS, _BLOCK_ROWS)
 
 
 def _read_blocks(X: Table, length: int) -> Iterator[np.ndarray]:

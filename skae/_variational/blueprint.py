@@ -75,4 +75,4 @@ class VariationalBlueprint(Blueprint[VariationalAutoencoder]):
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the blueprint of a stored state."""
-        return cls(**{**state, "network": NetworkConfig(**state["network"])})
+        return cls(**{**state, "network": NetworkConfig.from_state(state["network"])})

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .._base import Density
-from .._data import AnyRows, block_length
+from .._data import AnyRows, Batch, block_length
 from .._linear import Moments
 from .._training import TrainedModule
 from ..modules import VariationalAutoencoder
@@ -63,8 +63,9 @@ class VariationalDensity(Density[VariationalAutoencoder]):
     widest: int
     unit_correction: float
 
-    def log_density(self, module: VariationalAutoencoder, rows: Tensor) -> Tensor:
-        """Return each row's log-density, in nats."""
+    def log_density(self, module: VariationalAutoencoder, batch: Batch) -> Tensor:
+        """Return the log-density of each row's observed cells, in nats."""
+        rows = batch.input
         bound = importance_bound(module, rows, self.n_draws)
         if module.floor is not None:
             bound = module.floor.mix(bound, rows)

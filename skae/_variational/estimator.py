@@ -29,6 +29,7 @@ from .._data import (
     AnyTable,
     Batch,
     ColumnMoments,
+    Columns,
     Scaling,
     check_probabilities,
     name_column,
@@ -36,6 +37,7 @@ from .._data import (
 from .._environment import RandomStreams, check_memory, isolate_torch, resolve_device
 from .._training import TrainedModule, TrainingConfig, TrainingResult
 from ..modules import Architecture, VariationalAutoencoder
+from ..modules.cells import CellLayout
 from ..modules.likelihoods import GaussianLikelihood
 from .blueprint import VariationalBlueprint
 from .density import EvidenceBound, VariationalDensity, evidence_bound, measure_codes
@@ -106,9 +108,19 @@ class VAETransformer(
     init : {"pca", "random"}, default="pca"
         "pca" adds a linear path, and begins training at the best linear model; "random" is a
         plain network with random weights, as in the literature.
+
+    Columns:
+
     standardize : bool, default=True
         Scale columns to unit variance inside, and scale all outputs back. Without it columns
         count by their variance.
+    categorical_features : "from_dtype", None, or array-like of bool, int or str, \
+default="from_dtype"
+        Which columns hold categories: those whose types are categories or text; none; or those of
+        a mask, of indices, or of names.
+    max_categories : int or None, default=50
+        Number of indicators that stand for a category at most: its infrequent levels share one.
+        None has one for each level.
 
     Model of the rows:
 
@@ -321,6 +333,8 @@ class VAETransformer(
         architecture: str | Architecture = "mlp",
         init: str = "pca",
         standardize: bool = True,
+        categorical_features: Any = "from_dtype",
+        max_categories: int | None = 50,
         beta: float = 1.0,
         kl_warmup: float = 0.0,
         likelihood: str = "gaussian",
@@ -354,6 +368,8 @@ class VAETransformer(
         self.architecture = architecture
         self.init = init
         self.standardize = standardize
+        self.categorical_features = categorical_features
+        self.max_categories = max_categories
         self.beta = beta
         self.kl_warmup = kl_warmup
         self.likelihood = likelihood
@@ -436,7 +452,7 @@ class VAETransformer(
         table, state = self._read(X)
         density = state.density
         values = apply_exactly(
-            state, table, lambda module, rows: evidence_bound(module, rows, density.n_draws)
+            state, table, lambda module, batch: evidence_bound(module, batch.input, density.n_draws)
         )
         log_determinant = state.scaling.log_determinant - density.unit_correction
         log_likelihood = values[:, 0] - log_determinant
@@ -541,14 +557,17 @@ class VAETransformer(
     def _linear_weights(module: VariationalAutoencoder) -> Tensor | None:
         return module.linear_layers[0].weight if module.has_linear_path else None
 
-    def _validate(self, X: ArrayLike, reset: bool) -> AnyTable:
-        table = super()._validate(X, reset)
+    def _check_cells(self, table: AnyTable, columns: Columns | None) -> None:
         if self.likelihood == "bernoulli":
             check_probabilities(table)
-        return table
 
-    def _make_scaling(self, moments: ColumnMoments, standardize: bool) -> Scaling:
-        scaling = super()._make_scaling(moments, standardize)
+    def _make_scaling(
+        self,
+        moments: ColumnMoments,
+        blueprint: VariationalBlueprint,
+        previous: Scaling | None = None,
+    ) -> Scaling:
+        scaling = super()._make_scaling(moments, blueprint, previous)
         if self.likelihood != "bernoulli":
             return scaling
         scale = scaling.scale
@@ -560,13 +579,14 @@ class VAETransformer(
             )
         return replace(scaling, bounds=(0.0, 1.0))
 
-    def _make_blueprint(self, n_features: int, has_target: bool) -> VariationalBlueprint:
+    def _make_blueprint(self, layout: CellLayout, has_target: bool) -> VariationalBlueprint:
         if self.binarize and self.likelihood != "bernoulli":
             raise ValueError(
                 f'binarize=True requires likelihood="bernoulli", got likelihood={self.likelihood!r}'
             )
-        network = self._make_network_config(n_features)
-        check_draws(self.n_draws, max(n_features, self.n_components, *network.hidden_layer_sizes))
+        network = self._make_network_config(layout)
+        sizes = (layout.n_encoded, self.n_components, *network.hidden_layer_sizes)
+        check_draws(self.n_draws, max(sizes))
         return VariationalBlueprint(
             network,
             int(self.n_components),
@@ -609,6 +629,7 @@ class VAETransformer(
     def _fit_density(
         self,
         trained: TrainedModule[VariationalAutoencoder],
+        blueprint: VariationalBlueprint,
         scaling: Scaling,
         rows: AnyRows,
         result: TrainingResult[VariationalAutoencoder] | None,
@@ -617,7 +638,7 @@ class VAETransformer(
         floor = trained.module.floor
         has_old_floor = result is not None and (result.held_out is not None or self.warm_start)
         if floor is not None and has_old_floor:  # of a part of the rows, or of the rows before
-            other = self._make_blueprint(rows.n_features, False).build(_FLOOR_SEED)
+            other = blueprint.build(_FLOOR_SEED)
             sample, beta = rows.subsample(), float(self.beta)
             whole = fit_floor(other, sample, beta, self.trim_fraction, _FLOOR_SEED)
             floor.load_state_dict(whole.state_dict())
@@ -627,7 +648,7 @@ class VAETransformer(
         if floor is not None and floor.share > 0:
             n_rows = codes.total * rows.unit.n_rows / rows.unit.given
             floor.share.fill_(find_floor_share(n_rows))
-        hidden = self._make_network_config(rows.n_features).hidden_layer_sizes
+        hidden = blueprint.network.hidden_layer_sizes
         n_codes = len(codes.mean) * trained.module.prior.n_mixed
         return VariationalDensity(
             codes,
