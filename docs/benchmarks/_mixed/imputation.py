@@ -9,6 +9,7 @@ import pandas as pd
 from _report import markdown_table
 from scipy.stats import rankdata
 from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
 import skae
