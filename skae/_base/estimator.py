@@ -34,6 +34,7 @@ from .._data import (
     check_codes,
     check_sample_weight,
     encode_table,
+    fill_table,
     has_gaps,
     measure_columns,
     measure_distance,
@@ -688,6 +689,33 @@ class BaseAutoencoder(
             Their reconstructions, in the units of the table.
         """
         return self._apply_and_restore(X, lambda module, rows: module(rows))
+
+    def impute(self, X: ArrayLike) -> Any:
+        """Return a table with its missing cells filled.
+
+        Observed cells stay as they are. A missing one becomes what is expected of it given the
+        observed cells of its row; a category, the likeliest of its levels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        X_imputed : array or frame of shape (n_samples, n_features)
+            The rows, in the form and the types of `X`. Still missing are labels of columns whose
+            labels identify rows, and columns that had no observed cell in `fit`.
+        """
+        table, state = self._read(X)
+        values = np.empty(table.shape)
+        for rows in row_blocks(table):
+            filled = state.prepare(table[rows], np.float64).values
+            values[rows] = np.where(
+                np.isnan(table[rows]), state.scaling.inverse(filled), table[rows]
+            )
+        whole = table if isinstance(table, np.ndarray) else table[:]
+        return fill_table(X, values.astype(whole.dtype), state.columns)
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
         """Return the squared error of each row's reconstruction.

@@ -24,7 +24,7 @@ from .stores import (
     take_rows,
 )
 from .stream_sample import SPOILING_SCALE, KeptRows, StreamSample, measure_distance
-from .tables import ColumnChoice, ReadTable, encode_table, read_table
+from .tables import ColumnChoice, ReadTable, encode_table, fill_table, read_table
 from .training_table import TrainingTable, merge_copies, write_out_copies
 from .validation import check_codes, check_probabilities, check_target, validate_table
 
@@ -59,6 +59,7 @@ __all__ = [
     "check_sample_weight",
     "check_target",
     "encode_table",
+    "fill_table",
     "has_gaps",
     "load_subsample",
     "measure_columns",

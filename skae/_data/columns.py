@@ -38,11 +38,11 @@ _LONGEST_LABEL = 50
 _FEW_LABELS = 20
 _NEARLY_UNIQUE = 0.9
 
-# Units of times in nanoseconds.
-_UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "D": 86_400 * 10**9}
+#: Units of times in nanoseconds.
+UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "D": 86_400 * 10**9}
 
 # A day, an hour, a minute, a second and its parts, in nanoseconds.
-_STEPS = (_UNITS["D"], 3600 * 10**9, 60 * 10**9, 10**9, 10**6, 10**3, 1)
+_STEPS = (UNITS["D"], 3600 * 10**9, 60 * 10**9, 10**9, 10**6, 10**3, 1)
 
 # The first day of year 1 and the last of year 9999, in nanoseconds: Python has no other dates.
 _PYTHON_DATES = (-62_135_596_800 * 10**9, 253_402_300_800 * 10**9 - 1)
@@ -182,7 +182,7 @@ class TimeCoding:
         # Without a sign they hold the difference of any two.
         differences = known.view(np.uint64) - np.array(origin).view(np.uint64)
         common = int(np.gcd.reduce(differences))
-        unit = _UNITS.get(cells.unit, _STEPS[0])  # periods are counted one by one
+        unit = UNITS.get(cells.unit, _STEPS[0])  # periods are counted one by one
         steps = [step // unit for step in _STEPS if step >= unit]
         step = next((step for step in steps if common % step == 0), 1)
         return cls(cells.kind, cells.unit, origin, step)
@@ -200,7 +200,7 @@ class TimeCoding:
         if cells.unit == self.unit:
             steps = self._count_steps(cells.values)
         else:
-            factor = _UNITS[cells.unit] / _UNITS[self.unit]
+            factor = UNITS[cells.unit] / UNITS[self.unit]
             steps = (cells.values * factor - self.origin) / self.step
         return _hide(steps, cells)[:, None]
 
@@ -222,16 +222,16 @@ class TimeCoding:
     @property
     def _ends(self) -> tuple[int, int]:
         """The first and the last time that there is."""
-        unit = _UNITS.get(self.unit, 1)
+        unit = UNITS.get(self.unit, 1)
         if self.kind == "time":
-            return 0, _UNITS["D"] // unit - 1
+            return 0, UNITS["D"] // unit - 1
         if "date" not in self.kind:
             return -_LATEST, _LATEST
         first, last = _PYTHON_DATES
         if self.kind == "zoned date":
             # Clocks of a zone are ahead of others, or behind; pandas 2 crashes where a zone's
             # dates are beyond those of nanoseconds.
-            first, last = -_LATEST + 2 * _UNITS["D"], _LATEST - 2 * _UNITS["D"]
+            first, last = -_LATEST + 2 * UNITS["D"], _LATEST - 2 * UNITS["D"]
         first, last = max(first // unit, -_LATEST), min(last // unit, _LATEST)
         return min(first, self.origin), max(last, self.origin)
 

@@ -291,7 +291,7 @@ def _build_pandas(cells: Cells, dtype: Dtype) -> pd.Series:
         )
     target = _make_type(dtype)
     if isinstance(target, pd.StringDtype):
-        return pd.Series(_take_labels(cells, None), dtype=target)
+        return pd.Series(take_labels(cells), dtype=target)
     if isinstance(target, pd.PeriodDtype):
         ordinals = np.where(cells.missing, _NOT_A_TIME, _to_integers(cells, np.int64))
         return pd.Series(pd.arrays.PeriodArray(ordinals, dtype=target))
@@ -539,7 +539,7 @@ def _build_arrow(cells: Cells, dtype: Dtype) -> Any:
         return pa.nulls(len(missing), type=type_)
     own = type_.value_type if pa.types.is_dictionary(type_) else type_
     if cells.labels and not isinstance(cells.labels[0], int | float):
-        array = pa.array(_take_labels(cells, None).tolist(), type=own)
+        array = pa.array(take_labels(cells).tolist(), type=own)
         return array if own is type_ else array.cast(type_)
     if cells.labels:
         cells = _to_numbers(cells)
@@ -623,7 +623,7 @@ def _build_polars(cells: Cells, dtype: Dtype, name: Any) -> Any:
     if cells.kind == "empty":
         return pl.Series(name, [None] * len(cells.missing), dtype=target)
     if cells.labels and not isinstance(cells.labels[0], int | float):
-        return pl.Series(name, _take_labels(cells, None).tolist(), dtype=target)
+        return pl.Series(name, take_labels(cells).tolist(), dtype=target)
     if cells.labels:
         cells = _to_numbers(cells)
     if base == pl.Decimal:
@@ -646,7 +646,7 @@ def _clip_codes(cells: Cells) -> np.ndarray:
     return np.where(cells.missing, 0, cells.values).astype(np.int64)
 
 
-def _take_labels(cells: Cells, missing: Any) -> np.ndarray:
+def take_labels(cells: Cells, missing: Any = None) -> np.ndarray:
     """Return each cell's label, and `missing` where there is none."""
     labels = np.empty(max(len(cells.labels), 1), dtype=object)
     labels[: len(cells.labels)] = cells.labels

@@ -1,5 +1,6 @@
 """Tables of all kinds as users pass them, as matrices of numbers."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,17 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from .columns import Columns, needs_encoding
+from .columns import UNITS, Column, Columns, NumberCoding, name_numbers, needs_encoding
+from .frames import (
+    Cells,
+    build_column,
+    build_frame,
+    find_library,
+    open_columns,
+    read_column,
+    take_labels,
+    to_array,
+)
 from .inputs import check_frame, convert_input
 from .sample_weights import check_sample_weight
 from .stores import AnyTable
@@ -99,6 +110,68 @@ def encode_table(estimator: BaseEstimator, X: Any, columns: Columns | None) -> A
         X = convert_input(X, "X")
     _check_columns(estimator, X, reset=False)
     return columns.encode(X).values
+
+
+def fill_table(X: Any, values: np.ndarray, columns: Columns | None) -> Any:
+    """Return a table with its missing cells taken from other rows, and all others as they are.
+
+    Parameters
+    ----------
+    X : frame or array-like of shape (n_samples, n_features)
+        The table.
+    values : ndarray of shape (n_samples, n_encoded)
+        What its encoded rows would be without gaps.
+    columns : Columns or None
+        What their columns stand for; None if they are the table's own numbers.
+    """
+    library = find_library(X)
+    if columns is None and library == "array":
+        return values
+    names, natives = open_columns(X)
+    slices = [(None, slice(index, index + 1)) for index in range(len(natives))]
+    known = slices if columns is None else list(columns.slices())
+    filled = [
+        _fill_column(native, name, column, values[:, own])
+        for name, native, (column, own) in zip(names, natives, known, strict=True)
+    ]
+    if library != "array":
+        return build_frame(library, names, filled, getattr(X, "index", None))
+    out = np.array(to_array(X))
+    for place, column in enumerate(filled):
+        out[:, place] = column
+    return out
+
+
+def _fill_column(native: Any, name: Any, column: Column | None, values: np.ndarray) -> Any:
+    """Return a column with missing cells filled; one without any as it is."""
+    cells, dtype = read_column(native, name)
+    if not cells.missing.any():
+        return native
+    coding = NumberCoding() if column is None else column.coding
+    other = coding.decode(values, np.zeros(len(values), dtype=bool))
+    if cells.kind == "empty" and column is not None:
+        dtype = column.dtype
+    filled = build_column(_merge(cells, other), dtype, name)
+    if not isinstance(native, np.ndarray):
+        return filled
+    out = native.copy()
+    out[cells.missing] = filled.to_numpy()[cells.missing]
+    return out
+
+
+def _merge(cells: Cells, other: Cells) -> Cells:
+    """Return cells with others for those that are missing; where both are, they stay so."""
+    if cells.kind == "empty":
+        return other
+    missing = cells.missing & other.missing
+    if len(cells.labels) or len(other.labels):
+        own, new = take_labels(name_numbers(cells)), take_labels(name_numbers(other))
+        return Cells.from_labels(np.where(cells.missing, new, own), "category")
+    values = other.values
+    if cells.unit != other.unit:
+        values = np.rint(values * (UNITS[other.unit] / UNITS[cells.unit]))
+    values = np.where(cells.missing, values, cells.values).astype(cells.values.dtype)
+    return replace(cells, values=values, missing=missing)
 
 
 def _encode_new(X: Any, choice: ColumnChoice, weight: np.ndarray | None) -> ReadTable:

@@ -95,7 +95,7 @@ def check_codes(estimator: BaseEstimator, X: Any, n_components: int) -> np.ndarr
     return np.clip(codes, -limit, limit)
 
 
-def check_target(table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
+def check_target(table: AnyTable, y: Any, columns: Columns | None = None) -> np.ndarray | None:
     """Return the clean rows behind noisy ones, or None if `y` has none.
 
     Labels, one for each row, are ignored: a Pipeline passes them to every step.

@@ -498,7 +498,7 @@ default="from_dtype"
         return module.linear_weights
 
     def _check_target(self, table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
-        return check_target(table, columns, y)
+        return check_target(table, y, columns)
 
     def _make_blueprint(self, layout: CellLayout, has_target: bool) -> DenoiserBlueprint:
         network, code = self._make_network_config(layout), None

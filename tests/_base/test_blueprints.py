@@ -11,6 +11,7 @@ from skae._base import NetworkConfig
 from skae._denoising.blueprint import DenoiserBlueprint
 from skae._variational.blueprint import VariationalBlueprint
 from skae.modules import Dropout
+from skae.modules.cells import CellLayout
 
 
 def architecture(role, n_inputs, n_outputs):
@@ -45,7 +46,11 @@ def test_a_state_is_of_plain_values():
     assert state["network"]["hidden_layer_sizes"] == (7, 6)
     assert state["code"]["n_components"] == BLUEPRINT.code_size == 2
     values = [value for part in state.values() for value in part.values()]
-    assert all(isinstance(value, str | int | float | tuple) for value in values)
+    assert all(isinstance(value, str | int | float | tuple | None) for value in values)
+    cells = CellLayout((0, 1), (2,), ((3, 5),))
+    layout = replace(BLUEPRINT, network=replace(NETWORK, layout=cells))
+    assert layout.get_state()["network"]["layout"]["categories"] == [[3, 5]]
+    assert type(layout).from_state(layout.get_state()) == layout
 
 
 @pytest.mark.parametrize("blueprint", BLUEPRINTS, ids=lambda b: type(b).__name__)

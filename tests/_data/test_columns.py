@@ -510,20 +510,6 @@ def test_booleans_that_are_categories_stay_booleans():
     assert columns.decode(*columns.encode(X))[0, 0] is True
 
 
-def test_columns_count_alike():
-    frame = make_frame(2000).dropna()
-    columns = Columns.from_table(frame)
-    values, _ = columns.encode(frame)
-    spread = values.std(axis=0)
-    scale = columns.balance_scales(spread)
-    variance = np.bincount(columns.owner, (spread / scale) ** 2)
-    np.testing.assert_allclose(variance, 1)
-    assert len(set(scale[columns.owner == 2])) == 1
-    numbers = columns.owner != 2
-    np.testing.assert_array_equal(scale[numbers], spread[numbers])
-    np.testing.assert_array_equal(columns.balance_scales(np.zeros(7)), np.ones(7))
-
-
 def test_nearly_unique_labels_are_pooled():
     names = [f"name {row}" for row in range(60)]
     frame = pd.DataFrame({"id": names, "key": names, "job": ["a", "b"] * 30})

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from skae._data import ColumnMoments, Scaling
+from skae.modules.cells import CellLayout
 
 
 def from_table(X, weight, *, standardize):
@@ -131,3 +132,15 @@ def test_the_inverse_keeps_to_the_bounds(dtype):
     np.testing.assert_array_equal(bounded, scaling.inverse(beyond).clip(0, 1))
     assert bounded.min() == 0
     assert bounded.max() == 1
+
+
+def test_the_indicators_of_a_category_have_variance_one_together():
+    levels = np.random.default_rng(0).choice(4, 500, p=[0.5, 0.3, 0.15, 0.05])
+    X = np.column_stack([levels * 10.0, np.eye(4)[levels], np.zeros((500, 2))])
+    layout = CellLayout((0,), (), ((1, 5), (5, 7)))
+    scaling = Scaling.from_moments(ColumnMoments.from_table(X, None), True, layout)
+    variance = scaling.forward(X, np.float64).var(axis=0)
+    np.testing.assert_allclose(variance[0], 1)
+    np.testing.assert_allclose(variance[1:5].sum(), 1)
+    assert len(set(scaling.scale[1:5])) == 1
+    np.testing.assert_array_equal(scaling.scale[5:], 1)
