@@ -158,6 +158,8 @@ def run_table(
         len(list_categories(frame)),
         round(100 * float(frame.isna().to_numpy().mean()), 1),
     ]
+    labels = list_categories(frame)
+    methods = [name for name in methods if labels or not part.methods[name].needs_labels]
     for seed in options.seeds:
         missing = store.find_missing(*key, methods, seed)
         if not missing:

@@ -22,10 +22,13 @@ class Method:
         What the part calls with the task and the seed.
     package : str
         The package that it needs.
+    needs_labels : bool
+        Whether it runs on tables with categories alone.
     """
 
     run: Callable[..., Any]
     package: str = "sklearn"
+    needs_labels: bool = False
 
     @property
     def is_ours(self) -> bool:

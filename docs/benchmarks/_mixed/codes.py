@@ -196,6 +196,8 @@ def _find_bars(figures: Figures) -> list[Bar]:
         if _OURS not in methods or _FLOOR not in methods:
             continue
         tables, left = figures.gather(setting, [_OURS, _FLOOR], "unexplained")
+        if not tables:
+            continue
         gaps = left[:, 0] - left[:, 1]
         below = [f"{t} by {g:.4f}" for t, g in zip(tables, gaps, strict=True) if g > _TOLERANCE]
         text = f"{setting}, never below PCA by more than {_TOLERANCE}; below on"

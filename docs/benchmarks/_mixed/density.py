@@ -212,6 +212,8 @@ def _find_bars(figures: Figures) -> list[Bar]:
     for label, each in (*((name, [name]) for name in ours), ("the best of ours", ours)):
         for floor in floors:
             tables, nats = figures.gather(_SETTING, [*each, floor], "nats")
+            if not tables:
+                continue
             gaps = nats[:, -1] - nats[:, :-1].max(axis=1)
             below = [f"{t} by {g:.2f}" for t, g in zip(tables, gaps, strict=True) if g >= 0]
             text = f"{label} above {floor} on all; below on {', '.join(below) or 'none'}"

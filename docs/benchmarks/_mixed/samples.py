@@ -115,8 +115,8 @@ def _run_sdv(name: str) -> Callable[..., pd.DataFrame]:
         metadata = Metadata.load_from_dict({"tables": {"table": {"columns": columns}}})
         given = {} if name == "GaussianCopulaSynthesizer" else {"enable_gpu": False}
         model = getattr(sdv.single_table, name)(metadata, **given)
-        model.fit(train.astype(dict.fromkeys(labels, object)))
-        return model.sample(len(train))
+        model.fit({"table": train.astype(dict.fromkeys(labels, object))})
+        return model.sample(len(train))["table"]
 
     return run
 
