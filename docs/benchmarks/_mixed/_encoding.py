@@ -1,6 +1,7 @@
 """A frame as a matrix in which each column counts alike, and back."""
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,30 @@ class Encoding:
         return np.add.reduceat(values, self.starts, axis=1)
 
     @cached_property
-    def _moments(self):
+    def _is_last(self) -> np.ndarray:
+        """Which encoded columns are the last indicator of a category."""
+        lasts = [self._own[name].stop - 1 for name in self._encoders]
+        return np.isin(np.arange(len(self._mean)), lasts)
+
+    def drop_last(self, values: np.ndarray) -> np.ndarray:
+        """Return a matrix without one indicator of each category, which the others determine.
+
+        A regression of one indicator on all others would find what they were filled with.
+        """
+        return values[:, ~self._is_last]
+
+    def restore_last(self, values: np.ndarray) -> np.ndarray:
+        """Return a matrix with all indicators."""
+        whole = np.zeros((len(values), len(self._mean)))
+        whole[:, ~self._is_last] = values
+        raw = whole * self._scale + self._mean
+        for name in self._encoders:
+            own = self._own[name]
+            raw[:, own.stop - 1] = 1 - raw[:, own.start : own.stop - 1].sum(axis=1)
+        return (raw - self._mean) / self._scale
+
+    @cached_property
+    def _moments(self) -> Any:
         rows = self.encode(self._train.iloc[:_MOST_ROWS])
         return fit_with_missing(rows, ridge=_RIDGE, max_iter=_STEPS)
 

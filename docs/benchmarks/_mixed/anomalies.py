@@ -29,9 +29,6 @@ _BAR = 0.9
 # Rows whose reasons are asked for: each takes some thousand evaluations of the score.
 _MOST_REASONS = 100
 
-#: AUC that Pang, Cao and Chen (2016) report for their method, on all rows of the tables.
-PUBLISHED: dict[str, float] = {}
-
 
 @dataclass(frozen=True)
 class Task:
@@ -236,15 +233,11 @@ def _show(figures: Figures) -> Iterable[str]:
             rows.append([*line, f"{seconds:.1f}"])
         extra = ["first reason right, % (tables)"] if setting == _PLANTED else []
         yield markdown_table(["method", "mean AUROC", *extra, "s"], rows)
-        lines = []
-        for table, line in zip(tables, values, strict=True):
-            shown = [f"**{100 * v:.1f}**" if v == line.max() else f"{100 * v:.1f}" for v in line]
-            published = [f"{100 * PUBLISHED[table]:.1f}"] if table in PUBLISHED else [""]
-            lines.append(
-                [table, *shown, *(published if setting == _LABELLED and PUBLISHED else [])]
-            )
-        last = ["CBRW, published"] if setting == _LABELLED and PUBLISHED else []
-        yield markdown_table(["table", *methods, *last], lines)
+        lines = [
+            [table, *(f"**{100 * v:.1f}**" if v == line.max() else f"{100 * v:.1f}" for v in line)]
+            for table, line in zip(tables, values, strict=True)
+        ]
+        yield markdown_table(["table", *methods], lines)
 
 
 def _find_bars(figures: Figures) -> list[Bar]:

@@ -61,13 +61,25 @@ def _measure(method: Method, task: Hidden, seed: int) -> Cell:
     return cell
 
 
-def _behind_encoding(make: Callable[[int], Any]) -> Callable[..., pd.DataFrame]:
-    """Return a function that fills a frame by what fills the encoded table."""
+def _behind_encoding(
+    make: Callable[[int], Any], regresses: bool = False
+) -> Callable[..., pd.DataFrame]:
+    """Return a function that fills a frame by what fills the encoded table.
+
+    Parameters
+    ----------
+    make : callable
+        Creates the imputer from the seed.
+    regresses : bool, default=False
+        Whether it regresses columns on others: it then sees one indicator less a category.
+    """
 
     def run(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
         encoding = Encoding(frame)
-        filled = make(seed).fit_transform(encoding.encode(frame))
-        return encoding.decode(np.asarray(filled, dtype=np.float64))
+        values = encoding.encode(frame)
+        given = encoding.drop_last(values) if regresses else values
+        filled = np.asarray(make(seed).fit_transform(given), dtype=np.float64)
+        return encoding.decode(encoding.restore_last(filled) if regresses else filled)
 
     return run
 
@@ -129,10 +141,15 @@ _METHODS = {
     "SimpleImputer": Method(_behind_encoding(lambda seed: SimpleImputer())),
     _FLOOR: Method(_run_gaussian),
     "KNNImputer": Method(_behind_encoding(lambda seed: KNNImputer())),
-    "IterativeImputer": Method(_behind_encoding(lambda seed: IterativeImputer(random_state=seed))),
+    "IterativeImputer": Method(
+        _behind_encoding(lambda seed: IterativeImputer(random_state=seed), regresses=True)
+    ),
     _TREES: Method(
         _behind_encoding(
-            lambda seed: IterativeImputer(ExtraTreesRegressor(random_state=seed), random_state=seed)
+            lambda seed: IterativeImputer(
+                ExtraTreesRegressor(random_state=seed), random_state=seed
+            ),
+            regresses=True,
         )
     ),
     "missForest": Method(fill_by_trees, needs_labels=True),
@@ -169,8 +186,9 @@ def _show(figures: Figures) -> Iterable[str]:
         "all methods with a rank have results; a method that ran out of time on a table has no "
         "rank, and its ratio to the Gaussian conditional mean is that of its own tables. "
         "HyperImpute runs without logistic regression, which fails in this scikit-learn. "
-        "missForest runs on tables with labels; its trees see them as codes, where others fill "
-        "one-hot columns."
+        "IterativeImputer sees one indicator less a category: with all, each would be a sum of "
+        "others, and stay at its mean. missForest runs on tables with labels; its trees see them "
+        "as codes, where others fill one-hot columns."
     )
     for setting in _SETTINGS:
         methods = figures.list_methods(setting)
