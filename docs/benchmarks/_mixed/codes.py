@@ -23,6 +23,8 @@ _OURS = "AutoencoderTransformer"
 # Highest share of PCA's unexplained variance, as the geometric mean over tables.
 _BARS = {"2 numbers": 0.65, "8 numbers": 0.25}
 _TOLERANCE = 0.002
+# A table of which PCA leaves less has no ratio: all of it fits into the numbers.
+_LEAST = 1e-6
 
 
 class Reconstruction(NamedTuple):
@@ -154,8 +156,8 @@ _FIELDS = {"unexplained": "unexplained", "r2": "R2 of numbers", "accuracy": "acc
 def _show(figures: Figures) -> Iterable[str]:
     yield (
         "Unexplained is the share of the held-out rows' variance in the encoded table that a "
-        "reconstruction leaves; the ratio is its geometric mean over tables, to PCA's. R2 is "
-        "that of all numeric columns together, accuracy the mean over columns of labels. Seconds "
+        "reconstruction leaves; the ratio is its geometric mean over tables, to PCA's, without "
+        "tables of which PCA leaves nothing. R2 is that of all numeric columns together, accuracy the mean over columns of labels. Seconds "
         "are totals over tables."
     )
     for setting in _SIZES:
@@ -169,8 +171,7 @@ def _show(figures: Figures) -> Iterable[str]:
             line = [method, _show_number(left[:, index].mean())]
             ratio = ""
             if _FLOOR in methods and len(tables):
-                logs = np.log(left[:, index] / left[:, methods.index(_FLOOR)])
-                ratio = f"{np.exp(logs.mean()):.3f}"
+                ratio = f"{_find_ratio(left[:, index], left[:, methods.index(_FLOOR)]):.3f}"
             for field in ("r2", "accuracy"):
                 values = figures.gather(setting, methods, field)[1]
                 line.append(_show_number(values[:, index].mean()) if len(values) else "")
@@ -183,6 +184,12 @@ def _show(figures: Figures) -> Iterable[str]:
             ["table, unexplained", *methods],
             [[name, *(f"{v:.3f}" for v in line)] for name, line in zip(tables, left, strict=True)],
         )
+
+
+def _find_ratio(left: np.ndarray, floor: np.ndarray) -> float:
+    """Return the geometric mean over tables of shares that are left, relative to the floor's."""
+    counts = floor > _LEAST
+    return float(np.exp(np.log(left[counts] / floor[counts]).mean()))
 
 
 def _show_number(value: float) -> str:
@@ -202,7 +209,7 @@ def _find_bars(figures: Figures) -> list[Bar]:
         below = [f"{t} by {g:.4f}" for t, g in zip(tables, gaps, strict=True) if g > _TOLERANCE]
         text = f"{setting}, never below PCA by more than {_TOLERANCE}; below on"
         bars.append(Bar(f"{text} {', '.join(below) or 'none'} of {len(tables)}", not below))
-        ratio = float(np.exp(np.log(left[:, 0] / left[:, 1]).mean()))
+        ratio = _find_ratio(left[:, 0], left[:, 1])
         text = f"{setting}, unexplained share at most {most} of PCA's: {ratio:.3f}"
         bars.append(Bar(text, ratio <= most))
     return bars
