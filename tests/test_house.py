@@ -50,6 +50,7 @@ def test_imports_are_found():
     assert set(find_imports(ROOT / "_base" / "estimator.py")) == {
         "_data",
         "_environment",
+        "_linear",
         "_training",
         "modules",
     }

@@ -219,11 +219,13 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like or store of shape (n_samples, n_features)
-            The rows. A store is a `numpy.memmap`, or an object that gives slices of rows as
-            arrays, such as those of h5py, zarr and dask. Beyond 256 MiB as float32, stores and
-            arrays are read block by block and never copied as a whole. Sparse matrices are made
-            dense, beyond that size block by block.
+        X : array-like, frame or store of shape (n_samples, n_features)
+            The rows. Columns of frames and of arrays of objects may hold numbers, booleans,
+            categories, text, dates and durations; missing cells are learnt around. A store is a
+            `numpy.memmap`, or an object that gives slices of rows as arrays, such as those of
+            h5py, zarr and dask. Beyond 256 MiB as float32, stores and arrays are read block by
+            block and never copied as a whole. Sparse matrices are made dense, beyond that size
+            block by block.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -239,12 +241,12 @@ class BaseAutoencoder(
         Raises
         ------
         ValueError
-            If `X` has missing or infinite values, if a parameter is out of its bounds, if the
-            loss is not finite from the first step on, if the trained network's outputs for its
-            training rows are not, or if `checkpoint` is another fit's. The estimator is then as
-            it was.
+            If `X` has infinite values or no observed cell, if a column holds prose, if a
+            parameter is out of its bounds, if the loss is not finite from the first step on, if
+            the trained network's outputs for its training rows are not, or if `checkpoint` is
+            another fit's. The estimator is then as it was.
         TypeError
-            If `X` is no table, or has dates.
+            If `X` is no table, or if a column holds other things, such as lists.
         MemoryError
             If the network, or a dense array of sparse rows, is larger than this machine's memory.
         """
@@ -274,7 +276,7 @@ class BaseAutoencoder(
         if checkpoint is not None or self.checkpoint is None:
             return self._fit_table(given, previous, self.random_state, checkpoint)
         network = None if previous is None else previous.trained.module.state_dict()
-        fingerprint = describe_fit(self, given.table, given.columns, self.device, network)
+        fingerprint = describe_fit(self, given.table, self.device, network, given.columns)
         with open_checkpoint(self.checkpoint, fingerprint) as own:
             seed = own.seed if self.random_state is None else self.random_state
             return self._fit_table(given, previous, seed, own)
@@ -665,8 +667,9 @@ class BaseAutoencoder(
 
         Returns
         -------
-        X_original : ndarray of shape (n_samples, n_features)
-            The rows, in the units of the table and the precision of `X`.
+        X_original : ndarray or frame of shape (n_samples, n_features)
+            The rows: a frame like the one that was fitted, if that had columns that aren't
+            numbers, else an array in the units of the table and the precision of `X`.
         """
         state = self._state
         codes = check_codes(self, X, state.blueprint.code_size)
@@ -685,8 +688,8 @@ class BaseAutoencoder(
 
         Returns
         -------
-        X_reconstructed : ndarray of shape (n_samples, n_features)
-            Their reconstructions, in the units of the table.
+        X_reconstructed : ndarray or frame of shape (n_samples, n_features)
+            Their reconstructions, in the form that `inverse_transform` gives.
         """
         return self._apply_and_restore(X, lambda module, rows: module(rows))
 
@@ -732,7 +735,8 @@ class BaseAutoencoder(
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             In units of the columns' variances, so that the mean over the training rows is
             the share of variance left unexplained, if no column is constant; with
-            `standardize=False` in squared units of the table.
+            `standardize=False` in squared units of the table. All columns count alike, also those
+            of categories. Missing cells have NaN, and no part in a mean.
         """
         given = {"per_cell": per_cell}
         validate_parameter_constraints(_ERROR, given, caller_name="reconstruction_error")
@@ -753,7 +757,8 @@ class BaseAutoencoder(
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the log-density of each row, in nats, in the units of the table.
 
-        Comparable with the `score_samples` of `sklearn.decomposition.PCA`,
+        Of a row with missing cells it is that of the observed ones. Booleans and categories
+        contribute the logarithm of a probability. Comparable with the `score_samples` of `sklearn.decomposition.PCA`,
         `sklearn.mixture.GaussianMixture` and `sklearn.neighbors.KernelDensity`.
 
         Parameters

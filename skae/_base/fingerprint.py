@@ -30,9 +30,9 @@ _LONGEST, _DEEPEST = 200, 20
 def describe_fit(
     estimator: BaseEstimator,
     table: TrainingTable,
-    columns: Columns | None,
     device: str,
     network: Any = None,
+    columns: Columns | None = None,
 ) -> Fingerprint:
     """Return a description of all that the result of a fit depends on.
 
@@ -42,12 +42,12 @@ def describe_fit(
         Its parameters.
     table : TrainingTable
         The rows that it is fitted on.
-    columns : Columns or None
-        What their columns stand for.
     device : str
         The parameter of that name of the estimator that trains.
     network : object, default=None
         The weights that it continues from.
+    columns : Columns or None, default=None
+        What the rows' columns stand for; None if they are the table's own numbers.
     """
     parameters = {
         name: _shorten(_describe(value, set()))

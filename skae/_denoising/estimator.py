@@ -395,7 +395,7 @@ default="from_dtype"
 
         Parameters
         ----------
-        X : array-like or store of shape (n_samples, n_features)
+        X : array-like, frame or store of shape (n_samples, n_features)
             The rows: clean, unless `y` has the clean ones. A store as in
             `AutoencoderTransformer`.
         y : array-like of shape (n_samples, n_features), default=None
@@ -413,8 +413,8 @@ default="from_dtype"
         Raises
         ------
         ValueError
-            If values are missing or infinite, if `y` has another shape than `X`, or if a
-            parameter is out of its bounds.
+            If `X` has infinite values or no observed cell, if `y` has another shape than `X` or
+            missing cells, or if a parameter is out of its bounds.
         """
         return super().fit(X, y, sample_weight)
 
@@ -454,8 +454,8 @@ default="from_dtype"
 
         Returns
         -------
-        X_denoised : ndarray of shape (n_samples, n_features)
-            The rows, in the units of the table.
+        X_denoised : ndarray or frame of shape (n_samples, n_features)
+            The rows, in the form that `inverse_transform` gives.
         """
         now = copy_shallow(self)  # another thread may fit it anew
         given = {"noise_level": noise_level}

@@ -239,7 +239,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             self._fit_rows(rows, self.random_state, None)
             return
         device = self._find_device()
-        with open_checkpoint(self.checkpoint, describe_fit(self, rows, None, device)) as checkpoint:
+        with open_checkpoint(self.checkpoint, describe_fit(self, rows, device)) as checkpoint:
             seed = checkpoint.seed if self.random_state is None else self.random_state
             self._fit_rows(rows, seed, checkpoint)
 
