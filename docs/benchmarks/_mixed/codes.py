@@ -157,8 +157,8 @@ def _show(figures: Figures) -> Iterable[str]:
     yield (
         "Unexplained is the share of the held-out rows' variance in the encoded table that a "
         "reconstruction leaves; the ratio is its geometric mean over tables, to PCA's, without "
-        "tables of which PCA leaves nothing. R2 is that of all numeric columns together, accuracy the mean over columns of labels. Seconds "
-        "are totals over tables."
+        "tables of which PCA leaves nothing. R2 is that of all numeric columns together, accuracy "
+        "the mean over columns of labels. Seconds are totals over tables."
     )
     for setting in _SIZES:
         methods = figures.list_methods(setting)
