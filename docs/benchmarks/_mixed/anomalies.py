@@ -199,7 +199,6 @@ _METHODS = {
     "PyOD ECOD": Method(_run_ecod, "pyod"),
     "PyOD HBOS": Method(_run_pyod("hbos", "HBOS"), "pyod"),
     "PyOD COPOD": Method(_run_pyod("copod", "COPOD"), "pyod"),
-    "PyOD KNN": Method(_run_pyod("knn", "KNN"), "pyod"),
 }
 
 
