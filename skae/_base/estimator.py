@@ -757,9 +757,10 @@ class BaseAutoencoder(
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the log-density of each row, in nats, in the units of the table.
 
-        Of a row with missing cells it is that of the observed ones. Booleans and categories
-        contribute the logarithm of a probability. Comparable with the `score_samples` of `sklearn.decomposition.PCA`,
-        `sklearn.mixture.GaussianMixture` and `sklearn.neighbors.KernelDensity`.
+        Of a row with missing cells it is that of the observed ones; booleans and categories
+        contribute the logarithm of a probability. Comparable with the `score_samples` of
+        `sklearn.decomposition.PCA`, `sklearn.mixture.GaussianMixture` and
+        `sklearn.neighbors.KernelDensity`.
 
         Parameters
         ----------

@@ -191,6 +191,30 @@ def build_column(cells: Cells, dtype: Dtype, name: Any) -> Any:
     return _build_pandas(cells, dtype)
 
 
+def choose_cells(column: Any, other: Any, is_other: np.ndarray) -> Any:
+    """Return a frame's or an array's column with some cells of another one of its type."""
+    if isinstance(column, np.ndarray):
+        out = column.copy()
+        out[is_other] = other.to_numpy()[is_other]
+        return out
+    if isinstance(column, pd.Series):
+        column = column.reset_index(drop=True)
+        if not isinstance(other, pd.Series):
+            other = _wrap_arrow(other)
+        # Only a column without integers and booleans of NumPy can have had missing cells.
+        return column.mask(is_other, other) if column.dtype == other.dtype else other
+    if type(column).__module__.startswith("polars"):
+        import polars as pl
+
+        return column.zip_with(pl.Series(~is_other), other)
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if pa.types.is_dictionary(column.type):
+        return other
+    return compute.if_else(pa.array(is_other), other, column)
+
+
 def build_frame(library: str, names: list[Any], columns: list[Any], index: Any) -> Any:
     """Return built columns as a frame of a library, or as an array.
 
@@ -215,7 +239,8 @@ def build_frame(library: str, names: list[Any], columns: list[Any], index: Any) 
         return pa.table(columns, names=names)
     if library == "pandas":
         columns = [
-            column if isinstance(column, pd.Series) else _wrap_arrow(column) for column in columns
+            column.reset_index(drop=True) if isinstance(column, pd.Series) else _wrap_arrow(column)
+            for column in columns
         ]
         frame = pd.concat(columns, axis=1, ignore_index=True)
         frame.columns = pd.Index(names)

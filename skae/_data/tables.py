@@ -15,6 +15,7 @@ from .frames import (
     Cells,
     build_column,
     build_frame,
+    choose_cells,
     find_library,
     open_columns,
     read_column,
@@ -149,14 +150,11 @@ def _fill_column(native: Any, name: Any, column: Column | None, values: np.ndarr
         return native
     coding = NumberCoding() if column is None else column.coding
     other = coding.decode(values, np.zeros(len(values), dtype=bool))
-    if cells.kind == "empty" and column is not None:
-        dtype = column.dtype
+    has_other_labels = dtype[0] == "category" and not {*other.labels} <= {*cells.labels}
+    if column is not None and (cells.kind == "empty" or has_other_labels):
+        return build_column(_merge(cells, other), column.dtype, name)
     filled = build_column(_merge(cells, other), dtype, name)
-    if not isinstance(native, np.ndarray):
-        return filled
-    out = native.copy()
-    out[cells.missing] = filled.to_numpy()[cells.missing]
-    return out
+    return choose_cells(native, filled, cells.missing)
 
 
 def _merge(cells: Cells, other: Cells) -> Cells:
