@@ -28,8 +28,11 @@ DITHER = 0.05
 N_CLASSES = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 N_GAUSSIANS = (1, 2, 4, 8, 12)
 
-# Added to the variances of a column's Gaussians: a tenth of the noise's.
-_LEAST_VARIANCE = 0.1 * DITHER**2
+# Added to the variances of a column's Gaussians: no column is narrower than its noise.
+_LEAST_VARIANCE = DITHER**2
+
+# Share of the one Gaussian in a column's mixture: else values beyond all others ruin a table.
+_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,11 @@ def _fit_mixture(X: np.ndarray, seed: int) -> Score:
         for size in N_GAUSSIANS
         if size <= len(X)
     ]
-    return min(fits, key=lambda mixture: mixture.bic(X)).score_samples
+    best, wide = min(fits, key=lambda mixture: mixture.bic(X)), fits[0]
+    return lambda values: np.logaddexp(
+        np.log(1 - _SHARE) + best.score_samples(values),
+        np.log(_SHARE) + wide.score_samples(values),
+    )
 
 
 def _run_classes(train: pd.DataFrame, seed: int) -> Score:
