@@ -19,8 +19,9 @@ sampled to that number by the seed. There are five parts.
 - `density`: the log-density of the observed cells of held-out rows. `latent classes` are
   stepmix's: columns are independent given the class, and the Bayesian information criterion
   chooses their number, from 1 upwards until it rises. `independent Gaussians` and `independent
-  mixtures` (of 1 to 12 Gaussians, by the same criterion, with a hundredth of the one Gaussian)
-  multiply single columns.
+  mixtures` (of 1 to 12 Gaussians, by the same criterion) multiply single columns. To the mixtures
+  and classes a hundredth of the one Gaussian or class is added: otherwise far values and rare
+  labels have no density.
 - `anomalies`: the categorical tables, all of whose rows are fitted and scored; and the mixed
   tables, 5 % of whose rows get one cell from another row.
 - `samples`: rows drawn from a model of three quarters of the rows.

@@ -31,7 +31,8 @@ N_GAUSSIANS = (1, 2, 4, 8, 12)
 # Added to the variances of a column's Gaussians: no column is narrower than its noise.
 _LEAST_VARIANCE = DITHER**2
 
-# Share of the one Gaussian in a column's mixture: else values beyond all others ruin a table.
+# Share of the one Gaussian, or class, in a mixture: else values beyond all others, and labels that
+# no class has with others, ruin a table.
 _SHARE = 0.01
 
 
@@ -135,19 +136,30 @@ def _run_classes(train: pd.DataFrame, seed: int) -> Score:
         return get_mixed_descriptor(codes, **{key: names for key, names in given.items() if names})
 
     rows, descriptor = prepare(train)
-    best, least = None, np.inf
+    best, one, least = None, None, np.inf
     for size in N_CLASSES:
         if size > len(train):
             break
         model = StepMix(
             size, measurement=descriptor, random_state=seed, progress_bar=0, verbose=0
         ).fit(rows)
+        one = one or model
         criterion = model.bic(rows)
         # The criterion has one minimum; larger fits are slow.
         if criterion >= least:
             break
         best, least = model, criterion
-    return lambda frame: np.array([best.score(prepare(frame)[0])])
+
+    def score(frame: pd.DataFrame) -> np.ndarray:
+        # There is a score of a table alone, and none of rows.
+        table = prepare(frame)[0]
+        each = [table.iloc[[row]] for row in range(len(table))]
+        scores = [[model.score(row) for row in each] for model in (best, one)]
+        return np.logaddexp(
+            np.log(1 - _SHARE) + np.array(scores[0]), np.log(_SHARE) + np.array(scores[1])
+        )
+
+    return score
 
 
 def _run_skae(make: Callable[[int, int], Any]) -> Callable[..., Score]:
