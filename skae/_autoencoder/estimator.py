@@ -27,6 +27,7 @@ from .blueprint import AutoencoderBlueprint, make_code_config
 from .density import LaplaceDensity
 from .fast_step import make_fast_step
 from .initialization import initialize_at_pca, initialize_sparse_codes
+from .mixed_density import MixedTask
 from .objective import ReconstructionObjective
 from .penalties import CodePenalty
 from .pretraining import pretrain_layerwise
@@ -338,8 +339,9 @@ default="from_dtype"
     def _make_objective(
         self, blueprint: AutoencoderBlueprint, scaling: Scaling, streams: RandomStreams
     ) -> ReconstructionObjective:
-        penalty = CodePenalty(self.penalty, self.alpha)
-        return ReconstructionObjective(penalty, self.trim_fraction)
+        penalty, layout = CodePenalty(self.penalty, self.alpha), blueprint.network.layout
+        n_columns = None if layout is None else layout.n_columns
+        return ReconstructionObjective(penalty, self.trim_fraction, n_columns)
 
     def _initialize(
         self,
@@ -377,6 +379,14 @@ default="from_dtype"
         if result is not None and self.penalty is None:
             loss = result.held_out_loss
         is_mixture = result is not None and self._has_mixture(blueprint)
+        layout = blueprint.network.layout
+        if layout is not None:
+            if loss is not None:  # a mean over columns of the table
+                loss *= layout.n_columns / layout.n_encoded
+            seen = None if result is None else result.trained_on
+            held_out = None if result is None else result.held_out
+            task = MixedTask(layout, scaling, seen, held_out, is_mixture)
+            return LaplaceDensity.fit_mixed(rows, trained, task, self.trim_fraction, loss, previous)
         return LaplaceDensity.fit(rows, trained, self.trim_fraction, loss, previous, is_mixture)
 
     def _has_mixture(self, blueprint: AutoencoderBlueprint) -> bool:

@@ -25,6 +25,7 @@ from .._data import (
     ColumnChoice,
     ColumnMoments,
     Columns,
+    Complete,
     Rows,
     ScaledTable,
     Scaling,
@@ -35,7 +36,6 @@ from .._data import (
     check_sample_weight,
     encode_table,
     fill_table,
-    has_gaps,
     measure_columns,
     measure_distance,
     merge_copies,
@@ -44,6 +44,7 @@ from .._data import (
     row_blocks,
     subsample_indices,
     take_rows,
+    write_out_copies,
 )
 from .._environment import (
     RandomStreams,
@@ -305,7 +306,8 @@ class BaseAutoencoder(
                 module = copy.deepcopy(previous.trained.module)
             return _prepare_module(module, config.device, streams)
 
-        rows = _scale_rows(table, scaling, completion, config.device)
+        complete = self._choose_complete(blueprint, scaling, completion)
+        rows = _scale_rows(table, scaling, complete, config.device)
         if blueprint.is_closed_form:
             result = leave_untrained(config, initialize(rows), len(rows))
         else:
@@ -397,6 +399,12 @@ class BaseAutoencoder(
         standardize = self.standardize if previous is None else not previous.is_common
         return Scaling.from_moments(moments, standardize, blueprint.network.layout)
 
+    def _choose_complete(
+        self, blueprint: BlueprintT, scaling: Scaling, completion: Completion | None
+    ) -> Complete:
+        """Return what fills the missing cells of rows that train."""
+        return partial(complete_rows, completion=completion)
+
     def _begin_stream(
         self,
         given: "_GivenTable[BlueprintT]",
@@ -414,14 +422,15 @@ class BaseAutoencoder(
         config = self._make_config(blueprint, scaling, streams)
         completion = fit_completion(known, scaling)
         context = _Context(blueprint, scaling, given.columns, completion)
-        rows = _scale_rows(known, scaling, completion, config.device)
+        complete = self._choose_complete(blueprint, scaling, completion)
+        rows = _scale_rows(known, scaling, complete, config.device)
         module = self._initialize(blueprint, scaling, rows, config, streams)
         module = _prepare_module(module, config.device, streams)
         net = make_stream_net(config, module, len(known), streams)
         if previous is None:
             return self._train_on_block(net, rows, context, sample, None, None)
         run_block(net, rows)
-        block = _scale_rows(given.table, scaling, completion, config.device)
+        block = _scale_rows(given.table, scaling, complete, config.device)
         begun = self._train_on_block(net, block, context, sample, None, previous)
         # Of all rows so far, not of the last block.
         density = self._fit_density(begun.trained, blueprint, scaling, rows, None, None)
@@ -442,7 +451,8 @@ class BaseAutoencoder(
             module = copy.deepcopy(previous.trained.module)
             module = _prepare_module(module, config.device, streams)
             net = make_stream_net(config, module, len(given.table), streams)
-        rows = _scale_rows(given.table, scaling, completion, config.device)
+        complete = self._choose_complete(blueprint, scaling, completion)
+        rows = _scale_rows(given.table, scaling, complete, config.device)
         with restore_on_failure(net):
             # A user may have set weights since the last block.
             net.module_.load_state_dict(previous.trained.module.state_dict())
@@ -466,7 +476,8 @@ class BaseAutoencoder(
         described: AnyRows = rows
         if sample is not None and not self._density_accumulates:
             kept = sample.rows.make_table()
-            described = _scale_rows(kept, scaling, completion, trained.device)
+            complete = self._choose_complete(blueprint, scaling, completion)
+            described = _scale_rows(kept, scaling, complete, trained.device)
         return FittedState(
             trained,
             scaling,
@@ -535,7 +546,9 @@ class BaseAutoencoder(
         )
         rows = table if target is None else table[:]
         total = float(len(table) if weight is None else _sum_weights(weight))
-        merged = merge_copies(TrainingTable(rows, weight, target))
+        # Rows without numbers repeat: split one by one, none would be held out that has been seen.
+        merge = merge_copies if layout.numbers or target is not None else write_out_copies
+        merged = merge(TrainingTable(rows, weight, target))
         return _GivenTable(merged.set_total(total), columns, total, blueprint)
 
     def _check_target(self, table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
@@ -773,14 +786,7 @@ class BaseAutoencoder(
             Always float64.
         """
         table, state = self._read(X)
-        cells = state.blueprint.network.cells
-        density = apply_exactly(state, table, state.density.log_density)
-        if isinstance(table, np.ndarray) and cells.is_numeric and not np.isnan(table).any():
-            return density - state.scaling.log_determinant
-        units = np.where(cells.is_number, np.log(state.scaling.scale), 0.0)
-        for rows in row_blocks(table):
-            density[rows] -= ~np.isnan(table[rows]) @ units
-        return density
+        return subtract_units(state, table, apply_exactly(state, table, state.density.log_density))
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean log-density of rows.
@@ -888,6 +894,20 @@ def apply_exactly(
     )
 
 
+def subtract_units(
+    state: FittedState[Module, BlueprintT, DensityT], table: AnyTable, log_density: np.ndarray
+) -> np.ndarray:
+    """Return log-densities of scaled rows in the units of the table's observed numbers."""
+    cells = state.blueprint.network.cells
+    if isinstance(table, np.ndarray) and cells.is_numeric and not np.isnan(table).any():
+        return log_density - state.scaling.log_determinant
+    units = np.where(cells.is_number, np.log(state.scaling.scale), 0.0)
+    out = log_density.copy()
+    for rows in row_blocks(table):
+        out[rows] -= ~np.isnan(table[rows]) @ units
+    return out
+
+
 def fit_completion(table: TrainingTable, scaling: Scaling) -> Completion | None:
     """Return what fills missing cells, None for tables so wide that their means have to do."""
     if table.X.shape[1] > WIDEST_COMPLETED:
@@ -931,16 +951,14 @@ def _check_first_block(table: TrainingTable, n_rows: float, blueprint: Blueprint
 
 
 def _scale_rows(
-    table: TrainingTable, scaling: Scaling, completion: Completion | None, device: torch.device
+    table: TrainingTable, scaling: Scaling, complete: Complete, device: torch.device
 ) -> AnyRows:
     """Return rows that train: scaled on the device, or to be scaled as they are read."""
     weight = table.weight
     if not isinstance(table.X, np.ndarray):
         known = None if weight is None else weight.astype(np.float32)
-        complete = partial(complete_rows, completion=completion)
-        scaled = ScaledTable(table.X, scaling, complete if has_gaps(table.X) else None)
-        return StoredRows(scaled, known, device, table.unit)
-    rows, target = complete_rows(scaling.forward(table.X, np.float32), completion), None
+        return StoredRows(ScaledTable(table.X, scaling, complete), known, device, table.unit)
+    rows, target = complete(scaling.forward(table.X, np.float32)), None
     if table.target is not None:
         target = scaling.forward(table.target, np.float32)
     return Rows.from_arrays(rows.values, weight, device, target, table.unit, rows.observed)

@@ -18,13 +18,19 @@ from .stores import (
     AnyTable,
     StoredTable,
     TablePart,
-    has_gaps,
     load_subsample,
     subsample_size,
     take_rows,
 )
 from .stream_sample import SPOILING_SCALE, KeptRows, StreamSample, measure_distance
-from .tables import ColumnChoice, ReadTable, encode_table, fill_table, read_table
+from .tables import (
+    ColumnChoice,
+    ReadTable,
+    encode_table,
+    fill_table,
+    list_cells,
+    read_table,
+)
 from .training_table import TrainingTable, merge_copies, write_out_copies
 from .validation import check_codes, check_probabilities, check_target, validate_table
 
@@ -60,7 +66,7 @@ __all__ = [
     "check_target",
     "encode_table",
     "fill_table",
-    "has_gaps",
+    "list_cells",
     "load_subsample",
     "measure_columns",
     "measure_distance",

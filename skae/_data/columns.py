@@ -320,10 +320,16 @@ class CategoryCoding:
         """Number of indicators."""
         return len(self.decoded)
 
-    def encode(self, cells: Cells, column: Any) -> np.ndarray:
+    @property
+    def has_pool(self) -> bool:
+        """Whether the last indicator is that of infrequent levels."""
+        return len(self._infrequent) > 0
+
+    def encode(self, cells: Cells, column: Any, unseen: float = np.nan) -> np.ndarray:
         """Return the indicators.
 
-        A label that was not there in fitting is infrequent, or missing where none was infrequent.
+        A label that was not there in fitting is infrequent; where none was infrequent, its
+        indicators are `unseen`: it is missing, unless a caller asks for another mark.
         """
         if cells.kind == "number" or cells.kind == "boolean":
             cells = name_numbers(cells)
@@ -342,7 +348,7 @@ class CategoryCoding:
             return out
         indicators = self._encoder.transform(codes[:, None])
         if len(self._infrequent) == 0:
-            indicators[codes < 0] = np.nan
+            indicators[codes < 0] = unseen
         out[known] = indicators
         return out
 
@@ -526,8 +532,15 @@ class Columns:
             yield column, slice(first, first + column.coding.n_encoded)
             first += column.coding.n_encoded
 
-    def encode(self, X: Any) -> EncodedTable:
+    def encode(self, X: Any, unseen: float = np.nan) -> EncodedTable:
         """Return a table as numbers; a frame's columns may be in any order.
+
+        Parameters
+        ----------
+        X : frame or array of shape (n_rows, n_columns)
+            The table.
+        unseen : float, default=NaN
+            The indicators of a label that was not there in fitting, where none was infrequent.
 
         Raises
         ------
@@ -536,17 +549,20 @@ class Columns:
         ValueError
             If columns are missing or new, or numbers are infinite.
         """
-        natives = self._match(X)
+        natives = self.match(X)
         n_rows = len(X) if hasattr(X, "__len__") else X.shape[0]
         values = np.empty((n_rows, self.n_encoded))
         for (column, own), native in zip(self.slices(), natives, strict=True):
             cells, _ = read_column(native, column.name)
             _check_finite(cells, column.name)
-            values[:, own] = column.coding.encode(cells, column.name)
+            if isinstance(column.coding, CategoryCoding):
+                values[:, own] = column.coding.encode(cells, column.name, unseen)
+            else:
+                values[:, own] = column.coding.encode(cells, column.name)
         observed = ~np.isnan(values)
         return EncodedTable(values, None if observed.all() else observed)
 
-    def _match(self, X: Any) -> list[Any]:
+    def match(self, X: Any) -> list[Any]:
         """Return a table's columns in the order of fitting."""
         names, natives = open_columns(X)
         if self.library == "array" or find_library(X) == "array":

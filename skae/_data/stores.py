@@ -195,11 +195,6 @@ def take_rows(table: AnyTable, indices: np.ndarray) -> np.ndarray:
     return table[indices] if isinstance(table, np.ndarray) else table.take(indices)
 
 
-def has_gaps(table: AnyTable) -> bool:
-    """Whether a cell of a table is missing; of a stored one all blocks may be read."""
-    return any(np.isnan(table[rows]).any() for rows in row_blocks(table))
-
-
 def load_subsample(table: AnyTable) -> np.ndarray:
     """Return a table's rows, or the subsample that represents a stored one."""
     return table if isinstance(table, np.ndarray) else subsample_store(table)[1]

@@ -44,7 +44,7 @@ class ColumnChoice(NamedTuple):
 
 
 class ReadTable(NamedTuple):
-    """A table to fit.
+    """A table to fit, as numbers. Estimators take it in place of the table itself.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ def read_table(
     ----------
     estimator : estimator
         The estimator that is given the table, and that expects its columns from now on.
-    X : frame, array-like or store of shape (n_samples, n_features)
+    X : frame, array-like, store or ReadTable of shape (n_samples, n_features)
         The table.
     choice : ColumnChoice
         What a user says of its columns.
@@ -80,6 +80,9 @@ def read_table(
     min_rows : int, default=1
         How many rows it must have.
     """
+    if isinstance(X, ReadTable):
+        _expect_columns(estimator, X)
+        return X
     if needs_encoding(X, choice.categorical_features):
         n_rows = _check_columns(estimator, X, reset=True, min_rows=min_rows)
         return _encode_new(X, choice, check_sample_weight(sample_weight, n_rows))
@@ -91,26 +94,61 @@ def read_table(
     return ReadTable(table, None)
 
 
-def encode_table(estimator: BaseEstimator, X: Any, columns: Columns | None) -> AnyTable:
+def encode_table(
+    estimator: BaseEstimator, X: Any, columns: Columns | None, unseen: float = np.nan
+) -> AnyTable:
     """Return a table with the columns that were fitted as numbers.
 
     Parameters
     ----------
     estimator : estimator
         The estimator that is given the table.
-    X : frame, array-like or store of shape (n_samples, n_features)
+    X : frame, array-like, store or ReadTable of shape (n_samples, n_features)
         The table.
     columns : Columns or None
         The columns; None if they are numbers.
+    unseen : float, default=NaN
+        The indicators of a label that was not there in fitting, where none was infrequent.
     """
+    if isinstance(X, ReadTable):
+        return X.table
     if columns is None:
         return validate_table(estimator, X, reset=False)
+    X = _open_table(X)
+    _check_columns(estimator, X, reset=False)
+    return columns.encode(X, unseen).values
+
+
+def list_cells(X: Any, columns: Columns) -> np.ndarray:
+    """Return a table's own cells as an array of objects, with the columns that were fitted."""
+    natives = columns.match(_open_table(X))
+    listed = [_list_column(native) for native in natives]
+    cells = np.empty((len(listed[0]), len(listed)), dtype=object)
+    for index, own in enumerate(listed):
+        cells[:, index] = own
+    return cells
+
+
+def _list_column(native: Any) -> Any:
+    if hasattr(native, "to_pylist"):
+        return native.to_pylist()
+    return native.to_list() if hasattr(native, "to_list") else list(native)
+
+
+def _open_table(X: Any) -> Any:
     if sparse.issparse(X):
         X = X.toarray()
     if isinstance(X, torch.Tensor) or not hasattr(X, "__len__"):
         X = convert_input(X, "X")
-    _check_columns(estimator, X, reset=False)
-    return columns.encode(X).values
+    return X
+
+
+def _expect_columns(estimator: BaseEstimator, read: ReadTable) -> None:
+    """Set the columns that an estimator expects to those of a table that is read already."""
+    X: Any = read.table
+    if read.columns is not None:
+        X = read.columns.decode(np.empty((0, read.columns.n_encoded)))
+    validate_data(estimator, X, reset=True, skip_check_array=True)
 
 
 def fill_table(X: Any, values: np.ndarray, columns: Columns | None) -> Any:

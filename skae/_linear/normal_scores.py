@@ -1,0 +1,137 @@
+"""Numbers as normal scores: each mapped by its column's own distribution to a standard normal one.
+
+What is left for a model of several columns is how they depend on each other, as with a Gaussian
+copula; columns with peaks, bounds or long tails cost it nothing. Fitted to no dependence at all, it
+is as good as a mixture for each column.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from scipy.special import log_ndtr, logsumexp, ndtri_exp
+
+from .latent_classes import ClassRecipe, MixedCells
+
+# Numbers of Gaussians that are tried in turn, as long as Schwarz's criterion improves.
+_N_MIXED = (1, 2, 4, 8, 12)
+
+# More rows tell next to nothing more of one column.
+_ROWS = 4000
+
+# Weight, in rows, of the column's variance in that of a Gaussian: little lets one be as narrow as
+# a number that many rows repeat.
+_PRIOR_ROWS = 0.05
+
+# Farther numbers, in the widest Gaussian, count as this: squares stay finite.
+_FARTHEST = 1e8
+
+# Cells of the largest array (rows x Gaussians of all columns).
+_BLOCK_CELLS = 2**21
+
+
+class Scored(NamedTuple):
+    """Numbers as normal scores.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n_rows, n_numbers)
+        The scores; NaN is a missing number.
+    log_slope : ndarray of shape (n_rows,)
+        What to add to a log-density of observed scores for that of the numbers.
+    """
+
+    scores: np.ndarray
+    log_slope: np.ndarray
+
+
+@dataclass(frozen=True)
+class NormalScores:
+    """The distribution of each column of numbers: a mixture of Gaussians.
+
+    Attributes
+    ----------
+    log_weight : ndarray of shape (n_numbers, n_mixed)
+        Minus infinity where a column has fewer Gaussians than others.
+    mean, spread : ndarray of shape (n_numbers, n_mixed)
+        Of the Gaussians.
+    """
+
+    log_weight: np.ndarray
+    mean: np.ndarray
+    spread: np.ndarray
+
+    @classmethod
+    def fit(cls, numbers: np.ndarray, weight: np.ndarray) -> Self:
+        """Return the distributions of columns.
+
+        Parameters
+        ----------
+        numbers : ndarray of shape (n_rows, n_numbers)
+            The columns; NaN is a missing number.
+        weight : ndarray of shape (n_rows,)
+            How often each row counts.
+        """
+        columns = [_fit_column(column, weight) for column in numbers.T]
+        most = max((len(column[0]) for column in columns), default=0)
+        shape = (len(columns), most)
+        log_weight, mean, spread = np.full(shape, -np.inf), np.zeros(shape), np.ones(shape)
+        for index, (own, centre, width) in enumerate(columns):
+            log_weight[index, : len(own)] = np.log(own)
+            mean[index, : len(own)], spread[index, : len(own)] = centre, width
+        return cls(log_weight, mean, spread)
+
+    def transform(self, numbers: np.ndarray) -> Scored:
+        """Return numbers as normal scores.
+
+        Parameters
+        ----------
+        numbers : ndarray of shape (n_rows, n_numbers)
+            The numbers; NaN is a missing one.
+        """
+        scores, log_slope = np.empty(numbers.shape), np.zeros(len(numbers))
+        length = max(_BLOCK_CELLS // max(self.mean.size, 1), 1)
+        for first in range(0, len(numbers), length):
+            rows = slice(first, first + length)
+            scores[rows], slopes = self._transform(numbers[rows])
+            log_slope[rows] = np.where(np.isnan(numbers[rows]), 0.0, slopes).sum(axis=1)
+        return Scored(scores, log_slope)
+
+    def _transform(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if not self.mean.size:
+            return numbers, numbers
+        far = _FARTHEST * self.spread.max()
+        z = (numbers.clip(-far, far)[:, :, None] - self.mean) / self.spread
+        constant = self.log_weight - np.log(self.spread) - 0.5 * np.log(2 * np.pi)
+        log_density = logsumexp(constant - 0.5 * np.square(z), axis=2)
+        below = logsumexp(self.log_weight + log_ndtr(z), axis=2)
+        above = logsumexp(self.log_weight + log_ndtr(-z), axis=2)
+        # From the nearer tail, where the probability is not rounded to one.
+        tail = ndtri_exp(np.minimum(np.minimum(below, above), 0.0))
+        scores = np.where(below < above, tail, -tail)
+        return scores, log_density + 0.5 * np.square(scores) + 0.5 * np.log(2 * np.pi)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return plain arrays."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _fit_column(
+    column: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the weights, means and standard deviations of a column's Gaussians."""
+    known = np.flatnonzero(~np.isnan(column) & (weight > 0))
+    known = known[np.linspace(0, len(known) - 1, min(len(known), _ROWS)).astype(int)]
+    if not len(known):
+        return np.ones(1), np.zeros(1), np.ones(1)
+    cells = MixedCells(column[known, None], np.empty((len(known), 0)), ())
+    own, total = weight[known], weight[known].sum()
+    best, least = None, np.inf
+    for n_mixed in _N_MIXED:
+        found = ClassRecipe(n_mixed, False, _PRIOR_ROWS, 1.0).fit(cells, own)
+        criterion = (3 * n_mixed - 1) * np.log(total) - 2 * own @ found.log_density(cells)
+        if best is not None and criterion >= least:
+            break
+        best, least = found, criterion
+    assert best is not None
+    return best.weight, best.mean[:, 0], np.sqrt(best.covariance[:, 0])
