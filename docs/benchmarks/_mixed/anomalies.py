@@ -103,10 +103,10 @@ def _measure(method: Method, task: Task, seed: int) -> Cell:
     if task.column is not None and scores.find_reasons is not None:
         most = np.argsort(-rows, kind="stable")[: task.y.sum()]
         found = most[task.y[most]][:_MOST_REASONS]
+        right = 0
         if len(found):
-            reasons = scores.find_reasons(found)
-            cell["reasons"] = float(np.mean(reasons == task.column[found]))
-            cell["found"] = len(found)
+            right = int(np.sum(scores.find_reasons(found) == task.column[found]))
+        cell |= {"found": len(found), "right": right}
     return cell
 
 
@@ -227,16 +227,22 @@ def _show(figures: Figures) -> Iterable[str]:
             seconds = figures.gather(setting, [method], "seconds")[1].sum()
             line = [method, f"{100 * values[:, index].mean():.2f}" if len(tables) else ""]
             if setting == _PLANTED:
-                known, right = figures.gather(setting, [method], "reasons")
-                line.append(f"{100 * right.mean():.1f} ({len(known)})" if len(known) else "")
+                right, found = _count_reasons(figures, method)
+                line.append(f"{100 * right / found:.1f} ({found:.0f})" if found else "")
             rows.append([*line, f"{seconds:.1f}"])
-        extra = ["first reason right, % (tables)"] if setting == _PLANTED else []
+        extra = ["first reason right, % (of)"] if setting == _PLANTED else []
         yield markdown_table(["method", "mean AUROC", *extra, "s"], rows)
         lines = [
             [table, *(f"**{100 * v:.1f}**" if v == line.max() else f"{100 * v:.1f}" for v in line)]
             for table, line in zip(tables, values, strict=True)
         ]
         yield markdown_table(["table", *methods], lines)
+
+
+def _count_reasons(figures: Figures, method: str) -> tuple[float, float]:
+    """Return how many first reasons are right, and of how many rows, over tables."""
+    both = [figures.gather(_PLANTED, [method], field)[1].sum() for field in ("right", "found")]
+    return float(both[0]), float(both[1])
 
 
 def _find_bars(figures: Figures) -> list[Bar]:
@@ -252,10 +258,10 @@ def _find_bars(figures: Figures) -> list[Bar]:
             text = f"{setting}, first in mean AUROC over {len(tables)} tables: the first is {best}"
             found = f"{text} with {mean.max():.2f}, ours has {mean[methods.index(_OURS)]:.2f}"
             bars.append(Bar(found, best == _OURS))
-    tables, right = figures.gather(_PLANTED, [_OURS], "reasons")
-    if len(tables):
-        text = f"first reason right in {_BAR:.0%} of the found: {100 * right.mean():.1f} %"
-        bars.append(Bar(text, float(right.mean()) >= _BAR))
+    right, found = _count_reasons(figures, _OURS)
+    if found:
+        text = f"first reason right in {_BAR:.0%} of the found: {100 * right / found:.1f} %"
+        bars.append(Bar(text, right >= _BAR * found))
     return bars
 
 
