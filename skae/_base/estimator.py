@@ -294,6 +294,7 @@ class BaseAutoencoder(
         if previous is None:
             moments = measure_columns(self, table, float(len(table)))
             scaling = self._make_scaling(moments, blueprint)
+            scaling = self._fit_margins(scaling, table, blueprint)
             completion = fit_completion(table, scaling)
         else:
             scaling, completion = previous.scaling, previous.completion
@@ -405,6 +406,12 @@ class BaseAutoencoder(
         """Return what fills the missing cells of rows that train."""
         return partial(complete_rows, completion=completion)
 
+    def _fit_margins(
+        self, scaling: Scaling, table: TrainingTable, blueprint: BlueprintT
+    ) -> Scaling:
+        """Return a scaling that maps numbers further, where the family wants it."""
+        return scaling
+
     def _begin_stream(
         self,
         given: "_GivenTable[BlueprintT]",
@@ -419,6 +426,7 @@ class BaseAutoencoder(
         """
         blueprint = given.blueprint
         streams = RandomStreams(self.random_state)
+        scaling = self._fit_margins(scaling, known, blueprint)
         config = self._make_config(blueprint, scaling, streams)
         completion = fit_completion(known, scaling)
         context = _Context(blueprint, scaling, given.columns, completion)
@@ -905,6 +913,7 @@ def subtract_units(
     out = log_density.copy()
     for rows in row_blocks(table):
         out[rows] -= ~np.isnan(table[rows]) @ units
+        out[rows] += state.scaling.log_slope(table[rows])
     return out
 
 
