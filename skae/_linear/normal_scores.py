@@ -29,8 +29,9 @@ _FARTHEST = 1e8
 # The inverse is searched between points so many standard deviations around each Gaussian's mean.
 _GRID_REACH, _GRID_STEPS = 8.0, 65
 
-# Halvings of the interval between two points.
-_BISECTIONS = 24
+# Steps of the search between two points.
+_N_STEPS = 8
+_TINY = float(np.finfo(np.float64).tiny)
 
 # Cells of the largest array (rows x Gaussians of all columns).
 _BLOCK_CELLS = 2**21
@@ -143,11 +144,17 @@ class NormalScores:
             np.where(scores < known[0], low + beyond, low),
             np.where(scores > known[-1], high + beyond, high),
         )
-        for _ in range(_BISECTIONS):
-            middle = 0.5 * (low + high)
-            is_below = single.transform(middle[:, None]).scores[:, 0] < scores
-            low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
-        return 0.5 * (low + high)
+        share = (scores - known[place - 1]) / np.maximum(known[place] - known[place - 1], _TINY)
+        found = low + share.clip(0, 1) * (high - low)
+        for _ in range(_N_STEPS):
+            reached, log_slope = (part[:, 0] for part in single._transform(found[:, None]))
+            off = reached - scores
+            low, high = np.where(off < 0, found, low), np.where(off > 0, found, high)
+            step = found - off * np.exp(-log_slope)
+            # A step of Newton's method, or halfway to the other end where it leads too far.
+            is_within = (step > low) & (step < high)
+            found = np.where(off == 0, found, np.where(is_within, step, 0.5 * (low + high)))
+        return np.where(np.isnan(scores), np.nan, found)
 
     @property
     def _parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
