@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from .._linear import SMALLEST_VARIANCE
+from ..modules.jacobian import Decoder
 from .code_integral import draw_codes
-from .jacobian import Decoder
 from .mixed_cells import CellMap, CellTensors, CodeClasses, Decoded
 
 # Rounds of new draws, and steps of expectation maximization with the same ones.

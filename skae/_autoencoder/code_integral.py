@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .._base.draws import draw_normal
-from .jacobian import Decoder, decoder_jacobian
+from ..modules.jacobian import Decoder, decoder_jacobian
 from .mixed_cells import CellMap, CellTensors, CodeClasses, Decoded, Expansion
 
 # Draws of each row's own: around its code in its likeliest class, and in the next.

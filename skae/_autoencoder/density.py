@@ -14,7 +14,7 @@ from .._linear import SMALLEST_VARIANCE, Moments, draw_missing, fit_with_missing
 from .._training import Module, TrainedModule
 from .._training.losses import squared_error
 from ..modules import EncoderDecoder
-from .jacobian import Decoder, decoder_jacobian
+from ..modules.jacobian import Decoder, decoder_jacobian
 from .mixed_density import MixedDensity, MixedTask, fit_mixed_density
 from .tangent_mixture import TangentMixture, Tangents, fit_tangent_mixture
 

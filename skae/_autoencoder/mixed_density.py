@@ -33,9 +33,9 @@ from .._linear.stacked_mixture import Split, split_for_stacking, weigh_densities
 from .._training import Module, TrainedModule
 from .._training.losses import squared_error
 from ..modules.cells import CellLayout
+from ..modules.jacobian import Decoder
 from .code_classes import CodeRows, fit_code_classes, widen
 from .code_integral import count_cells, draw_codes
-from .jacobian import Decoder
 from .mixed_cells import CellMap, CellTensors, CodeClasses
 
 # Rows that latent classes and classes of codes are fitted to, and that weigh one against the other.

@@ -303,6 +303,7 @@ class BaseAutoencoder(
         if previous is None:
             moments = measure_columns(self, table, float(len(table)), given.owner)
             scaling = self._make_scaling(moments, given)
+            scaling = self._fit_margins(scaling, table, blueprint)
             completion = fit_completion(table, scaling)
         else:
             scaling, completion = previous.scaling, previous.completion
@@ -419,6 +420,12 @@ class BaseAutoencoder(
         """Return what fills the missing cells of rows that train."""
         return partial(complete_rows, completion=completion)
 
+    def _fit_margins(
+        self, scaling: Scaling, table: TrainingTable, blueprint: BlueprintT
+    ) -> Scaling:
+        """Return a scaling that maps numbers further, where the family wants it."""
+        return scaling
+
     def _begin_stream(
         self,
         given: "GivenTable[BlueprintT]",
@@ -433,6 +440,7 @@ class BaseAutoencoder(
         """
         blueprint = given.blueprint
         streams = RandomStreams(self.random_state)
+        scaling = self._fit_margins(scaling, known, blueprint)
         config = self._make_config(blueprint, scaling, streams)
         completion = fit_completion(known, scaling)
         context = _Context(blueprint, scaling, given.columns, completion)
@@ -943,6 +951,7 @@ def subtract_units(
     out = log_density.copy()
     for rows in row_blocks(table):
         out[rows] -= ~np.isnan(table[rows]) @ units
+        out[rows] += state.scaling.log_slope(table[rows])
     return out
 
 
