@@ -180,6 +180,10 @@ class BaseAutoencoder(
     _blueprint_class: type[BlueprintT]
     _fitted: FittedState[Module, BlueprintT, DensityT]
 
+    def _can_add_density(self, blueprint: BlueprintT) -> bool:
+        """Whether the density of a block adds to that of the blocks before."""
+        return self._density_accumulates
+
     @abstractmethod
     def _make_blueprint(self, layout: CellLayout, has_target: bool) -> BlueprintT:
         """Return what the module is built from."""
@@ -496,7 +500,7 @@ class BaseAutoencoder(
         trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_))
         trained.check_outputs(rows, self._measure_losses, self.lr)
         described: AnyRows = rows
-        if sample is not None and not self._density_accumulates:
+        if sample is not None and not self._can_add_density(blueprint):
             kept = sample.rows.make_table()
             complete = self._choose_complete(blueprint, scaling, completion)
             described = _scale_rows(kept, scaling, complete, trained.device)
