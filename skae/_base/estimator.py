@@ -774,13 +774,15 @@ class BaseAutoencoder(
         given = {"interval": interval}
         validate_parameter_constraints(_IMPUTE, given, caller_name="impute")
         table, state = self._read(X)
-        values, scaled = load_rows(table), state.impute(table)
-        filled = state.fill(X, values, scaled)
-        if interval is None:
+        half = None if interval is None else state.find_half_widths(float(interval))
+        values = state.impute(table)
+        filled = state.fill(X, values.astype(table.dtype))
+        if half is None:
             return filled
-        half = state.find_half_widths(float(interval))
-        missing = np.isnan(values) & ~np.isnan(half)
-        low, high = (state.show_limits(scaled + side * half, missing, X) for side in (-1, 1))
+        # Of the others, observed cells and those that are no numbers, there is nothing to show.
+        reach = np.where(np.isnan(load_rows(table)), half, np.nan)
+        index = getattr(X, "index", None)
+        low, high = (state.restore(values + side * reach, index) for side in (-1, 1))
         return filled, low, high
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
