@@ -258,7 +258,9 @@ class LatentClasses:
 
     def log_joint(self, cells: MixedCells, patterns: list[Pattern]) -> np.ndarray:
         """Return the log-density `(n_classes, n_rows)` of class and row together."""
-        joint = self.log_mass @ cells.levels.T + np.log(self.weight)[:, None]
+        # A class that no row is of any more has no weight.
+        weight = np.maximum(self.weight, np.finfo(np.float64).tiny)
+        joint = self.log_mass @ cells.levels.T + np.log(weight)[:, None]
         if not self.is_full:
             return joint + self._score_diagonal(cells.numbers)
         for pattern in patterns:
