@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from numbers import Real
 from typing import Any, ClassVar, Generic, NamedTuple, Self
 
 import numpy as np
@@ -35,7 +36,7 @@ from .._data import (
     check_codes,
     check_sample_weight,
     encode_table,
-    fill_table,
+    load_rows,
     measure_columns,
     measure_distance,
     merge_copies,
@@ -79,8 +80,10 @@ from .blueprints import Blueprint, BlueprintT, NetworkConfig
 from .density import DensityT
 from .drafts import copy_shallow, replace_when_done
 from .fingerprint import describe_fit
+from .imputation import Imputation
 from .parameters import (
     Constraints,
+    Interval,
     check_layer_sizes,
     validate_each_time,
     validate_parameter_constraints,
@@ -93,6 +96,7 @@ from .seal import is_sealed, open_sealed, seal
 _BYTES_PER_WEIGHT = 16
 
 _ERROR: Constraints = {"per_cell": ["boolean"]}
+_IMPUTE: Constraints = {"interval": [Interval(Real, 0, 1, closed="neither"), None]}
 
 
 class GivenTable(NamedTuple, Generic[BlueprintT]):
@@ -175,6 +179,10 @@ class BaseAutoencoder(
     _density_accumulates: ClassVar[bool] = True
     _blueprint_class: type[BlueprintT]
     _fitted: FittedState[Module, BlueprintT, DensityT]
+
+    def _can_add_density(self, blueprint: BlueprintT) -> bool:
+        """Whether the density of a block adds to that of the blocks before."""
+        return self._density_accumulates
 
     @abstractmethod
     def _make_blueprint(self, layout: CellLayout, has_target: bool) -> BlueprintT:
@@ -299,6 +307,7 @@ class BaseAutoencoder(
         if previous is None:
             moments = measure_columns(self, table, float(len(table)), given.owner)
             scaling = self._make_scaling(moments, given)
+            scaling = self._fit_margins(scaling, table, blueprint)
             completion = fit_completion(table, scaling)
         else:
             scaling, completion = previous.scaling, previous.completion
@@ -327,6 +336,7 @@ class BaseAutoencoder(
             self._fit_density(trained, blueprint, scaling, rows, result, None),
             given.columns,
             completion,
+            Imputation.gather(table, scaling, blueprint.network.cells, completion),
             result.n_epochs,
             result.loss_curve,
             result.validation_scores,
@@ -414,6 +424,12 @@ class BaseAutoencoder(
         """Return what fills the missing cells of rows that train."""
         return partial(complete_rows, completion=completion)
 
+    def _fit_margins(
+        self, scaling: Scaling, table: TrainingTable, blueprint: BlueprintT
+    ) -> Scaling:
+        """Return a scaling that maps numbers further, where the family wants it."""
+        return scaling
+
     def _begin_stream(
         self,
         given: "GivenTable[BlueprintT]",
@@ -428,6 +444,7 @@ class BaseAutoencoder(
         """
         blueprint = given.blueprint
         streams = RandomStreams(self.random_state)
+        scaling = self._fit_margins(scaling, known, blueprint)
         config = self._make_config(blueprint, scaling, streams)
         completion = fit_completion(known, scaling)
         context = _Context(blueprint, scaling, given.columns, completion)
@@ -483,10 +500,14 @@ class BaseAutoencoder(
         trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_))
         trained.check_outputs(rows, self._measure_losses, self.lr)
         described: AnyRows = rows
-        if sample is not None and not self._density_accumulates:
+        if sample is not None and not self._can_add_density(blueprint):
             kept = sample.rows.make_table()
             complete = self._choose_complete(blueprint, scaling, completion)
             described = _scale_rows(kept, scaling, complete, trained.device)
+        imputation = None if previous is None else previous.imputation
+        if sample is not None and len(sample.rows.X):
+            kept, cells = sample.rows.make_table(), blueprint.network.cells
+            imputation = Imputation.gather(kept, scaling, cells, completion)
         return FittedState(
             trained,
             scaling,
@@ -494,6 +515,7 @@ class BaseAutoencoder(
             self._fit_density(trained, blueprint, scaling, described, None, density),
             columns,
             completion,
+            imputation,
             1 if previous is None else previous.n_iter + 1,
             losses if previous is None else [*previous.loss_curve, *losses],
             None if previous is None else previous.validation_scores,
@@ -717,32 +739,49 @@ class BaseAutoencoder(
         """
         return self._apply_and_restore(X, lambda module, rows: module(rows))
 
-    def impute(self, X: ArrayLike) -> Any:
+    def impute(self, X: ArrayLike, *, interval: float | None = None) -> Any:
         """Return a table with its missing cells filled.
 
         Observed cells stay as they are. A missing one becomes what is expected of it given the
-        observed cells of its row; a category, the likeliest of its levels.
+        observed cells of its row; a category, the likeliest of its levels. If the table of `fit`
+        had missing cells too, similar rows of it are looked up for each of them; how far, rows
+        that were held out have decided. Otherwise cells are expected as from a normal
+        distribution, by linear regression on the observed ones.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or frame of shape (n_samples, n_features)
             The rows.
+        interval : float, default=None
+            Also return limits that a missing number is within with this probability, in (0, 1).
 
         Returns
         -------
         X_imputed : array or frame of shape (n_samples, n_features)
             The rows, in the form and the types of `X`. Still missing are labels of columns whose
             labels identify rows, and columns that had no observed cell in `fit`.
+        low, high : array or frame of shape (n_samples, n_features)
+            With `interval`: the limits of numbers and dates that are missing in `X`, missing for
+            all other cells. Infinite where too few cells were hidden to tell. They are calibrated
+            on cells hidden at random from rows that were held out, which need missing cells like
+            those in probability.
+
+        Raises
+        ------
+        ValueError
+            If `interval` is out of its bounds, or if no cell was missing in `fit`.
         """
+        given = {"interval": interval}
+        validate_parameter_constraints(_IMPUTE, given, caller_name="impute")
         table, state = self._read(X)
-        values = np.empty(table.shape)
-        for rows in row_blocks(table):
-            filled = state.prepare(table[rows], np.float64).values
-            values[rows] = np.where(
-                np.isnan(table[rows]), state.scaling.inverse(filled), table[rows]
-            )
-        whole = table if isinstance(table, np.ndarray) else table[:]
-        return fill_table(X, values.astype(whole.dtype), state.columns)
+        values, scaled = load_rows(table), state.impute(table)
+        filled = state.fill(X, values, scaled)
+        if interval is None:
+            return filled
+        half = state.find_half_widths(float(interval))
+        missing = np.isnan(values) & ~np.isnan(half)
+        low, high = (state.show_limits(scaled + side * half, missing, X) for side in (-1, 1))
+        return filled, low, high
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
         """Return the squared error of each row's reconstruction.
@@ -916,6 +955,7 @@ def subtract_units(
     out = log_density.copy()
     for rows in row_blocks(table):
         out[rows] -= ~np.isnan(table[rows]) @ units
+        out[rows] += state.scaling.log_slope(table[rows])
     return out
 
 

@@ -195,6 +195,11 @@ def take_rows(table: AnyTable, indices: np.ndarray) -> np.ndarray:
     return table[indices] if isinstance(table, np.ndarray) else table.take(indices)
 
 
+def load_rows(table: AnyTable) -> np.ndarray:
+    """Return all rows of a table, in memory."""
+    return table if isinstance(table, np.ndarray) else table[0 : len(table)]
+
+
 def load_subsample(table: AnyTable) -> np.ndarray:
     """Return a table's rows, or the subsample that represents a stored one."""
     return table if isinstance(table, np.ndarray) else subsample_store(table)[1]
