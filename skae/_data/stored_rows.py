@@ -156,13 +156,12 @@ class StoredRows(Dataset[Batch]):
         if self.device.type == "cpu" or 4 * len(self) * self.n_features > _DEVICE_BYTES:
             return self
         X = torch.empty(self.table.shape, device=self.device)
-        mask = None
-        if self.table.complete is not None:
-            mask = torch.ones(self.table.shape, dtype=torch.bool, device=self.device)
+        mask: Tensor | None = None
         for rows in row_blocks(self.table):
             block = self[rows]
             X[rows] = block.input
-            if mask is not None and block.mask is not None:
+            if block.mask is not None:
+                mask = torch.ones_like(X, dtype=torch.bool) if mask is None else mask
                 mask[rows] = block.mask
         weight = None if self.weight is None else torch.from_numpy(self.weight).to(self.device)
         return Rows(Batch(X, mask=mask, weight=weight), self.unit)
@@ -195,8 +194,7 @@ class _Buffer:
     def __init__(self, source: StoredRows, n_rows: int) -> None:
         self.source = source
         self.X = torch.empty(n_rows, source.n_features)
-        has_gaps = source.table.complete is not None
-        self.mask = torch.empty(self.X.shape, dtype=torch.bool) if has_gaps else None
+        self.mask: Tensor | None = None  # until a row has a missing cell
         self.weight = None if source.weight is None else torch.empty(n_rows)
         self.n_rows = 0
 
@@ -211,9 +209,13 @@ class _Buffer:
         place = slice(self.n_rows, self.n_rows + rows.stop - rows.start)
         block = self.source.table.read(rows)
         self.X[place] = torch.from_numpy(block.values)
-        if self.mask is not None:
-            own = block.observed
-            self.mask[place] = True if own is None else torch.from_numpy(own)
+        if block.observed is not None:
+            self.mask = (
+                torch.ones_like(self.X, dtype=torch.bool) if self.mask is None else self.mask
+            )
+            self.mask[place] = torch.from_numpy(block.observed)
+        elif self.mask is not None:
+            self.mask[place] = True
         if self.weight is not None and self.source.weight is not None:
             self.weight[place] = torch.from_numpy(self.source.weight[rows])
         self.n_rows = place.stop

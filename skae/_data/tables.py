@@ -10,11 +10,20 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from .columns import UNITS, Column, Columns, NumberCoding, name_numbers, needs_encoding
+from .columns import (
+    UNITS,
+    Column,
+    Columns,
+    NumberCoding,
+    encode_numbers,
+    name_numbers,
+    needs_encoding,
+)
 from .frames import (
     Cells,
     build_column,
     build_frame,
+    choose_cells,
     find_library,
     open_columns,
     read_column,
@@ -22,7 +31,7 @@ from .frames import (
     to_array,
 )
 from .inputs import check_frame, convert_input
-from .sample_weights import check_sample_weight
+from .sample_weights import check_sample_weight, scale_weight
 from .stores import AnyTable
 from .validation import validate_table
 
@@ -86,10 +95,12 @@ def read_table(
         n_rows = _check_columns(estimator, X, reset=True, min_rows=min_rows)
         return _encode_new(X, choice, check_sample_weight(sample_weight, n_rows))
     table = validate_table(estimator, X, reset=True, min_rows=min_rows)
-    if isinstance(table, np.ndarray) and np.isnan(table).all(axis=0).any():
-        is_frame = hasattr(X, "columns")
-        weight = check_sample_weight(sample_weight, len(table))
-        return _encode_new(X if is_frame else table, choice, weight)
+    if not isinstance(table, np.ndarray) or not np.isnan(table).any():
+        return ReadTable(table, None)
+    weight = check_sample_weight(sample_weight, len(table))
+    counted = table if weight is None else table[scale_weight(weight) > 0]
+    if np.isnan(counted).all(axis=0).any():
+        return _encode_new(X if hasattr(X, "columns") else table, choice, weight)
     return ReadTable(table, None)
 
 
@@ -112,7 +123,10 @@ def encode_table(
     if isinstance(X, ReadTable):
         return X.table
     if columns is None:
-        return validate_table(estimator, X, reset=False)
+        if not needs_encoding(X):
+            return validate_table(estimator, X, reset=False)
+        _check_columns(estimator, X, reset=False)
+        return encode_numbers(X)
     X = _open_table(X)
     _check_columns(estimator, X, reset=False)
     return columns.encode(X, unseen).values
@@ -187,14 +201,11 @@ def _fill_column(native: Any, name: Any, column: Column | None, values: np.ndarr
         return native
     coding = NumberCoding() if column is None else column.coding
     other = coding.decode(values, np.zeros(len(values), dtype=bool))
-    if cells.kind == "empty" and column is not None:
-        dtype = column.dtype
+    has_other_labels = dtype[0] == "category" and not {*other.labels} <= {*cells.labels}
+    if column is not None and (cells.kind == "empty" or has_other_labels):
+        return build_column(_merge(cells, other), column.dtype, name)
     filled = build_column(_merge(cells, other), dtype, name)
-    if not isinstance(native, np.ndarray):
-        return filled
-    out = native.copy()
-    out[cells.missing] = filled.to_numpy()[cells.missing]
-    return out
+    return choose_cells(native, filled, cells.missing)
 
 
 def _merge(cells: Cells, other: Cells) -> Cells:

@@ -12,8 +12,10 @@ from .gaussian_mixture import (
     choose_spread_rows,
     fit_mixture,
 )
-from .missing_covariance import fill_missing, fit_with_missing, score_observed
+from .latent_classes import ClassRecipe, LatentClasses, MixedCells
+from .missing_covariance import draw_missing, fill_missing, fit_with_missing, score_observed
 from .moments import SMALLEST_VARIANCE, Moments
+from .normal_scores import ScoredColumns
 from .pca import PrincipalAxes, find_principal_axes
 from .probabilistic_pca import LinearGaussian, fit_probabilistic_pca, fit_with_unit_noise
 from .regression import (
@@ -23,6 +25,7 @@ from .regression import (
     reduce_rank,
     repeat_axes,
 )
+from .stacked_classes import stack_classes
 from .stacked_mixture import Split, split_for_stacking, stack_mixtures
 
 __all__ = [
@@ -31,19 +34,24 @@ __all__ = [
     "SMALLEST_VARIANCE",
     "WIDEST_COMPLETED",
     "AffineMap",
+    "ClassRecipe",
     "Codes",
     "CodesAndErrors",
     "Completion",
     "Covariance",
+    "LatentClasses",
     "LinearGaussian",
+    "MixedCells",
     "Mixture",
     "Moments",
     "PrincipalAxes",
     "Regularization",
+    "ScoredColumns",
     "Split",
     "choose_mixture",
     "choose_spread_rows",
     "count_axes",
+    "draw_missing",
     "fill_missing",
     "find_clusters",
     "find_principal_axes",
@@ -58,5 +66,6 @@ __all__ = [
     "repeat_axes",
     "score_observed",
     "split_for_stacking",
+    "stack_classes",
     "stack_mixtures",
 ]

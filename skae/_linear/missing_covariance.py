@@ -23,6 +23,7 @@ def fit_with_missing(
     ridge: float = 0.0,
     max_iter: int = 200,
     tol: float = 1e-4,
+    initial: Moments | None = None,
 ) -> Moments:
     """Return the maximum-likelihood mean and covariance of the observed cells.
 
@@ -43,6 +44,8 @@ def fit_with_missing(
     tol : float, default=1e-4
         Change of the mean and of the covariance, as a share of the standard deviations, that
         ends the steps.
+    initial : Moments or None, default=None
+        Where they begin; None is at the columns' own means and variances.
     """
     weight = np.ones(len(X)) if weight is None else weight.astype(np.float64)
     observed = ~np.isnan(X)
@@ -51,7 +54,7 @@ def fit_with_missing(
     X, weight, observed = X[informs].astype(np.float64), weight[informs], observed[informs]
     total = float(weight.sum())
     patterns = _Patterns.from_mask(observed)
-    moments = _begin(X, weight, observed)
+    moments = _begin(X, weight, observed) if initial is None else initial
     for _ in range(max_iter):
         previous, moments = moments, _step(X, weight / total, patterns, moments, ridge / total)
         if _measure_change(previous, moments) < tol or observed.all():
@@ -63,6 +66,18 @@ def fill_missing(X: np.ndarray, moments: Moments) -> np.ndarray:
     """Return rows whose missing cells are their means given the observed ones."""
     patterns = _Patterns.from_mask(~np.isnan(X))
     return _complete(X.astype(np.float64), patterns, moments.mean, _invert(moments.covariance))[0]
+
+
+def draw_missing(X: np.ndarray, moments: Moments, generator: np.random.Generator) -> np.ndarray:
+    """Return rows whose missing cells are draws given the observed ones.
+
+    A draw of the whole row has the right residuals around its own expectations (Matheron).
+    """
+    values, vectors = linalg.eigh(moments.covariance)
+    root = vectors * np.sqrt(values.clip(min=0))
+    drawn = moments.mean + generator.standard_normal(X.shape) @ root.T
+    expected = fill_missing(np.where(np.isnan(X), np.nan, drawn), moments)
+    return fill_missing(X, moments) + (drawn - expected)
 
 
 def measure_uncertainty(X: np.ndarray, moments: Moments) -> np.ndarray:
@@ -213,7 +228,7 @@ def _apply(matrices: np.ndarray, vectors: np.ndarray, which: np.ndarray) -> np.n
     if len(vectors) >= _ROWS_TO_LOOP * len(matrices):
         ends = np.searchsorted(which, np.arange(len(matrices) + 1))
         for matrix, first, last in zip(matrices, ends[:-1], ends[1:], strict=True):
-            out[first:last] = vectors[first:last] @ matrix
+            out[first:last] = vectors[first:last] @ matrix.T
         return out
     length = block_length(vectors.shape[1] ** 2)
     for first in range(0, len(vectors), length):

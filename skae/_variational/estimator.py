@@ -11,10 +11,10 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 from skorch.callbacks import Callback
-from torch import Tensor
+from torch import Tensor, nn
 
 from .._base import BaseAutoencoder
-from .._base.estimator import apply_exactly
+from .._base.estimator import GivenTable, apply_exactly, subtract_units
 from .._base.parameters import (
     LARGEST_FACTOR,
     SHARED_CONSTRAINTS,
@@ -24,6 +24,7 @@ from .._base.parameters import (
     check_draws,
     validate_parameter_constraints,
 )
+from .._base.persistence import FittedState
 from .._data import (
     AnyRows,
     AnyTable,
@@ -31,15 +32,21 @@ from .._data import (
     ColumnMoments,
     Columns,
     Scaling,
+    TrainingTable,
     check_probabilities,
     name_column,
+    subsample_indices,
+    take_rows,
 )
 from .._environment import RandomStreams, check_memory, isolate_torch, resolve_device
+from .._linear import ScoredColumns
 from .._training import TrainedModule, TrainingConfig, TrainingResult
 from ..modules import Architecture, VariationalAutoencoder
 from ..modules.cells import CellLayout
-from ..modules.likelihoods import GaussianLikelihood
+from ..modules.likelihoods import Bounds, GaussianLikelihood
+from ..modules.mixed_likelihood import MixedLikelihood
 from .blueprint import VariationalBlueprint
+from .column_ranges import ColumnRanges, scale_ends
 from .density import EvidenceBound, VariationalDensity, evidence_bound, measure_codes
 from .initialization import find_floor_share, fit_floor, initialize_variational
 from .objective import VariationalObjective
@@ -50,8 +57,13 @@ _ACTIVE_FROM = 0.01
 # A Bernoulli likelihood, in float32, divides by the columns' scales.
 _LEAST_PROBABILITY = 1e-30
 
+# Rows that distributions of single columns are fitted to.
+_MARGIN_ROWS = 10_000
+
 # The linear model of all rows is the same whatever the network's seed.
 _FLOOR_SEED = 19690720
+
+_State = FittedState[VariationalAutoencoder, VariationalBlueprint, VariationalDensity]
 
 _SAMPLE: Constraints = {
     "n_samples": [Interval(Integral, 1, None, closed="left")],
@@ -405,10 +417,13 @@ default="from_dtype"
     @property
     def noise_variance_(self) -> float | np.ndarray:
         """Variance of a scaled cell around its reconstruction."""
-        likelihood = self.module_.likelihood
+        likelihood: nn.Module | None = self.module_.likelihood
+        if isinstance(likelihood, MixedLikelihood):
+            likelihood = likelihood.numbers
         if not isinstance(likelihood, GaussianLikelihood):
             raise AttributeError(
-                'noise_variance_ belongs to likelihood="gaussian", got likelihood="bernoulli"'
+                'noise_variance_ belongs to numbers and likelihood="gaussian", got '
+                f"likelihood={self._state.blueprint.likelihood!r}"
             )
         variance = likelihood.variance.detach().cpu().double().numpy()
         return variance if self._state.blueprint.noise_per_column else float(variance[0])
@@ -451,11 +466,14 @@ default="from_dtype"
         """
         table, state = self._read(X)
         density = state.density
-        values = apply_exactly(
-            state, table, lambda module, batch: evidence_bound(module, batch.input, density.n_draws)
-        )
-        log_determinant = state.scaling.log_determinant - density.unit_correction
-        log_likelihood = values[:, 0] - log_determinant
+
+        def bound(module: VariationalAutoencoder, batch: Batch) -> Tensor:
+            parts = evidence_bound(module, batch.input, density.n_draws, batch.mask)
+            parts[:, 0] += density.correct_units(batch)
+            return parts
+
+        values = apply_exactly(state, table, bound)
+        log_likelihood = subtract_units(state, table, values[:, 0])
         return EvidenceBound(log_likelihood - values[:, 1], log_likelihood, values[:, 1])
 
     def sample(
@@ -493,9 +511,17 @@ default="from_dtype"
         device = next(module.parameters()).device
         generator = RandomStreams(random_state).make_torch_generator(device)
 
+        low, high = self._find_bounds(state)
+        bounds = None
+        if low is not None and high is not None:
+            scaled_ends = (scale_ends(end, state.scaling) for end in (low, high))
+            bounds = Bounds(*(torch.from_numpy(end).to(device) for end in scaled_ends))
+
         def draw(module: VariationalAutoencoder, code: Tensor) -> Tensor:
             output, likelihood = module.decoder(code), module.likelihood
-            return likelihood.draw(output, generator) if noise else likelihood.mean(output)
+            if noise:
+                return likelihood.draw(output, generator, bounds)
+            return likelihood.mean(output)
 
         with isolate_torch(), torch.no_grad():
             codes = module.mixture().draw(int(n_samples), generator).cpu().numpy()
@@ -505,11 +531,23 @@ default="from_dtype"
                 linear = floor.decode(floor.components.draw(len(codes), generator))
             scaled = state.trained.apply(draw, codes)
             if floor is not None:
-                linear = floor.add_noise(linear, generator) if noise else linear
+                linear = floor.add_noise(linear, generator, bounds) if noise else linear
                 is_linear = (chance < floor.share).cpu().numpy()
                 scaled = np.where(is_linear, linear.cpu().numpy(), scaled)
         rows = state.scaling.inverse(scaled)
-        return rows.round() if noise and state.blueprint.likelihood == "bernoulli" else rows
+        if bounds is not None:
+            rows = np.clip(rows, low, high)
+        if noise and state.blueprint.likelihood == "bernoulli" and state.columns is None:
+            rows = rows.round()
+        return state.restore(rows)
+
+    @staticmethod
+    def _find_bounds(state: _State) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Return between which values a frame's numbers are drawn; arrays have no bounds."""
+        ranges = state.density.ranges
+        if state.columns is None or ranges is None or state.blueprint.likelihood == "bernoulli":
+            return None, None
+        return ranges.find_bounds(state.scaling, state.blueprint.network.cells)
 
     @available_if(_has_mixture_prior)  # type: ignore[untyped-decorator]
     def predict_component_proba(self, X: ArrayLike) -> np.ndarray:
@@ -564,20 +602,39 @@ default="from_dtype"
     def _make_scaling(
         self,
         moments: ColumnMoments,
-        blueprint: VariationalBlueprint,
+        given: GivenTable[VariationalBlueprint],
         previous: Scaling | None = None,
     ) -> Scaling:
-        scaling = super()._make_scaling(moments, blueprint, previous)
+        scaling = super()._make_scaling(moments, given, previous)
         if self.likelihood != "bernoulli":
             return scaling
         scale = scaling.scale
         if scale.min() < _LEAST_PROBABILITY:
+            name = name_column(self, int(scale.argmin()), given.owner)
             raise ValueError(
                 'X must have probabilities that float32 holds for likelihood="bernoulli", got a '
-                f"scale of {scale.min():g} in {name_column(self, int(scale.argmin()))}: set such "
-                'values to 0, scale them, or use likelihood="gaussian"'
+                f"scale of {scale.min():g} in {name}: set such values to 0, scale them, or use "
+                'likelihood="gaussian"'
             )
         return replace(scaling, bounds=(0.0, 1.0))
+
+    def _fit_margins(
+        self, scaling: Scaling, table: TrainingTable, blueprint: VariationalBlueprint
+    ) -> Scaling:
+        """Map numbers beside booleans and categories to normal scores.
+
+        Such numbers are often counts or amounts: without peaks, bounds and tails, what is left
+        for the network is how columns depend on each other.
+        """
+        cells = blueprint.network.cells
+        is_plain = cells.is_numeric or not cells.numbers
+        if is_plain or scaling.is_common or self.likelihood != "gaussian":
+            return scaling
+        indices = subsample_indices(len(table), _MARGIN_ROWS)
+        rows = scaling.forward(take_rows(table.X, indices), np.float64)
+        weight = np.ones(len(indices)) if table.weight is None else table.weight[indices]
+        columns = np.flatnonzero(cells.is_number)
+        return replace(scaling, margins=ScoredColumns.fit(rows, columns, weight))
 
     def _make_blueprint(self, layout: CellLayout, has_target: bool) -> VariationalBlueprint:
         if self.binarize and self.likelihood != "bernoulli":
@@ -606,6 +663,7 @@ default="from_dtype"
             streams.make_torch_generator(resolve_device(self.device)),
             bool(self.binarize),
             self.trim_fraction,
+            blueprint.network.layout,
         )
 
     def _initialize(
@@ -640,11 +698,12 @@ default="from_dtype"
         if floor is not None and has_old_floor:  # of a part of the rows, or of the rows before
             other = blueprint.build(_FLOOR_SEED)
             sample, beta = rows.subsample(), float(self.beta)
-            whole = fit_floor(other, sample, beta, self.trim_fraction, _FLOOR_SEED)
+            whole = fit_floor(other, sample, scaling, beta, self.trim_fraction, _FLOOR_SEED)
             floor.load_state_dict(whole.state_dict())
-        codes = measure_codes(rows, trained)
+        codes, ranges = measure_codes(rows, trained), ColumnRanges.from_rows(rows)
         if previous is not None:
             codes = previous.codes.merge(codes)
+            ranges = ranges if previous.ranges is None else previous.ranges.merge(ranges)
         if floor is not None and floor.share > 0:
             n_rows = codes.total * rows.unit.n_rows / rows.unit.given
             floor.share.fill_(find_floor_share(n_rows))
@@ -654,8 +713,19 @@ default="from_dtype"
             codes,
             self.n_draws,
             max(rows.n_features, n_codes, *hidden, 1),
-            0.0 if self.likelihood == "gaussian" else scaling.log_determinant,
+            *self._find_unit_correction(blueprint, scaling),
+            ranges,
         )
+
+    @staticmethod
+    def _find_unit_correction(
+        blueprint: VariationalBlueprint, scaling: Scaling
+    ) -> tuple[float, np.ndarray | None]:
+        """Return what to add to log-masses, which have no units, and each column's part of it."""
+        if blueprint.likelihood == "gaussian":
+            return 0.0, None
+        log_scales = np.where(blueprint.network.cells.is_number, np.log(scaling.scale), 0.0)
+        return float(log_scales.sum()), log_scales
 
     @staticmethod
     def _load_density(state: dict[str, Any]) -> VariationalDensity:

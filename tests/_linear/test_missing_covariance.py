@@ -8,6 +8,7 @@ from sklearn.impute import IterativeImputer
 
 from skae._linear import Moments, fit_covariance
 from skae._linear.missing_covariance import (
+    draw_missing,
     fill_missing,
     fit_with_missing,
     measure_uncertainty,
@@ -205,3 +206,21 @@ def test_the_errors_are_those_of_scikit_learns_regressions():
     theirs = IterativeImputer(max_iter=30, tol=1e-4, random_state=0).fit_transform(gaps)
     errors = [np.sqrt(np.square(filled - X)[hidden].mean()) for filled in (own, theirs)]
     assert errors[0] < 1.01 * errors[1]
+
+
+def test_draws_have_the_moments_of_complete_rows():
+    X, mean, covariance = draw_rows(20_000, 4)
+    gaps = hide(X, 0.5)
+    drawn = draw_missing(gaps, Moments(1.0, mean, covariance), np.random.default_rng(0))
+    np.testing.assert_array_equal(drawn[~np.isnan(gaps)], gaps[~np.isnan(gaps)])
+    spread = np.sqrt(np.diag(covariance))
+    found = (np.cov(drawn.T) - np.cov(X.T)) / np.outer(spread, spread)
+    np.testing.assert_allclose(found, 0, atol=0.03)
+    np.testing.assert_allclose(drawn.mean(0), X.mean(0), atol=0.03 * spread.max())
+
+
+def test_a_draw_from_a_repeated_column_is_its_value():
+    exact = np.ones((2, 2))
+    gaps = np.array([[2.0, np.nan], [np.nan, -1.0], [0.5, 0.5]])
+    drawn = draw_missing(gaps, Moments(1.0, np.zeros(2), exact), np.random.default_rng(0))
+    np.testing.assert_allclose(drawn, [[2, 2], [-1, -1], [0.5, 0.5]], atol=0.01)

@@ -1,0 +1,290 @@
+"""The imputer: attention whose gates held-out rows set, its intervals and its draws."""
+
+import copy
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from .._environment import RandomStreams, isolate_torch, limit_threads
+from .._linear import COMPLETION_ROWS, WIDEST_COMPLETED, Completion
+from ..modules.cells import CellLayout
+from .evaluation import HiddenCells, answer_hidden_cells, choose_gates
+from .hiding import list_cells
+from .linear_answer import LinearAnswer
+from .probabilities import IndicatorScale
+from .row_attention import RememberedRows, RowAttention
+from .search import look_up_missing
+from .training import KnownRows, train_attention
+
+# Rows that are remembered: each missing cell is compared with all of them.
+_REMEMBERED_ROWS = 4096
+
+# With fewer rows no distance can be told from another.
+_FEWEST_ROWS = 30
+
+# Held-out rows, and the rows from which one part of these is enough.
+_N_FOLDS = 4
+_FOLDS_OF_FEW = 3
+_ONE_FOLD_FROM = 500
+
+
+@dataclass(frozen=True)
+class Imputer:
+    """Fills missing cells of scaled rows.
+
+    Attributes
+    ----------
+    layout : CellLayout
+        What the encoded columns hold.
+    linear : LinearAnswer
+        The linear answer.
+    indicators : IndicatorScale
+        What stands for 0 and 1 in booleans and categories.
+    attention : RowAttention
+        What leaves the linear answer.
+    gates : ndarray of shape (n_cells,)
+        The share of attention's step that each cell of a row takes.
+    rows : ndarray of shape (n_remembered, n_encoded)
+        The rows that attention looks up, their own missing cells filled.
+    observed : ndarray of bool of shape (n_remembered, n_encoded)
+        Which of their cells were not missing.
+    weight : ndarray of shape (n_remembered,)
+        How often each counts.
+    errors : tuple of ndarray
+        For each cell of a row, the absolute errors of answers for cells hidden from held-out rows,
+        in ascending order; none for categories.
+    shrinkage : ndarray of shape (n_cells,)
+        Root mean square of these errors, as a share of that of the linear answers.
+    """
+
+    layout: CellLayout
+    linear: LinearAnswer
+    indicators: IndicatorScale
+    attention: RowAttention
+    gates: np.ndarray
+    rows: np.ndarray
+    observed: np.ndarray
+    weight: np.ndarray
+    errors: tuple[np.ndarray, ...]
+    shrinkage: np.ndarray
+
+    @property
+    def cells(self) -> tuple[slice, ...]:
+        """The encoded columns of each cell of a row."""
+        return self.attention.cells
+
+    def complete(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows with missing cells filled by what is expected of them.
+
+        Indicators of categories are filled by probabilities, scaled as the indicators are.
+        Observed cells stay as they are, to the bit.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_encoded)
+            Scaled rows; NaN is a missing cell.
+        """
+        out = rows.copy()
+        incomplete = np.flatnonzero(np.isnan(rows).any(axis=1))
+        if len(incomplete):
+            part = rows[incomplete]
+            filled = self._expect(part.astype(np.float64)).astype(rows.dtype)
+            out[incomplete] = np.where(np.isnan(part), filled, part)
+        return out
+
+    def draw(
+        self, rows: np.ndarray, n_draws: int, generator: np.random.Generator
+    ) -> list[np.ndarray]:
+        """Return rows several times, with missing cells drawn from what they may be.
+
+        Numbers differ from what is expected as the normal distribution's do, less in columns whose
+        cells are better known than it says; categories are drawn from their probabilities.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_encoded)
+            Scaled rows; NaN is a missing cell.
+        n_draws : int
+            How many.
+        generator : numpy.random.Generator
+            Source of the draws.
+        """
+        missing = np.isnan(rows)
+        expected = self.complete(rows)
+        widths = [own.stop - own.start for own in self.cells]
+        factor = np.repeat(self.shrinkage, widths) * self.layout.is_number
+        draws = []
+        for _ in range(n_draws):
+            noise = self.linear.draw_errors(missing, generator)
+            drawn = self.indicators.draw(expected + factor * noise, generator)
+            draws.append(np.where(missing, drawn.astype(rows.dtype), rows))
+        return draws
+
+    def half_widths(self, coverage: float) -> np.ndarray:
+        """Return how far the truth may be from what a missing number is filled with.
+
+        Split-conformal quantiles of the errors for cells hidden from held-out rows (Lei et al.
+        2018): a cell that is missing as they were is within them with that probability. They are
+        inf where too few were hidden to tell, and NaN for booleans and categories.
+
+        Parameters
+        ----------
+        coverage : float
+            The probability, in (0, 1).
+
+        Returns
+        -------
+        half_widths : ndarray of shape (n_encoded,)
+            In scaled units.
+        """
+        widths = np.full(self.layout.n_encoded, np.nan)
+        for own, errors in zip(self.cells, self.errors, strict=True):
+            if self.layout.is_number[own.start]:
+                rank = math.ceil(coverage * (len(errors) + 1))
+                widths[own.start] = errors[rank - 1] if rank <= len(errors) else np.inf
+        return widths
+
+    def get_state(self) -> dict[str, Any]:
+        """Return plain values and arrays."""
+        weights = self.attention.state_dict()
+        completion = self.linear.completion
+        return {
+            "layout": self.layout.get_state(),
+            "completion": None if completion is None else completion.get_state(),
+            "zero": self.indicators.zero,
+            "unit": self.indicators.unit,
+            "attention": {name: value.cpu().numpy().copy() for name, value in weights.items()},
+            "gates": self.gates,
+            "rows": self.rows,
+            "observed": self.observed,
+            "weight": self.weight,
+            "errors": list(self.errors),
+            "shrinkage": self.shrinkage,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Return the imputer of a stored state."""
+        layout = CellLayout.from_state(state["layout"])
+        completion = state["completion"]
+        linear = LinearAnswer(None if completion is None else Completion.from_state(completion))
+        attention = RowAttention(list_cells(layout), np.ones(state["attention"]["others"].shape))
+        weights = {name: torch.from_numpy(value) for name, value in state["attention"].items()}
+        attention.load_state_dict(weights)
+        return cls(
+            layout,
+            linear,
+            IndicatorScale(layout, state["zero"], state["unit"]),
+            attention.eval(),
+            state["gates"],
+            state["rows"],
+            state["observed"],
+            state["weight"],
+            tuple(state["errors"]),
+            state["shrinkage"],
+        )
+
+    @cached_property
+    def _remembered(self) -> RememberedRows:
+        residuals = self.linear.measure_residuals(self.rows, self.cells)
+        return RememberedRows.from_arrays(
+            self.rows, residuals, self.observed, self.weight, torch.float64
+        )
+
+    @cached_property
+    def _double(self) -> RowAttention:
+        return copy.deepcopy(self.attention).double()
+
+    def _expect(self, rows: np.ndarray) -> np.ndarray:
+        missing = np.isnan(rows)
+        filled = self.linear.fill(rows)
+        answers = filled.copy()
+        open_cells = np.repeat(self.gates > 0, [own.stop - own.start for own in self.cells])
+        wanted = missing & open_cells
+        if wanted.any():
+            with isolate_torch():
+                found = look_up_missing(self._double, filled, ~missing, wanted, self._remembered)
+                for own, gate, (asked, steps) in zip(self.cells, self.gates, found, strict=True):
+                    answers[asked, own] += gate * steps
+        return self.indicators.normalize(answers)
+
+
+def fit_imputer(
+    rows: np.ndarray,
+    layout: CellLayout,
+    streams: RandomStreams,
+    weight: np.ndarray | None = None,
+    completion: Completion | None = None,
+) -> Imputer:
+    """Return an imputer fitted to rows.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_encoded)
+        Scaled rows; NaN is a missing cell.
+    layout : CellLayout
+        What the encoded columns hold.
+    streams : RandomStreams
+        Source of all that is drawn.
+    weight : ndarray of shape (n_rows,) or None, default=None
+        How often each row counts.
+    completion : Completion or None, default=None
+        The normal distribution of the rows; None fits it, unless the table is too wide.
+    """
+    generator = streams.make_numpy_generator()
+    weight = np.ones(len(rows)) if weight is None else weight.astype(np.float64)
+    counting = np.flatnonzero(weight > 0)
+    if len(counting) > _REMEMBERED_ROWS:
+        counting = np.sort(generator.permutation(counting)[:_REMEMBERED_ROWS])
+    indicators = IndicatorScale.from_rows(rows, layout)
+    rows, weight = rows[counting].astype(np.float64), weight[counting]
+    if completion is None and rows.shape[1] <= WIDEST_COMPLETED:
+        completion = Completion.fit(rows[:COMPLETION_ROWS], weight[:COMPLETION_ROWS])
+    known = KnownRows(rows, weight / weight.mean(), list_cells(layout), LinearAnswer(completion))
+    with isolate_torch(), limit_threads(1):
+        attention, answers = _train_by_folds(known, generator)
+    gates = choose_gates(answers)
+    errors = tuple(
+        part.measure_errors(gate) if own.stop - own.start == 1 else np.empty(0)
+        for part, gate, own in zip(answers, gates, known.cells, strict=True)
+    )
+    shrinkage = [part.measure_shrinkage(gate) for part, gate in zip(answers, gates, strict=True)]
+    imputer = Imputer(
+        layout,
+        known.linear,
+        indicators,
+        attention,
+        gates,
+        known.linear.fill(known.rows),
+        ~np.isnan(known.rows),
+        known.weight,
+        errors,
+        np.array(shrinkage),
+    )
+    # Rows whose own missing cells are better filled are better neighbours.
+    return replace(imputer, rows=imputer.complete(known.rows))
+
+
+def _train_by_folds(
+    known: KnownRows, generator: np.random.Generator
+) -> tuple[RowAttention, list[HiddenCells]]:
+    """Return attention, and its answers to cells hidden from rows that it was not trained on.
+
+    In tables of few rows it is the mean of several, each trained without some of them.
+    """
+    if len(known) < _FEWEST_ROWS or len(known.cells) < 2:
+        untrained = RowAttention(known.cells, np.ones((len(known.cells), known.rows.shape[1])))
+        return untrained, [HiddenCells.none(own) for own in known.cells]
+    folds = np.array_split(generator.permutation(len(known)), _N_FOLDS)
+    n_trained = 1 if len(known) >= _ONE_FOLD_FROM else _FOLDS_OF_FEW
+    modules, answers = [], []
+    for fold in folds[:n_trained]:
+        module = train_attention(known.drop(fold), generator)
+        modules.append(module)
+        answers.append(answer_hidden_cells(module, known, fold, generator))
+    joined = [HiddenCells.join(list(parts)) for parts in zip(*answers, strict=True)]
+    return RowAttention.average(modules), joined

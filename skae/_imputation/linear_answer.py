@@ -1,0 +1,72 @@
+"""What the normal distribution says of missing cells, and where it is wrong."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._linear import SMALLEST_VARIANCE, Completion
+
+# Added to the variances before columns' relations are measured: the indicators of a category
+# determine each other, and would be related to nothing else.
+_NUGGET = 0.01
+
+
+@dataclass(frozen=True)
+class LinearAnswer:
+    """The means of missing cells given the observed ones of their row, and its errors.
+
+    Attributes
+    ----------
+    completion : Completion or None
+        The normal distribution; None takes every cell for its column's mean, which is 0.
+    """
+
+    completion: Completion | None
+
+    def fill(self, rows: np.ndarray) -> np.ndarray:
+        """Return scaled rows with missing cells filled."""
+        if self.completion is None:
+            return np.where(np.isnan(rows), 0.0, rows)
+        return self.completion.complete(rows).values
+
+    def measure_residuals(self, filled: np.ndarray, cells: tuple[slice, ...]) -> np.ndarray:
+        """Return complete rows less the means of each cell given all others.
+
+        A block of the precision is the inverse of the cell's conditional covariance.
+        """
+        if self.completion is None:
+            return filled.copy()
+        moments = self.completion.moments
+        values, vectors = np.linalg.eigh(moments.covariance)
+        precision = (vectors / np.maximum(values, SMALLEST_VARIANCE)) @ vectors.T
+        pull = (filled - moments.mean) @ precision
+        for own in cells:
+            pull[:, own] = np.linalg.solve(precision[own, own], pull[:, own].T).T
+        return pull
+
+    def draw_errors(self, missing: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Return errors that the answers for missing cells may have; 0 in observed ones.
+
+        Parameters
+        ----------
+        missing : ndarray of bool of shape (n_rows, n_encoded)
+            Which cells are missing.
+        generator : numpy.random.Generator
+            Source of the errors.
+        """
+        rows = generator.standard_normal(missing.shape)
+        if self.completion is not None:
+            moments = self.completion.moments
+            values, vectors = np.linalg.eigh(moments.covariance)
+            rows = moments.mean + (rows * np.sqrt(values.clip(0.0))) @ vectors.T
+        return rows - self.fill(np.where(missing, np.nan, rows))
+
+    def relate(self, cells: tuple[slice, ...], n_encoded: int) -> np.ndarray:
+        """Return the largest partial correlation of each cell (row) with each encoded column."""
+        if self.completion is None:
+            return np.ones((len(cells), n_encoded))
+        covariance = self.completion.moments.covariance
+        precision = np.linalg.inv(covariance + _NUGGET * np.eye(n_encoded))
+        spread = np.sqrt(precision.diagonal())
+        correlation = np.abs(precision / np.outer(spread, spread))
+        return np.stack([correlation[own].max(axis=0) for own in cells])
