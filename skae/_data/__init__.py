@@ -20,6 +20,7 @@ from .stores import (
     TablePart,
     load_subsample,
     subsample_size,
+    subsample_store,
     take_rows,
 )
 from .stream_sample import SPOILING_SCALE, KeptRows, StreamSample, measure_distance
@@ -78,6 +79,7 @@ __all__ = [
     "row_blocks",
     "subsample_indices",
     "subsample_size",
+    "subsample_store",
     "take_rows",
     "trim_weight",
     "trim_weight_array",
