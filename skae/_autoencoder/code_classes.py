@@ -13,7 +13,10 @@ from .mixed_cells import CellMap, CellTensors, CodeClasses, Decoded
 
 # Rounds of new draws, and steps of expectation maximization with the same ones.
 _N_ROUNDS = 2
-_N_STEPS = 6
+_N_STEPS = 4
+
+# Draws that all rows share, fewer than in scores: each costs as much as a row's own here.
+_N_SHARED = 16
 
 # Steps towards the likeliest odds, within a step of expectation maximization, and before the first.
 _N_ODDS_STEPS = 1
@@ -82,7 +85,7 @@ def fit_code_classes(
         rows, rows.code.unsqueeze(1), one, weight, (bias, steepness), cell_map, _N_FIRST_STEPS
     )
     for _ in range(_N_ROUNDS):
-        draws = draw_codes(classes, rows.cells, rows.code, decode, cell_map)
+        draws = draw_codes(classes, rows.cells, rows.code, decode, cell_map, _N_SHARED)
         code, decoded = draws.expand()
         for _ in range(_N_STEPS):
             log_weight = draws.log_weight(classes, rows.cells, cell_map)

@@ -13,9 +13,9 @@ from .mixed_cells import CellMap, CellTensors, CodeClasses, Decoded, Expansion
 # Draws of each row's own: around its code in its likeliest class, and in the next.
 _OWN_DRAWS = (8, 4)
 
-# Draws that all rows share: so many of each class's codes, and at least so many together.
-_SHARED_DRAWS = 4
-_LEAST_SHARED = 16
+#: Draws of the codes of all classes that all rows share. They cost little, and find what a row's
+#: own draws miss where its code may lie here or there.
+N_SHARED = 256
 
 # Steps towards the likeliest code, and the lengths that are tried.
 _N_STEPS = 2
@@ -97,7 +97,12 @@ class _Proposal(NamedTuple):
 
 
 def draw_codes(
-    classes: CodeClasses, cells: CellTensors, code: Tensor, decode: Decoder, cell_map: CellMap
+    classes: CodeClasses,
+    cells: CellTensors,
+    code: Tensor,
+    decode: Decoder,
+    cell_map: CellMap,
+    n_shared: int = N_SHARED,
 ) -> CodeDraws:
     """Return draws of the codes of rows.
 
@@ -113,8 +118,10 @@ def draw_codes(
         The decoder.
     cell_map : CellMap
         Which of its outputs belong to which cells.
+    n_shared : int, default=N_SHARED
+        Number of draws that all rows share.
     """
-    shared, log_shared = _draw_from_prior(classes)
+    shared, log_shared = _draw_from_prior(classes, n_shared)
     decoded_shared = cell_map.read(decode(shared))
     code = _choose_start(classes, cells, code, shared, decoded_shared, decode, cell_map)
     for _ in range(_N_STEPS):
@@ -135,19 +142,15 @@ def draw_codes(
     return CodeDraws(own, shared, decoded, decoded_shared, density)
 
 
-def count_draws(n_classes: int) -> int:
-    """Return how many draws of its code a row is compared with."""
-    return sum(_OWN_DRAWS) + n_classes * _count_shared(n_classes)
+def count_cells(n_encoded: int, n_classes: int) -> int:
+    """Return how many cells a row needs in the arrays that its integral takes."""
+    return sum(_OWN_DRAWS) * n_encoded + N_SHARED * n_classes
 
 
-def _count_shared(n_classes: int) -> int:
-    return max(_SHARED_DRAWS, -(-_LEAST_SHARED // n_classes))
-
-
-def _draw_from_prior(classes: CodeClasses) -> tuple[Tensor, Tensor]:
+def _draw_from_prior(classes: CodeClasses, n_shared: int) -> tuple[Tensor, Tensor]:
     """Return as many draws from each class's codes, and their log-density."""
     n_classes, n_components = classes.mean.shape
-    n_each = _count_shared(n_classes)
+    n_each = -(-n_shared // n_classes)
     noise = draw_normal(n_each * n_classes, n_components).to(classes.mean)
     # Every class has other draws, each of them with its mirror image.
     noise = noise.view(n_classes, n_each, n_components)

@@ -17,6 +17,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from .._environment import warn_user
 from ..modules.cells import CellLayout
+from .cells import Cell
 from .frames import (
     Cells,
     Dtype,
@@ -29,6 +30,7 @@ from .frames import (
     thaw_label,
     to_array,
 )
+from .sample_weights import scale_weight
 from .summaries import ColumnSummary
 
 # Text of more different values than this, and longer ones on average, is prose, not labels.
@@ -38,6 +40,9 @@ _LONGEST_LABEL = 50
 # A column of more labels than this, that has one for nearly every row, identifies the rows.
 _FEW_LABELS = 20
 _NEARLY_UNIQUE = 0.9
+
+# No weights that are numbers of rows are larger.
+_MOST_COPIES = 1e9
 
 #: Units of times in nanoseconds.
 UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "D": 86_400 * 10**9}
@@ -107,7 +112,9 @@ class NumberCoding:
     def encode(self, cells: Cells, column: Any) -> np.ndarray:
         """Return the numbers; booleans are 0 and 1."""
         if cells.kind not in ("number", "boolean", "empty"):
-            _raise_other_kind(cells, column, "numbers", "with pandas.to_numeric")
+            is_text = len(cells.labels) > 0
+            remedy = "with pandas.to_numeric" if is_text else "such as days since a date"
+            _raise_other_kind(cells, column, "numbers", remedy)
         return _hide(cells.values, cells)[:, None]
 
     def decode(self, values: np.ndarray, missing: np.ndarray) -> Cells:
@@ -320,8 +327,7 @@ class CategoryCoding:
         A label that was not there in fitting is infrequent; where none was infrequent, its
         indicators are `unseen`: it is missing, unless a caller asks for another mark.
         """
-        if cells.kind == "number" or cells.kind == "boolean":
-            cells = name_numbers(cells)
+        given, cells = cells, name_numbers(cells)
         out = np.full((len(cells.missing), self.n_encoded), np.nan)
         if cells.kind == "empty":
             return out
@@ -330,7 +336,7 @@ class CategoryCoding:
         index = np.array([self._index.get(label, -1) for label in cells.labels])
         if (index < 0).all() and not self._has_family_of(cells.labels):
             remedy = f"with astype({type(self.levels[0]).__name__})"
-            _raise_other_kind(cells, column, f"labels such as {self.levels[0]!r}", remedy)
+            _raise_other_kind(given, column, f"labels such as {self.levels[0]!r}", remedy)
         known = ~cells.missing
         codes = index[cells.values[known]]
         if len(codes) == 0:
@@ -468,15 +474,24 @@ class Columns:
             As in `from_table`.
         """
         known: list[ColumnSummary] = []
+        is_counted = None if weight is None else scale_weight(weight) > 0
+        are_copies = weight is not None and _are_copies(weight)
         for rows, X in blocks:
             names, natives = open_columns(X)
             library, array_dtype = find_library(X), _find_array_dtype(X)
             chosen = _choose_categories(names, library, categorical_features)
-            share = None if weight is None else weight[rows]
-            found = [
-                _summarize(native, name, chosen is not None and index in chosen, share, rows.start)
-                for index, (name, native) in enumerate(zip(names, natives, strict=True))
-            ]
+            found = []
+            for index, (name, native) in enumerate(zip(names, natives, strict=True)):
+                cells, dtype = read_column(native, name)
+                _check_finite(cells, name, rows.start or 0)
+                if chosen is not None and index in chosen:
+                    cells = name_numbers(cells)
+                if weight is None or is_counted is None:
+                    found.append(ColumnSummary.from_cells(cells, dtype))
+                    continue
+                counted = is_counted[rows]
+                cells, share = cells.take(counted), weight[rows][counted]
+                found.append(ColumnSummary.from_cells(cells, dtype, share, are_copies))
             known = [a.merge(b) for a, b in zip(known, found, strict=True)] if known else found
         columns, identifiers, empty = [], [], []
         for index, (name, summary) in enumerate(zip(names, known, strict=True)):
@@ -494,7 +509,9 @@ class Columns:
                 coding = TimeCoding.from_summary(summary)
             columns.append(Column(name, summary.dtype, coding))
         if len(empty) == len(names):
-            raise ValueError("X must have an observed cell, got missing ones only")
+            raise ValueError(
+                "X must have an observed cell, got missing ones only: pass rows with values"
+            )
         if empty:
             warn_user(
                 f"X has no observed cell in {_list(empty)}: nothing is learnt of them, and they "
@@ -687,9 +704,28 @@ def needs_encoding(X: Any, categorical_features: Any = "from_dtype") -> bool:
         return False
     if not isinstance(X, np.ndarray | list | tuple):  # a store
         return False
+    if not isinstance(X, np.ndarray) and any(isinstance(row, torch.Tensor) for row in X):
+        return False
     if isinstance(X, np.ndarray) and X.dtype.kind in "biufc":
         return names_some
     return names_some or _has_objects(X)
+
+
+def encode_numbers(X: Any) -> np.ndarray:
+    """Return a table all of whose columns were numbers in fitting, as such; NaN is missing.
+
+    Raises
+    ------
+    TypeError
+        If a column holds anything else, with its name.
+    """
+    names, natives = open_columns(X)
+    coding, blocks = NumberCoding(), []
+    for name, native in zip(names, natives, strict=True):
+        cells, _ = read_column(native, name)
+        _check_finite(cells, name)
+        blocks.append(coding.encode(cells, name))
+    return np.hstack(blocks)
 
 
 def _names_some(chosen: Any) -> bool:
@@ -714,8 +750,8 @@ def _has_objects(X: Any) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            array = np.asarray(X)
-    except ValueError:  # ragged: scikit-learn says so
+            array = to_array(X) if isinstance(X, np.ma.MaskedArray) else np.asarray(X)
+    except ValueError:  # ragged, or of other dimensions: scikit-learn says so
         return False
     if array.ndim != 2 or array.dtype.kind in "biufcV":
         return False
@@ -771,13 +807,9 @@ def _choose_categories(names: list[Any], library: str, chosen: Any) -> set[int] 
     return {names.index(name) for name in asked.tolist()}
 
 
-def _summarize(
-    native: Any, name: Any, is_chosen: bool, weight: np.ndarray | None, first: int | None
-) -> ColumnSummary:
-    """Return what a block of a column says, of which the first row has that index."""
-    cells, dtype = read_column(native, name)
-    _check_finite(cells, name, first or 0)
-    return ColumnSummary.from_cells(name_numbers(cells) if is_chosen else cells, dtype, weight)
+def _are_copies(weight: np.ndarray) -> bool:
+    """Whether weights are whole, so that they count rows."""
+    return bool((weight == np.floor(weight)).all() and weight.max() < _MOST_COPIES)
 
 
 def _is_category(summary: ColumnSummary, name: Any, chosen: set[int] | None, index: int) -> bool:
@@ -811,7 +843,8 @@ def _is_category(summary: ColumnSummary, name: Any, chosen: set[int] | None, ind
     return True
 
 
-def _is_identifier(coding: CategoryCoding, n_known: int) -> bool:
+def _is_identifier(coding: CategoryCoding, n_known: float) -> bool:
+    """Whether a column has a label for nearly every row."""
     return len(coding.levels) > max(_FEW_LABELS, _NEARLY_UNIQUE * n_known)
 
 
@@ -820,16 +853,20 @@ def _check_finite(cells: Cells, name: Any, first: int = 0) -> None:
         return
     infinite = np.flatnonzero(np.isinf(cells.values))
     if len(infinite):
-        raise ValueError(
-            f"X must have finite numbers, got infinity in column {name!r} and row "
-            f"{first + infinite[0]}: set such cells to NaN, which is a missing cell, or drop their "
-            "rows"
-        )
+        row = int(infinite[0])
+        cell = Cell(name, first + row, float(cells.values[row]))
+        raise ValueError(cell.describe("X", allow_nan=True))
 
 
 def _raise_other_kind(cells: Cells, column: Any, expected: str, remedy: str) -> None:
     found = _WORDS.get(cells.kind, cells.kind)
-    such_as = f", such as {cells.labels[0]!r}" if len(cells.labels) else ""
+    row = int(np.argmin(cells.missing))
+    value = cells.values[row]
+    such_as = ""
+    if len(cells.labels):
+        such_as = f", such as {cells.labels[value]!r} in row {row}"
+    elif cells.kind == "number":
+        such_as = f", such as {value:g} in row {row}"
     raise TypeError(
         f"X must have {expected} in column {column!r}, as in fitting, got {found}{such_as}: "
         f"turn the column into what it was, {remedy}"

@@ -19,8 +19,8 @@ class ColumnSummary:
         As in `Cells`: "empty" if no cell is observed.
     dtype : tuple
         The column's type.
-    n_known : int
-        Number of observed cells.
+    n_known : float
+        Number of observed cells, with those of copies of rows.
     totals : dict
         How often each label of categories and text counts; those that count are there only.
     unit : str
@@ -33,7 +33,7 @@ class ColumnSummary:
 
     kind: str
     dtype: Dtype
-    n_known: int = 0
+    n_known: float = 0
     totals: dict[Any, float] = field(default_factory=dict)
     unit: str = ""
     origin: int = 0
@@ -41,11 +41,17 @@ class ColumnSummary:
 
     @classmethod
     def from_cells(
-        cls, cells: Cells, dtype: Dtype, weight: np.ndarray | None = None
+        cls,
+        cells: Cells,
+        dtype: Dtype,
+        weight: np.ndarray | None = None,
+        are_copies: bool = False,
     ) -> "ColumnSummary":
-        """Return the summary of cells whose rows count that often."""
+        """Return the summary of cells whose rows count that often, maybe as so many copies."""
         known = ~cells.missing
-        n_known = int(known.sum())
+        n_known = float(known.sum())
+        if weight is not None and are_copies:
+            n_known = float(weight[known].sum())
         if cells.kind == "empty":
             return cls("empty", dtype)
         if len(cells.labels):

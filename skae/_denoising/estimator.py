@@ -487,7 +487,7 @@ default="from_dtype"
         """
         table, state = self._read(X)
         density = state.density
-        if not isinstance(density, ErrorDensity):
+        if not isinstance(density, ErrorDensity | MixedErrorDensity):
             raise ValueError(
                 'denoising_errors requires noise="gaussian" with a range, noise_level=(low, high), '
                 f"and no pairs; got noise={self.noise!r} with noise_level={self.noise_level!r}"
@@ -564,8 +564,7 @@ default="from_dtype"
         self, blueprint: DenoiserBlueprint, scaling: Scaling, completion: Completion | None
     ) -> Complete:
         complete = super()._choose_complete(blueprint, scaling, completion)
-        is_range = blueprint.noise_conditional and blueprint.is_gaussian
-        if not is_range or completion is None:
+        if blueprint.is_paired or completion is None:
             return complete
         return DrawMissing(blueprint.network.cells, scaling.mean, scaling.scale, completion)
 

@@ -31,6 +31,7 @@ def fit_factor_analysis(
     prior_share: float = 0.0,
     known: Moments | None = None,
     given_noise: np.ndarray | None = None,
+    is_shared: bool = False,
 ) -> LinearGaussian:
     """Return the linear model with the highest bound and a noise for each column.
 
@@ -58,6 +59,8 @@ def fit_factor_analysis(
         are filled.
     given_noise : ndarray of shape (n_features,) or None, default=None
         Variances of the noise that are known; NaN where they are not.
+    is_shared : bool, default=False
+        Whether the columns whose noise is not known share one.
     """
     beta = max(beta, _SMALLEST_BETA)
     if X.shape[1] > _COVARIANCE_UP_TO and known is None:
@@ -83,7 +86,7 @@ def fit_factor_analysis(
         seen = multiply(components.T)
         loadings = seen @ np.linalg.inv(inner + components @ seen)
         left = np.maximum(total - (loadings * seen).sum(axis=1), SMALLEST_VARIANCE)
-        left = np.where(is_given, noise, left)
+        left = np.where(is_given, noise, left[~is_given].mean() if is_shared else left)
         change = np.abs(np.log(left / noise)).max()
         noise = left
         if change < _TOLERANCE:

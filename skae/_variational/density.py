@@ -14,6 +14,7 @@ from .._data import AnyRows, Batch, block_length
 from .._linear import Moments
 from .._training import TrainedModule
 from ..modules import VariationalAutoencoder
+from ..modules.mixed_likelihood import MixedLikelihood
 from .column_ranges import ColumnRanges
 from .proposal import find_proposal
 
@@ -119,7 +120,8 @@ def importance_bound(
     `log mean_s p(x | z_s) p(z_s) / q(z_s | x)` with `z_s` from `q(z | x)` (Burda, Grosse
     and Salakhutdinov 2016, equation 8). Where `q` is the true posterior, as in a linear
     model, all terms are the density itself, and any number of draws gives it exactly. Of rows
-    with missing cells it is the density of the observed ones, and `q` is a `Proposal`.
+    with missing cells it is the density of the observed ones, and `q` is a `Proposal`, as it is
+    of all rows with booleans or categories.
 
     Parameters
     ----------
@@ -132,26 +134,33 @@ def importance_bound(
     mask : Tensor of bool of shape (n_rows, n_features) or None, default=None
         Which cells are observed; None is all.
     """
+    if isinstance(module.likelihood, MixedLikelihood) and mask is None:
+        mask = torch.ones_like(rows, dtype=torch.bool)
     if mask is None:
-        _, log_weight = _weigh_codes(module, rows, n_draws)
-        return log_weight.logsumexp(dim=1) - math.log(n_draws)
+        return _average(_weigh_codes(module, rows, n_draws))
     bound = rows.new_zeros(len(rows))
     # A row's score does not depend on the rows beside it.
-    complete = mask.all(dim=1)
-    if complete.any():
-        bound[complete] = importance_bound(module, rows[complete], n_draws)
-    partial = ~complete & mask.any(dim=1)
-    if partial.any():
+    by_encoder = mask.all(dim=1)
+    if isinstance(module.likelihood, MixedLikelihood):
+        # No posterior of categories is a Gaussian of independent units.
+        by_encoder = torch.zeros_like(by_encoder)
+    if by_encoder.any():
+        bound[by_encoder] = _average(_weigh_codes(module, rows[by_encoder], n_draws))
+    others = ~by_encoder & mask.any(dim=1)
+    if others.any():
         normal = draw_normal(n_draws, module.mixture().mean.shape[1])
-        _, log_weight = weigh_codes_given_observed(module, rows[partial], mask[partial], normal)
-        bound[partial] = log_weight.logsumexp(dim=1) - math.log(n_draws)
+        found = weigh_codes_given_observed(module, rows[others], mask[others], normal)
+        bound[others] = _average(found[1])
     return bound
 
 
-def _weigh_codes(
-    module: VariationalAutoencoder, rows: Tensor, n_draws: int
-) -> tuple[Tensor, Tensor]:
-    """Return codes drawn from the encoder's Gaussians, and logarithms of their weights."""
+def _average(log_weight: Tensor) -> Tensor:
+    """Return logarithms of rows' mean weights."""
+    return log_weight.logsumexp(dim=1) - math.log(log_weight.shape[1])
+
+
+def _weigh_codes(module: VariationalAutoencoder, rows: Tensor, n_draws: int) -> Tensor:
+    """Return logarithms of the weights of codes drawn from the encoder's Gaussians."""
     mean, log_variance, noise, code = _draw_codes(module, rows, n_draws)
     log_posterior = -0.5 * (
         noise.square().sum(dim=1) + log_variance.sum(dim=1, keepdim=True)
@@ -159,7 +168,7 @@ def _weigh_codes(
     log_weight = (
         module.log_likelihood(rows, code) + module.mixture().log_density(code) - log_posterior
     )
-    return code, log_weight
+    return log_weight
 
 
 def weigh_codes_given_observed(

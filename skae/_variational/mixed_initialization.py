@@ -101,12 +101,14 @@ def initialize_at_mixed(
         X, weight, encoder.out_features, beta, trim_fraction, generator, known
     )
     given = np.where(layout.is_number, np.nan, 1.0)
-    model = fit_factor_analysis(initial, X, weight, beta, trim_fraction, prior_share, known, given)
+    is_shared = len(likelihood.variance) == 1 and bool(layout.numbers)
+    model = fit_factor_analysis(
+        initial, X, weight, beta, trim_fraction, prior_share, known, given, is_shared
+    )
     set_linear_encoder(module, model.components * unit, model, 1 / unit)
     if likelihood.numbers is not None:
         variance = torch.as_tensor(model.noise)[likelihood.is_number]
-        is_shared = len(likelihood.variance) == 1
-        likelihood.numbers.set_variance(variance.mean(0, keepdim=True) if is_shared else variance)
+        likelihood.numbers.set_variance(variance[:1] if is_shared else variance)
     with torch.no_grad():
         decoder.weight.copy_(torch.from_numpy(model.loadings / unit[:, None]))
         decoder.bias.copy_(torch.from_numpy(model.mean / unit))
@@ -138,8 +140,11 @@ def _fit_logits(
     """
     likelihood = cast(MixedLikelihood, module.likelihood)
     sample = rows.take(subsample_indices(len(rows), _LOGIT_ROWS))
-    batch = sample.batch.to(torch.device("cpu"))
-    weight = torch.from_numpy(sample.counts)
+    # Several codes of each where rows are few, or few of them are distinct.
+    n_draws = -(-_LOGIT_ROWS // len(sample))
+    index = torch.arange(len(sample)).repeat(n_draws)
+    batch = sample.batch.to(torch.device("cpu")).select(index)
+    weight = torch.from_numpy(sample.counts)[index] / n_draws
     decoder = module.linear_layers[1]
     is_number = likelihood.is_number
     module.eval()

@@ -164,7 +164,8 @@ def add_noise(
     uniform = torch.empty_like(mean).uniform_(generator=generator)
     low, high = (torch.special.ndtr((end.to(mean) - mean) / scale) for end in bounds)
     # A mean so far beyond a bound that no share of the normal distribution is left is clipped.
-    share = torch.lerp(low, high, uniform).clamp(1e-12, 1 - 1e-12)
+    tiny = torch.finfo(mean.dtype).eps
+    share = torch.lerp(low, high, uniform).clamp(tiny, 1 - tiny)
     return bounds.clip(mean + scale * torch.special.ndtri(share))
 
 

@@ -187,7 +187,7 @@ def test_an_infinite_number_is_named_with_its_row(small, tmp_path):
     b = table["b"].to_numpy().copy()
     b[917] = np.inf
     stored = write(table.set_column(6, "b", pa.array(b)), tmp_path / "t")
-    message = "infinity in column 'b' and row 917"
+    message = "got inf in column 'b' and row 917"
     with pytest.raises(ValueError, match=message):
         AutoencoderTransformer(2, **LINEAR).fit(stored)
     model = AutoencoderTransformer(2, **LINEAR).fit(write(table, tmp_path / "u"))

@@ -7,8 +7,8 @@ import torch
 from torch.distributions import Bernoulli, Categorical, Normal
 
 from skae.modules.cells import CellLayout
-from skae.modules.likelihoods import CategoricalLikelihood
-from skae.modules.mixed_likelihood import MixedLikelihood
+from skae.modules.likelihoods import Bounds, CategoricalLikelihood
+from skae.modules.mixed_likelihood import MixedLikelihood, make_likelihood
 
 LAYOUT = CellLayout(numbers=(3, 8), booleans=(0, 7), categories=((1, 3), (4, 7), (9, 13)))
 FIRST = [0, 1, 3, 4, 7, 8, 9]  # first encoded column of each column
@@ -157,3 +157,60 @@ def test_levels_far_from_each_other_stay_finite():
     found.sum().backward()
     assert output.grad.isfinite().all()
     assert torch.equal(likelihood.draw(output, generator()), torch.eye(3)[:1])
+
+
+def test_whitened_derivatives_give_fishers_information(mixed):
+    """The expected negative Hessian of the log-density, which has no residual in the mean."""
+    likelihood, *_ = mixed
+    jacobian = torch.randn(1, 13, 2, generator=generator())
+    output = torch.randn(13, generator=generator(1))
+    n_rows = 40_000
+    rows = likelihood.draw(output.expand(n_rows, 13), generator())
+
+    def mean_log_density(code):
+        moved = (output + jacobian[0] @ code).expand(n_rows, 13)
+        return likelihood.log_density(moved, rows).mean()
+
+    hessian = torch.autograd.functional.hessian(mean_log_density, torch.zeros(2))
+    root = likelihood.whiten(jacobian, output.unsqueeze(0))[0].detach()
+    torch.testing.assert_close(root.T @ root, -hessian, rtol=1e-3, atol=1e-3)
+    seen = torch.zeros(13, dtype=torch.bool)
+    seen[4:7] = True  # information of a category alone
+
+    def mean_of_category(code):
+        moved = (output + jacobian[0] @ code).expand(n_rows, 13)
+        return likelihood.log_density(moved, rows, seen.expand(n_rows, 13)).mean()
+
+    hessian = torch.autograd.functional.hessian(mean_of_category, torch.zeros(2))
+    torch.testing.assert_close(root[4:7].T @ root[4:7], -hessian, rtol=1e-3, atol=1e-3)
+
+
+def test_numbers_are_drawn_within_bounds(mixed):
+    likelihood = mixed[0].requires_grad_(False)
+    low, high = torch.full((13,), -torch.inf), torch.full((13,), torch.inf)
+    low[3], high[8] = 0.1, -0.5
+    drawn = likelihood.draw(torch.zeros(5000, 13), generator(), Bounds(low, high))
+    assert drawn[:, 3].min() >= 0.1
+    assert drawn[:, 8].max() <= -0.5
+    free = likelihood.draw(torch.zeros(5000, 13), generator())
+    kept = free[:, 8][free[:, 8] <= -0.5]
+    assert float(drawn[:, 8].mean()) == pytest.approx(float(kept.mean()), abs=0.05)
+    far = likelihood.draw(torch.full((50, 13), -1e4), generator(), Bounds(low, high))
+    torch.testing.assert_close(far[:, 3], torch.full((50,), 0.1))
+
+
+@pytest.mark.parametrize("name", ["gaussian", "bernoulli"])
+def test_the_likelihood_of_a_layout(name):
+    numbers = CellLayout((0, 1))
+    assert not isinstance(make_likelihood(name, numbers, True, 1e-6), MixedLikelihood)
+    mixed = make_likelihood(name, LAYOUT, True, 1e-6)
+    assert isinstance(mixed, MixedLikelihood)
+    rows, output = draw_rows(6).clamp(0, 1), torch.randn(6, 13, generator=generator(5))
+    cells = mixed.log_cells(output, rows)
+    assert (cells[:, [0, 1, 3, 4, 6]] <= 0).all()  # columns 2 and 5 hold numbers
+    if name == "bernoulli":
+        expected = -torch.nn.functional.binary_cross_entropy_with_logits(
+            output[:, 3], rows[:, 3], reduction="none"
+        )
+        torch.testing.assert_close(cells[:, 2], expected)
+        assert mixed.numbers is None
