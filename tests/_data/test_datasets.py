@@ -142,10 +142,12 @@ def test_filters_and_other_files_are_refused(small, tmp_path):
 # What columns hold --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("chosen", ["from_dtype", ["side", "town", "count", "flag"]])
+@pytest.mark.parametrize("chosen", ["from_dtype", ["side", "town", "label", "count", "flag"]])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_blocks_say_what_the_whole_says(chosen, weighted):
-    table = make_table(900)
+    # As many labels as rows of a block, and none that identifies a row.
+    labels = pa.array([f"label {n % 77}" for n in range(900)])
+    table = make_table(900).append_column("label", labels)
     weight = np.random.default_rng(1).integers(0, 4, 900) * 1.0 if weighted else None
     whole = Columns.from_table(table, chosen, 3, weight)
     for length in (1, 77, 899):
@@ -308,6 +310,7 @@ def test_rows_of_few_row_groups_are_mixed_at_a_time(small, tmp_path, monkeypatch
     source = stores.StoredTable(EncodedRows(rows, Columns.from_names(rows.head)))
     without = np.array([0, 1, 130, 777])
     part = stores.TablePart(source, without)
+    assert part.ends.tolist() == [0, 123, 247, 372, 497, 652, 806, 961, 996]
     scaled = ScaledTable(part, Scaling(np.zeros(2), np.ones(2)))
     stored = StoredRows(scaled, None, torch.device("cpu"))
     order = stored._shuffle_runs(1, torch.Generator().manual_seed(0)).numpy()
