@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .._data import block_length
 from .._linear import SMALLEST_VARIANCE, CodesAndErrors, find_clusters
-from .jacobian import Decoder
+from ..modules.jacobian import Decoder
 
 # Numbers of Gaussians that are tried after one, in turn, as long as the criterion improves.
 _N_MIXED = (2, 4, 8)

@@ -4,8 +4,8 @@ Optimizers are not stored, and rows only where `impute` looks them up.
 """
 
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
-from typing import Any, Generic
+from dataclasses import astuple, dataclass, replace
+from typing import Any, Generic, cast
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from .._data import (
     row_blocks,
 )
 from .._environment import resolve_device
-from .._linear import Completion
+from .._linear import Completion, ScoredColumns
 from .._training import AutoencoderNet, Module, TrainedModule
 from .blueprints import BlueprintT
 from .density import DensityT
@@ -161,9 +161,11 @@ def complete_rows(scaled: np.ndarray, completion: Completion | None) -> Complete
 def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, Any]:
     """Return a fitted state as plain values and arrays."""
     weights = fitted.trained.module.state_dict()
+    margins = cast(ScoredColumns | None, fitted.scaling.margins)
     return {
         "weights": {name: value.cpu().numpy().copy() for name, value in weights.items()},
-        "scaling": astuple(fitted.scaling),
+        "scaling": astuple(replace(fitted.scaling, margins=None)),
+        "margins": None if margins is None else margins.get_state(),
         "blueprint": fitted.blueprint.get_state(),
         "density": fitted.density.get_state(),
         "columns": None if fitted.columns is None else fitted.columns.get_state(),
@@ -192,6 +194,9 @@ def load_state(
     """
     module: Module = blueprint.build(seed=0)
     scaling = Scaling(*state["scaling"])
+    margins = state.get("margins")  # not in the states of earlier versions
+    if margins is not None:
+        scaling = replace(scaling, margins=ScoredColumns.from_state(margins))
     _check_scaling(scaling, blueprint.network.n_features)
     _load_weights(module, state["weights"])
     # Not in the states of earlier versions.

@@ -15,6 +15,7 @@ from .gaussian_mixture import (
 from .latent_classes import ClassRecipe, LatentClasses, MixedCells
 from .missing_covariance import draw_missing, fill_missing, fit_with_missing, score_observed
 from .moments import SMALLEST_VARIANCE, Moments
+from .normal_scores import ScoredColumns
 from .pca import PrincipalAxes, find_principal_axes
 from .probabilistic_pca import LinearGaussian, fit_probabilistic_pca, fit_with_unit_noise
 from .regression import (
@@ -45,6 +46,7 @@ __all__ = [
     "Moments",
     "PrincipalAxes",
     "Regularization",
+    "ScoredColumns",
     "Split",
     "choose_mixture",
     "choose_spread_rows",

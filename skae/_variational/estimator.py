@@ -32,17 +32,21 @@ from .._data import (
     ColumnMoments,
     Columns,
     Scaling,
+    TrainingTable,
     check_probabilities,
     name_column,
+    subsample_indices,
+    take_rows,
 )
 from .._environment import RandomStreams, check_memory, isolate_torch, resolve_device
+from .._linear import ScoredColumns
 from .._training import TrainedModule, TrainingConfig, TrainingResult
 from ..modules import Architecture, VariationalAutoencoder
 from ..modules.cells import CellLayout
 from ..modules.likelihoods import Bounds, GaussianLikelihood
 from ..modules.mixed_likelihood import MixedLikelihood
 from .blueprint import VariationalBlueprint
-from .column_ranges import ColumnRanges
+from .column_ranges import ColumnRanges, scale_ends
 from .density import EvidenceBound, VariationalDensity, evidence_bound, measure_codes
 from .initialization import find_floor_share, fit_floor, initialize_variational
 from .objective import VariationalObjective
@@ -52,6 +56,9 @@ _ACTIVE_FROM = 0.01
 
 # A Bernoulli likelihood, in float32, divides by the columns' scales.
 _LEAST_PROBABILITY = 1e-30
+
+# Rows that distributions of single columns are fitted to.
+_MARGIN_ROWS = 10_000
 
 # The linear model of all rows is the same whatever the network's seed.
 _FLOOR_SEED = 19690720
@@ -506,8 +513,8 @@ default="from_dtype"
 
         low, high = self._find_bounds(state)
         bounds = None
-        if low is not None:
-            scaled_ends = ((end - state.scaling.mean) / state.scaling.scale for end in (low, high))
+        if low is not None and high is not None:
+            scaled_ends = (scale_ends(end, state.scaling) for end in (low, high))
             bounds = Bounds(*(torch.from_numpy(end).to(device) for end in scaled_ends))
 
         def draw(module: VariationalAutoencoder, code: Tensor) -> Tensor:
@@ -528,7 +535,7 @@ default="from_dtype"
                 is_linear = (chance < floor.share).cpu().numpy()
                 scaled = np.where(is_linear, linear.cpu().numpy(), scaled)
         rows = state.scaling.inverse(scaled)
-        if low is not None:
+        if bounds is not None:
             rows = np.clip(rows, low, high)
         if noise and state.blueprint.likelihood == "bernoulli" and state.columns is None:
             rows = rows.round()
@@ -610,6 +617,24 @@ default="from_dtype"
                 'likelihood="gaussian"'
             )
         return replace(scaling, bounds=(0.0, 1.0))
+
+    def _fit_margins(
+        self, scaling: Scaling, table: TrainingTable, blueprint: VariationalBlueprint
+    ) -> Scaling:
+        """Map numbers beside booleans and categories to normal scores.
+
+        Such numbers are often counts or amounts: without peaks, bounds and tails, what is left
+        for the network is how columns depend on each other.
+        """
+        cells = blueprint.network.cells
+        is_plain = cells.is_numeric or not cells.numbers
+        if is_plain or scaling.is_common or self.likelihood != "gaussian":
+            return scaling
+        indices = subsample_indices(len(table), _MARGIN_ROWS)
+        rows = scaling.forward(take_rows(table.X, indices), np.float64)
+        weight = np.ones(len(indices)) if table.weight is None else table.weight[indices]
+        columns = np.flatnonzero(cells.is_number)
+        return replace(scaling, margins=ScoredColumns.fit(rows, columns, weight))
 
     def _make_blueprint(self, layout: CellLayout, has_target: bool) -> VariationalBlueprint:
         if self.binarize and self.likelihood != "bernoulli":

@@ -29,8 +29,8 @@ def make_rows(X, observed=None, weight=None):
 def test_bounds_are_where_many_rows_are_and_at_zero():
     X = make_table(500)
     low, high = ColumnRanges.from_rows(make_rows(X)).find_bounds(SCALING, LAYOUT)
-    np.testing.assert_array_equal(low, [np.float32(9.6), -np.inf, 0, -np.inf, -np.inf])
-    np.testing.assert_array_equal(high, [np.float32(11.1), np.inf, np.inf, 0, np.inf])
+    np.testing.assert_array_equal(low, [9.6, -np.inf, 0, -np.inf, -np.inf])
+    np.testing.assert_array_equal(high, [11.1, np.inf, np.inf, 0, np.inf])
 
 
 def test_a_few_rows_are_no_bound():
