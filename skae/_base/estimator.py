@@ -236,10 +236,10 @@ class BaseAutoencoder(
         X : array-like, frame or store of shape (n_samples, n_features)
             The rows. Columns of frames and of arrays of objects may hold numbers, booleans,
             categories, text, dates and durations; missing cells are learnt around. A store is a
-            `numpy.memmap`, or an object that gives slices of rows as arrays, such as those of
-            h5py, zarr and dask. Beyond 256 MiB as float32, stores and arrays are read block by
-            block and never copied as a whole. Sparse matrices are made dense, beyond that size
-            block by block.
+            `numpy.memmap`, a `pyarrow.dataset` of Parquet files with columns as those of frames,
+            or an object that gives slices of rows as arrays, such as those of h5py, zarr and
+            dask. Beyond 256 MiB as float32, stores and arrays are read block by block and never
+            copied as a whole. Sparse matrices are made dense, beyond that size block by block.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
