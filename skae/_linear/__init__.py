@@ -13,6 +13,7 @@ from .gaussian_mixture import (
     fit_mixture,
 )
 from .missing_covariance import fill_missing, fit_with_missing, score_observed
+from .missing_factors import WIDEST_FACTORED, FactorCompletion
 from .moments import SMALLEST_VARIANCE, Moments
 from .pca import PrincipalAxes, find_principal_axes
 from .probabilistic_pca import LinearGaussian, fit_probabilistic_pca, fit_with_unit_noise
@@ -30,11 +31,13 @@ __all__ = [
     "REGRESSION_ROWS",
     "SMALLEST_VARIANCE",
     "WIDEST_COMPLETED",
+    "WIDEST_FACTORED",
     "AffineMap",
     "Codes",
     "CodesAndErrors",
     "Completion",
     "Covariance",
+    "FactorCompletion",
     "LinearGaussian",
     "Mixture",
     "Moments",
