@@ -17,6 +17,7 @@ LAYERS = [
     ["_environment", "modules"],
     ["_data", "_linear"],
     ["_training"],
+    ["_imputation"],
     ["_base"],
     ["_autoencoder", "_denoising", "_variational"],
     ["_detection"],

@@ -13,9 +13,9 @@ from .mixed_cells import CellMap, CellTensors, CodeClasses, Decoded, Expansion
 # Draws of each row's own: around its code in its likeliest class, and in the next.
 _OWN_DRAWS = (8, 4)
 
-# Draws that all rows share: so many of each class's codes, and at least so many together.
-_SHARED_DRAWS = 4
-_LEAST_SHARED = 16
+#: Draws of the codes of all classes that all rows share. They cost little, and find what a row's
+#: own draws miss where its code may lie here or there.
+N_SHARED = 256
 
 # Steps towards the likeliest code, and the lengths that are tried.
 _N_STEPS = 2
@@ -81,12 +81,11 @@ class _Proposal(NamedTuple):
     mean: Tensor
     precision_root: Tensor
 
-    def draw(self, n_draws: int) -> Tensor:
-        noise = draw_normal(n_draws, self.mean.shape[1]).to(self.mean)
-        upper = self.precision_root.mT
-        steps = torch.linalg.solve_triangular(
-            upper, noise.T.expand(len(self.mean), -1, -1), upper=True
-        )
+    def draw(self, n_draws: int, rows_differ: bool, orientation: Tensor) -> Tensor:
+        n_rows, size = self.mean.shape
+        noise = draw_normal(n_rows * n_draws if rows_differ else n_draws, size).to(self.mean)
+        noise = (noise * orientation).view(-1, n_draws, size).expand(n_rows, -1, -1)
+        steps = torch.linalg.solve_triangular(self.precision_root.mT, noise.mT, upper=True)
         return self.mean.unsqueeze(1) + steps.mT
 
     def log_density(self, code: Tensor) -> Tensor:
@@ -97,7 +96,13 @@ class _Proposal(NamedTuple):
 
 
 def draw_codes(
-    classes: CodeClasses, cells: CellTensors, code: Tensor, decode: Decoder, cell_map: CellMap
+    classes: CodeClasses,
+    cells: CellTensors,
+    code: Tensor,
+    decode: Decoder,
+    cell_map: CellMap,
+    n_shared: int = N_SHARED,
+    rows_differ: bool = False,
 ) -> CodeDraws:
     """Return draws of the codes of rows.
 
@@ -113,15 +118,26 @@ def draw_codes(
         The decoder.
     cell_map : CellMap
         Which of its outputs belong to which cells.
+    n_shared : int, default=N_SHARED
+        Number of draws that all rows share.
+    rows_differ : bool, default=False
+        Whether each row's own draws are others: errors of sums over rows average out, but what is
+        found of a row depends on its place among them.
     """
-    shared, log_shared = _draw_from_prior(classes)
+    shared, log_shared = _draw_from_prior(classes, n_shared)
     decoded_shared = cell_map.read(decode(shared))
     code = _choose_start(classes, cells, code, shared, decoded_shared, decode, cell_map)
     for _ in range(_N_STEPS):
         code = _improve(classes, cells, code, decode, cell_map)
     proposals = _approximate(classes, cells, code, decode, cell_map)
     counts = _OWN_DRAWS[: len(proposals)]
-    own = torch.cat([part.draw(n) for part, n in zip(proposals, counts, strict=True)], dim=1)
+    own = torch.cat(
+        [
+            part.draw(n, rows_differ, classes.orientation)
+            for part, n in zip(proposals, counts, strict=True)
+        ],
+        dim=1,
+    )
     everywhere = torch.cat([own, shared.expand(len(own), -1, -1)], dim=1)
     parts = [
         part.log_density(everywhere) + math.log(n)
@@ -135,20 +151,16 @@ def draw_codes(
     return CodeDraws(own, shared, decoded, decoded_shared, density)
 
 
-def count_draws(n_classes: int) -> int:
-    """Return how many draws of its code a row is compared with."""
-    return sum(_OWN_DRAWS) + n_classes * _count_shared(n_classes)
+def count_cells(n_encoded: int, n_classes: int) -> int:
+    """Return how many cells a row needs in the arrays that its integral takes."""
+    return sum(_OWN_DRAWS) * n_encoded + N_SHARED * n_classes
 
 
-def _count_shared(n_classes: int) -> int:
-    return max(_SHARED_DRAWS, -(-_LEAST_SHARED // n_classes))
-
-
-def _draw_from_prior(classes: CodeClasses) -> tuple[Tensor, Tensor]:
+def _draw_from_prior(classes: CodeClasses, n_shared: int) -> tuple[Tensor, Tensor]:
     """Return as many draws from each class's codes, and their log-density."""
     n_classes, n_components = classes.mean.shape
-    n_each = _count_shared(n_classes)
-    noise = draw_normal(n_each * n_classes, n_components).to(classes.mean)
+    n_each = -(-n_shared // n_classes)
+    noise = draw_normal(n_each * n_classes, n_components).to(classes.mean) * classes.orientation
     # Every class has other draws, each of them with its mirror image.
     noise = noise.view(n_classes, n_each, n_components)
     draws = (classes.mean.unsqueeze(1) + noise @ classes.roots.mT).flatten(0, 1)

@@ -245,8 +245,10 @@ class LaplaceDensity(Density[Module]):
         moments = CodeMoments.from_rows(rows, trained, trim_fraction)
         ratio = moments.compare(held_out_loss)
         mixed = None if previous is None else previous.mixed
-        if mixed is None or len(rows) >= mixed.n_rows:
+        if previous is None or mixed is None or len(rows) >= mixed.n_rows:
             mixed = fit_mixed_density(rows, trained, cells, trim_fraction, ratio)
+        else:
+            moments = previous.moments.merge(moments)
         return cls(moments, moments.make_model(held_out_loss), None, mixed)
 
     def log_density(self, module: Module, batch: Batch) -> Tensor:

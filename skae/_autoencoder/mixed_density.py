@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
+from scipy.special import logsumexp
 from torch import Tensor
 
 from .._data import (
@@ -28,13 +29,13 @@ from .._linear.latent_classes import (
     group_by_pattern,
 )
 from .._linear.normal_scores import NormalScores
-from .._linear.stacked_mixture import Split, split_for_stacking, stack_candidates
+from .._linear.stacked_mixture import Split, split_for_stacking, weigh_densities
 from .._training import Module, TrainedModule
 from .._training.losses import squared_error
 from ..modules.cells import CellLayout
 from ..modules.jacobian import Decoder
 from .code_classes import CodeRows, fit_code_classes, widen
-from .code_integral import count_draws, draw_codes
+from .code_integral import count_cells, draw_codes
 from .mixed_cells import CellMap, CellTensors, CodeClasses
 
 # Rows that latent classes and classes of codes are fitted to, and that weigh one against the other.
@@ -56,6 +57,12 @@ _FULL_UP_TO = 64
 
 # Classes of full covariances times squared numbers.
 _MOST_FULL = 4096
+
+# Standard errors by which a density must be better than independent columns.
+_SURE = 2.0
+
+# Parts of a smaller share are left out.
+_LEAST_SHARE = 0.01
 
 # Cells of a block's largest array (rows x draws x levels).
 _BLOCK_CELLS = 2**21
@@ -144,8 +151,8 @@ class MixedDensity:
 
     def block_length(self) -> int:
         """Return how many rows to score at a time."""
-        n_draws = count_draws(len(self.codes.mean))
-        return block_length(n_draws * self.layout.n_encoded, _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
+        n_cells = count_cells(self.layout.n_encoded, len(self.codes.mean))
+        return block_length(n_cells, _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
 
     def get_state(self) -> dict[str, Any]:
         """Return plain values and arrays."""
@@ -266,14 +273,19 @@ def fit_mixed_density(
     """
     layout, scaling, is_mixture = task.layout, task.scaling, task.is_mixture
     own = _take_rows(rows if task.trained_on is None else task.trained_on, trained, trim_fraction)
-    batch, weight, splits = own.batch, own.counts, split_for_stacking(len(own))
+    batch, weight, n_own = own.batch, own.counts, len(own)
     if task.held_out is not None:
         unseen = _take_rows(task.held_out, trained, trim_fraction)
-        splits = [Split(np.arange(len(own)), len(own) + np.arange(len(unseen)))]
         batch, weight = _join(own, unseen), np.append(weight, unseen.counts)
     cells = read_cells(batch, layout)
     margins = NormalScores.fit(cells.numbers, weight)
     cells = MixedCells(margins.transform(cells.numbers).scores, cells.levels, cells.blocks)
+    order = _order_rows(cells, weight, n_own)
+    cells, weight = cells.take(order), weight[order]
+    batch = batch.select(torch.from_numpy(order).to(batch.input.device))
+    splits = split_for_stacking(n_own)
+    if task.held_out is not None:
+        splits = [Split(np.arange(n_own), np.arange(n_own, len(weight)))]
     marginals = Marginals.from_cells(cells, weight)
     cell_map = CellMap.from_layout(layout, scaling.mean, scaling.scale, marginals.mass)
     module = trained.in_precision(torch.float64)
@@ -289,23 +301,15 @@ def fit_mixed_density(
         error_ratio,
         max(1, min(_N_CLASSES, _MOST_CODES // code.shape[1])) if is_mixture else 1,
     )
-    rival = np.full(len(weight), np.nan)
+    rivals = []
     with torch.no_grad():
         for split in splits:
             codes = problem.fit(split.fitted)
-            is_seen = task.held_out is None
-            rival[split.held_out] = problem.score(codes, split.held_out, is_seen)
+            rivals.append(problem.score(codes, split.held_out, task.held_out is None))
         if len(splits) > 1:
             codes = problem.fit(np.arange(len(weight)))
-
-    def fit(recipe: ClassRecipe, part: np.ndarray | slice) -> LatentClasses:
-        return recipe.fit(cells.take(part), weight[part])
-
-    def score(classes: LatentClasses, part: np.ndarray) -> np.ndarray:
-        return classes.log_density(cells.take(part))
-
     recipes = list(_list_recipes(len(splits[0].fitted), cells, is_mixture))
-    latent, shares, share = stack_candidates(recipes, fit, score, weight, splits, rival)
+    latent, shares, share = _stack(cells, weight, splits, recipes, np.concatenate(rivals))
     return MixedDensity(
         layout,
         margins,
@@ -316,6 +320,50 @@ def fit_mixed_density(
         share,
         len(weight),
     )
+
+
+def _order_rows(cells: MixedCells, weight: np.ndarray, n_first: int) -> np.ndarray:
+    """Return an order of the first rows, then of the others, by how likely their columns are alone.
+
+    It knows neither the order of columns and rows nor that of levels, and so folds don't either.
+    """
+    alone = ClassRecipe(1, False, 1.0, 1.0).fit(cells, weight).log_density(cells)
+    return np.lexsort((np.round(alone, 8), np.arange(len(alone)) >= n_first))
+
+
+def _stack(
+    cells: MixedCells,
+    weight: np.ndarray,
+    splits: list[Split],
+    recipes: list[ClassRecipe],
+    rival: np.ndarray,
+) -> tuple[list[LatentClasses], np.ndarray, float]:
+    """Return latent classes, their shares, and the share of what codes say of held-out rows.
+
+    Independent columns, the first recipe, make all rows unless others are surely better.
+    """
+    tables = []
+    for split in splits:
+        fits = [recipe.fit(cells.take(split.fitted), weight[split.fitted]) for recipe in recipes]
+        others = cells.take(split.held_out)
+        tables.append(np.column_stack([classes.log_density(others) for classes in fits]))
+    table = np.column_stack([np.vstack(tables), rival])
+    counts = weight[np.concatenate([split.held_out for split in splits])]
+    shares = weigh_densities(table, counts)
+    gain = logsumexp(table, axis=1, b=shares) - table[:, 0]
+    mean = float(np.average(gain, weights=counts))
+    spread = float(np.average(np.square(gain - mean), weights=counts))
+    if mean < _SURE * np.sqrt(spread / len(gain)):
+        return [recipes[0].fit(cells, weight)], np.ones(1), 0.0
+    own = shares[:-1]
+    kept = np.flatnonzero(own >= max(_LEAST_SHARE * own.sum(), np.finfo(np.float64).tiny))
+    kept = kept if len(kept) else np.zeros(1, dtype=int)
+    latent = [recipes[k].fit(cells, weight) for k in kept]
+    own = own[kept] / own[kept].sum() if own[kept].any() else np.ones(1)
+    # A share that is small is not worth its time, and none is trusted on rows of any kind.
+    share = float(shares[-1])
+    share = 0.0 if share < _LEAST_SHARE else min(share, 1 - 1 / len(gain))
+    return latent, own, share
 
 
 def integrate(

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from numbers import Real
 from typing import Any, ClassVar, Generic, NamedTuple, Self
 
 import numpy as np
@@ -35,7 +36,7 @@ from .._data import (
     check_codes,
     check_sample_weight,
     encode_table,
-    fill_table,
+    load_rows,
     measure_columns,
     measure_distance,
     merge_copies,
@@ -79,8 +80,10 @@ from .blueprints import Blueprint, BlueprintT, NetworkConfig
 from .density import DensityT
 from .drafts import copy_shallow, replace_when_done
 from .fingerprint import describe_fit
+from .imputation import Imputation
 from .parameters import (
     Constraints,
+    Interval,
     check_layer_sizes,
     validate_each_time,
     validate_parameter_constraints,
@@ -93,9 +96,10 @@ from .seal import is_sealed, open_sealed, seal
 _BYTES_PER_WEIGHT = 16
 
 _ERROR: Constraints = {"per_cell": ["boolean"]}
+_IMPUTE: Constraints = {"interval": [Interval(Real, 0, 1, closed="neither"), None]}
 
 
-class _GivenTable(NamedTuple, Generic[BlueprintT]):
+class GivenTable(NamedTuple, Generic[BlueprintT]):
     """A table to train on, and what a module for it is built from.
 
     Attributes
@@ -114,6 +118,11 @@ class _GivenTable(NamedTuple, Generic[BlueprintT]):
     columns: Columns | None
     total: float
     blueprint: BlueprintT
+
+    @property
+    def owner(self) -> np.ndarray | None:
+        """Index of the table's own column behind each one that is computed with, see `Columns`."""
+        return None if self.columns is None else self.columns.owner
 
 
 class _Context(NamedTuple, Generic[BlueprintT]):
@@ -170,6 +179,10 @@ class BaseAutoencoder(
     _density_accumulates: ClassVar[bool] = True
     _blueprint_class: type[BlueprintT]
     _fitted: FittedState[Module, BlueprintT, DensityT]
+
+    def _can_add_density(self, blueprint: BlueprintT) -> bool:
+        """Whether the density of a block adds to that of the blocks before."""
+        return self._density_accumulates
 
     @abstractmethod
     def _make_blueprint(self, layout: CellLayout, has_target: bool) -> BlueprintT:
@@ -284,7 +297,7 @@ class BaseAutoencoder(
 
     def _fit_table(
         self,
-        given: "_GivenTable[BlueprintT]",
+        given: "GivenTable[BlueprintT]",
         previous: FittedState[Module, BlueprintT, DensityT] | None,
         random_state: int | np.random.RandomState | None,
         checkpoint: Checkpoint | None,
@@ -292,8 +305,8 @@ class BaseAutoencoder(
         table, blueprint = given.table, given.blueprint
         streams = RandomStreams(random_state)
         if previous is None:
-            moments = measure_columns(self, table, float(len(table)))
-            scaling = self._make_scaling(moments, blueprint)
+            moments = measure_columns(self, table, float(len(table)), given.owner)
+            scaling = self._make_scaling(moments, given)
             scaling = self._fit_margins(scaling, table, blueprint)
             completion = fit_completion(table, scaling)
         else:
@@ -323,6 +336,7 @@ class BaseAutoencoder(
             self._fit_density(trained, blueprint, scaling, rows, result, None),
             given.columns,
             completion,
+            Imputation.gather(table, scaling, blueprint.network.cells, completion),
             result.n_epochs,
             result.loss_curve,
             result.validation_scores,
@@ -371,34 +385,38 @@ class BaseAutoencoder(
         previous = self._fitted if self.__sklearn_is_fitted__() else None
         given = self._prepare(X, y, sample_weight, previous)
         table, blueprint = given.table, given.blueprint
-        block = measure_columns(self, table, given.total)
+        block = measure_columns(self, table, given.total, given.owner)
         if previous is None:
             _check_first_block(table, given.total, blueprint)
             sample = StreamSample.begin(table, block)
-            scaling = self._make_scaling(block, blueprint)
+            scaling = self._make_scaling(block, given)
             return self._begin_stream(given, table, sample, scaling, None)
         if previous.sample is None:  # the rows of a fit are not known
-            self._warn_of_far_block(previous.scaling, block)
+            self._warn_of_far_block(previous.scaling, block, given.owner)
             return self._continue_stream(given, None, previous)
         sample = previous.sample.extend(table, block)
-        is_wrong, ratios = sample.find_wrong_scales(previous.scaling.is_common)
+        layout = blueprint.network.layout
+        is_wrong, ratios = sample.find_wrong_scales(previous.scaling.is_common, layout)
         known = sample.rows.make_table() if is_wrong.any() else None
         if known is None or len(known) <= blueprint.code_size:
-            self._warn_of_far_block(previous.scaling, block)
+            self._warn_of_far_block(previous.scaling, block, given.owner)
             return self._continue_stream(given, sample, previous)
-        self._warn_of_wrong_scales(np.where(is_wrong, ratios, 1.0))
+        self._warn_of_wrong_scales(np.where(is_wrong, ratios, 1.0), given.owner)
         sample = sample.begin_again()
         known = known.set_total(sample.moments.total)
         # Of one kind with the scaling that is continued, whatever the parameter says by now.
-        scaling = self._make_scaling(sample.moments, blueprint, previous.scaling)
+        scaling = self._make_scaling(sample.moments, given, previous.scaling)
         return self._begin_stream(given, known, sample, scaling, previous)
 
     def _make_scaling(
-        self, moments: ColumnMoments, blueprint: BlueprintT, previous: Scaling | None = None
+        self,
+        moments: ColumnMoments,
+        given: "GivenTable[BlueprintT]",
+        previous: Scaling | None = None,
     ) -> Scaling:
         """Return the scaling of columns; raise if they can't be computed with."""
         standardize = self.standardize if previous is None else not previous.is_common
-        return Scaling.from_moments(moments, standardize, blueprint.network.layout)
+        return Scaling.from_moments(moments, standardize, given.blueprint.network.layout)
 
     def _choose_complete(
         self, blueprint: BlueprintT, scaling: Scaling, completion: Completion | None
@@ -414,7 +432,7 @@ class BaseAutoencoder(
 
     def _begin_stream(
         self,
-        given: "_GivenTable[BlueprintT]",
+        given: "GivenTable[BlueprintT]",
         known: TrainingTable,
         sample: StreamSample,
         scaling: Scaling,
@@ -446,7 +464,7 @@ class BaseAutoencoder(
 
     def _continue_stream(
         self,
-        given: "_GivenTable[BlueprintT]",
+        given: "GivenTable[BlueprintT]",
         sample: StreamSample | None,
         previous: FittedState[Module, BlueprintT, DensityT],
     ) -> FittedState[Module, BlueprintT, DensityT]:
@@ -482,10 +500,14 @@ class BaseAutoencoder(
         trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_))
         trained.check_outputs(rows, self._measure_losses, self.lr)
         described: AnyRows = rows
-        if sample is not None and not self._density_accumulates:
+        if sample is not None and not self._can_add_density(blueprint):
             kept = sample.rows.make_table()
             complete = self._choose_complete(blueprint, scaling, completion)
             described = _scale_rows(kept, scaling, complete, trained.device)
+        imputation = None if previous is None else previous.imputation
+        if sample is not None and len(sample.rows.X):
+            kept, cells = sample.rows.make_table(), blueprint.network.cells
+            imputation = Imputation.gather(kept, scaling, cells, completion)
         return FittedState(
             trained,
             scaling,
@@ -493,6 +515,7 @@ class BaseAutoencoder(
             self._fit_density(trained, blueprint, scaling, described, None, density),
             columns,
             completion,
+            imputation,
             1 if previous is None else previous.n_iter + 1,
             losses if previous is None else [*previous.loss_curve, *losses],
             None if previous is None else previous.validation_scores,
@@ -501,23 +524,25 @@ class BaseAutoencoder(
             sample=sample,
         )
 
-    def _warn_of_far_block(self, scaling: Scaling, block: ColumnMoments) -> None:
+    def _warn_of_far_block(
+        self, scaling: Scaling, block: ColumnMoments, owner: np.ndarray | None
+    ) -> None:
         distance = measure_distance(scaling, block)
         if distance.any():
             column = int(distance.argmax())
             warn_user(
-                f"the block lies far from the rows so far: {name_column(self, column)} is "
+                f"the block lies far from the rows so far: {name_column(self, column, owner)} is "
                 f"{distance[column]:.2g} of its scales out. Check its units; its rows are trained "
                 "on with the means and scales so far.",
                 UserWarning,
             )
 
-    def _warn_of_wrong_scales(self, ratios: np.ndarray) -> None:
+    def _warn_of_wrong_scales(self, ratios: np.ndarray, owner: np.ndarray | None) -> None:
         column = int(ratios.argmax())
         if ratios[column] <= SPOILING_SCALE:
             return
         warn_user(
-            f"the stream does not go on as it began: {name_column(self, column)} varies "
+            f"the stream does not go on as it began: {name_column(self, column, owner)} varies "
             f"{ratios[column]:.2g} times as much as its scale says. Means, scales and weights are "
             "determined again, from a sample of the rows so far. Shuffle the rows, or begin with "
             "a block that is a fair sample of them.",
@@ -530,7 +555,7 @@ class BaseAutoencoder(
         y: Any,
         sample_weight: ArrayLike | None,
         previous: FittedState[Module, BlueprintT, DensityT] | None,
-    ) -> "_GivenTable[BlueprintT]":
+    ) -> "GivenTable[BlueprintT]":
         """Return the distinct rows to train on, and what a module is built from."""
         check_callbacks(self.callbacks)
         if previous is None:
@@ -557,7 +582,7 @@ class BaseAutoencoder(
         # Rows without numbers repeat: split one by one, none would be held out that has been seen.
         merge = merge_copies if layout.numbers or target is not None else write_out_copies
         merged = merge(TrainingTable(rows, weight, target))
-        return _GivenTable(merged.set_total(total), columns, total, blueprint)
+        return GivenTable(merged.set_total(total), columns, total, blueprint)
 
     def _check_target(self, table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
         """Return the rows to reconstruct, None if they are those of the table."""
@@ -714,32 +739,49 @@ class BaseAutoencoder(
         """
         return self._apply_and_restore(X, lambda module, rows: module(rows))
 
-    def impute(self, X: ArrayLike) -> Any:
+    def impute(self, X: ArrayLike, *, interval: float | None = None) -> Any:
         """Return a table with its missing cells filled.
 
         Observed cells stay as they are. A missing one becomes what is expected of it given the
-        observed cells of its row; a category, the likeliest of its levels.
+        observed cells of its row; a category, the likeliest of its levels. If the table of `fit`
+        had missing cells too, similar rows of it are looked up for each of them; how far, rows
+        that were held out have decided. Otherwise cells are expected as from a normal
+        distribution, by linear regression on the observed ones.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or frame of shape (n_samples, n_features)
             The rows.
+        interval : float, default=None
+            Also return limits that a missing number is within with this probability, in (0, 1).
 
         Returns
         -------
         X_imputed : array or frame of shape (n_samples, n_features)
             The rows, in the form and the types of `X`. Still missing are labels of columns whose
             labels identify rows, and columns that had no observed cell in `fit`.
+        low, high : array or frame of shape (n_samples, n_features)
+            With `interval`: the limits of numbers and dates that are missing in `X`, missing for
+            all other cells. Infinite where too few cells were hidden to tell. They are calibrated
+            on cells hidden at random from rows that were held out, which need missing cells like
+            those in probability.
+
+        Raises
+        ------
+        ValueError
+            If `interval` is out of its bounds, or if no cell was missing in `fit`.
         """
+        given = {"interval": interval}
+        validate_parameter_constraints(_IMPUTE, given, caller_name="impute")
         table, state = self._read(X)
-        values = np.empty(table.shape)
-        for rows in row_blocks(table):
-            filled = state.prepare(table[rows], np.float64).values
-            values[rows] = np.where(
-                np.isnan(table[rows]), state.scaling.inverse(filled), table[rows]
-            )
-        whole = table if isinstance(table, np.ndarray) else table[:]
-        return fill_table(X, values.astype(whole.dtype), state.columns)
+        values, scaled = load_rows(table), state.impute(table)
+        filled = state.fill(X, values, scaled)
+        if interval is None:
+            return filled
+        half = state.find_half_widths(float(interval))
+        missing = np.isnan(values) & ~np.isnan(half)
+        low, high = (state.show_limits(scaled + side * half, missing, X) for side in (-1, 1))
+        return filled, low, high
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
         """Return the squared error of each row's reconstruction.

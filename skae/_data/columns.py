@@ -17,6 +17,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from .._environment import warn_user
 from ..modules.cells import CellLayout
+from .cells import Cell
 from .frames import (
     Cells,
     Dtype,
@@ -29,6 +30,7 @@ from .frames import (
     thaw_label,
     to_array,
 )
+from .sample_weights import scale_weight
 
 # Text of more different values than this, and longer ones on average, is prose, not labels.
 _MOST_TEXTS = 1000
@@ -37,6 +39,9 @@ _LONGEST_LABEL = 50
 # A column of more labels than this, that has one for nearly every row, identifies the rows.
 _FEW_LABELS = 20
 _NEARLY_UNIQUE = 0.9
+
+# No weights that are numbers of rows are larger.
+_MOST_COPIES = 1e9
 
 #: Units of times in nanoseconds.
 UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "D": 86_400 * 10**9}
@@ -106,7 +111,9 @@ class NumberCoding:
     def encode(self, cells: Cells, column: Any) -> np.ndarray:
         """Return the numbers; booleans are 0 and 1."""
         if cells.kind not in ("number", "boolean", "empty"):
-            _raise_other_kind(cells, column, "numbers", "with pandas.to_numeric")
+            is_text = len(cells.labels) > 0
+            remedy = "with pandas.to_numeric" if is_text else "such as days since a date"
+            _raise_other_kind(cells, column, "numbers", remedy)
         return _hide(cells.values, cells)[:, None]
 
     def decode(self, values: np.ndarray, missing: np.ndarray) -> Cells:
@@ -331,8 +338,7 @@ class CategoryCoding:
         A label that was not there in fitting is infrequent; where none was infrequent, its
         indicators are `unseen`: it is missing, unless a caller asks for another mark.
         """
-        if cells.kind == "number" or cells.kind == "boolean":
-            cells = name_numbers(cells)
+        given, cells = cells, name_numbers(cells)
         out = np.full((len(cells.missing), self.n_encoded), np.nan)
         if cells.kind == "empty":
             return out
@@ -341,7 +347,7 @@ class CategoryCoding:
         index = np.array([self._index.get(label, -1) for label in cells.labels])
         if (index < 0).all() and not self._has_family_of(cells.labels):
             remedy = f"with astype({type(self.levels[0]).__name__})"
-            _raise_other_kind(cells, column, f"labels such as {self.levels[0]!r}", remedy)
+            _raise_other_kind(given, column, f"labels such as {self.levels[0]!r}", remedy)
         known = ~cells.missing
         codes = index[cells.values[known]]
         if len(codes) == 0:
@@ -461,17 +467,20 @@ class Columns:
         """
         names, natives = open_columns(X)
         chosen = _choose_categories(names, find_library(X), categorical_features)
+        is_counted = None if weight is None else scale_weight(weight) > 0
+        if weight is not None:
+            weight = weight[is_counted]
         columns, identifiers, empty = [], [], []
         for index, (name, native) in enumerate(zip(names, natives, strict=True)):
             cells, dtype = read_column(native, name)
             _check_finite(cells, name)
+            cells = cells if is_counted is None else cells.take(is_counted)
             if cells.kind == "empty":
                 empty.append(name)
                 coding: AnyCoding = EmptyCoding()
             elif _is_category(cells, name, chosen, index):
-                cells = name_numbers(cells)
-                coding = CategoryCoding.from_cells(cells, weight, max_categories)
-                if _is_identifier(coding, cells):
+                coding = CategoryCoding.from_cells(name_numbers(cells), weight, max_categories)
+                if _is_identifier(coding, cells, weight):
                     identifiers.append(name)
                     coding = coding.pool_all()
             elif cells.kind in ("number", "boolean"):
@@ -480,7 +489,9 @@ class Columns:
                 coding = TimeCoding.from_cells(cells)
             columns.append(Column(name, dtype, coding))
         if len(empty) == len(names):
-            raise ValueError("X must have an observed cell, got missing ones only")
+            raise ValueError(
+                "X must have an observed cell, got missing ones only: pass rows with values"
+            )
         if empty:
             warn_user(
                 f"X has no observed cell in {_list(empty)}: nothing is learnt of them, and they "
@@ -663,9 +674,28 @@ def needs_encoding(X: Any, categorical_features: Any = "from_dtype") -> bool:
         return False
     if not isinstance(X, np.ndarray | list | tuple):  # a store
         return False
+    if not isinstance(X, np.ndarray) and any(isinstance(row, torch.Tensor) for row in X):
+        return False
     if isinstance(X, np.ndarray) and X.dtype.kind in "biufc":
         return names_some
     return names_some or _has_objects(X)
+
+
+def encode_numbers(X: Any) -> np.ndarray:
+    """Return a table all of whose columns were numbers in fitting, as such; NaN is missing.
+
+    Raises
+    ------
+    TypeError
+        If a column holds anything else, with its name.
+    """
+    names, natives = open_columns(X)
+    coding, blocks = NumberCoding(), []
+    for name, native in zip(names, natives, strict=True):
+        cells, _ = read_column(native, name)
+        _check_finite(cells, name)
+        blocks.append(coding.encode(cells, name))
+    return np.hstack(blocks)
 
 
 def _names_some(chosen: Any) -> bool:
@@ -690,8 +720,8 @@ def _has_objects(X: Any) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            array = np.asarray(X)
-    except ValueError:  # ragged: scikit-learn says so
+            array = to_array(X) if isinstance(X, np.ma.MaskedArray) else np.asarray(X)
+    except ValueError:  # ragged, or of other dimensions: scikit-learn says so
         return False
     if array.ndim != 2 or array.dtype.kind in "biufcV":
         return False
@@ -776,9 +806,13 @@ def _is_category(cells: Cells, name: Any, chosen: set[int] | None, index: int) -
     return True
 
 
-def _is_identifier(coding: CategoryCoding, cells: Cells) -> bool:
-    n_levels, n_known = len(coding.levels), int((~cells.missing).sum())
-    return n_levels > max(_FEW_LABELS, _NEARLY_UNIQUE * n_known)
+def _is_identifier(coding: CategoryCoding, cells: Cells, weight: np.ndarray | None) -> bool:
+    """Whether a column has a label for nearly every row; weights that are whole count rows."""
+    known = ~cells.missing
+    n_known = float(known.sum())
+    if weight is not None and (weight == np.floor(weight)).all() and weight.max() < _MOST_COPIES:
+        n_known = float(weight[known].sum())
+    return len(coding.levels) > max(_FEW_LABELS, _NEARLY_UNIQUE * n_known)
 
 
 def _check_finite(cells: Cells, name: Any) -> None:
@@ -786,15 +820,19 @@ def _check_finite(cells: Cells, name: Any) -> None:
         return
     infinite = np.flatnonzero(np.isinf(cells.values))
     if len(infinite):
-        raise ValueError(
-            f"X must have finite numbers, got infinity in column {name!r} and row {infinite[0]}: "
-            "set such cells to NaN, which is a missing cell, or drop their rows"
-        )
+        row = int(infinite[0])
+        raise ValueError(Cell(name, row, float(cells.values[row])).describe("X", allow_nan=True))
 
 
 def _raise_other_kind(cells: Cells, column: Any, expected: str, remedy: str) -> None:
     found = _WORDS.get(cells.kind, cells.kind)
-    such_as = f", such as {cells.labels[0]!r}" if len(cells.labels) else ""
+    row = int(np.argmin(cells.missing))
+    value = cells.values[row]
+    such_as = ""
+    if len(cells.labels):
+        such_as = f", such as {cells.labels[value]!r} in row {row}"
+    elif cells.kind == "number":
+        such_as = f", such as {value:g} in row {row}"
     raise TypeError(
         f"X must have {expected} in column {column!r}, as in fitting, got {found}{such_as}: "
         f"turn the column into what it was, {remedy}"

@@ -71,9 +71,7 @@ class Scaling:
             What they hold; None is numbers.
         """
         if standardize:
-            spread = np.where(moments.varies, moments.spread, 0.0)
-            for first, end in () if layout is None else layout.categories:
-                spread[first:end] = np.sqrt(np.square(spread[first:end]).sum())
+            spread = pool_spread(moments, layout)
             return cls(moments.mean, np.where(spread > 0, spread, 1.0))
         common = np.full(len(moments.mean), moments.common_spread)
         return cls(moments.mean, common, is_common=True)
@@ -167,6 +165,14 @@ class Scaling:
         with np.errstate(over="ignore"):
             values = squares.astype(np.float64) * square
             return np.clip(values, -largest, largest).astype(dtype)
+
+
+def pool_spread(moments: ColumnMoments, layout: CellLayout | None) -> np.ndarray:
+    """Return each column's spread, 0 if it is constant; the indicators of a category share one."""
+    spread = np.where(moments.varies, moments.spread, 0.0)
+    for first, end in () if layout is None else layout.categories:
+        spread[first:end] = np.sqrt(np.square(spread[first:end]).sum())
+    return spread
 
 
 def _cached_rows(X: np.ndarray) -> int:

@@ -10,7 +10,15 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from .columns import UNITS, Column, Columns, NumberCoding, name_numbers, needs_encoding
+from .columns import (
+    UNITS,
+    Column,
+    Columns,
+    NumberCoding,
+    encode_numbers,
+    name_numbers,
+    needs_encoding,
+)
 from .frames import (
     Cells,
     build_column,
@@ -23,7 +31,7 @@ from .frames import (
     to_array,
 )
 from .inputs import check_frame, convert_input
-from .sample_weights import check_sample_weight
+from .sample_weights import check_sample_weight, scale_weight
 from .stores import AnyTable
 from .validation import validate_table
 
@@ -87,10 +95,12 @@ def read_table(
         n_rows = _check_columns(estimator, X, reset=True, min_rows=min_rows)
         return _encode_new(X, choice, check_sample_weight(sample_weight, n_rows))
     table = validate_table(estimator, X, reset=True, min_rows=min_rows)
-    if isinstance(table, np.ndarray) and np.isnan(table).all(axis=0).any():
-        is_frame = hasattr(X, "columns")
-        weight = check_sample_weight(sample_weight, len(table))
-        return _encode_new(X if is_frame else table, choice, weight)
+    if not isinstance(table, np.ndarray) or not np.isnan(table).any():
+        return ReadTable(table, None)
+    weight = check_sample_weight(sample_weight, len(table))
+    counted = table if weight is None else table[scale_weight(weight) > 0]
+    if np.isnan(counted).all(axis=0).any():
+        return _encode_new(X if hasattr(X, "columns") else table, choice, weight)
     return ReadTable(table, None)
 
 
@@ -113,7 +123,10 @@ def encode_table(
     if isinstance(X, ReadTable):
         return X.table
     if columns is None:
-        return validate_table(estimator, X, reset=False)
+        if not needs_encoding(X):
+            return validate_table(estimator, X, reset=False)
+        _check_columns(estimator, X, reset=False)
+        return encode_numbers(X)
     X = _open_table(X)
     _check_columns(estimator, X, reset=False)
     return columns.encode(X, unseen).values

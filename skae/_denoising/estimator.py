@@ -269,10 +269,21 @@ default="from_dtype"
     level and pairs, the score is that of `AutoencoderTransformer(prior="gaussian")` or, without
     a code, that of the rows' Gaussian.
 
+    Of rows with booleans or categories the score is the density of the numbers times the mass of
+    the rest, which the same integral determines: at the lowest level of noise, indicators are
+    known. The denoiser is compared with independent columns in place of the filter, and latent
+    classes [7]_ take the place of Gaussian mixtures. Without a code and without a range of
+    Gaussian noise, the score is that of the classes. Of rows with missing cells it is the density
+    of the observed ones: exact for mixtures and classes, and for the denoiser that of the row with
+    likely values of the missing cells, less the density of these given the others [8]_. In
+    training missing cells hold draws given the observed ones, and errors of observed cells count;
+    noise other than Gaussian strikes all indicators of a category together.
+
     Without a bottleneck and with a range of Gaussian noise, losses are minus that
     log-density, up to a constant, in nats a column; with one, they are relative to the
     expected loss of the linear path at the level. Otherwise they are mean squared errors.
-    Trimming compares errors with those expected at their noise level.
+    Columns are those of the table. Trimming compares errors with those expected at their noise
+    level.
 
     References
     ----------
@@ -286,6 +297,9 @@ default="from_dtype"
     .. [5] Vincent et al. (2010), "Stacked denoising autoencoders", JMLR 11.
     .. [6] Smyth and Wolpert (1999), "Linearly combining density estimators via stacking",
        Machine Learning 36.
+    .. [7] Hunt and Jorgensen (1999), "Mixture model clustering using the MULTIMIX program",
+       Australian and New Zealand Journal of Statistics 41.
+    .. [8] Chib (1995), "Marginal likelihood from the Gibbs output", JASA 90.
 
     Examples
     --------
@@ -487,7 +501,7 @@ default="from_dtype"
         """
         table, state = self._read(X)
         density = state.density
-        if not isinstance(density, ErrorDensity):
+        if not isinstance(density, ErrorDensity | MixedErrorDensity):
             raise ValueError(
                 'denoising_errors requires noise="gaussian" with a range, noise_level=(low, high), '
                 f"and no pairs; got noise={self.noise!r} with noise_level={self.noise_level!r}"
@@ -564,8 +578,7 @@ default="from_dtype"
         self, blueprint: DenoiserBlueprint, scaling: Scaling, completion: Completion | None
     ) -> Complete:
         complete = super()._choose_complete(blueprint, scaling, completion)
-        is_range = blueprint.noise_conditional and blueprint.is_gaussian
-        if not is_range or completion is None:
+        if blueprint.is_paired or completion is None:
             return complete
         return DrawMissing(blueprint.network.cells, scaling.mean, scaling.scale, completion)
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from .._base import Density
 from .._data import Batch, Rows
 from .._environment import limit_threads
-from .._linear import ClassRecipe, LatentClasses, MixedCells
+from .._linear import LatentClasses, MixedCells
 from .._training import TrainedModule
 from ..modules import Denoiser, WienerFilter
 from .density import (
@@ -39,8 +39,8 @@ from .stacking import ClassStack, Evidence, combine, fit_class_stack
 
 _SEED = 19480702
 
-# What counts of a class of all rows, beside them: next to nothing.
-_INDEPENDENT = ClassRecipe(1, True, 1e-3, 1e-3)
+# Shares of levels that sum to less are those of all rows.
+_LEAST_TOTAL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,7 @@ class Reference:
     @classmethod
     def fit(cls, codes: CellCodes, cells: MixedCells, weight: np.ndarray) -> Self:
         """Return the reference of rows, each of which counts `weight` times."""
-        fitted = _INDEPENDENT.fit(cells, weight)
-        own = LatentClasses(np.ones(1), fitted.mean[:1], fitted.covariance[:1], fitted.log_mass[:1])
-        return cls(codes, own)
+        return cls(codes, LatentClasses.fit_one(cells, weight))
 
     @cached_property
     def numbers(self) -> WienerFilter:
@@ -148,7 +146,8 @@ class Reference:
         n_booleans = len(self.codes.layout.booleans)
         total = rows.new_zeros(len(rows), int(block[-1]) + 1).index_add_(1, block, shares)
         total[:, :n_booleans] = 1.0
-        shares = shares / total.clamp_min(1e-6)[:, block]
+        even = (total < _LEAST_TOTAL)[:, block]
+        shares = torch.where(even, self._log_mass.to(rows).exp(), shares / total[:, block])
         result = rows.clone()
         result[:, self.level_indices] = off + gap * shares
         return result

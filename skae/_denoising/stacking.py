@@ -16,7 +16,6 @@ from torch import Tensor
 
 from .._data import Rows, subsample_indices, trim_weight_array
 from .._linear import (
-    ClassRecipe,
     Codes,
     LatentClasses,
     MixedCells,
@@ -252,7 +251,7 @@ def fit_class_stack(
     observed = _stack_masks(evidence)
     cells = MixedCells.from_encoded(table, observed, codes.layout)
     if trim_fraction > 0:
-        one = ClassRecipe(1, False, 1.0, 1.0).fit(cells, weight)
+        one = LatentClasses.fit_one(cells, weight)
         weight = trim_weight_array(-one.log_density(cells), weight, trim_fraction)
     rival, unseen = None, evidence.unseen
     if score is not None and unseen is not None:

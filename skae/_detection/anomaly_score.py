@@ -202,16 +202,16 @@ class HiddenTails:
 
     @classmethod
     def from_views(
-        cls, score: AnomalyScore, counts: list[float], views: list[Views]
+        cls, score: AnomalyScore, counts: list[int], views: list[Views]
     ) -> "HiddenTails":
-        """Return the tails of groups of rows, of which the first is that of a score."""
+        """Return the tails of groups of rows, of which each has as many observed columns."""
         rounding = score.neighbours.rounding / _MARGIN
 
         def round_distances(values: np.ndarray) -> np.ndarray:
             return np.full_like(values, rounding)
 
-        scores = [score]
-        for errors, distances in views[1:]:
+        scores = []
+        for errors, distances in views:
             by_error = TailSurprisal.from_values(errors, None, _round_squares(rounding))
             by_distance = TailSurprisal.from_values(distances, None, round_distances)
             scores.append(AnomalyScore(by_error, score.neighbours, by_distance))

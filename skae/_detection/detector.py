@@ -59,7 +59,6 @@ from .explanation import (
     list_reasons,
 )
 from .gaps import GapScore
-from .hidden_cells import sample_reference
 from .labels import UNSEEN, SeenLabels, hide_unseen
 
 # Training of the default: chosen on the tables of docs/benchmarks/adbench.py, all together.
@@ -660,7 +659,7 @@ def _make_gap_score(train: TrainingTable, columns: Columns | None) -> GapScore:
     if weight is not None and len(weight) != len(rows):  # those of a stored table are a sample
         weight = None
     owner = np.arange(rows.shape[1]) if columns is None else columns.owner
-    return GapScore(sample_reference(rows, weight), owner)
+    return GapScore.from_rows(rows, weight, owner)
 
 
 def _fit_on(

@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 
 from .anomaly_score import AnomalyScore, HiddenTails
-from .hidden_cells import ScoreAdjustment, hide_cells, observe_columns
+from .hidden_cells import (
+    ScoreAdjustment,
+    find_fullest,
+    hide_cells,
+    observe_columns,
+    sample_reference,
+)
 
 #: Returns the score of each row; lower is more anomalous.
 Score = Callable[[np.ndarray], np.ndarray]
@@ -36,7 +42,9 @@ class GapScore:
     Attributes
     ----------
     reference : ndarray of shape (n_rows, n_encoded)
-        Training rows.
+        A sample of the training rows.
+    fullest : ndarray of shape (n_rows, n_encoded)
+        Those in which most columns are observed; empty if all rows are complete.
     owner : ndarray of shape (n_encoded,)
         Index of the column that each encoded one is of.
     model : _GapModel or None
@@ -45,15 +53,23 @@ class GapScore:
     """
 
     reference: np.ndarray
+    fullest: np.ndarray
     owner: np.ndarray
     model: _GapModel | None = None
+
+    @classmethod
+    def from_rows(
+        cls, rows: np.ndarray, weight: np.ndarray | None, owner: np.ndarray
+    ) -> "GapScore":
+        """Return the score that has a sample of these training rows as reference."""
+        return cls(sample_reference(rows, weight), find_fullest(rows, owner), owner)
 
     def find_gaps(self, rows: np.ndarray) -> np.ndarray:
         """Return which rows are scored by this score, (n_rows,).
 
         If the training rows are complete, complete rows have the score that they have without.
         """
-        if np.isnan(self.reference).any():
+        if len(self.fullest):
             return np.ones(len(rows), dtype=bool)
         return np.isnan(rows).any(axis=1)
 
@@ -84,15 +100,16 @@ class GapScore:
         return adjustment.adjust(scores, observed)
 
     def _fit(self, estimator: Any, anomaly_score: AnomalyScore | None, score: Score) -> _GapModel:
-        groups = hide_cells(self.reference, self.owner)
+        groups = hide_cells(np.vstack([self.reference, self.fullest]), self.owner)
         counts = [group.n_observed for group in groups]
-        observed = [observe_columns(group.rows, self.owner) for group in groups]
+        known = [self.reference, *(group.rows for group in groups)]
+        observed = [observe_columns(rows, self.owner) for rows in known]
         tails = None
         if anomaly_score is None:
-            scores = [score(group.rows) for group in groups]
+            scores = [score(rows) for rows in known]
         else:
-            views = [anomaly_score.view(estimator, group.rows) for group in groups]
-            tails = HiddenTails.from_views(anomaly_score, counts, views)
+            views = [anomaly_score.view(estimator, rows) for rows in known]
+            tails = HiddenTails.from_views(anomaly_score, counts, views[1:])
             scores = [
                 -tails.combine(own, mask.sum(axis=1))
                 for own, mask in zip(views, observed, strict=True)

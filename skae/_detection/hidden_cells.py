@@ -9,8 +9,13 @@ import numpy as np
 
 from .._data import subsample_indices
 
-#: Reference rows whose cells are hidden.
-HIDDEN_ROWS = 400
+# Reference rows whose cells are hidden.
+_HIDDEN_ROWS = 400
+
+# Rows of the first group, in which most columns are observed; the fullest rows of the table are
+# added to the reference rows, of which fewer may be as full.
+_LEAST_ROWS = 60
+_FULLEST_ROWS = 100
 
 # Shares of the observed columns that are left: these, and halves of the last.
 _SHARES = (0.75, 0.5)
@@ -36,14 +41,14 @@ class HiddenRows:
 
     Attributes
     ----------
+    n_observed : int
+        How many columns are observed.
     rows : ndarray of shape (n_rows, n_encoded)
         The rows; NaN is a missing cell.
-    n_observed : float
-        How many columns are observed, in half of the rows if that differs.
     """
 
+    n_observed: int
     rows: np.ndarray
-    n_observed: float
 
 
 def observe_columns(rows: np.ndarray, owner: np.ndarray) -> np.ndarray:
@@ -63,35 +68,40 @@ def observe_columns(rows: np.ndarray, owner: np.ndarray) -> np.ndarray:
 def sample_reference(rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     """Return the rows whose cells are hidden: a sample of known ones."""
     if weight is None:
-        return rows[subsample_indices(len(rows), HIDDEN_ROWS)]
+        return rows[subsample_indices(len(rows), _HIDDEN_ROWS)]
     generator = np.random.default_rng(_SEED)
-    size = min(len(rows), HIDDEN_ROWS)
+    size = min(len(rows), _HIDDEN_ROWS)
     return rows[np.sort(generator.choice(len(rows), size, p=weight / weight.sum()))]
 
 
+def find_fullest(rows: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Return the rows in which most columns are observed; none if all rows are complete."""
+    missing = (~observe_columns(rows, owner)).sum(axis=1)
+    return rows[np.argsort(missing, kind="stable")[:_FULLEST_ROWS]] if missing.any() else rows[:0]
+
+
 def hide_cells(reference: np.ndarray, owner: np.ndarray) -> list[HiddenRows]:
-    """Return reference rows as they are, and with fewer and fewer cells.
+    """Return groups of reference rows in which fewer and fewer columns are observed.
 
     Parameters
     ----------
     reference : ndarray of shape (n_rows, n_encoded)
-        The rows; NaN is a missing cell.
+        The rows, the fullest ones among them; NaN is a missing cell.
     owner : ndarray of shape (n_encoded,)
         Index of the column that each encoded one is of.
     """
     generator = np.random.default_rng(_SEED)
     observed = observe_columns(reference, owner)
     counts = observed.sum(axis=1)
-    most = int(np.median(counts))
-    groups = [HiddenRows(reference, float(most))]
-    column = np.cumsum(np.diff(owner, prepend=-1) > 0) - 1
+    groups, column = [], np.cumsum(np.diff(owner, prepend=-1) > 0) - 1
+    most = int(np.sort(counts)[-min(_LEAST_ROWS, len(counts))])
     for count in _choose_counts(most):
         enough = counts >= count
         order = generator.uniform(size=observed.shape)
         order[~observed] = np.inf
         ranks = order.argsort(axis=1).argsort(axis=1)
         left = (ranks < count)[:, column]
-        groups.append(HiddenRows(np.where(left, reference, np.nan)[enough], float(count)))
+        groups.append(HiddenRows(count, np.where(left, reference, np.nan)[enough]))
     return groups
 
 
@@ -99,8 +109,7 @@ def _choose_counts(most: int) -> list[int]:
     shares = list(_SHARES)
     while most * shares[-1] >= 2:
         shares.append(shares[-1] / 2)
-    counts = {max(1, round(most * share)) for share in shares}
-    return sorted((count for count in counts if count < most), reverse=True)
+    return sorted({most, *(max(1, round(most * share)) for share in shares)}, reverse=True)
 
 
 @dataclass(frozen=True)
@@ -130,14 +139,13 @@ class CountWeights:
         """Return the values of rows, of which each group has its own (n_rows,) for all of them."""
         table = np.stack([*values, values[-1]])
         index = np.arange(len(self.first))
-        with np.errstate(invalid="ignore"):
-            own, following = table[self.first, index], table[self.first + 1, index]
-        return np.where(self.share > 0, (1 - self.share) * own + self.share * following, own)
+        own, following = table[self.first, index], table[self.first + 1, index]
+        return (1 - self.share) * own + self.share * following
 
 
 @dataclass(frozen=True)
 class ScoreAdjustment:
-    """Scores as they would be for rows in which as many cells are observed as in most.
+    """Scores as they would be if as many cells were observed as in other rows.
 
     A row's score is compared with those of reference rows in which as many columns are observed,
     after what each missing column is worth.
@@ -148,29 +156,32 @@ class ScoreAdjustment:
         Numbers of observed columns, decreasing.
     worth : ndarray of shape (n_columns,)
         How much an observed cell of each column adds to the score, on average.
-    usual : float
-        What the observed cells of the rows as they are add to it.
+    usual_worth : float
+        What the observed cells of the reference rows add to it.
+    usual : ndarray of shape (n_quantiles,)
+        Quantiles of the scores of the reference rows, less what the observed cells add.
     quantiles : ndarray of shape (n_groups, n_quantiles)
-        Of the scores of each group, less what the observed cells add.
+        Those of each group.
     """
 
     counts: np.ndarray
     worth: np.ndarray
-    usual: float
+    usual_worth: float
+    usual: np.ndarray
     quantiles: np.ndarray
 
     @classmethod
     def fit(
-        cls, counts: list[float], observed: list[np.ndarray], scores: list[np.ndarray]
+        cls, counts: list[int], observed: list[np.ndarray], scores: list[np.ndarray]
     ) -> "ScoreAdjustment":
         """Return the adjustment that these groups need.
 
         Parameters
         ----------
-        counts : list of float
+        counts : list of int
             Number of observed columns of each group, decreasing.
         observed : list of ndarray of shape (n_rows, n_columns)
-            Which columns of its rows are observed.
+            Which columns are observed: of the reference rows as they are, and of each group's.
         scores : list of ndarray of shape (n_rows,)
             Their scores.
         """
@@ -181,8 +192,9 @@ class ScoreAdjustment:
         gram = cells.T @ cells + _RIDGE * np.eye(cells.shape[1])
         worth = np.linalg.solve(gram, cells.T @ (target - target.mean()))
         left = [own - mask @ worth for own, mask in zip(scores, observed, strict=True)]
-        quantiles = np.array([np.quantile(each, _QUANTILES, method="higher") for each in left])
-        return cls(np.array(counts), worth, float((observed[0] @ worth).mean()), quantiles)
+        usual, *quantiles = (np.quantile(each, _QUANTILES, method="higher") for each in left)
+        usual_worth = float((observed[0] @ worth).mean())
+        return cls(np.array(counts), worth, usual_worth, usual, np.array(quantiles))
 
     def adjust(self, scores: np.ndarray, observed: np.ndarray) -> np.ndarray:
         """Return the scores of rows of which these columns are observed, (n_rows, n_columns).
@@ -191,10 +203,9 @@ class ScoreAdjustment:
         """
         left = scores - observed @ self.worth
         counts = observed.sum(axis=1)
-        first, *others = self.quantiles
-        groups = [left, *(_map(left, own, first) for own in others)]
+        groups = [_map(left, own, self.usual) for own in self.quantiles]
         adjusted = CountWeights.from_counts(counts, self.counts).combine(groups)
-        return self.usual + np.where(counts > 0, adjusted, np.median(first))
+        return self.usual_worth + np.where(counts > 0, adjusted, np.median(self.usual))
 
 
 def _map(values: np.ndarray, known: np.ndarray, target: np.ndarray) -> np.ndarray:

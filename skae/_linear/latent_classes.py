@@ -220,6 +220,12 @@ class LatentClasses:
     covariance: np.ndarray
     log_mass: np.ndarray
 
+    @classmethod
+    def fit_one(cls, cells: MixedCells, weight: np.ndarray) -> Self:
+        """Return the only class of rows, each of which counts `weight` times."""
+        mean, covariance, mass = Marginals.from_cells(cells, weight)
+        return cls(np.ones(1), mean[None], covariance[None], np.log(mass)[None])
+
     @property
     def is_full(self) -> bool:
         """Whether covariances are matrices."""
@@ -332,7 +338,7 @@ class ClassRecipe:
         Weight, in rows, of the frequencies of all rows, in its own.
     seed : int, default=0
         Chooses the rows that classes begin at.
-    tolerance : float, default=1e-3
+    tolerance : float, default=5e-3
         Expectation maximization ends at steps that gain less, in nats a row.
     """
 
@@ -341,7 +347,7 @@ class ClassRecipe:
     prior_rows: float
     level_rows: float
     seed: int = 0
-    tolerance: float = 1e-3
+    tolerance: float = 5e-3
 
     def fit(self, cells: MixedCells, weight: np.ndarray) -> LatentClasses:
         """Return the classes of rows, each of which counts `weight` times.

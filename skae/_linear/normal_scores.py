@@ -216,6 +216,8 @@ def _fit_column(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the weights, means and standard deviations of a column's Gaussians."""
     known = np.flatnonzero(~np.isnan(column) & (weight > 0))
+    # Sorted, so that the order of rows does not matter.
+    known = known[np.argsort(column[known], kind="stable")]
     known = known[np.linspace(0, len(known) - 1, min(len(known), _ROWS)).astype(int)]
     if not len(known):
         return np.ones(1), np.zeros(1), np.ones(1)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .latent_classes import ClassRecipe, LatentClasses, MixedCells
-from .stacked_mixture import FOLDS_BELOW, Split, stack_candidates
+from .stacked_mixture import Split, stack_candidates
 
 # Largest number of classes, and of classes times columns.
 _MOST_CLASSES = 64
@@ -17,8 +17,8 @@ _MOST_FULL_CELLS = 512
 # A class should have this many rows.
 _ROWS_EACH = 4
 
-# Weight of all rows' covariance in that of a class: little lets a class be as narrow as a number
-# that many rows repeat.
+# Weights of all rows' covariance in that of a class. Next to none lets a class be as narrow as a
+# number that many rows repeat.
 _PRIOR_ROWS = (0.001, 0.05, 1.0)
 
 
@@ -72,11 +72,11 @@ def _list_recipes(n_rows: int, cells: MixedCells) -> Iterator[ClassRecipe]:
     n_columns = n_numbers + len(cells.blocks)
     most = max(min(_MOST_CLASSES, _MOST_CELLS // n_columns, n_rows // _ROWS_EACH), 1)
     most_full = max(_MOST_FULL_CELLS // max(n_numbers, 1), 1) if n_numbers > 1 else 0
-    n_classes = 1
+    strong, n_classes = float(n_columns), 1
     while n_classes <= most:
-        for is_full in (False, True) if n_classes <= most_full else (False,):
-            for seed, prior_rows in enumerate(_PRIOR_ROWS if n_numbers else (1.0,)):
-                yield ClassRecipe(n_classes, is_full, prior_rows, 1.0, seed)
-            if n_rows < FOLDS_BELOW or is_full:
-                yield ClassRecipe(n_classes, is_full, float(n_columns), float(n_columns), 2)
+        for seed, prior_rows in enumerate(_PRIOR_ROWS if n_numbers else (1.0,)):
+            yield ClassRecipe(n_classes, False, prior_rows, 1.0, seed)
+            if n_classes <= most_full:
+                yield ClassRecipe(n_classes, True, prior_rows, 1.0, seed)
+        yield ClassRecipe(n_classes, n_classes <= most_full, strong, strong, 3)
         n_classes *= 2

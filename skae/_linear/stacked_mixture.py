@@ -35,8 +35,8 @@ _BACKGROUND = (3.0, 10.0, 30.0)
 # Enough to tell mixtures apart.
 _TOLERANCE = 1e-2
 
-#: With fewer rows every row is held out once, in folds; with more, a share of them.
-FOLDS_BELOW = 500
+# With fewer rows every row is held out once, in folds; with more, a share of them.
+_FOLDS_BELOW = 500
 _N_FOLDS = 5
 _SHARE_HELD_OUT = 0.1
 
@@ -72,7 +72,7 @@ class _Candidate:
 def split_for_stacking(n_rows: int) -> list[Split]:
     """Return splits under which rows are held out: each row once, or a tenth of many."""
     order = np.random.default_rng(_SEED).permutation(n_rows)
-    if n_rows < FOLDS_BELOW:
+    if n_rows < _FOLDS_BELOW:
         return [
             Split(np.setdiff1d(order, fold), np.sort(fold))
             for fold in np.array_split(order, min(_N_FOLDS, n_rows))
@@ -183,7 +183,7 @@ def _list_candidates(n_rows: int, n_columns: int) -> Iterator[_Candidate]:
     n_mixed = 1
     while n_mixed <= max(most, 1):
         for number, prior_rows in enumerate(sorted({1.0, float(n_columns)})):
-            n_seeds = _N_SEEDS if n_rows < FOLDS_BELOW and n_mixed > 1 else 1
+            n_seeds = _N_SEEDS if n_rows < _FOLDS_BELOW and n_mixed > 1 else 1
             for seed in range(n_seeds):
                 yield _Candidate(n_mixed, prior_rows, number + seed)
         n_mixed *= 2

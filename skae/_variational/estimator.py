@@ -14,7 +14,7 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from .._base import BaseAutoencoder
-from .._base.estimator import apply_exactly, subtract_units
+from .._base.estimator import GivenTable, apply_exactly, subtract_units
 from .._base.parameters import (
     LARGEST_FACTOR,
     SHARED_CONSTRAINTS,
@@ -618,18 +618,19 @@ default="from_dtype"
     def _make_scaling(
         self,
         moments: ColumnMoments,
-        blueprint: VariationalBlueprint,
+        given: GivenTable[VariationalBlueprint],
         previous: Scaling | None = None,
     ) -> Scaling:
-        scaling = super()._make_scaling(moments, blueprint, previous)
+        scaling = super()._make_scaling(moments, given, previous)
         if self.likelihood != "bernoulli":
             return scaling
         scale = scaling.scale
         if scale.min() < _LEAST_PROBABILITY:
+            name = name_column(self, int(scale.argmin()), given.owner)
             raise ValueError(
                 'X must have probabilities that float32 holds for likelihood="bernoulli", got a '
-                f"scale of {scale.min():g} in {name_column(self, int(scale.argmin()))}: set such "
-                'values to 0, scale them, or use likelihood="gaussian"'
+                f"scale of {scale.min():g} in {name}: set such values to 0, scale them, or use "
+                'likelihood="gaussian"'
             )
         return replace(scaling, bounds=(0.0, 1.0))
 

@@ -57,7 +57,8 @@ class Proposal:
         index = chosen.unsqueeze(2).expand(-1, -1, self.mean.shape[2])
         codes = self.mean.gather(1, index)
         for m in range(ends.shape[1]):
-            offset = torch.linalg.solve_triangular(self.root[:, m].mT, normal[:n_own].T, upper=True)
+            root, own = self.root[:, m].mT, normal[:n_own].T
+            offset = torch.linalg.solve_triangular(root, own, upper=True)
             codes = codes + torch.where(index == m, offset.mT, 0.0)
         if n_own == len(normal):
             return codes

@@ -11,6 +11,7 @@ from skae._linear.missing_covariance import (
     draw_missing,
     fill_missing,
     fit_with_missing,
+    measure_uncertainty,
     score_observed,
 )
 
@@ -98,6 +99,20 @@ def test_conditional_means_and_densities_are_those_of_scipy(n_rows):
                 gaps[row, o]
             )
         assert scores[row] == pytest.approx(density, abs=1e-9)
+
+
+def test_the_uncertainty_is_the_conditional_variance():
+    X, mean, covariance = draw_rows(60, 4)
+    gaps = hide(X, 0.5)
+    gaps[3] = np.nan
+    found = measure_uncertainty(gaps, Moments(1.0, mean, covariance))
+    for row, variance in zip(gaps, found, strict=True):
+        o, m = ~np.isnan(row), np.isnan(row)
+        left = (
+            covariance - covariance[:, o] @ np.linalg.pinv(covariance[np.ix_(o, o)]) @ covariance[o]
+        )
+        np.testing.assert_allclose(variance[m], np.diag(left)[m], atol=1e-9)
+        assert not variance[o].any()
 
 
 def test_weights_count_rows():
