@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import multivariate_normal
+from skae._autoencoder.jacobian import decoder_jacobian
 
 from skae._autoencoder.code_classes import CodeRows, fit_code_classes, widen
 from skae._autoencoder.code_integral import draw_codes
-from skae._autoencoder.jacobian import decoder_jacobian
 from skae._autoencoder.mixed_cells import CellMap, CellTensors, CodeClasses, Decoded
 from skae._autoencoder.mixed_density import integrate
 from skae._linear.latent_classes import MixedCells
