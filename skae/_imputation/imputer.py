@@ -2,7 +2,7 @@
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ import torch
 from .._environment import RandomStreams, isolate_torch, limit_threads
 from .._linear import COMPLETION_ROWS, WIDEST_COMPLETED, Completion
 from ..modules.cells import CellLayout
-from .evaluation import HiddenCells, answer_hidden_cells
+from .evaluation import HiddenCells, answer_hidden_cells, choose_gates
 from .hiding import list_cells
 from .linear_answer import LinearAnswer
 from .probabilities import IndicatorScale
@@ -49,7 +49,9 @@ class Imputer:
     gates : ndarray of shape (n_cells,)
         The share of attention's step that each cell of a row takes.
     rows : ndarray of shape (n_remembered, n_encoded)
-        The rows that attention looks up; NaN is a missing cell.
+        The rows that attention looks up, their own missing cells filled.
+    observed : ndarray of bool of shape (n_remembered, n_encoded)
+        Which of their cells were not missing.
     weight : ndarray of shape (n_remembered,)
         How often each counts.
     errors : tuple of ndarray
@@ -65,6 +67,7 @@ class Imputer:
     attention: RowAttention
     gates: np.ndarray
     rows: np.ndarray
+    observed: np.ndarray
     weight: np.ndarray
     errors: tuple[np.ndarray, ...]
     shrinkage: np.ndarray
@@ -157,6 +160,7 @@ class Imputer:
             "attention": {name: value.cpu().numpy().copy() for name, value in weights.items()},
             "gates": self.gates,
             "rows": self.rows,
+            "observed": self.observed,
             "weight": self.weight,
             "errors": list(self.errors),
             "shrinkage": self.shrinkage,
@@ -178,6 +182,7 @@ class Imputer:
             attention.eval(),
             state["gates"],
             state["rows"],
+            state["observed"],
             state["weight"],
             tuple(state["errors"]),
             state["shrinkage"],
@@ -185,8 +190,10 @@ class Imputer:
 
     @cached_property
     def _remembered(self) -> RememberedRows:
-        known = KnownRows(self.rows.astype(np.float64), self.weight, self.cells, self.linear)
-        return known.remember(torch.float64)
+        residuals = self.linear.measure_residuals(self.rows, self.cells)
+        return RememberedRows.from_arrays(
+            self.rows, residuals, self.observed, self.weight, torch.float64
+        )
 
     @cached_property
     def _double(self) -> RowAttention:
@@ -240,21 +247,26 @@ def fit_imputer(
     known = KnownRows(rows, weight / weight.mean(), list_cells(layout), LinearAnswer(completion))
     with isolate_torch(), limit_threads(1):
         attention, answers = _train_by_folds(known, generator)
-    gates = np.array([part.choose_gate() for part in answers])
-    return Imputer(
+    gates = choose_gates(answers)
+    errors = tuple(
+        part.measure_errors(gate) if own.stop - own.start == 1 else np.empty(0)
+        for part, gate, own in zip(answers, gates, known.cells, strict=True)
+    )
+    shrinkage = [part.measure_shrinkage(gate) for part, gate in zip(answers, gates, strict=True)]
+    imputer = Imputer(
         layout,
         known.linear,
         indicators,
         attention,
         gates,
-        known.rows,
+        known.linear.fill(known.rows),
+        ~np.isnan(known.rows),
         known.weight,
-        tuple(
-            part.measure_errors(gate) if own.stop - own.start == 1 else np.empty(0)
-            for part, gate, own in zip(answers, gates, known.cells, strict=True)
-        ),
-        np.array([p.measure_shrinkage(g) for p, g in zip(answers, gates, strict=True)]),
+        errors,
+        np.array(shrinkage),
     )
+    # Rows whose own missing cells are better filled are better neighbours.
+    return replace(imputer, rows=imputer.complete(known.rows))
 
 
 def _train_by_folds(
@@ -271,9 +283,8 @@ def _train_by_folds(
     n_trained = 1 if len(known) >= _ONE_FOLD_FROM else _FOLDS_OF_FEW
     modules, answers = [], []
     for fold in folds[:n_trained]:
-        others = known.take(np.setdiff1d(np.arange(len(known)), fold))
-        module = train_attention(others, generator)
+        module = train_attention(known.drop(fold), generator)
         modules.append(module)
-        answers.append(answer_hidden_cells(module, others, known.take(fold), generator))
+        answers.append(answer_hidden_cells(module, known, fold, generator))
     joined = [HiddenCells.join(list(parts)) for parts in zip(*answers, strict=True)]
     return RowAttention.average(modules), joined

@@ -35,7 +35,7 @@ class LinearAnswer:
         A block of the precision is the inverse of the cell's conditional covariance.
         """
         if self.completion is None:
-            return filled
+            return filled.copy()
         moments = self.completion.moments
         values, vectors = np.linalg.eigh(moments.covariance)
         precision = (vectors / np.maximum(values, SMALLEST_VARIANCE)) @ vectors.T

@@ -7,7 +7,7 @@ import torch
 
 from .._data import block_length
 from .._environment import count_threads, limit_threads
-from .row_attention import RememberedRows, RowAttention
+from .row_attention import NEVER, RememberedRows, RowAttention
 
 # Distances computed at a time, which stay in the processor's cache.
 _BLOCK_CELLS = 2**18
@@ -40,7 +40,8 @@ def look_up_missing(
     mask = torch.from_numpy(observed).to(dtype)
     for cell, own in enumerate(module.cells):
         asked = np.flatnonzero(wanted[:, own.start])
-        known = remembered.take(remembered.observed[:, own.start].nonzero()[:, 0])
+        is_known = remembered.log_weight[:, own.start] > NEVER
+        known = remembered.take(is_known.nonzero()[:, 0])
         n_known = len(known.values)
         if len(asked) == 0 or n_known == 0:
             yield asked, np.zeros((len(asked), own.stop - own.start))

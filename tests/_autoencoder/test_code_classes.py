@@ -14,6 +14,7 @@ from skae._autoencoder.mixed_cells import CellMap, CellTensors, CodeClasses, Dec
 from skae._autoencoder.mixed_density import integrate
 from skae._linear.latent_classes import MixedCells
 from skae.modules.cells import CellLayout
+from skae.modules.jacobian import decoder_jacobian
 from tests._autoencoder.mixed_tables import MIXED, draw_mixed, scale_columns
 
 T = torch.from_numpy
