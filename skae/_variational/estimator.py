@@ -267,7 +267,8 @@ default="from_dtype"
         Mean loss on held-out rows at initialization and after each epoch; lower is better.
         None without held-out rows.
     noise_variance_ : float or ndarray of shape (n_features,)
-        Variance of a scaled cell around its reconstruction, for `likelihood="gaussian"`.
+        Variance of a scaled cell around its reconstruction, for `likelihood="gaussian"`; of
+        numbers only, where there are other columns.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -298,6 +299,17 @@ default="from_dtype"
     more of them. It is exact if the result is probabilistic PCA or factor analysis. With a
     Gaussian likelihood and `init="pca"`, the linear model of all rows makes as many rows as
     ten of those trained on, at most a tenth, in `score_samples` and in `sample`.
+
+    In tables with booleans or categories these have a mass given the code: a probability, or a
+    softmax over the labels. Numbers beside them are normal scores: with `standardize`, each is
+    mapped by a Gaussian mixture of its own column to a standard normal distribution, so that
+    peaks, bounds and tails cost nothing, and errors of reconstruction are errors of scores. The
+    scores of rows are in the units of the table nevertheless. The linear model is then factor
+    analysis in which frequencies are the noise of the labels, and its share of the density makes
+    labels independent of all else. Of a row with missing cells `score_samples` is the density of
+    the observed ones. There, and with categories, draws of the code are from a mixture of
+    Gaussians at the posterior's mode; `elbo` and `posterior` are of the encoder's Gaussian, which
+    knows a completed row only, and is too narrow for one with many gaps.
 
     Smooth functions bound log-variances, and the noise's variance is at least 1e-6 of a
     scaled column's, so that constant columns and far outliers give large numbers and never
@@ -492,7 +504,7 @@ default="from_dtype"
         random_state: int | np.random.RandomState | None = None,
         *,
         noise: bool = True,
-    ) -> np.ndarray:
+    ) -> Any:
         """Draw rows from the model: a code from the prior, a row given the code.
 
         Parameters
@@ -506,8 +518,12 @@ default="from_dtype"
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            The rows, in the units of the table, in float64.
+        X : ndarray of shape (n_samples, n_features), or a frame
+            The rows, in the units of the table. Of a frame with columns that are no numbers it is
+            a frame; booleans and labels are values, and numbers keep the least or largest value
+            of their column where at least a hundredth of the rows has it, and zero where all lie
+            on one side of it. Such draws are conditional on these bounds given the code, of which
+            `score_samples` does not know. Other arrays are in float64, and have no bounds.
         """
         state = self._state
         given = {"n_samples": n_samples, "random_state": random_state, "noise": noise}
