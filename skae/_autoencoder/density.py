@@ -102,8 +102,9 @@ class CodeMoments:
             codes, left = np.split(trained.apply(_code_and_rest, X), [-X.shape[1]], axis=1)
             # Each column's error is that of its observed cells, which stand for the others.
             given = sample.given_weight
-            seen = np.maximum(given @ observed, np.finfo(np.float64).tiny)
-            errors = (np.square(left) * observed) @ (given.sum() / seen)
+            seen = given @ observed
+            factor = np.where(seen > 0, given.sum() / np.where(seen > 0, seen, 1.0), 0.0)
+            errors = (np.square(left) * observed) @ factor
         weight = trim_weight_array(errors, sample.given_weight, trim_fraction)
         total = float(weight.sum()) * len(rows) / len(sample)
         return cls(
