@@ -26,6 +26,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skae import AEAnomalyDetector, DenoisingAutoencoder
 from tests.fuzz_draws import (
+    REAL_FORMS,
     choose,
     draw_estimator,
     draw_table,
@@ -42,8 +43,12 @@ from tests.fuzz_properties import (
     Wrong,
     call,
     check_array,
+    check_filled,
+    check_like_fit,
     describe_estimator,
+    find_lost,
     is_fitted,
+    list_cells,
     require_close,
     require_equal_bits,
     require_same,
@@ -82,9 +87,14 @@ class Sizes:
     k: int
     dtype: Any
     by_column: bool
+    columns: Any = None
+    X: Any = None
 
 
 def _rows_like_table(result, sizes, name):
+    if sizes.columns is not None:
+        check_like_fit(result, (sizes.n, sizes.p), sizes.columns, name)
+        return
     dtypes = {np.dtype(np.float64), np.dtype(sizes.dtype)}  # float64 if float32 can't hold units
     if np.asarray(result).dtype not in dtypes:
         raise Wrong(f"{name} returned {np.asarray(result).dtype}")
@@ -106,8 +116,11 @@ def _bound(result, sizes, name):
 def _reasons(result, sizes, name):
     if not isinstance(result, pd.DataFrame) or len(result) != sizes.n * sizes.p:
         raise Wrong(f"{name} returned {type(result).__name__}")
-    for column in ("value", "expected", "contribution"):
-        check_array(result[column].to_numpy(float), (sizes.n * sizes.p,), f"{name} {column}")
+    numbers = ("contribution",) if result["value"].dtype == object else ("value", "contribution")
+    for column in numbers:
+        values = result[column].to_numpy(float)
+        known = np.ones(len(values), dtype=bool) if column == "contribution" else ~np.isnan(values)
+        check_array(values[known], (known.sum(),), f"{name} {column}")
 
 
 def _shares(result, sizes, name):
@@ -135,9 +148,21 @@ def _p_values(result, sizes, name):
 
 def _errors(result, sizes, name):
     wanted = (sizes.n, sizes.p) if sizes.by_column else (sizes.n,)
-    check_array(result, wanted, name)
-    if not (result >= 0).all():
+    known = np.nan_to_num(result, nan=0.0)  # of cells and rows that are missing
+    check_array(known, wanted, name)
+    if not (known >= 0).all():
         raise Wrong(f"{name} returned {result.min()}")
+    columns = [None] * sizes.p if sizes.columns is None else sizes.columns.columns
+    is_lost = np.column_stack(
+        [find_lost(*pair) for pair in zip(list_cells(sizes.X), columns, strict=True)]
+    )
+    is_lost = is_lost if sizes.by_column else is_lost.all(axis=1)
+    if (np.isnan(result) & ~is_lost).any():
+        raise Wrong(f"{name} returned NaN for observed cells")
+
+
+def _completed(result, sizes, name):
+    check_filled(result, sizes.X, sizes.columns, name)
 
 
 #: What the result of each method that takes rows must be.
@@ -145,6 +170,7 @@ CHECKS = {
     "transform": lambda r, s, name: check_array(r, (s.n, s.k), name, s.dtype),
     "reconstruct": _rows_like_table,
     "denoise": _rows_like_table,
+    "impute": _completed,
     "inverse_transform": _rows_like_table,
     "reconstruction_error": _errors,
     "denoising_errors": lambda r, s, name: check_array(r, (s.n, 12), name, np.float64),
@@ -174,8 +200,12 @@ OTHERS = {
 
 def measure(estimator, rows, by_column=False):
     n, p = rows.values.shape
-    k = 0 if isinstance(estimator, AEAnomalyDetector) else estimator.n_components_
-    return Sizes(n, p, k, rows.dense.dtype, by_column)
+    if isinstance(estimator, AEAnomalyDetector):
+        return Sizes(n, p, 0, rows.dense.dtype, by_column)
+    columns = estimator._fitted.columns
+    dtype = rows.dense.dtype if columns is None else np.dtype(np.float64)
+    X = rows.X if rows.is_real or hasattr(rows.X, "columns") else rows.dense
+    return Sizes(n, p, estimator.n_components_, dtype, by_column, columns, X)
 
 
 # Cases ---------------------------------------------------------------------------------------
@@ -215,6 +245,7 @@ class Case:
             self.score_far_rows: 2,
             self.score_other_columns: 1,
             self.score_other_cells: 1,
+            self.score_gaps: 3,
             self.fit_again: 2,
             self.fail: 1,
             self.continue_stream: 2,
@@ -290,10 +321,10 @@ class Case:
         """A fit that cannot be, after which all is as it was."""
         table = self.plain_table(p=self.fitted_on.values.shape[1])
         spoiled = table.values.copy()
-        spoiled[-1, 0] = np.nan
+        spoiled[-1, 0] = np.inf
         outcome = self.call("fit", spoiled)
         if not outcome.is_refused:
-            raise Wrong("fit took a missing cell")
+            raise Wrong("fit took an infinite cell")
         outcome = self.call("fit", table.X, sample_weight=-np.ones(len(table.X)))
         if not outcome.is_refused:
             raise Wrong("fit took negative weights")
@@ -302,7 +333,7 @@ class Case:
         if self.is_detector:
             return
         rows = self.similar_rows()
-        self.train("partial_fit", rows)
+        self.train("partial_fit", self.hide_cells(rows) if self.rng.uniform() < 0.3 else rows)
 
     def set_parameters(self):
         cls = type(self.estimator)
@@ -321,7 +352,10 @@ class Case:
         if values.dtype == object or not len(values):
             return self.fitted_on
         n = int(pick(self.rng, (1, 2, 12, 40)))
-        forms = (self.fitted_on.form, "float64" if np.isfinite(values).all() else "bool")
+        forms = (self.fitted_on.form, "bool" if np.isinf(values).any() else "float64")
+        if self.fitted_on.is_real:
+            is_array = self.fitted_on.form == "real array"
+            forms = ("real array",) if is_array else ("real frame", self.fitted_on.form)
         return make_table(
             values[self.rng.integers(0, len(values), size=n)],
             self.fitted_on.kind,
@@ -367,12 +401,30 @@ class Case:
             raise Wrong(f"rows like those of the fit are refused: {text}")
         return outcome
 
+    def hide_cells(self, rows):
+        """The same rows with missing cells, maybe with all of them missing."""
+        if self.is_detector or rows.values.dtype == object:
+            return rows
+        values = rows.values.astype(np.float64)
+        values[self.rng.uniform(size=values.shape) < pick(self.rng, (0.1, 0.5, 1.0))] = np.nan
+        form = rows.form if rows.is_real or rows.form in ("frame", "nullable") else "float64"
+        return make_table(values, rows.kind, form, self.folder)
+
+    def score_gaps(self):
+        """Cells that are missing only after the fit."""
+        rows = self.similar_rows()
+        name = None
+        if not self.is_detector and self.rng.uniform() < 0.5:
+            name = str(pick(self.rng, ("impute", "reconstruct", "transform")))
+        self.score_known(self.hide_cells(rows), name)
+
     def score_far_rows(self):
         p = self.fitted_on.values.shape[1]
         factor = pick(self.rng, (1e3, 1e8, 1e30, 1e100, 1e200, 1e308, -1e30))
         values = np.clip(self.rng.normal(size=(5, p)), -1, 1) * factor
         values[0] = 0.0
         form = str(pick(self.rng, ("float64", "float64", "float32", "frame", "lists")))
+        form = self.fitted_on.form if self.fitted_on.is_real else form
         self.score(make_table(values, "far", form, self.folder))
 
     def score_other_columns(self):
@@ -381,13 +433,25 @@ class Case:
         if table.values.shape[1] != p and not self.score(table).is_refused:
             raise Wrong("rows with other columns were taken")
         if hasattr(self.estimator, "feature_names_in_"):
+            self.score_other_order()
             renamed = pd.DataFrame(
                 self.plain_table(p=p).values, columns=[f"z{i}" for i in range(p)]
             )
             if not self.call("score_samples", renamed).is_refused:
                 raise Wrong("rows with other names were taken")
 
+    def score_other_order(self):
+        rows = self.similar_rows()
+        if not isinstance(rows.X, pd.DataFrame) or rows.X.shape[1] < 2:
+            return
+        if not self.call("score_samples", rows.X[rows.X.columns[::-1]]).is_refused:
+            raise Wrong("rows with columns of another order were taken")
+
     def score_other_cells(self):
+        if self.fitted_on.kind == "empty column" or np.ndim(
+            getattr(self.estimator, "categorical_features", None)
+        ):
+            return  # columns that nothing is known of, and those of numbers and others
         p = self.fitted_on.values.shape[1]
         values = draw_values(self.rng, "wrong cell", 2, p)  # as many as are explained
         table = make_table(values, "wrong cell", "object", self.folder)
@@ -406,12 +470,13 @@ class Case:
         outcome = self.call("inverse_transform", codes)
         if not outcome.is_refused:
             p = self.fitted_on.values.shape[1]
-            _rows_like_table(outcome.result, Sizes(4, p, k, codes.dtype, False), "decode")
+            columns = self.estimator._fitted.columns
+            _rows_like_table(outcome.result, Sizes(4, p, k, codes.dtype, False, columns), "decode")
         if not self.call("inverse_transform", np.ones((2, k + 1))).is_refused:
             raise Wrong("codes of another size were taken")
 
     def draw(self):
-        if not hasattr(self.estimator, "sample"):
+        if not hasattr(self.estimator, "sample") or self.estimator._fitted.columns is not None:
             return self.score()
         noise = bool(self.rng.integers(2))
         p = self.fitted_on.values.shape[1]
@@ -496,7 +561,7 @@ class Case:
         whole = self.score_known(rows, "score_samples")
         if whole.is_refused or rows.values.dtype == object:
             return
-        single = make_table(rows.values[-1:], rows.kind, rows.form, self.folder)
+        single = rows.take([-1], self.folder)
         alone = self.score(single, "score_samples")
         # Distances near the rounding of a row: the score's own tolerance.
         tolerance = 1e-3 if self.is_detector else 1e-5
@@ -513,12 +578,26 @@ class Case:
         rows = self.similar_rows()
         if self.is_detector or rows.values.dtype == object:
             return
+        if rows.is_real:
+            return self.compare_libraries(rows)
         a = self.score(rows, "transform")
         b = self.call("transform", to_array(rows.X))
         if a.is_refused != b.is_refused:
             raise Wrong(f"{rows.form}: {a.error!r}, and its array: {b.error!r}")
         if not a.is_refused:
             require_equal_bits(a.result, b.result, f"codes of {rows.form} and its array")
+
+    def compare_libraries(self, rows):
+        """Frames of all libraries have the same codes."""
+        if rows.form == "real array":
+            return
+        a, b = (
+            self.score(make_table(rows.values, rows.kind, form, self.folder), "transform")
+            for form in (rows.form, str(pick(self.rng, [*REAL_FORMS][:-1])))
+        )
+        if a.is_refused or b.is_refused:
+            raise Wrong(f"frames of another library are refused: {a.error!r}, {b.error!r}")
+        require_equal_bits(np.asarray(a.result), np.asarray(b.result), "codes of two libraries")
 
     def compare_precisions(self):
         """Cells that float32 holds get the same verdict in float32."""
@@ -551,7 +630,7 @@ class Case:
         outcome = self.call("fit", X, sample_weight=weight, estimator=fresh, changes=True)
         if outcome.is_refused:
             return None
-        scores = self.call("score_samples", to_array(self.fitted_on.X), estimator=fresh)
+        scores = self.call("score_samples", self.fitted_on.as_plain().X, estimator=fresh)
         return scores.result
 
     def compare_copies(self):
@@ -564,9 +643,13 @@ class Case:
         if isinstance(inner, IsolationForest):  # which draws rows by their place
             return
         counts = self.rng.integers(1, 4, size=len(values))
-        X = to_array(self.fitted_on.X)
-        a = self.fit_clone(X, counts)
-        b = self.fit_clone(np.repeat(X, counts, axis=0), None)
+        if self.fitted_on.is_real:
+            X = self.fitted_on.X
+            copies = self.fitted_on.take(np.repeat(np.arange(len(values)), counts), self.folder).X
+        else:
+            X = to_array(self.fitted_on.X)
+            copies = np.repeat(X, counts, axis=0)
+        a, b = self.fit_clone(X, counts), self.fit_clone(copies, None)
         if (a is None) != (b is None):
             raise Wrong("copies are taken, and weights not, or the reverse")
         if a is not None:

@@ -1,13 +1,14 @@
 """What the cases of the fuzz are drawn from: parameters, tables, weights and targets."""
 
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import torch
 from scipy import sparse
 from sklearn.ensemble import IsolationForest
@@ -82,6 +83,8 @@ PARAMETERS = {
     ),
     "init": Draws(("pca", "random"), (), ("svd", None)),
     "standardize": _SWITCH,
+    "categorical_features": Draws(("from_dtype",), (None, [0], [False]), ("all", 3, [99], ["z"])),
+    "max_categories": Draws((50, None), (1, 2, 10**9), (0, 1.5, "many")),
     "penalty": Draws((None, "l1", "kl", "contractive"), (), ("l2", 3)),
     "alpha": Draws((0.1, 1.0), (0, 1e-30, 10.0, 1e30), (-1, _NAN, "x", 1e31)),
     "tied_weights": _SWITCH,
@@ -144,6 +147,7 @@ PARAMETERS = {
     "binarize": _SWITCH,
     "noise_per_column": _SWITCH,
     "prior": Draws(("standard", "mixture", "vamp"), ("auto", "gaussian"), ("flow", None)),
+    "prior of AutoencoderTransformer": Draws(("auto", "gaussian", "mixture"), (), ("vamp", None)),
     "n_prior_components": Draws((2, 10), (1, 50), (0, 1.5, None)),
     # Of the detector.
     "contamination": Draws(("auto", 0.1), (0.5, 1e-9), (0, 0.6, _NAN, "x")),
@@ -208,7 +212,9 @@ def draw_estimator(rng, folder):
     kind = rng.integers(8)
     if kind < 5:
         part = pick(rng, TRANSFORMERS)
-        inner = part(**{**draw_parameters(rng, part, folder), "checkpoint": None})
+        # Tables of numbers alone.
+        fixed = {"checkpoint": None, "categorical_features": "from_dtype"}
+        inner = part(**{**draw_parameters(rng, part, folder), **fixed})
         if kind < 2:
             noise = {"n_components": None, "noise": "gaussian", "noise_level": (0.1, 5.0)}
             inner = DenoisingAutoencoder(n_draws=2, hidden_layer_sizes=(3,), max_epochs=2, **noise)
@@ -257,6 +263,13 @@ def draw_values(rng, kind, n, p):
         normal = normal[:, :1] * np.arange(1.0, p + 1) + pick(rng, (0.0, 1e-9, 1e-14)) * normal
     elif kind == "sorted":
         normal = np.sort(normal, axis=0)
+    elif kind == "gaps":
+        normal[rng.uniform(size=(n, p)) < pick(rng, (0.05, 0.2, 0.8))] = np.nan
+    elif kind == "empty column":
+        normal[rng.uniform(size=(n, p)) < 0.1] = np.nan
+        normal[:, rng.integers(p)] = np.nan
+    elif kind == "single cells":
+        normal[np.arange(p) != rng.integers(0, p, size=(n, 1))] = np.nan
     elif kind == "wrong cell":
         return spoil(rng, normal)
     return normal
@@ -266,7 +279,7 @@ def spoil(rng, values):
     """Set a cell or some to what no cell may be."""
     if not values.size:
         return values
-    value = pick(rng, (np.nan, np.inf, -np.inf, None, "x", pd.NA, 10**400, [1], 1j))
+    value = pick(rng, (np.inf, -np.inf, "x", 10**400, [1], 1j))
     out = values if isinstance(value, float) else values.astype(object)
     for _ in range(rng.integers(1, 4)):
         out[rng.integers(values.shape[0]), rng.integers(values.shape[1])] = value
@@ -292,6 +305,8 @@ KINDS = {
     "sorted": 2,
     "wrong cell": 1.5,
 }
+#: Those with missing cells.
+GAPS = {"gaps": 8, "empty column": 2, "single cells": 1}
 ROWS = {0: 1, 1: 2, 2: 3, 3: 3, 5: 3, 9: 3, 10: 4, 11: 4, 20: 10, 40: 10, 70: 5, 150: 2, 520: 2}
 COLUMNS = {1: 4, 2: 6, 3: 8, 5: 6, 8: 3, 20: 1, 40: 1}
 
@@ -379,9 +394,77 @@ FORMS = {
     "tensor": lambda values, folder: torch.from_numpy(values.copy()),
     "float32 tensor": lambda values, folder: torch.from_numpy(to_single(values)),
     "memmap": as_memmap,
-    "masked array": lambda values, folder: np.ma.array(values),
+    "masked array": lambda values, folder: np.ma.array(values, mask=np.isnan(values)),
 }
 FORM_SHARES = {**dict.fromkeys(FORMS, 1), "float64": 12, "float32": 5, "frame": 3}
+
+# Tables of all kinds of columns, each cell of which is a function of one number; NaN is missing.
+
+
+def as_labels(values, labels):
+    codes = np.mod(np.floor(np.nan_to_num(values)), len(labels)).astype(int)
+    return pd.Categorical.from_codes(np.where(np.isnan(values), -1, codes), list(labels))
+
+
+def as_whole(values, limit):
+    return np.rint(np.clip(10 * np.nan_to_num(np.clip(values, -1e9, 1e9)), -limit, limit))
+
+
+def as_real_frame(values):
+    """A frame of nullable types."""
+    out, missing = {}, np.isnan(values)
+    for i, own in enumerate(values.T):
+        kind = ("label", "number", "boolean", "date", "category", "integer")[i % 6]
+        if kind == "label":
+            cells = pd.Series(np.asarray(as_labels(own, "abcdefg"), dtype=object))
+            cells = cells.where(~missing[:, i], None)
+        elif kind == "number":
+            cells = own
+        elif kind == "boolean":
+            cells = pd.array(np.where(missing[:, i], None, own > 0), dtype="boolean")
+        elif kind == "date":
+            days = np.datetime64("2020-01-01", "D") + as_whole(own, 1e5).astype("m8[D]")
+            cells = pd.Series(days.astype("M8[ns]")).where(~missing[:, i])
+        elif kind == "category":
+            cells = as_labels(own, "pqrstuv")
+        else:
+            cells = pd.arrays.IntegerArray(as_whole(own, 1e6).astype(np.int64), missing[:, i])
+        out[f"x{i}"] = cells
+    return pd.DataFrame(out)
+
+
+def as_plain_frame(values):
+    """A frame as it is read from a file: no NumPy integer or boolean is missing."""
+    frame = as_real_frame(values)
+    for name in frame.columns:
+        if str(frame[name].dtype) in ("Int64", "boolean"):
+            kind = "float64" if frame[name].dtype == "Int64" else object
+            kind = kind if frame[name].isna().any() else frame[name].dtype.numpy_dtype
+            frame[name] = frame[name].astype(kind)
+    return frame
+
+
+def as_real_array(values):
+    frame = as_real_frame(values).astype(object)
+    return frame.where(frame.notna(), None).to_numpy()
+
+
+REAL_FORMS = {
+    "real frame": lambda values, folder: as_real_frame(values),
+    "real indexed frame": lambda values, folder: as_real_frame(values).set_index(
+        pd.Index([f"r{i // 2}" for i in range(len(values))])
+    ),
+    "real plain frame": lambda values, folder: as_plain_frame(values),
+    "real arrow frame": lambda values, folder: as_real_frame(values).convert_dtypes(
+        dtype_backend="pyarrow"
+    ),
+    "real polars": lambda values, folder: pl.from_pandas(as_real_frame(values)),
+    "real pyarrow": lambda values, folder: pa.Table.from_pandas(
+        as_real_frame(values), preserve_index=False
+    ),
+    "real array": lambda values, folder: as_real_array(values),
+}
+FORMS.update(REAL_FORMS)
 
 
 @dataclass(frozen=True)
@@ -394,14 +477,29 @@ class Table:
     form: str
 
     @property
+    def is_real(self):
+        """Whether it has columns that aren't numbers."""
+        return self.form in REAL_FORMS
+
+    @property
     def dense(self):
         """The table as an array of floats, in its precision."""
-        return to_array(self.X)
+        return self.values if self.is_real else to_array(self.X)
+
+    def take(self, indices, folder):
+        """Some of the rows, in the same form."""
+        return make_table(self.values[indices], self.kind, self.form, folder)
+
+    def as_plain(self):
+        """The table as an array, where it has a form that its cells do not depend on."""
+        return self if self.is_real else replace(self, X=to_array(self.X))
 
 
 def to_array(X):
     if sparse.issparse(X):
         X = X.toarray()
+    if isinstance(X, np.ma.MaskedArray):
+        X = X.filled(np.nan) if X.mask.any() else X.data
     if isinstance(X, pd.DataFrame):
         singles = len(X.columns) > 0 and all(str(t) == "float32" for t in X.dtypes)
         return X.to_numpy(dtype=np.float32 if singles else np.float64)
@@ -414,13 +512,17 @@ def to_array(X):
 def draw_table(rng, folder):
     n, p = choose(rng, ROWS), choose(rng, COLUMNS)
     kind, form = choose(rng, KINDS), choose(rng, FORM_SHARES)
+    if rng.uniform() < 0.4:
+        kind = choose(rng, GAPS)
+    if rng.uniform() < 0.4:
+        form = str(pick(rng, [*REAL_FORMS]))
     return make_table(draw_values(rng, kind, n, p), kind, form, folder)
 
 
 def make_table(values, kind, form, folder):
     if values.dtype == object and form not in ("object", "lists", "frame of objects"):
         form = "frame of objects"
-    if form == "polars" and values.shape[0] == 0:
+    if values.shape[0] == 0 and (form == "polars" or form in REAL_FORMS):
         form = "float64"
     if not np.can_cast(values.dtype, float) or not np.isfinite(values).all():
         integers = ("int64", "int8", "uint8", "nullable integers", "arrow integers")

@@ -14,6 +14,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import sklearn
 import sympy  # noqa: F401 - torch imports it late, and it adds a filter of warnings
 import torch
@@ -23,6 +24,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from torch import nn
 
 from skae._base import BaseAutoencoder
+from skae._data.frames import find_library, open_columns, read_column
 from skae._training import loop
 
 EXPECTED = (ValueError, TypeError, NotFittedError, OSError, MemoryError)
@@ -47,6 +49,7 @@ _WARNINGS = (
     (ConvergenceWarning, re.compile(r"diverged after|was interrupted after")),
     (UserWarning, re.compile(r"the block lies far from|the stream does not go on as it began")),
     (UserWarning, re.compile(r"valid feature names|X has feature names")),
+    (UserWarning, re.compile(r"X has no observed cell in|X has a label for nearly every row in")),
 )
 
 
@@ -77,6 +80,8 @@ def describe(value, name="", found=None):
             describe(value.iloc[:, i].to_numpy(dtype=object), f"{name}[{i}]", found)
     elif isinstance(value, pl.DataFrame):
         describe(value.to_dict(as_series=False), name, found)
+    elif isinstance(value, pa.Table):
+        describe(value.to_pydict(), name, found)
     elif isinstance(value, dict):
         for key in value:
             if key != "dur":
@@ -107,7 +112,9 @@ def describe_estimator(estimator):
     """All that an estimator holds, but for what is made when first asked for."""
     found = describe(estimator)
     return {
-        n: value for n, value in found.items() if "_double" not in n and "score_model']" not in n
+        n: value
+        for n, value in found.items()
+        if "_double" not in n and "model']" not in n and "_gap_score.model" not in n
     }
 
 
@@ -232,6 +239,81 @@ def check_array(values, shape, name, dtype=None):
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         wrong = values[~np.isfinite(values)][0]
         raise Wrong(f"{name} returned {wrong} in {(~np.isfinite(values)).sum()} of {values.size}")
+
+
+def list_cells(X):
+    """The columns of a table of any form, as arrays of objects with NaN for missing cells."""
+    if isinstance(X, pa.Table):
+        columns = [column.to_pylist() for column in X.columns]
+    elif isinstance(X, pl.DataFrame):
+        columns = [column.to_list() for column in X.get_columns()]
+    elif isinstance(X, pd.DataFrame):
+        columns = [X.iloc[:, i].astype(object) for i in range(X.shape[1])]
+    else:
+        columns = list(np.asarray(X).T)
+    found = [np.array([*column, None], dtype=object)[:-1] for column in columns]
+    return [np.where(pd.isna(column), np.nan, column) for column in found]
+
+
+def find_lost(cells, column):
+    """Which cells say nothing: missing ones, labels that are new, columns that had no cell."""
+    missing = pd.isna(cells)
+    coding = getattr(column, "coding", None)
+    levels = getattr(coding, "levels", ())
+    if levels and len(coding.decoded) == len(levels):  # none is infrequent
+        return missing | ~pd.Series(cells).isin(levels).to_numpy()
+    return missing | (coding is not None and coding.n_encoded == 0)
+
+
+def check_like_fit(result, shape, columns, name):
+    """Raise unless a table has the library, the names and the types of the one that was fitted.
+
+    Only columns without an observed cell, or with labels that identify rows, may be missing.
+    """
+    if find_library(result) != columns.library:
+        raise Wrong(f"{name} returned {type(result).__name__}, not one of {columns.library}")
+    if tuple(result.shape) != shape:
+        raise Wrong(f"{name} returned shape {result.shape}, not {shape}")
+    names, natives = open_columns(result)
+    if names != columns.names:
+        raise Wrong(f"{name} returned the columns {names}, not {columns.names}")
+    if columns.library == "array" and str(result.dtype) != columns.array_dtype:
+        raise Wrong(f"{name} returned {result.dtype}, not {columns.array_dtype}")
+    for column, native, cells in zip(columns.columns, natives, list_cells(result), strict=True):
+        missing = pd.isna(cells)
+        if missing.any() and column.coding.n_encoded > 1:
+            raise Wrong(f"{name} returned missing cells in {column.name!r}")
+        if not missing.any() and columns.library != "array":
+            dtype = read_column(native, column.name)[1]
+            known = dtype[:1] if dtype[0] == "object" else dtype
+            if known != column.dtype[: len(known)]:
+                raise Wrong(f"{name} returned {dtype}, not {column.dtype}, in {column.name!r}")
+        if columns.library != "array" and cells.dtype.kind == "f":
+            check_array(cells[~missing], cells[~missing].shape, name)
+
+
+def check_filled(result, X, columns, name):
+    """Raise unless observed cells are as they were, and the others are filled."""
+    if hasattr(X, "columns"):
+        if type(result) is not type(X) or [*open_columns(result)[0]] != [*open_columns(X)[0]]:
+            raise Wrong(f"{name} returned {type(result).__name__}")
+        if isinstance(X, pd.DataFrame) and not result.index.equals(X.index):
+            raise Wrong(f"{name} returned other names of rows")
+    elif not isinstance(result, np.ndarray):
+        raise Wrong(f"{name} returned {type(result).__name__}")
+    for place, (old, new) in enumerate(zip(list_cells(X), list_cells(result), strict=True)):
+        known = ~pd.isna(old)
+        if not (old[known] == new[known]).all():
+            raise Wrong(f"{name} changed observed cells of column {place}")
+        is_lost = columns is not None and -1 in getattr(
+            columns.columns[place].coding, "decoded", []
+        )
+        is_lost |= columns is not None and columns.columns[place].coding.n_encoded == 0
+        if pd.isna(new).any() and not is_lost:
+            raise Wrong(f"{name} left cells of column {place} missing")
+        numbers = [cell for cell in new[~known] if isinstance(cell, float | np.floating)]
+        if np.isinf(numbers).any():
+            raise Wrong(f"{name} filled in infinity")
 
 
 def require_equal_bits(a, b, name):

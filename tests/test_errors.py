@@ -4,7 +4,7 @@ import inspect
 import pickle
 import re
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -90,6 +90,10 @@ def array(value):
     return X
 
 
+def date_of(zone):
+    return datetime(2020, 1, 1, tzinfo=zone)
+
+
 def column(value):
     """A column of numbers with one other cell."""
     values = ROWS[:, 1].astype(object)
@@ -97,64 +101,63 @@ def column(value):
     return frame(values)
 
 
-NAMED = r"got {} in column '?{}'? and row 4: .*{}"
-TABLES = {
-    "text": (column("x"), NAMED.format("'x'", "b", "OneHotEncoder.*TableVectorizer, or drop")),
-    "text in an array": (array("x"), NAMED.format("'x'", "1", "OneHotEncoder")),
-    "category": (
-        frame(pd.Categorical(list("uv") * 15)),
-        "got 'u' in column 'b' and row 0: .*OneHotEncoder",
+NAMED = r"got {}( beside \S+)? in column '?{}'? and row {}: .*{}"
+CELLS = {
+    "text": (column("x"), NAMED.format("'x'", "b", 4, "into numbers, with pandas.to_numeric")),
+    "text in an array": (array("x"), NAMED.format("'x'", 1, 4, "into numbers")),
+    "bytes": (column(b"x"), NAMED.format("b'x'", "b", 4, "the column")),
+    "infinity": (column(-np.inf).astype(float), NAMED.format("-inf", "b", 4, "such cells")),
+    "infinity in an array": (array(np.inf).astype(float), NAMED.format("inf", 1, 4, "such cells")),
+    "infinite object": (column(np.inf), NAMED.format("inf", "b", 4, "such cells")),
+    "infinity beside NaN": (
+        np.where(ROWS > 1, np.nan, array(np.inf).astype(float)),
+        r"got (inf|nan) in column .* and row \d+: .*such cells",
     ),
-    "bytes": (column(b"x"), NAMED.format("b'x'", "b", "OneHotEncoder")),
-    "None": (column(None), NAMED.format("None", "b", "Imputer.*Input X contains NaN")),
-    "pandas.NA": (column(pd.NA), NAMED.format("<NA>", "b", "Imputer")),
-    "nullable": (
-        frame(pd.array([1, 1, 1, 1, pd.NA, *[1] * 25], dtype="Int64")),
-        NAMED.format("nan", "b", "Imputer"),
+    "list": (column([1, 2]), NAMED.format(r"\[1, 2\]", "b", 4, "split its parts into columns")),
+    "lists": (
+        frame([[1, 2]] * 30),
+        NAMED.format(r"\[1, 2\]", "b", 0, "split its parts into columns"),
     ),
-    "NaN": (array(np.nan).astype(float), NAMED.format("nan", "1", "Imputer.*Input X contains NaN")),
-    "infinity": (column(-np.inf).astype(float), NAMED.format("-inf", "b", "infinite")),
-    "sparse NaN": (
-        sparse.csc_array(array(np.nan).astype(float)),
-        NAMED.format("nan", "1", "Imputer"),
-    ),
-    "list": (column([1, 2]), NAMED.format(r"\[1, 2\]", "b", "split its parts into columns")),
-    "dictionary": (column({"a": 1}), NAMED.format("{'a': 1}", "b", "split its parts")),
-    "complex": (frame(ROWS[:, 1] + 1j), r"got \(.*j\) in column 'b' and row 0: split .*Complex"),
-    "large integer": (column(10**400), NAMED.format("10*\\.\\.\\.", "b", "scale the column")),
+    "dictionary": (column({"a": 1}), NAMED.format("{'a': 1}", "b", 4, "split its parts")),
+    "object": (column(nn.ReLU), NAMED.format("<class .*>", "b", 4, "column")),
+    "complex": (frame(ROWS[:, 1] + 1j), NAMED.format(r"\(.*j\)", "b", 0, "parts .*columns")),
+    "large integer": (column(10**400), NAMED.format("10*\\.\\.\\.", "b", 4, "scale the column")),
     "long double": (
         array(np.longdouble("1e4000")).astype(np.longdouble),
         r"column 1 and row 4: .*scale the column",
     ),
     "interval": (
         frame(pd.interval_range(0, 30)),
-        r"got Interval\(0, 1.* in column 'b' and row 0: split its parts",
+        NAMED.format("Interval\\(0, 1.*", "b", 0, "column"),
     ),
-    "dates": (frame(pd.date_range("2020", periods=30)), "column 'b' has dates or durations: turn"),
-    "zoned dates": (frame(pd.date_range("2020", periods=30, tz="UTC")), "column 'b' has dates"),
-    "durations": (frame(pd.to_timedelta(range(30), unit="D")), "column 'b' has dates or durations"),
-    "periods": (frame(pd.period_range("2020", periods=30)), "column 'b' has dates or durations"),
-    "date cells": (column(date(2020, 1, 1)), NAMED.format(".*", "b", "days since a date")),
-    "duration cells": (column(timedelta(1)), NAMED.format(".*", "b", "days since a date")),
-    "date array": (ROWS.astype("M8[D]"), "column 0 has dates or durations"),
-    "duration array": (ROWS.astype("m8[D]"), "column 0 has dates or durations"),
-    "polars text": (pl.DataFrame({"a": [1.0] * 30, "b": ["x"] * 30}), "got 'x' in column 'b'"),
-    "polars dates": (
-        pl.DataFrame({"a": [1.0] * 30, "b": [date(2020, 1, 1)] * 30}),
-        "column 'b' has dates",
+    "date cell": (column(date(2020, 1, 1)), NAMED.format(".*", "b", 4, "turn the column into")),
+    "duration cell": (column(timedelta(1)), NAMED.format(".*", "b", 4, "turn the column into")),
+    "polars lists": (
+        pl.DataFrame({"a": ROWS[:, 0], "b": [[1.0]] * 30, "c": ROWS[:, 2]}),
+        NAMED.format(r"\[1.0\]", "b", 0, "split its parts"),
     ),
-    "polars null": (pl.DataFrame({"a": [1.0, None], "b": [1.0, 2.0]}), "got None in column 'a'"),
-    "arrow text": (pa.table({"a": [1.0] * 30, "b": ["x"] * 30}), "got 'x' in column 'b'"),
-    "arrow dates": (pa.table({"a": [1.0], "b": [date(2020, 1, 1)]}), "column 'b' has dates"),
+    "polars structs": (
+        pl.DataFrame({"a": ROWS[:, 0], "b": [{"u": 1}] * 30, "c": ROWS[:, 2]}),
+        NAMED.format("{'u': 1}", "b", 0, "split its parts"),
+    ),
+    "arrow lists": (
+        pa.table({"a": ROWS[:, 0], "b": [[1.0]] * 30, "c": ROWS[:, 2]}),
+        NAMED.format(r"\[1.0\]", "b", 0, "split its parts"),
+    ),
+    "arrow bytes": (
+        pa.table({"a": ROWS[:, 0], "b": [b"x"] * 30, "c": ROWS[:, 2]}),
+        NAMED.format("b'x'", "b", 0, "the column"),
+    ),
+}
+NO_TABLES = {
     "fields": (np.zeros(30, dtype=[("a", float), ("b", float)]), "structured_to_unstructured"),
-    "mask": (np.ma.array(ROWS, mask=ROWS > 1), "no masked cells, got one at index"),
     "Series": (pd.Series(ROWS[:, 0]), "2-dimensional container"),
     "flat": (ROWS[:, 0], "Expected 2D array, got 1D"),
     "deep": (ROWS[None], "dim 3"),
     "scalar array": (np.array(1.0), "Expected 2D array, got scalar"),
     "number": (1.0, "Expected 2D array, got scalar"),
     "ragged": ([[1.0, 2.0, 3.0], [1.0]], "rows of equal length, got 1 cells in row 1 and 3 in row"),
-    "word": ("abc", "must be a table, .* got str: pass rows of numbers"),
+    "word": ("abc", "must be a table, .* got str: pass rows and columns"),
     "nothing": (None, "must be a table, .* got NoneType: pass"),
     "set": ({1.0, 2.0}, "must be a table, .* got set: pass"),
     "mapping": ({"a": [1.0]}, "must be a table, .* got dict: pass .*pandas.DataFrame"),
@@ -169,20 +172,304 @@ TABLES = {
     "complex tensor": (torch.ones(30, 3).cfloat().conj(), "Complex data not supported: X must"),
     "sparse tensor": (torch.ones(30, 3).to_sparse(), r"a sparse one: pass X.to_dense\(\)"),
 }
+IGNORE_NAMES = "ignore:X (does not have valid|has) feature names:UserWarning"
 
 
-@pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
-@pytest.mark.parametrize("case", TABLES)
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
-def test_unusable_tables(estimator, case, fitted):
-    X, message = TABLES[case]
-    ours = fitted[name_of(estimator)]
+def check_refused(ours, X, message, methods):
     before = ours.__dict__.copy()
-    for method in methods_of_tables(ours):
+    for method in methods:
         error = catch(getattr(ours, method), X)
         assert isinstance(error, ValueError | TypeError), method
         assert re.search(message, str(error), re.DOTALL), (method, error)
         assert ours.__dict__ == before
+
+
+@pytest.mark.filterwarnings(IGNORE_NAMES)
+@pytest.mark.parametrize(("X", "message"), NO_TABLES.values(), ids=NO_TABLES)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
+def test_what_is_no_table(estimator, X, message, fitted):
+    check_refused(fitted[name_of(estimator)], X, message, methods_of_tables(estimator))
+
+
+@pytest.mark.filterwarnings(IGNORE_NAMES)
+@pytest.mark.parametrize(("X", "message"), CELLS.values(), ids=CELLS)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
+def test_cells_of_no_kind(estimator, X, message, fitted):
+    check_refused(fitted[name_of(estimator)], X, message, methods_of_tables(estimator))
+
+
+NEW_TABLES = {
+    "all missing": (np.full((30, 3), np.nan), "must have an observed cell, got missing ones only"),
+    "all None": (pd.DataFrame({"a": [None] * 9}), "must have an observed cell"),
+    "prose": (
+        pd.DataFrame({"a": np.arange(1200.0), "b": [f"{i:<60}" for i in range(1200)]}),
+        r"1200 different texts of 60 characters.* in column 'b': encode it with skrub.TextEncoder",
+    ),
+    "zones": (
+        column(None).assign(b=[date_of(None), *[date_of(UTC)] * 29]),
+        "got both in column 'b': give all cells a time zone, or none",
+    ),
+    "labels of no kind": (
+        frame(pd.Categorical([(1, 2), (3, 4)] * 15)),
+        r"got \(1, 2\) in column 'b': turn the labels into text",
+    ),
+    "columns of one name": (
+        pd.DataFrame(ROWS, columns=["a", "b", "a"]),
+        "columns of different names, got 'a' more than once: rename or drop",
+    ),
+}
+
+
+@pytest.mark.parametrize(("X", "message"), NEW_TABLES.values(), ids=NEW_TABLES)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
+def test_tables_that_nothing_can_be_learnt_of(estimator, X, message, fitted):
+    check_refused(fitted[name_of(estimator)], X, message, ["fit"])
+
+
+CHOICES = {
+    "range": ([3], "got 3, where X has 3 columns"),
+    "mask": ([True], "got a mask of 1 columns where X has 3"),
+    "name": (["z"], "got 'z', where X has columns 'a', 'b', 'c'"),
+    "kind": (3.5, "'categorical_features' parameter of .* Got 3.5"),
+    "word": ("all", "'categorical_features' parameter of .* Got 'all'"),
+    "none": (None, "numbers in the columns that categorical_features doesn't name, got 'u' in col"),
+    "dates": ([1, 2], "column 'c' has dates without a time zone: turn them into text"),
+}
+
+
+@pytest.mark.parametrize(("choice", "message"), CHOICES.values(), ids=CHOICES)
+@pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name_of)
+def test_wrong_choices_of_columns(estimator, choice, message):
+    X = frame(list("uv") * 15).assign(c=pd.date_range("2020", periods=30))
+    ours = clone(estimator).set_params(categorical_features=choice)
+    check_refused(ours, X, message, ["fit", "fit_transform", "partial_fit"])
+
+
+# Real tables -------------------------------------------------------------------------------
+
+
+def hide(values):
+    """The same cells, of which one is missing."""
+    return pd.Series(values).where(np.arange(len(values)) != 4)
+
+
+LABELS = list("uv") * 15
+DAYS = pd.date_range("2020", periods=30)
+REAL = {
+    "text": frame(LABELS),
+    "text with gaps": frame(hide(LABELS)),
+    "strings": frame(pd.array(LABELS, dtype="string")),
+    "categories": frame(pd.Categorical(LABELS)),
+    "categories with gaps": frame(hide(pd.Categorical(LABELS))),
+    "categories of numbers": frame(pd.Categorical([3, 1] * 15)),
+    "categories of intervals": frame(pd.cut(ROWS[:, 1], 3)),
+    "booleans": frame(ROWS[:, 1] > 0),
+    "nullable booleans": frame(hide(pd.array(ROWS[:, 1] > 0, dtype="boolean"))),
+    "None": column(None),
+    "pandas.NA": column(pd.NA),
+    "decimals": frame([Decimal(repr(x)) for x in ROWS[:, 1].tolist()]),
+    "dates": frame(DAYS),
+    "dates with gaps": frame(hide(DAYS)),
+    "zoned dates": frame(DAYS.tz_localize("Europe/Rome")),
+    "durations": frame(pd.to_timedelta(range(30), unit="h")),
+    "periods": frame(pd.period_range("2020", periods=30)),
+    "date cells": frame(DAYS.date),
+    "time cells": frame(pd.date_range("2020", periods=30, freq="7h").time),
+    "arrow text": frame(pd.array(LABELS, dtype=pd.ArrowDtype(pa.string()))),
+    "polars": pl.DataFrame({"a": ROWS[:, 0], "b": LABELS, "c": DAYS, "d": [None, True] * 15}),
+    "pyarrow": pa.table({"a": ROWS[:, 0], "b": LABELS, "c": DAYS, "d": [None, True] * 15}),
+    "objects": np.column_stack([ROWS[:, 0].astype(object), np.array(LABELS, dtype=object)]),
+    "dates alone": np.arange(60).reshape(30, 2).astype("M8[D]"),
+    "durations alone": np.arange(60).reshape(30, 2).astype("m8[s]"),
+}
+NUMBERS = {
+    "NaN": array(np.nan).astype(float),
+    "float32": array(np.nan).astype(np.float32),
+    "None in an array": array(None),
+    "pandas.NA in an array": array(pd.NA),
+    "list with None": array(None).tolist(),
+    "nullable": frame(hide(pd.array(range(30), dtype="Int64"))),
+    "arrow": frame(hide(pd.array(ROWS[:, 1], dtype="double[pyarrow]"))),
+    "sparse": sparse.csc_array(array(np.nan).astype(float)),
+    "mask": np.ma.array(ROWS, mask=ROWS > 1),
+    "mask of objects": np.ma.array(ROWS.astype(object), mask=ROWS > 1),
+    "polars": pl.DataFrame({"a": [1.0, None, 3.0] * 10, "b": [1, 2, None] * 10}),
+    "pyarrow": pa.table({"a": [1.0, None, 3.0] * 10, "b": [1, 2, None] * 10}),
+}
+ROWS_BACK = ["impute", "reconstruct", "denoise"]
+
+
+def list_types(X):
+    if isinstance(X, pa.Table):
+        return [str(one) for one in X.schema.types]
+    return [str(one) for one in (X.dtypes if hasattr(X, "dtypes") else [X.dtype])]
+
+
+def require_like(result, X):
+    """What comes out has the form, the names and the types of what went in."""
+    assert type(result) is type(X)
+    assert result.shape == X.shape
+    assert list_types(result) == list_types(X)
+    if hasattr(X, "columns") and not isinstance(X, pa.Table):
+        assert list(result.columns) == list(X.columns)
+    if hasattr(X, "index"):
+        assert result.index.equals(X.index)
+
+
+@pytest.mark.parametrize("case", REAL)
+@pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name_of)
+def test_real_tables_come_out_as_they_went_in(estimator, case):
+    X = REAL[case]
+    if isinstance(X, pd.DataFrame):
+        X = X.set_index(pd.Index(range(100, 130)))
+    ours = clone(estimator)
+    for method in sorted({*methods_of_tables(ours)} - {"inverse_transform"}, key="fit".__ne__):
+        result = getattr(ours, method)(X)
+        if method in ROWS_BACK:
+            require_like(result, X)
+        elif isinstance(result, np.ndarray):
+            assert len(result) == 30
+            assert np.isfinite(result).all()
+    require_like(
+        ours.inverse_transform(pd.DataFrame(ours.transform(X), getattr(X, "index", None))), X
+    )
+
+
+@pytest.mark.parametrize("case", NUMBERS)
+@pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name_of)
+def test_numbers_with_gaps_come_out_as_numbers(estimator, case):
+    X = NUMBERS[case]
+    ours = clone(estimator)
+    for method in sorted({*methods_of_tables(ours)} - {"inverse_transform"}, key="fit".__ne__):
+        result = getattr(ours, method)(X)
+        if method in ROWS_BACK and not (method == "impute" and hasattr(X, "columns")):
+            assert isinstance(result, np.ndarray)
+            assert result.dtype == (np.float32 if case == "float32" else np.float64)
+            assert np.isfinite(result).all()
+    back = ours.inverse_transform(ours.transform(X))
+    assert isinstance(back, np.ndarray)
+    assert np.isfinite(back).all()
+
+
+KNOWN = pd.DataFrame(
+    {
+        "number": hide(ROWS[:, 0]),
+        "label": hide(LABELS),
+        "is_new": ROWS[:, 1] > 0,
+        "day": DAYS,
+        "zoned": DAYS.tz_localize("UTC"),
+        "span": pd.to_timedelta(range(30), unit="D"),
+    }
+)
+CHANGED = {
+    "numbers to text": ("number", LABELS, "numbers .*text, such as 'u' in row 0: .*to_numeric"),
+    "numbers to categories": ("number", pd.Categorical(LABELS), "numbers .*categories, such as"),
+    "numbers to dates": ("number", DAYS, "numbers .*dates without a time zone: .*days since"),
+    "a number to text": ("number", [1.0, "x"] * 15, "got 'x' beside 1.0 .* and row 1: .*numbers"),
+    "a number to a list": ("number", [[1, 2]] * 30, r"got \[1, 2\].* and row 0: split its parts"),
+    "infinity": ("number", [1.0, np.inf] * 15, "got inf in column 'number' and row 1: set such"),
+    "labels to numbers": ("label", ROWS[:, 0], r"labels such as 'v' .*numbers, such as .* row 0: "),
+    "labels to other numbers": ("label", [7] * 30, r"got numbers, such as 7 in row 0: .*astype"),
+    "labels to booleans": ("label", ROWS[:, 0] > 0, "labels such as 'v' .*got booleans"),
+    "labels to dates": ("label", DAYS, "categories .*got dates .*astype"),
+    "booleans to numbers": ("is_new", ROWS[:, 0], "booleans .*got .* in row 0: pass True"),
+    "booleans to text": ("is_new", LABELS, "booleans .*text, such as 'u' in row 0: "),
+    "dates to numbers": ("day", ROWS[:, 0], "dates without a time zone .*numbers.*to_datetime"),
+    "dates to text": ("day", LABELS, "dates without .*text, such as 'u' in row 0: .*to_datetime"),
+    "dates to zoned ones": ("day", DAYS.tz_localize("UTC"), "dates without .*with dt.tz_localize"),
+    "zoned dates to others": ("zoned", DAYS, "dates with a time zone .*with dt.tz_localize"),
+    "durations to numbers": ("span", ROWS[:, 0], "durations .*numbers.*to_timedelta"),
+}
+
+
+@pytest.fixture(scope="module")
+def fitted_on_all_kinds():
+    return {name_of(one): clone(one).fit(KNOWN) for one in ESTIMATORS}
+
+
+@pytest.mark.parametrize(("name", "values", "message"), CHANGED.values(), ids=CHANGED)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
+def test_columns_of_another_kind_than_in_fitting(
+    estimator, name, values, message, fitted_on_all_kinds
+):
+    """A method that is fitted anew takes them."""
+    ours = fitted_on_all_kinds[name_of(estimator)]
+    anew = {"fit", "fit_transform", "fit_predict", "inverse_transform"}
+    methods = [method for method in methods_of_tables(ours) if method not in anew]
+    message = rf"(?=.*column '{name}')(?=.*{message})"
+    check_refused(ours, KNOWN.assign(**{name: values}), message, methods)
+
+
+OTHER_COLUMNS = {
+    "order": (KNOWN[KNOWN.columns[::-1]], "must be in the same order"),
+    "one less": (KNOWN.drop(columns="label"), "yet now missing:\n- label"),
+    "one more": (KNOWN.assign(z=1.0), "unseen at fit time:\n- z"),
+    "another name": (KNOWN.rename(columns={"label": "z"}), "unseen at fit time:\n- z"),
+    "one name": (
+        KNOWN.rename(columns={"label": "number"}),
+        "different names, got 'number' more than once: rename or drop",
+    ),
+    "array of fewer": (KNOWN.to_numpy()[:, :3], "X has 3 features, but .* is expecting 6"),
+    "no rows": (KNOWN[:0], r"Found array with 0 sample\(s\)"),
+}
+
+
+@pytest.mark.filterwarnings(IGNORE_NAMES)
+@pytest.mark.parametrize(("X", "message"), OTHER_COLUMNS.values(), ids=OTHER_COLUMNS)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
+def test_other_columns_than_in_fitting(estimator, X, message, fitted_on_all_kinds):
+    ours = fitted_on_all_kinds[name_of(estimator)]
+    methods = {"transform", "partial_fit", "impute", "score_samples", "explain"}
+    check_refused(ours, X, message, methods & {*public_methods(ours)})
+
+
+@pytest.mark.parametrize("method", ["transform", "impute", "reconstruct", "partial_fit"])
+@pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name_of)
+def test_numbers_in_other_columns_are_refused_where_all_were_numbers(estimator, method):
+    ours = clone(estimator).fit(frame(ROWS[:, 1]))
+    for values, found in (
+        (LABELS, "text"),
+        (pd.Categorical(LABELS), "categories"),
+        (DAYS, "dates"),
+    ):
+        message = f"X must have numbers in column 'b', as in fitting, got {found}"
+        check_refused(ours, frame(values), message, [method])
+    for values in (pd.array([0, 1, pd.NA] * 10, "Int64"), ROWS[:, 1] > 0, [Decimal(1)] * 30):
+        getattr(clone(estimator).fit(frame(ROWS[:, 1])), method)(frame(values))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "array"])
+@pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name_of)
+def test_a_column_without_a_cell_is_kept(estimator, library):
+    X = pd.DataFrame({"a": ROWS[:, 0], "none": np.full(30, np.nan), "b": ROWS[:, 1]})
+    X = {"pandas": X, "polars": pl.from_pandas(X, nan_to_null=True), "array": X.to_numpy()}[library]
+    with pytest.warns(UserWarning, match=r"no observed cell in column ('none'|1): nothing is"):
+        ours = clone(estimator).fit(X)
+    for result in (ours.reconstruct(X), ours.impute(X), ours.inverse_transform(ours.transform(X))):
+        assert type(result) is type(X)
+        values = pd.DataFrame(np.asarray(result), dtype=float).isna()
+        assert values.sum().tolist() == [0, 30, 0]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name_of)
+def test_identifiers_are_pooled_with_one_warning(estimator):
+    X = frame([f"id{i}" for i in range(30)]).assign(d=[f"no{i}" for i in range(30)])
+    with pytest.warns(UserWarning, match="for nearly every row in columns 'b', 'd': .*pooled") as w:
+        ours = clone(estimator).fit(X)
+    assert len(w) == 1
+    assert list(ours.impute(X)["b"]) == list(X["b"])
+    assert ours.reconstruct(X)["b"].isna().all()
+
+
+@pytest.mark.filterwarnings(IGNORE_NAMES)
+def test_codes_with_gaps_are_refused(fitted_on_all_kinds):
+    for ours in [*fitted_on_all_kinds.values()][:3]:
+        codes = ours.transform(KNOWN)
+        codes[2, 1] = np.nan
+        with pytest.raises(
+            ValueError, match="finite numbers only, got nan in column 1 and row 2: fill"
+        ):
+            ours.inverse_transform(codes)
 
 
 SPARSE = ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"]

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from joblib import Parallel, delayed
 from sklearn.cluster import KMeans
@@ -15,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
 
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 10, "random_state": 0}
 
@@ -44,6 +45,77 @@ def test_mixed_columns():
         "kinds__kind_x",
         "kinds__kind_y",
     ]
+
+
+FAMILIES = [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer]
+
+
+def make_mixed(n_rows=60):
+    """Return a frame of numbers, labels, booleans and dates, with gaps."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "a": rng.normal(size=n_rows),
+            "count": rng.integers(0, 9, n_rows),
+            "side": rng.choice(["left", "right"], n_rows),
+            "town": rng.choice(list("stuvw"), n_rows),
+            "flag": rng.uniform(size=n_rows) > 0.5,
+            "day": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 99, n_rows), "D"),
+        }
+    )
+    frame["b"] = 2 * frame["a"] + frame["flag"]
+    frame.loc[3:9, "a"] = None
+    frame.loc[6:12, "side"] = None
+    return frame
+
+
+def convert(frame, library):
+    """Return a pandas frame as one of another library."""
+    if library == "pandas":
+        return frame
+    return pl.from_pandas(frame) if library == "polars" else pa.Table.from_pandas(frame)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+@pytest.mark.parametrize("wanted", ["pandas", "polars"])
+def test_codes_are_frames_of_the_library_that_is_asked_for(family, library, wanted):
+    X = convert(make_mixed(), library)
+    model = family(2, **QUICK).set_output(transform=wanted).fit(X)
+    codes = model.transform(X)
+    assert isinstance(codes, pd.DataFrame if wanted == "pandas" else pl.DataFrame)
+    assert list(codes.columns) == [f"{family.__name__.lower()}{index}" for index in range(2)]
+    restored = model.inverse_transform(codes)
+    assert type(restored) is type(X)
+    names = [str(name) for name in getattr(X, "column_names", X.columns)]
+    assert [str(name) for name in getattr(restored, "column_names", restored.columns)] == names
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_column_transformer_around(family, library):
+    X = convert(make_mixed(), library)
+    columns = ColumnTransformer(
+        [
+            ("mixed", family(2, **QUICK), ["a", "side", "flag", "day"]),
+            ("towns", OneHotEncoder(sparse_output=False), ["town"]),
+        ]
+    ).set_output(transform=library)
+    out = columns.fit_transform(X)
+    assert type(out) is type(X)
+    assert out.shape == (60, 7)
+    assert list(out.columns)[:2] == [f"mixed__{family.__name__.lower()}{n}" for n in range(2)]
+    alone = family(2, **QUICK).fit_transform(X[["a", "side", "flag", "day"]])
+    np.testing.assert_allclose(out.to_numpy()[:, :2].astype(float), alone, rtol=1e-6)
+
+
+def test_a_search_over_max_categories():
+    frame, grid = make_mixed(), {"max_categories": [2, None]}
+    search = GridSearchCV(AutoencoderTransformer(2, **QUICK), grid, cv=2).fit(frame)
+    scores = search.cv_results_["mean_test_score"]
+    assert np.isfinite(scores).all()
+    assert scores[0] != scores[1]
+    assert search.transform(frame).shape == (60, 2)
 
 
 def test_a_search_over_pca_and_autoencoders(digits):

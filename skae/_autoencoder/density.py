@@ -1,7 +1,6 @@
 """The density of rows under an autoencoder, by Laplace's approximation."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -11,13 +10,13 @@ from torch import Tensor
 
 from .._base import Density
 from .._data import AnyRows, Batch, Rows, block_length, subsample_indices, trim_weight_array
-from .._linear import SMALLEST_VARIANCE, Moments
+from .._linear import SMALLEST_VARIANCE, Moments, draw_missing, fit_with_missing
 from .._training import Module, TrainedModule
 from .._training.losses import squared_error
 from ..modules import EncoderDecoder
+from ..modules.jacobian import Decoder, decoder_jacobian
+from .mixed_density import MixedDensity, MixedTask, fit_mixed_density
 from .tangent_mixture import TangentMixture, Tangents, fit_tangent_mixture
-
-Decoder = Callable[[Tensor], Tensor]
 
 # Cells of a block's largest array (rows x columns x components).
 _BLOCK_CELLS = 2**22
@@ -32,6 +31,17 @@ _JACOBIAN_COLUMNS = 2**14
 _MIXTURE_ROWS = 2000
 _TANGENT_ROWS = 500
 _TANGENT_CELLS = 2**22
+
+# What missing cells of training rows are drawn from: rows and steps of its estimation, the weight,
+# in rows, of uncorrelated columns, and the draws' seed.
+_GAP_ROWS = 2000
+_GAP_STEPS = 50
+_GAP_RIDGE = 5.0
+_GAP_SEED = 20050701
+
+# Draws of each row: so many that there are this many rows, but no more than that.
+_DRAWN_ROWS = 10_000
+_MOST_DRAWS = 5
 
 
 @dataclass(frozen=True)
@@ -67,12 +77,16 @@ class CodeMoments:
         Mean of `J'J`, where `J` is the decoder's Jacobian.
     n_features : int
         Number of columns.
+    observed_error : float or None
+        That part of the error which training counts: of the cells that were observed. None is
+        the whole.
     """
 
     codes: Moments
     error: float
     gain: np.ndarray
     n_features: int
+    observed_error: float | None = None
 
     @classmethod
     def from_rows(
@@ -80,34 +94,57 @@ class CodeMoments:
     ) -> "CodeMoments":
         """Return the moments of rows under a trained module, by a subsample of a stored table."""
         sample = rows.subsample()
-        X = sample.table
-        both = trained.apply(_code_and_error, X).astype(np.float64)
-        codes, errors = both[:, :-1], both[:, -1]
+        X, observed = sample.table, sample.observed
+        counted, n_draws = None, 1
+        if observed is None:
+            both = trained.apply(_code_and_error, X).astype(np.float64)
+            codes, errors = both[:, :-1], both[:, -1]
+        else:
+            _, left = np.split(trained.apply(_code_and_rest, X), [-X.shape[1]], axis=1)
+            counted = (np.square(left) * observed).sum(axis=1)
+            X, n_draws = draw_gaps(X, observed, sample.given_weight)
+            codes, left = np.split(trained.apply(_code_and_rest, X), [-X.shape[1]], axis=1)
+            # Each column's error is that of its observed cells, which stand for the others.
+            given = sample.given_weight
+            seen = np.maximum(given @ observed, np.finfo(np.float64).tiny)
+            squares = np.square(left).reshape(n_draws, *observed.shape).mean(axis=0)
+            errors = (squares * observed) @ (given.sum() / seen)
         weight = trim_weight_array(errors, sample.given_weight, trim_fraction)
         total = float(weight.sum()) * len(rows) / len(sample)
+        each = weight if n_draws == 1 else np.tile(weight, n_draws)
         return cls(
-            Moments.from_rows(codes, weight, total),
+            Moments.from_rows(codes, each, total),
             float(np.average(errors, weights=weight)),
-            _average_gain(X, weight, trained, codes.shape[1]),
+            _average_gain(X, each, trained, codes.shape[1]),
             X.shape[1],
+            None if counted is None else float(np.average(counted, weights=weight)),
         )
 
     def merge(self, other: "CodeMoments") -> "CodeMoments":
         """Return the moments of the rows of both."""
         codes = self.codes.merge(other.codes)
         share = other.codes.total / codes.total
+        counted = None
+        if self.observed_error is not None or other.observed_error is not None:
+            counted = (1 - share) * self.counted_error + share * other.counted_error
         return CodeMoments(
             codes,
             (1 - share) * self.error + share * other.error,
             (1 - share) * self.gain + share * other.gain,
             self.n_features,
+            counted,
         )
+
+    @property
+    def counted_error(self) -> float:
+        """The part of the error that training counts."""
+        return self.error if self.observed_error is None else self.observed_error
 
     def compare(self, held_out_loss: float | None) -> float:
         """Return how many times larger the error of held-out rows is, at least 1."""
-        if held_out_loss is None or self.error == 0:
+        if held_out_loss is None or self.counted_error == 0:
             return 1.0
-        return max(1.0, held_out_loss * self.n_features / self.error)
+        return max(1.0, held_out_loss * self.n_features / self.counted_error)
 
     def make_model(self, held_out_loss: float | None) -> CodeModel:
         """Return the model of codes and cells.
@@ -143,11 +180,14 @@ class LaplaceDensity(Density[Module]):
         The model that they determine.
     mixture : TangentMixture or None
         The model that scores rows instead, if there is one.
+    mixed : MixedDensity or None
+        What scores rows of which not all cells are numbers.
     """
 
     moments: CodeMoments
     model: CodeModel
     mixture: TangentMixture | None = None
+    mixed: MixedDensity | None = None
 
     @classmethod
     def fit(
@@ -185,24 +225,60 @@ class LaplaceDensity(Density[Module]):
             moments = previous.moments.merge(moments)
         return cls(moments, moments.make_model(held_out_loss), mixture)
 
+    @classmethod
+    def fit_mixed(
+        cls,
+        rows: AnyRows,
+        trained: TrainedModule[Module],
+        cells: MixedTask,
+        trim_fraction: float,
+        held_out_loss: float | None,
+        previous: "LaplaceDensity[Module] | None",
+    ) -> Self:
+        """Return the density of rows of which not all cells are numbers.
+
+        Parameters
+        ----------
+        rows : Rows or StoredRows
+            Training rows.
+        trained : TrainedModule
+            The module.
+        cells : MixedTask
+            What their columns hold, and the rows that weigh one part of the density by another.
+        trim_fraction, held_out_loss, previous
+            As for `fit`. Of the densities of two sets of rows, that of more rows is kept.
+        """
+        moments = CodeMoments.from_rows(rows, trained, trim_fraction)
+        ratio = moments.compare(held_out_loss)
+        mixed = None if previous is None else previous.mixed
+        if previous is None or mixed is None or len(rows) >= mixed.n_rows:
+            mixed = fit_mixed_density(rows, trained, cells, trim_fraction, ratio)
+        else:
+            moments = previous.moments.merge(moments)
+        return cls(moments, moments.make_model(held_out_loss), None, mixed)
+
     def log_density(self, module: Module, batch: Batch) -> Tensor:
         """Return the log-density of each row's observed cells, in nats."""
+        if self.mixed is not None:
+            return self.mixed.log_density(module, batch)
         rows = batch.input
         if self.mixture is not None:
             code = module.encode(rows)
             jacobian = decoder_jacobian(module.decode, code, rows.shape[1])
             mixture = self.mixture.to(rows.device)
             error = rows - module.decode(code)
-            return mixture.log_density(rows, code, error, jacobian, module.decode)
+            return mixture.log_density(rows, code, error, jacobian, module.decode, batch.mask)
         model = CodeModel(
             self.model.mean.to(rows.device),
             self.model.factor.to(rows.device),
             self.model.variance,
         )
-        return laplace_log_density(module.decode, rows, module.encode(rows), model)
+        return laplace_log_density(module.decode, rows, module.encode(rows), model, batch.mask)
 
     def block_length(self) -> int:
         """Return how many rows to score at a time."""
+        if self.mixed is not None:
+            return self.mixed.block_length()
         return _jacobian_block(self.moments.n_features, len(self.moments.codes.mean))
 
     def get_state(self) -> dict[str, Any]:
@@ -213,25 +289,32 @@ class LaplaceDensity(Density[Module]):
             "error": moments.error,
             "gain": moments.gain,
             "n_features": moments.n_features,
+            "observed_error": moments.observed_error,
             "mean": self.model.mean.numpy(),
             "factor": self.model.factor.numpy(),
             "variance": self.model.variance,
             "mixture": None if self.mixture is None else self.mixture.get_state(),
+            "mixed": None if self.mixed is None else self.mixed.get_state(),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the density of a stored state."""
         codes = Moments(**state["codes"])
-        moments = CodeMoments(codes, state["error"], state["gain"], state["n_features"])
+        counted = state.get("observed_error")  # nor is the mixture in states of earlier versions
+        moments = CodeMoments(codes, state["error"], state["gain"], state["n_features"], counted)
         mean, factor = (torch.from_numpy(state[name]) for name in ("mean", "factor"))
-        known = state.get("mixture")  # not in the states of earlier versions
+        known = state.get("mixture")
         mixture = None if known is None else TangentMixture.from_state(known)
-        return cls(moments, CodeModel(mean, factor, state["variance"]), mixture)
+        cells = state.get("mixed")
+        mixed = None if cells is None else MixedDensity.from_state(cells)
+        return cls(moments, CodeModel(mean, factor, state["variance"]), mixture, mixed)
 
 
-def laplace_log_density(decode: Decoder, input: Tensor, code: Tensor, model: CodeModel) -> Tensor:
-    """Return the log-density of each row of `input`, in nats.
+def laplace_log_density(
+    decode: Decoder, input: Tensor, code: Tensor, model: CodeModel, mask: Tensor | None = None
+) -> Tensor:
+    """Return the log-density of each row's observed cells, in nats.
 
     Laplace's approximation of `log int N(z; m, S) N(x; g(z), s2 I) dz` around `z = f(x)`,
     with the Gauss-Newton Hessian and one Newton step to the mode: the decoder is replaced
@@ -250,11 +333,17 @@ def laplace_log_density(decode: Decoder, input: Tensor, code: Tensor, model: Cod
         Their codes.
     model : CodeModel
         The codes' distribution and the cells' noise.
+    mask : Tensor of bool of shape (n_rows, n_features) or None, default=None
+        Which cells are observed; None is all. The lines of the others drop out.
     """
     n_features = input.shape[1]
-    jacobian = decoder_jacobian(decode, code, n_features)
+    jacobian, error = decoder_jacobian(decode, code, n_features), input - decode(code)
+    n_observed: int | Tensor = n_features
+    if mask is not None:
+        jacobian, error = jacobian * mask.unsqueeze(2), error * mask
+        n_observed = mask.sum(dim=1).to(input)
     tangent = jacobian @ model.factor
-    offset = input - decode(code) + (jacobian @ (code - model.mean).unsqueeze(2)).squeeze(2)
+    offset = error + (jacobian @ (code - model.mean).unsqueeze(2)).squeeze(2)
     precision = tangent.mT @ tangent / model.variance
     precision.diagonal(dim1=1, dim2=2).add_(1)
     cholesky = torch.linalg.cholesky(precision)
@@ -263,32 +352,8 @@ def laplace_log_density(decode: Decoder, input: Tensor, code: Tensor, model: Cod
     unexplained = (offset.unsqueeze(2) - tangent @ mode).squeeze(2)
     squares = unexplained.square().sum(1) / model.variance + mode.squeeze(2).square().sum(1)
     log_determinant = 2 * cholesky.diagonal(dim1=1, dim2=2).log().sum(1)
-    constant = n_features * math.log(2 * math.pi * model.variance)
+    constant = n_observed * math.log(2 * math.pi * model.variance)
     return -0.5 * (constant + log_determinant + squares)
-
-
-def decoder_jacobian(decode: Decoder, code: Tensor, n_features: int) -> Tensor:
-    """Return the Jacobians `(n_rows, n_features, n_components)` of `decode` at `code`.
-
-    One backward pass a component serves all rows together: `J'u` is linear in `u`, and its
-    gradient with respect to `u` consists of the columns of `J`. (`torch.func.jacfwd` returns
-    the same, but its first call takes seconds and warns of torch's own deprecations.) With
-    more components than features, one pass a feature is cheaper.
-    """
-    with torch.enable_grad():
-        code = code.detach().requires_grad_()
-        rows = decode(code)
-        if code.shape[1] > n_features:
-            lines = [_gradient(column.sum(), code) for column in rows.unbind(1)]
-            return torch.stack(lines, dim=1)
-        direction = torch.zeros_like(rows, requires_grad=True)
-        (pulled,) = torch.autograd.grad(rows, code, direction, create_graph=True)
-        columns = [_gradient(part.sum(), direction) for part in pulled.unbind(1)]
-        return torch.stack(columns, dim=2)
-
-
-def _gradient(value: Tensor, of: Tensor) -> Tensor:
-    return torch.autograd.grad(value, of, retain_graph=True)[0].detach()
 
 
 def prior_factor(covariance: Tensor, variance: float, gain: Tensor) -> Tensor:
@@ -320,11 +385,15 @@ def _code_and_error(module: EncoderDecoder, rows: Tensor) -> Tensor:
 def measure_tangents(rows: Rows, trained: TrainedModule[Module], trim_fraction: float) -> Tangents:
     """Return codes, errors and tangents of evenly spread rows."""
     sample = rows.take(subsample_indices(len(rows), _MIXTURE_ROWS))
-    X = sample.table.astype(np.float64)
+    X, observed, n_draws = sample.table.astype(np.float64), sample.observed, 1
+    if observed is not None:
+        X, n_draws = draw_gaps(X, observed, sample.given_weight)
+        observed = np.tile(observed, (n_draws, 1))
     both = trained.apply(_code_and_rest, X)
     codes, errors = np.split(both, [both.shape[1] - X.shape[1]], axis=1)
-    squares = np.square(errors).sum(axis=1)
-    weight = trim_weight_array(squares, sample.counts, trim_fraction)
+    squares = np.square(errors if observed is None else errors * observed).sum(axis=1)
+    counts = sample.counts if n_draws == 1 else np.tile(sample.counts / n_draws, n_draws)
+    weight = trim_weight_array(squares, counts, trim_fraction)
     n_cells = X.shape[1] * codes.shape[1]
     n_tangents = int(np.clip(_TANGENT_CELLS // n_cells, 1, _TANGENT_ROWS))
     indices = subsample_indices(len(X), n_tangents)
@@ -334,7 +403,22 @@ def measure_tangents(rows: Rows, trained: TrainedModule[Module], trim_fraction: 
 
     block = _jacobian_block(X.shape[1], codes.shape[1])
     jacobians = trained.apply(find_jacobian, X[indices], block=block)
-    return Tangents(codes, errors, weight, jacobians, indices, X[indices])
+    return Tangents(codes, errors, weight, jacobians, indices, X[indices], observed, n_draws)
+
+
+def draw_gaps(X: np.ndarray, observed: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return rows whose missing cells are drawn from a normal distribution, given the others.
+
+    Codes of rows whose cells are filled with means would vary too little: what codes add to the
+    noise would be missing. Of few rows there are several draws, one below the other; their number
+    is returned too.
+    """
+    gaps = np.where(observed, X, np.nan).astype(np.float64)
+    few = subsample_indices(len(X), _GAP_ROWS)
+    moments = fit_with_missing(gaps[few], weight[few], ridge=_GAP_RIDGE, max_iter=_GAP_STEPS)
+    n_draws = int(np.clip(_DRAWN_ROWS // len(X), 1, _MOST_DRAWS))
+    generator = np.random.default_rng(_GAP_SEED)
+    return draw_missing(np.tile(gaps, (n_draws, 1)), moments, generator), n_draws
 
 
 def _code_and_rest(module: EncoderDecoder, rows: Tensor) -> Tensor:

@@ -23,11 +23,14 @@ def make_fast_step(module: Autoencoder, objective: Objective[Autoencoder]) -> Tr
 @torch.no_grad()
 def _step(network: Pass, objective: ReconstructionObjective, batch: Batch) -> Tensor:
     difference = network.forward(batch.input).sub_(batch.input)
+    n_rows, n_columns = len(batch.input), objective.count_columns(batch)
+    if batch.mask is not None:
+        difference.mul_(batch.mask)
     if batch.weight is None and objective.trim_fraction == 0:
-        loss = difference.square().mean()
-        network.backward(difference.mul_(2 / difference.numel()), False)
+        loss = difference.square().sum() / (n_rows * n_columns)
+        network.backward(difference.mul_(2 / (n_rows * n_columns)), False)
         return loss
-    losses = difference.square().mean(dim=1)
+    losses = difference.square().sum(dim=1) / n_columns
     shares = objective.weight_shares(losses, batch.weight)
-    network.backward(difference.mul_((2 / batch.input.shape[1]) * shares[:, None]), False)
+    network.backward(difference.mul_((2 / n_columns) * shares[:, None]), False)
     return shares @ losses

@@ -1,7 +1,7 @@
 """A Gaussian mixture of codes with noise, whose density the decoder's tangents give."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, Self
 
@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._data import block_length
 from .._linear import SMALLEST_VARIANCE, CodesAndErrors, find_clusters
-
-Decoder = Callable[[Tensor], Tensor]
+from ..modules.jacobian import Decoder
 
 # Numbers of Gaussians that are tried after one, in turn, as long as the criterion improves.
 _N_MIXED = (2, 4, 8)
@@ -38,6 +38,9 @@ _PENALTY = 1.25
 # Width of the background, in scales of the columns.
 _BACKGROUND = 10.0
 
+# Cells of the largest array of rows that each have a whitening of their own.
+_BLOCK_CELLS = 2**22
+
 
 @dataclass(frozen=True)
 class Tangents:
@@ -57,6 +60,10 @@ class Tangents:
         The rows that they belong to.
     rows : ndarray of shape (n_tangents, n_features)
         These rows.
+    observed : ndarray of bool of shape (n_rows, n_features) or None
+        Which cells were observed; None is all. The others are drawn given these.
+    n_draws : int, default=1
+        How often each row is there, with other draws.
     """
 
     codes: np.ndarray
@@ -65,6 +72,8 @@ class Tangents:
     jacobians: np.ndarray
     indices: np.ndarray
     rows: np.ndarray
+    observed: np.ndarray | None = None
+    n_draws: int = 1
 
     @property
     def tangent_weight(self) -> np.ndarray:
@@ -79,6 +88,65 @@ class Tangents:
             torch.from_numpy, (self.rows, codes, errors, self.jacobians)
         )
         return rows, code, error, jacobian
+
+    @property
+    def mask(self) -> Tensor | None:
+        """Which cells of the rows that have tangents were observed; None is all."""
+        return None if self.observed is None else torch.from_numpy(self.observed[self.indices])
+
+
+@dataclass(frozen=True)
+class _Whitening:
+    """What makes the noise's variance 1 in the observed cells, and the others 0.
+
+    Attributes
+    ----------
+    factor : Tensor of shape (n_features,) or (n_features, n_features)
+        A factor for each column, or a matrix; with a first axis of rows if they differ.
+    log_scale : Tensor of shape () or (n_rows,)
+        Logarithm of its determinant.
+    is_full : bool
+        Whether it is a matrix.
+    """
+
+    factor: Tensor
+    log_scale: Tensor
+    is_full: bool
+
+    @classmethod
+    def from_columns(cls, factor: Tensor, mask: Tensor | None) -> Self:
+        """Return the whitening of a noise that is independent in each column."""
+        if mask is None:
+            return cls(factor, factor.log().sum(), False)
+        return cls(factor * mask, (factor.log() * mask).sum(dim=1), False)
+
+    @classmethod
+    def from_matrix(cls, factor: Tensor, mask: Tensor | None) -> Self:
+        """Return the whitening of a noise with a full covariance: of its observed block."""
+        if mask is None:
+            return cls(factor, factor.diagonal().log().sum(), True)
+        patterns, which = torch.unique(mask, dim=0, return_inverse=True)
+        root = torch.linalg.inv(factor)
+        share = patterns.to(factor)
+        # The missing columns get a noise of variance 1, apart from all others.
+        block = (root @ root.mT) * share.unsqueeze(1) * share.unsqueeze(2)
+        cholesky = torch.linalg.cholesky(block + torch.diag_embed(1 - share))
+        identity = torch.eye(len(factor)).to(factor).expand_as(cholesky)
+        whitening = torch.linalg.solve_triangular(cholesky, identity, upper=False)
+        log_scale = -cholesky.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+        return cls((whitening * share.unsqueeze(1))[which], log_scale[which], True)
+
+    def apply(self, rows: Tensor) -> Tensor:
+        """Return whitened rows."""
+        if not self.is_full:
+            return rows * self.factor
+        if self.factor.ndim == 2:
+            return rows @ self.factor.mT
+        return (self.factor @ rows.unsqueeze(2)).squeeze(2)
+
+    def apply_to_tangents(self, jacobian: Tensor) -> Tensor:
+        """Return whitened Jacobians."""
+        return self.factor @ jacobian if self.is_full else self.factor.unsqueeze(-1) * jacobian
 
 
 @dataclass(frozen=True)
@@ -107,9 +175,15 @@ class TangentMixture:
     whitening: Tensor
 
     def log_density(
-        self, rows: Tensor, code: Tensor, error: Tensor, jacobian: Tensor, decode: Decoder | None
+        self,
+        rows: Tensor,
+        code: Tensor,
+        error: Tensor,
+        jacobian: Tensor,
+        decode: Decoder | None,
+        mask: Tensor | None = None,
     ) -> Tensor:
-        """Return the log-density of each row, in nats.
+        """Return the log-density of each row's observed cells, in nats.
 
         `log sum_k w_k N(x; g(z) + J (m_k - z) + c_k, J S_k J' + N_k)`: for each Gaussian what
         `laplace_log_density` computes for one. The last of the weights is the background's.
@@ -130,9 +204,35 @@ class TangentMixture:
             The decoder's Jacobians `J` at the codes.
         decode : callable or None
             The decoder; None takes the tangents for it.
+        mask : Tensor of bool of shape (n_rows, n_features) or None, default=None
+            Which cells are observed; None is all.
         """
+        n_whitening = rows.shape[1] ** 2
+        if mask is None or self.whitening.ndim == 2 or len(rows) * n_whitening <= _BLOCK_CELLS:
+            return self._log_density(rows, code, error, jacobian, decode, mask)
+        # Each row has a whitening of its own.
+        length = block_length(n_whitening, _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
+        given = (rows, code, error, jacobian, mask)
+        parts = zip(*(part.split(length) for part in given), strict=True)
+        return torch.cat([self._log_density(r, z, e, j, decode, m) for r, z, e, j, m in parts])
+
+    def _log_density(
+        self,
+        rows: Tensor,
+        code: Tensor,
+        error: Tensor,
+        jacobian: Tensor,
+        decode: Decoder | None,
+        mask: Tensor | None,
+    ) -> Tensor:
         straight = error + (jacobian @ code.unsqueeze(2)).squeeze(2)
-        each = [self._measure(k, straight, jacobian) for k in range(len(self.mean))]
+        make = _Whitening.from_columns if self.whitening.ndim == 2 else _Whitening.from_matrix
+        noises = [make(part, mask) for part in self.whitening]
+        n_observed = rows.shape[1] if mask is None else mask.sum(dim=1).to(rows)
+        each = [
+            self._measure(k, noise, straight, jacobian, n_observed)
+            for k, noise in enumerate(noises)
+        ]
         parts = torch.stack([part.log_density for part in each], dim=1) + self.log_weight[:-1]
         total = parts.logsumexp(dim=1)
         if decode is not None:
@@ -141,24 +241,21 @@ class TangentMixture:
             mode = torch.stack([part.mode for part in each], dim=1)[index, nearest]
             squares = torch.stack([part.squares for part in each], dim=1)[index, nearest]
             left = rows - decode(mode) - self.offset[nearest]
-            if self.whitening.ndim == 2:
-                left = left * self.whitening[nearest]
-            else:
-                left = torch.stack([left @ part.mT for part in self.whitening], dim=1)
-                left = left[index, nearest]
+            left = torch.stack([noise.apply(left) for noise in noises], dim=1)[index, nearest]
             total = total + 0.5 * (squares - left.square().sum(dim=1))
-        return torch.logaddexp(total, self.log_weight[-1] + measure_background(rows))
+        return torch.logaddexp(total, self.log_weight[-1] + measure_background(rows, mask))
 
-    def _measure(self, k: int, straight: Tensor, jacobian: Tensor) -> "_Measured":
+    def _measure(
+        self,
+        k: int,
+        noise: _Whitening,
+        straight: Tensor,
+        jacobian: Tensor,
+        n_observed: Tensor | int,
+    ) -> "_Measured":
         """Return what one of the Gaussians says of rows `x - g(z) + J z`."""
-        whitening, n_features = self.whitening[k], straight.shape[1]
-        offset = straight - self.offset[k] - jacobian @ self.mean[k]
-        if whitening.ndim == 1:
-            offset, tangent = offset * whitening, whitening[:, None] * jacobian
-            log_scale = whitening.log().sum()
-        else:
-            offset, tangent = offset @ whitening.mT, whitening @ jacobian
-            log_scale = whitening.diagonal().log().sum()
+        offset = noise.apply(straight - self.offset[k] - jacobian @ self.mean[k])
+        tangent = noise.apply_to_tangents(jacobian)
         tangent = (tangent.flatten(0, 1) @ self.factor[k]).view_as(tangent)
         precision = tangent.mT @ tangent
         precision.diagonal(dim1=1, dim2=2).add_(1)
@@ -167,7 +264,7 @@ class TangentMixture:
         unexplained = offset - (tangent @ mode).squeeze(2)
         squares = unexplained.square().sum(1)
         log_determinant = cholesky.diagonal(dim1=1, dim2=2).log().sum(1)
-        constant = log_scale - 0.5 * n_features * math.log(2 * math.pi)
+        constant = noise.log_scale - 0.5 * n_observed * math.log(2 * math.pi)
         distance = squares + mode.squeeze(2).square().sum(1)
         return _Measured(
             constant - log_determinant - 0.5 * distance,
@@ -201,21 +298,28 @@ class _Measured(NamedTuple):
     squares: Tensor
 
 
-def measure_background(rows: Tensor) -> Tensor:
+def measure_background(rows: Tensor, mask: Tensor | None = None) -> Tensor:
     """Return each row's log-density under a multivariate Cauchy distribution, far wider than all.
 
     It counts as one training row. Otherwise a single row unlike all others could have any
     log-density, however low, and outweigh all others in a mean.
     """
-    n_features = rows.shape[1]
-    constant = (
-        math.lgamma((n_features + 1) / 2)
-        - math.lgamma(0.5)
-        - 0.5 * n_features * math.log(math.pi)
-        - n_features * math.log(_BACKGROUND)
-    )
-    squares = rows.square().sum(dim=1) / _BACKGROUND**2
-    return constant - 0.5 * (n_features + 1) * squares.log1p()
+    if mask is None:
+        n_features = rows.shape[1]
+        constant: float | Tensor = (
+            math.lgamma((n_features + 1) / 2)
+            - math.lgamma(0.5)
+            - 0.5 * n_features * math.log(math.pi)
+            - n_features * math.log(_BACKGROUND)
+        )
+        squares = rows.square().sum(dim=1) / _BACKGROUND**2
+        return constant - 0.5 * (n_features + 1) * squares.log1p()
+    # The observed cells' marginal is of the same kind.
+    n_observed = mask.sum(dim=1).to(rows)
+    constant = torch.lgamma((n_observed + 1) / 2) - math.lgamma(0.5)
+    constant = constant - n_observed * (0.5 * math.log(math.pi) + math.log(_BACKGROUND))
+    squares = (rows * mask).square().sum(dim=1) / _BACKGROUND**2
+    return constant - 0.5 * (n_observed + 1) * squares.log1p()
 
 
 def fit_tangent_mixture(tangents: Tangents) -> TangentMixture:
@@ -231,9 +335,8 @@ def fit_tangent_mixture(tangents: Tangents) -> TangentMixture:
     for family in _list_families(tangents):
         last = np.inf
         for mixture, n_parameters in family:
-            nats = np.average(
-                mixture.log_density(*tangents.make_tensors(), None).numpy(), weights=weight
-            )
+            each = mixture.log_density(*tangents.make_tensors(), None, tangents.mask)
+            nats = np.average(each.numpy(), weights=weight)
             loss = _PENALTY * n_parameters / tangents.weight.sum() - nats
             found.append((loss, mixture))
             if loss > last:
@@ -244,7 +347,8 @@ def fit_tangent_mixture(tangents: Tangents) -> TangentMixture:
 
 def _list_families(tangents: Tangents) -> Iterator[Iterator[tuple[TangentMixture, int]]]:
     """Yield candidates by growing size, first with a variance for each column."""
-    n_rows, n_features = np.count_nonzero(tangents.weight), tangents.errors.shape[1]
+    n_rows = np.count_nonzero(tangents.weight) // tangents.n_draws
+    n_features = tangents.errors.shape[1]
     n_components = tangents.codes.shape[1]
     most = max(1, _MOST_MIXED // n_components) if n_features <= _FULL_UP_TO else 1
     most_apart = min(most, max(1, n_rows // max(n_components + 2, 5)))
@@ -330,21 +434,36 @@ def _measure(
     """Return weighted moments, to which those of all rows add a little."""
     own = float(weight.sum())
     share = weight / max(own, np.finfo(np.float64).tiny)
-    mean, offset = share @ tangents.codes, share @ tangents.errors
+    mean = share @ tangents.codes
+    offset, squares, seen = _measure_errors(tangents, weight)
     codes, errors = tangents.codes - mean, tangents.errors - offset
     n_features = len(offset)
     total = own if whole is None else own + _PRIOR_ROWS
     straight = codes @ slope.T + errors if n_features <= _FULL_UP_TO else errors[:, :0]
-    found = (
-        (codes.T * weight) @ codes,
-        weight @ np.square(errors),
-        (straight.T * weight) @ straight,
-    )
+    found = ((codes.T * weight) @ codes, squares, (straight.T * weight) @ straight)
     if whole is not None:
         prior = (whole.codes, whole.errors, whole.rows)
         found = tuple(f + _PRIOR_ROWS * p for f, p in zip(found, prior, strict=True))
-    covariance, variance, rows = (part / total for part in found)
+        seen = seen + _PRIOR_ROWS
+    covariance, variance, rows = found[0] / total, found[1] / seen, found[2] / total
     return _Moments(mean, covariance, offset, variance, rows, slope, total)
+
+
+def _measure_errors(
+    tangents: Tangents, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | float]:
+    """Return the errors' means, sums of squares around them, and the weights of these sums.
+
+    Those of cells that were not observed say nothing of the decoder.
+    """
+    if tangents.observed is None:
+        own = float(weight.sum())
+        offset = weight / max(own, np.finfo(np.float64).tiny) @ tangents.errors
+        return offset, weight @ np.square(tangents.errors - offset), own
+    each = weight[:, None] * tangents.observed
+    seen = np.maximum(each.sum(axis=0), np.finfo(np.float64).tiny)
+    offset = (each * tangents.errors).sum(axis=0) / seen
+    return offset, (each * np.square(tangents.errors - offset)).sum(axis=0), seen
 
 
 def _make_apart(moments: _Moments) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from numbers import Real
 from typing import Any, ClassVar, Generic, NamedTuple, Self
 
 import numpy as np
@@ -25,6 +26,7 @@ from .._data import (
     ColumnChoice,
     ColumnMoments,
     Columns,
+    Complete,
     Rows,
     ScaledTable,
     Scaling,
@@ -34,8 +36,7 @@ from .._data import (
     check_codes,
     check_sample_weight,
     encode_table,
-    fill_table,
-    has_gaps,
+    load_rows,
     measure_columns,
     measure_distance,
     merge_copies,
@@ -44,6 +45,7 @@ from .._data import (
     row_blocks,
     subsample_indices,
     take_rows,
+    write_out_copies,
 )
 from .._environment import (
     RandomStreams,
@@ -78,8 +80,10 @@ from .blueprints import Blueprint, BlueprintT, NetworkConfig
 from .density import DensityT
 from .drafts import copy_shallow, replace_when_done
 from .fingerprint import describe_fit
+from .imputation import Imputation
 from .parameters import (
     Constraints,
+    Interval,
     check_layer_sizes,
     validate_each_time,
     validate_parameter_constraints,
@@ -92,9 +96,10 @@ from .seal import is_sealed, open_sealed, seal
 _BYTES_PER_WEIGHT = 16
 
 _ERROR: Constraints = {"per_cell": ["boolean"]}
+_IMPUTE: Constraints = {"interval": [Interval(Real, 0, 1, closed="neither"), None]}
 
 
-class _GivenTable(NamedTuple, Generic[BlueprintT]):
+class GivenTable(NamedTuple, Generic[BlueprintT]):
     """A table to train on, and what a module for it is built from.
 
     Attributes
@@ -113,6 +118,11 @@ class _GivenTable(NamedTuple, Generic[BlueprintT]):
     columns: Columns | None
     total: float
     blueprint: BlueprintT
+
+    @property
+    def owner(self) -> np.ndarray | None:
+        """Index of the table's own column behind each one that is computed with, see `Columns`."""
+        return None if self.columns is None else self.columns.owner
 
 
 class _Context(NamedTuple, Generic[BlueprintT]):
@@ -170,6 +180,10 @@ class BaseAutoencoder(
     _blueprint_class: type[BlueprintT]
     _fitted: FittedState[Module, BlueprintT, DensityT]
 
+    def _can_add_density(self, blueprint: BlueprintT) -> bool:
+        """Whether the density of a block adds to that of the blocks before."""
+        return self._density_accumulates
+
     @abstractmethod
     def _make_blueprint(self, layout: CellLayout, has_target: bool) -> BlueprintT:
         """Return what the module is built from."""
@@ -219,11 +233,13 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like or store of shape (n_samples, n_features)
-            The rows. A store is a `numpy.memmap`, or an object that gives slices of rows as
-            arrays, such as those of h5py, zarr and dask. Beyond 256 MiB as float32, stores and
-            arrays are read block by block and never copied as a whole. Sparse matrices are made
-            dense, beyond that size block by block.
+        X : array-like, frame or store of shape (n_samples, n_features)
+            The rows. Columns of frames and of arrays of objects may hold numbers, booleans,
+            categories, text, dates and durations; missing cells are learnt around. A store is a
+            `numpy.memmap`, a `pyarrow.dataset` of Parquet files with columns as those of frames,
+            or an object that gives slices of rows as arrays, such as those of h5py, zarr and
+            dask. Beyond 256 MiB as float32, stores and arrays are read block by block and never
+            copied as a whole. Sparse matrices are made dense, beyond that size block by block.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -239,12 +255,12 @@ class BaseAutoencoder(
         Raises
         ------
         ValueError
-            If `X` has missing or infinite values, if a parameter is out of its bounds, if the
-            loss is not finite from the first step on, if the trained network's outputs for its
-            training rows are not, or if `checkpoint` is another fit's. The estimator is then as
-            it was.
+            If `X` has infinite values or no observed cell, if a column holds prose, if a
+            parameter is out of its bounds, if the loss is not finite from the first step on, if
+            the trained network's outputs for its training rows are not, or if `checkpoint` is
+            another fit's. The estimator is then as it was.
         TypeError
-            If `X` is no table, or has dates.
+            If `X` is no table, or if a column holds other things, such as lists.
         MemoryError
             If the network, or a dense array of sparse rows, is larger than this machine's memory.
         """
@@ -281,7 +297,7 @@ class BaseAutoencoder(
 
     def _fit_table(
         self,
-        given: "_GivenTable[BlueprintT]",
+        given: "GivenTable[BlueprintT]",
         previous: FittedState[Module, BlueprintT, DensityT] | None,
         random_state: int | np.random.RandomState | None,
         checkpoint: Checkpoint | None,
@@ -289,8 +305,9 @@ class BaseAutoencoder(
         table, blueprint = given.table, given.blueprint
         streams = RandomStreams(random_state)
         if previous is None:
-            moments = measure_columns(self, table, float(len(table)))
-            scaling = self._make_scaling(moments, blueprint)
+            moments = measure_columns(self, table, float(len(table)), given.owner)
+            scaling = self._make_scaling(moments, given)
+            scaling = self._fit_margins(scaling, table, blueprint)
             completion = fit_completion(table, scaling)
         else:
             scaling, completion = previous.scaling, previous.completion
@@ -303,7 +320,8 @@ class BaseAutoencoder(
                 module = copy.deepcopy(previous.trained.module)
             return _prepare_module(module, config.device, streams)
 
-        rows = _scale_rows(table, scaling, completion, config.device)
+        complete = self._choose_complete(blueprint, scaling, completion)
+        rows = _scale_rows(table, scaling, complete, config.device)
         if blueprint.is_closed_form:
             result = leave_untrained(config, initialize(rows), len(rows))
         else:
@@ -318,6 +336,7 @@ class BaseAutoencoder(
             self._fit_density(trained, blueprint, scaling, rows, result, None),
             given.columns,
             completion,
+            Imputation.gather(table, scaling, blueprint.network.cells, completion),
             result.n_epochs,
             result.loss_curve,
             result.validation_scores,
@@ -366,38 +385,54 @@ class BaseAutoencoder(
         previous = self._fitted if self.__sklearn_is_fitted__() else None
         given = self._prepare(X, y, sample_weight, previous)
         table, blueprint = given.table, given.blueprint
-        block = measure_columns(self, table, given.total)
+        block = measure_columns(self, table, given.total, given.owner)
         if previous is None:
             _check_first_block(table, given.total, blueprint)
             sample = StreamSample.begin(table, block)
-            scaling = self._make_scaling(block, blueprint)
+            scaling = self._make_scaling(block, given)
             return self._begin_stream(given, table, sample, scaling, None)
         if previous.sample is None:  # the rows of a fit are not known
-            self._warn_of_far_block(previous.scaling, block)
+            self._warn_of_far_block(previous.scaling, block, given.owner)
             return self._continue_stream(given, None, previous)
         sample = previous.sample.extend(table, block)
-        is_wrong, ratios = sample.find_wrong_scales(previous.scaling.is_common)
+        layout = blueprint.network.layout
+        is_wrong, ratios = sample.find_wrong_scales(previous.scaling.is_common, layout)
         known = sample.rows.make_table() if is_wrong.any() else None
         if known is None or len(known) <= blueprint.code_size:
-            self._warn_of_far_block(previous.scaling, block)
+            self._warn_of_far_block(previous.scaling, block, given.owner)
             return self._continue_stream(given, sample, previous)
-        self._warn_of_wrong_scales(np.where(is_wrong, ratios, 1.0))
+        self._warn_of_wrong_scales(np.where(is_wrong, ratios, 1.0), given.owner)
         sample = sample.begin_again()
         known = known.set_total(sample.moments.total)
         # Of one kind with the scaling that is continued, whatever the parameter says by now.
-        scaling = self._make_scaling(sample.moments, blueprint, previous.scaling)
+        scaling = self._make_scaling(sample.moments, given, previous.scaling)
         return self._begin_stream(given, known, sample, scaling, previous)
 
     def _make_scaling(
-        self, moments: ColumnMoments, blueprint: BlueprintT, previous: Scaling | None = None
+        self,
+        moments: ColumnMoments,
+        given: "GivenTable[BlueprintT]",
+        previous: Scaling | None = None,
     ) -> Scaling:
         """Return the scaling of columns; raise if they can't be computed with."""
         standardize = self.standardize if previous is None else not previous.is_common
-        return Scaling.from_moments(moments, standardize, blueprint.network.layout)
+        return Scaling.from_moments(moments, standardize, given.blueprint.network.layout)
+
+    def _choose_complete(
+        self, blueprint: BlueprintT, scaling: Scaling, completion: Completion | None
+    ) -> Complete:
+        """Return what fills the missing cells of rows that train."""
+        return partial(complete_rows, completion=completion)
+
+    def _fit_margins(
+        self, scaling: Scaling, table: TrainingTable, blueprint: BlueprintT
+    ) -> Scaling:
+        """Return a scaling that maps numbers further, where the family wants it."""
+        return scaling
 
     def _begin_stream(
         self,
-        given: "_GivenTable[BlueprintT]",
+        given: "GivenTable[BlueprintT]",
         known: TrainingTable,
         sample: StreamSample,
         scaling: Scaling,
@@ -409,17 +444,19 @@ class BaseAutoencoder(
         """
         blueprint = given.blueprint
         streams = RandomStreams(self.random_state)
+        scaling = self._fit_margins(scaling, known, blueprint)
         config = self._make_config(blueprint, scaling, streams)
         completion = fit_completion(known, scaling)
         context = _Context(blueprint, scaling, given.columns, completion)
-        rows = _scale_rows(known, scaling, completion, config.device)
+        complete = self._choose_complete(blueprint, scaling, completion)
+        rows = _scale_rows(known, scaling, complete, config.device)
         module = self._initialize(blueprint, scaling, rows, config, streams)
         module = _prepare_module(module, config.device, streams)
         net = make_stream_net(config, module, len(known), streams)
         if previous is None:
             return self._train_on_block(net, rows, context, sample, None, None)
         run_block(net, rows)
-        block = _scale_rows(given.table, scaling, completion, config.device)
+        block = _scale_rows(given.table, scaling, complete, config.device)
         begun = self._train_on_block(net, block, context, sample, None, previous)
         # Of all rows so far, not of the last block.
         density = self._fit_density(begun.trained, blueprint, scaling, rows, None, None)
@@ -427,7 +464,7 @@ class BaseAutoencoder(
 
     def _continue_stream(
         self,
-        given: "_GivenTable[BlueprintT]",
+        given: "GivenTable[BlueprintT]",
         sample: StreamSample | None,
         previous: FittedState[Module, BlueprintT, DensityT],
     ) -> FittedState[Module, BlueprintT, DensityT]:
@@ -440,7 +477,8 @@ class BaseAutoencoder(
             module = copy.deepcopy(previous.trained.module)
             module = _prepare_module(module, config.device, streams)
             net = make_stream_net(config, module, len(given.table), streams)
-        rows = _scale_rows(given.table, scaling, completion, config.device)
+        complete = self._choose_complete(blueprint, scaling, completion)
+        rows = _scale_rows(given.table, scaling, complete, config.device)
         with restore_on_failure(net):
             # A user may have set weights since the last block.
             net.module_.load_state_dict(previous.trained.module.state_dict())
@@ -462,9 +500,14 @@ class BaseAutoencoder(
         trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_))
         trained.check_outputs(rows, self._measure_losses, self.lr)
         described: AnyRows = rows
-        if sample is not None and not self._density_accumulates:
+        if sample is not None and not self._can_add_density(blueprint):
             kept = sample.rows.make_table()
-            described = _scale_rows(kept, scaling, completion, trained.device)
+            complete = self._choose_complete(blueprint, scaling, completion)
+            described = _scale_rows(kept, scaling, complete, trained.device)
+        imputation = None if previous is None else previous.imputation
+        if sample is not None and len(sample.rows.X):
+            kept, cells = sample.rows.make_table(), blueprint.network.cells
+            imputation = Imputation.gather(kept, scaling, cells, completion)
         return FittedState(
             trained,
             scaling,
@@ -472,6 +515,7 @@ class BaseAutoencoder(
             self._fit_density(trained, blueprint, scaling, described, None, density),
             columns,
             completion,
+            imputation,
             1 if previous is None else previous.n_iter + 1,
             losses if previous is None else [*previous.loss_curve, *losses],
             None if previous is None else previous.validation_scores,
@@ -480,23 +524,25 @@ class BaseAutoencoder(
             sample=sample,
         )
 
-    def _warn_of_far_block(self, scaling: Scaling, block: ColumnMoments) -> None:
+    def _warn_of_far_block(
+        self, scaling: Scaling, block: ColumnMoments, owner: np.ndarray | None
+    ) -> None:
         distance = measure_distance(scaling, block)
         if distance.any():
             column = int(distance.argmax())
             warn_user(
-                f"the block lies far from the rows so far: {name_column(self, column)} is "
+                f"the block lies far from the rows so far: {name_column(self, column, owner)} is "
                 f"{distance[column]:.2g} of its scales out. Check its units; its rows are trained "
                 "on with the means and scales so far.",
                 UserWarning,
             )
 
-    def _warn_of_wrong_scales(self, ratios: np.ndarray) -> None:
+    def _warn_of_wrong_scales(self, ratios: np.ndarray, owner: np.ndarray | None) -> None:
         column = int(ratios.argmax())
         if ratios[column] <= SPOILING_SCALE:
             return
         warn_user(
-            f"the stream does not go on as it began: {name_column(self, column)} varies "
+            f"the stream does not go on as it began: {name_column(self, column, owner)} varies "
             f"{ratios[column]:.2g} times as much as its scale says. Means, scales and weights are "
             "determined again, from a sample of the rows so far. Shuffle the rows, or begin with "
             "a block that is a fair sample of them.",
@@ -509,7 +555,7 @@ class BaseAutoencoder(
         y: Any,
         sample_weight: ArrayLike | None,
         previous: FittedState[Module, BlueprintT, DensityT] | None,
-    ) -> "_GivenTable[BlueprintT]":
+    ) -> "GivenTable[BlueprintT]":
         """Return the distinct rows to train on, and what a module is built from."""
         check_callbacks(self.callbacks)
         if previous is None:
@@ -533,8 +579,10 @@ class BaseAutoencoder(
         )
         rows = table if target is None else table[:]
         total = float(len(table) if weight is None else _sum_weights(weight))
-        merged = merge_copies(TrainingTable(rows, weight, target))
-        return _GivenTable(merged.set_total(total), columns, total, blueprint)
+        # Rows without numbers repeat: split one by one, none would be held out that has been seen.
+        merge = merge_copies if layout.numbers or target is not None else write_out_copies
+        merged = merge(TrainingTable(rows, weight, target))
+        return GivenTable(merged.set_total(total), columns, total, blueprint)
 
     def _check_target(self, table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
         """Return the rows to reconstruct, None if they are those of the table."""
@@ -665,8 +713,9 @@ class BaseAutoencoder(
 
         Returns
         -------
-        X_original : ndarray of shape (n_samples, n_features)
-            The rows, in the units of the table and the precision of `X`.
+        X_original : ndarray or frame of shape (n_samples, n_features)
+            The rows: a frame like the one that was fitted, if that had columns that aren't
+            numbers, else an array in the units of the table and the precision of `X`.
         """
         state = self._state
         codes = check_codes(self, X, state.blueprint.code_size)
@@ -685,37 +734,56 @@ class BaseAutoencoder(
 
         Returns
         -------
-        X_reconstructed : ndarray of shape (n_samples, n_features)
-            Their reconstructions, in the units of the table.
+        X_reconstructed : ndarray or frame of shape (n_samples, n_features)
+            Their reconstructions, in the form that `inverse_transform` gives.
         """
         return self._apply_and_restore(X, lambda module, rows: module(rows))
 
-    def impute(self, X: ArrayLike) -> Any:
+    def impute(self, X: ArrayLike, *, interval: float | None = None) -> Any:
         """Return a table with its missing cells filled.
 
         Observed cells stay as they are. A missing one becomes what is expected of it given the
-        observed cells of its row; a category, the likeliest of its levels.
+        observed cells of its row; a category, the likeliest of its levels. If the table of `fit`
+        had missing cells too, similar rows of it are looked up for each of them; how far, rows
+        that were held out have decided. Otherwise cells are expected as from a normal
+        distribution, by linear regression on the observed ones.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or frame of shape (n_samples, n_features)
             The rows.
+        interval : float, default=None
+            Also return limits that a missing number is within with this probability, in (0, 1).
 
         Returns
         -------
         X_imputed : array or frame of shape (n_samples, n_features)
             The rows, in the form and the types of `X`. Still missing are labels of columns whose
             labels identify rows, and columns that had no observed cell in `fit`.
+        low, high : array or frame of shape (n_samples, n_features)
+            With `interval`: the limits of numbers and dates that are missing in `X`, missing for
+            all other cells. Infinite where too few cells were hidden to tell. They are calibrated
+            on cells hidden at random from rows that were held out, which need missing cells like
+            those in probability.
+
+        Raises
+        ------
+        ValueError
+            If `interval` is out of its bounds, or if no cell was missing in `fit`.
         """
+        given = {"interval": interval}
+        validate_parameter_constraints(_IMPUTE, given, caller_name="impute")
         table, state = self._read(X)
-        values = np.empty(table.shape)
-        for rows in row_blocks(table):
-            filled = state.prepare(table[rows], np.float64).values
-            values[rows] = np.where(
-                np.isnan(table[rows]), state.scaling.inverse(filled), table[rows]
-            )
-        whole = table if isinstance(table, np.ndarray) else table[:]
-        return fill_table(X, values.astype(whole.dtype), state.columns)
+        half = None if interval is None else state.find_half_widths(float(interval))
+        values = state.impute(table)
+        filled = state.fill(X, values.astype(table.dtype))
+        if half is None:
+            return filled
+        # Of the others, observed cells and those that are no numbers, there is nothing to show.
+        reach = np.where(np.isnan(load_rows(table)), half, np.nan)
+        index = getattr(X, "index", None)
+        low, high = (state.restore(values + side * reach, index) for side in (-1, 1))
+        return filled, low, high
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
         """Return the squared error of each row's reconstruction.
@@ -732,7 +800,8 @@ class BaseAutoencoder(
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             In units of the columns' variances, so that the mean over the training rows is
             the share of variance left unexplained, if no column is constant; with
-            `standardize=False` in squared units of the table.
+            `standardize=False` in squared units of the table. All columns count alike, also those
+            of categories. Missing cells have NaN, and no part in a mean.
         """
         given = {"per_cell": per_cell}
         validate_parameter_constraints(_ERROR, given, caller_name="reconstruction_error")
@@ -753,8 +822,10 @@ class BaseAutoencoder(
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the log-density of each row, in nats, in the units of the table.
 
-        Comparable with the `score_samples` of `sklearn.decomposition.PCA`,
-        `sklearn.mixture.GaussianMixture` and `sklearn.neighbors.KernelDensity`.
+        Of a row with missing cells it is that of the observed ones; booleans and categories
+        contribute the logarithm of a probability. Comparable with the `score_samples` of
+        `sklearn.decomposition.PCA`, `sklearn.mixture.GaussianMixture` and
+        `sklearn.neighbors.KernelDensity`.
 
         Parameters
         ----------
@@ -767,14 +838,7 @@ class BaseAutoencoder(
             Always float64.
         """
         table, state = self._read(X)
-        cells = state.blueprint.network.cells
-        density = apply_exactly(state, table, state.density.log_density)
-        if isinstance(table, np.ndarray) and cells.is_numeric and not np.isnan(table).any():
-            return density - state.scaling.log_determinant
-        units = np.where(cells.is_number, np.log(state.scaling.scale), 0.0)
-        for rows in row_blocks(table):
-            density[rows] -= ~np.isnan(table[rows]) @ units
-        return density
+        return subtract_units(state, table, apply_exactly(state, table, state.density.log_density))
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean log-density of rows.
@@ -882,6 +946,21 @@ def apply_exactly(
     )
 
 
+def subtract_units(
+    state: FittedState[Module, BlueprintT, DensityT], table: AnyTable, log_density: np.ndarray
+) -> np.ndarray:
+    """Return log-densities of scaled rows in the units of the table's observed numbers."""
+    cells = state.blueprint.network.cells
+    if isinstance(table, np.ndarray) and cells.is_numeric and not np.isnan(table).any():
+        return log_density - state.scaling.log_determinant
+    units = np.where(cells.is_number, np.log(state.scaling.scale), 0.0)
+    out = log_density.copy()
+    for rows in row_blocks(table):
+        out[rows] -= ~np.isnan(table[rows]) @ units
+        out[rows] += state.scaling.log_slope(table[rows])
+    return out
+
+
 def fit_completion(table: TrainingTable, scaling: Scaling) -> Completion | None:
     """Return what fills missing cells, None for tables so wide that their means have to do."""
     if table.X.shape[1] > WIDEST_COMPLETED:
@@ -925,16 +1004,14 @@ def _check_first_block(table: TrainingTable, n_rows: float, blueprint: Blueprint
 
 
 def _scale_rows(
-    table: TrainingTable, scaling: Scaling, completion: Completion | None, device: torch.device
+    table: TrainingTable, scaling: Scaling, complete: Complete, device: torch.device
 ) -> AnyRows:
     """Return rows that train: scaled on the device, or to be scaled as they are read."""
     weight = table.weight
     if not isinstance(table.X, np.ndarray):
         known = None if weight is None else weight.astype(np.float32)
-        complete = partial(complete_rows, completion=completion)
-        scaled = ScaledTable(table.X, scaling, complete if has_gaps(table.X) else None)
-        return StoredRows(scaled, known, device, table.unit)
-    rows, target = complete_rows(scaling.forward(table.X, np.float32), completion), None
+        return StoredRows(ScaledTable(table.X, scaling, complete), known, device, table.unit)
+    rows, target = complete(scaling.forward(table.X, np.float32)), None
     if table.target is not None:
         target = scaling.forward(table.target, np.float32)
     return Rows.from_arrays(rows.values, weight, device, target, table.unit, rows.observed)

@@ -1,21 +1,32 @@
 """Fitted states as plain values and arrays: one form for pickle, joblib, cloudpickle and skops.
 
-Neither rows nor optimizers are stored.
+Optimizers are not stored, and rows only where `impute` looks them up.
 """
 
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
-from typing import Any, Generic
+from dataclasses import astuple, dataclass, replace
+from typing import Any, Generic, cast
 
 import numpy as np
 import torch
 
-from .._data import ColumnMoments, Columns, CompletedRows, KeptRows, Scaling, StreamSample
+from .._data import (
+    AnyTable,
+    ColumnMoments,
+    Columns,
+    CompletedRows,
+    KeptRows,
+    Scaling,
+    StreamSample,
+    fill_table,
+    row_blocks,
+)
 from .._environment import resolve_device
-from .._linear import Completion
+from .._linear import Completion, ScoredColumns
 from .._training import AutoencoderNet, Module, TrainedModule
 from .blueprints import BlueprintT
 from .density import DensityT
+from .imputation import Imputation
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,9 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     columns : Columns or None
         What the encoded columns stand for; None if they are the table's own numbers.
     completion : Completion or None
-        What fills missing cells; None, in states of earlier versions, fills in means.
+        What missing cells are to the network; None is the columns' means.
+    imputation : Imputation or None
+        What `impute` learns from; None if no cell was missing.
     n_iter : int
         Epochs that its weights have seen.
     loss_curve : list of float
@@ -56,6 +69,7 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     density: DensityT
     columns: Columns | None
     completion: Completion | None
+    imputation: Imputation | None
     n_iter: int
     loss_curve: list[float]
     validation_scores: list[float] | None
@@ -88,6 +102,44 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         """
         return values if self.columns is None else self.columns.decode(values, index=index)
 
+    def impute(self, table: AnyTable) -> np.ndarray:
+        """Return rows of the encoded table with missing cells filled by what is expected of them.
+
+        Parameters
+        ----------
+        table : ndarray or stored table of shape (n_rows, n_encoded)
+            The rows.
+        """
+        out = np.empty(table.shape)
+        for rows in row_blocks(table):
+            if self.imputation is None:
+                filled = self.scaling.inverse(self.prepare(table[rows], np.float64).values)
+            else:
+                filled = self.imputation.complete(table[rows])
+            out[rows] = np.where(np.isnan(table[rows]), filled, table[rows])
+        return out
+
+    def fill(self, X: Any, values: np.ndarray) -> Any:
+        """Return a table whose missing cells are those of rows of the encoded table.
+
+        Parameters
+        ----------
+        X : frame or array of shape (n_rows, n_features)
+            The table.
+        values : ndarray of shape (n_rows, n_encoded)
+            The rows.
+        """
+        return fill_table(X, values, self.columns)
+
+    def find_half_widths(self, coverage: float) -> np.ndarray:
+        """Return how far, in the table's units, the truth may be from what fills a number."""
+        if self.imputation is None:
+            raise ValueError(
+                "interval requires a table with missing cells in fit, to learn how far filled "
+                "ones are off, and no cell was missing: leave it out, or fit on rows with gaps"
+            )
+        return self.imputation.find_half_widths(coverage)
+
 
 def complete_rows(scaled: np.ndarray, completion: Completion | None) -> CompletedRows:
     """Return scaled rows with missing cells filled; by the columns' means without a model."""
@@ -102,13 +154,16 @@ def complete_rows(scaled: np.ndarray, completion: Completion | None) -> Complete
 def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, Any]:
     """Return a fitted state as plain values and arrays."""
     weights = fitted.trained.module.state_dict()
+    margins = cast(ScoredColumns | None, fitted.scaling.margins)
     return {
         "weights": {name: value.cpu().numpy().copy() for name, value in weights.items()},
-        "scaling": astuple(fitted.scaling),
+        "scaling": astuple(replace(fitted.scaling, margins=None)),
+        "margins": None if margins is None else margins.get_state(),
         "blueprint": fitted.blueprint.get_state(),
         "density": fitted.density.get_state(),
         "columns": None if fitted.columns is None else fitted.columns.get_state(),
         "completion": None if fitted.completion is None else fitted.completion.get_state(),
+        "imputation": None if fitted.imputation is None else fitted.imputation.get_state(),
         "n_iter": fitted.n_iter,
         "loss_curve": fitted.loss_curve,
         "validation_scores": fitted.validation_scores,
@@ -132,10 +187,15 @@ def load_state(
     """
     module: Module = blueprint.build(seed=0)
     scaling = Scaling(*state["scaling"])
+    margins = state.get("margins")  # not in the states of earlier versions
+    if margins is not None:
+        scaling = replace(scaling, margins=ScoredColumns.from_state(margins))
     _check_scaling(scaling, blueprint.network.n_features)
     _load_weights(module, state["weights"])
     # Not in the states of earlier versions.
-    columns, completion = state.get("columns"), state.get("completion")
+    columns, known, gaps = (state.get(name) for name in ("columns", "completion", "imputation"))
+    completion = None if known is None else Completion.from_state(known)
+    cells = blueprint.network.cells
     try:
         module = module.to(resolve_device(device))
     except ValueError:
@@ -146,7 +206,8 @@ def load_state(
         blueprint,
         load_density(state["density"]),
         None if columns is None else Columns.from_state(columns),
-        None if completion is None else Completion.from_state(completion),
+        completion,
+        None if gaps is None else Imputation.from_state(gaps, scaling, cells, completion),
         state["n_iter"],
         state["loss_curve"],
         state["validation_scores"],

@@ -19,15 +19,17 @@ _THOUSANDS = {"space": " "}
 
 _DESCRIPTION = """\
 Is an autoencoder worth it on this table? Fits PCA and skae.AutoencoderTransformer, with
-prior="gaussian", on three quarters of the rows and compares them on the last quarter."""
+prior="gaussian", on three quarters of the rows and compares them on the last quarter. Both see
+the same encoding of categories and dates; missing cells are filled linearly for PCA."""
 
 _EPILOG = """\
 TABLE is a .csv, .tsv, .txt, .parquet, .npy or .npz file, - for text from a pipe; without it,
 scikit-learn's digits are taken. Text may be packed (.gz, .bz2, .xz or .zip). Its first line
 names the columns; the separator, the decimal mark, the separator of thousands and the
-encoding are found out, and named where they are not those of a plain CSV file. Columns that
-are not numbers, row numbers, and rows with missing or infinite values are left out, and named
-or counted. Of an .npz file the 2-d array X is taken, or else its only 2-d array; the target
+encoding are found out, and named where they are not those of a plain CSV file. Numbers,
+booleans, categories, dates and missing cells are kept; the report says what each column was
+taken for. Row numbers, prose and columns or rows without a value are left out, and named or
+counted. Of an .npz file the 2-d array X is taken, or else its only 2-d array; the target
 may be another array of the file, with one value a row, and is y where there is one. Columns
 of arrays are named by their numbers, from 0. Write TABLE before --components."""
 

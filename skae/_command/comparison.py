@@ -14,20 +14,22 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_mutual_info_score
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from ..inspection import explained_variance
 from .arguments import CommandError
+from .encoding import Encoding
 from .models import FittedModel, fit_autoencoder, fit_pca, warm_up
 from .printing import quote
 from .table import Table, Target
+
+# The held-out rows have no variance if a cell's is less: columns have unit variance in training.
+_NO_VARIANCE = 1e-24
 
 # A target with more different values is a quantity, or a name of each row.
 _MOST_CLASSES = 100
 _N_NEIGHBOURS = 5
 
-_Fit = Callable[[np.ndarray, int, int], FittedModel]
+_Fit = Callable[[pd.DataFrame, int, int], FittedModel]
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ class Measurement:
     Attributes
     ----------
     explained_variance : float or None
-        None if those rows have no variance.
+        Share of the variance of the observed cells; None if they have none.
     log_likelihood : float or None
-        Mean log-density in nats a row; None if the model has no density.
+        Mean log-density in nats a row; None if the model has no density of such rows.
     kmeans_agreement, neighbour_accuracy : float or None
         None without classes.
     fit_seconds : float
@@ -49,7 +51,7 @@ class Measurement:
     codes : ndarray of shape (n_test, n_components)
         Codes of the rows.
     errors : ndarray of shape (n_test,)
-        Squared error of each row, in standardised columns.
+        Squared error of each row's observed cells, in standardised columns.
     log_densities : ndarray of shape (n_test,) or None
         Log-density of each row.
     """
@@ -79,12 +81,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Split:
-    """Indices of the training and the held-out rows, and the training rows' scaling."""
+    """Indices of the training and the held-out rows, and the encoding of the former."""
 
     train: np.ndarray
     test: np.ndarray
-    mean: np.ndarray
-    scale: np.ndarray
+    encoding: Encoding
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,14 @@ def compare(table: Table, components: tuple[int, ...], seed: int, with_map: bool
         seed=seed,
         results={size: pairs[size] for size in sizes},
         map=pairs[2] if with_map else None,
-        notes=[*table.notes, *size_notes, *class_notes],
+        notes=[
+            *split.encoding.describe(),
+            *_describe_missing(table),
+            *table.notes,
+            *_describe_densities(split.encoding),
+            *size_notes,
+            *class_notes,
+        ],
     )
 
 
@@ -162,32 +170,51 @@ def compare(table: Table, components: tuple[int, ...], seed: int, with_map: bool
 
 def _split_rows(table: Table, seed: int) -> Split:
     """Hold out a quarter of the rows."""
-    train, test = train_test_split(np.arange(len(table.X)), test_size=0.25, random_state=seed)
-    scaler = StandardScaler().fit(table.X[train])
-    if not (scaler.var_ > 0).any():
+    train, test = train_test_split(np.arange(len(table.frame)), test_size=0.25, random_state=seed)
+    encoding = Encoding.fit(table.frame.iloc[train])
+    if not encoding.moments.varies.any():
         raise CommandError(
-            f"{table.name} must have a column that varies, got {table.X.shape[1]} columns with "
-            f"a single value each in all {len(train)} training rows; choose another table"
+            f"{table.name} must have a column that varies, got {table.frame.shape[1]} columns of "
+            f"a single value, or of identifiers, in all {len(train)} training rows; choose "
+            "another table"
         )
-    return Split(train, test, scaler.mean_, scaler.scale_)
+    return Split(train, test, encoding)
+
+
+def _describe_missing(table: Table) -> list[str]:
+    missing = table.missing
+    if not missing.any():
+        return []
+    n_rows = int(missing.any(axis=1).sum())
+    return [f"missing cells: {missing.sum()} of {missing.size}, in {n_rows} rows"]
+
+
+def _describe_densities(encoding: Encoding) -> list[str]:
+    if encoding.columns.layout.is_numeric:
+        return []
+    return ["PCA has no log-likelihood of booleans and categories"]
 
 
 def _select_sizes(
     table: Table, split: Split, components: tuple[int, ...]
 ) -> tuple[tuple[int, ...], list[str]]:
     """Return the numbers of components with which PCA can leave something unexplained."""
-    n_columns, n_train = table.X.shape[1], len(split.train)
-    most = min(n_columns, n_train) - 1
+    n_columns, n_train = table.frame.shape[1], len(split.train)
+    n_dimensions = split.encoding.n_dimensions
+    most = min(n_dimensions, n_train) - 1
+    columns = f"{n_columns} columns"
+    if n_dimensions != n_columns:
+        columns += f" of {n_dimensions} dimensions"
     sizes = tuple(size for size in components if size <= most)
     if not sizes:
         raise CommandError(
-            f"--components must be at most {most} ({table.name} has {n_columns} columns and "
+            f"--components must be at most {most} ({table.name} has {columns} and "
             f"{n_train} training rows), got {' '.join(map(str, components))}"
         )
     too_many = ", ".join(str(size) for size in components if size > most)
     if not too_many:
         return sizes, []
-    shape = f"{n_columns} columns and {n_train} rows to train on"
+    shape = f"{columns} and {n_train} rows to train on"
     return sizes, [f"components left out (at most {most} with {shape}): {too_many}"]
 
 
@@ -234,7 +261,7 @@ def _measure_pairs(
 
         def measure(name: str, size: int, fit: _Fit) -> Measurement:
             bar.set_description(f"{name}, {size} components")
-            measurement = _measure(fit, size, table.X, split, classes, seed)
+            measurement = _measure(fit, size, table.frame, split, classes, seed)
             bar.update()
             return measurement
 
@@ -249,30 +276,37 @@ def _measure_pairs(
 
 
 def _measure(
-    fit: _Fit, size: int, X: np.ndarray, split: Split, classes: Classes | None, seed: int
+    fit: _Fit, size: int, frame: pd.DataFrame, split: Split, classes: Classes | None, seed: int
 ) -> Measurement:
-    train, test = X[split.train], X[split.test]
+    train, test = frame.iloc[split.train], frame.iloc[split.test]
     start = time.perf_counter()
     model = fit(train, size, seed)
     seconds = time.perf_counter() - start
-    codes, reconstruction = model.encode(test), model.reconstruct(test)
+    codes, errors = model.encode(test), np.nansum(model.measure_errors(test), axis=1)
     log_densities = model.score_samples(test)
     agreement, accuracy = None, None
     if classes is not None:
         agreement = _measure_agreement(codes, classes, seed)
         accuracy = _measure_accuracy(model.encode(train), codes, classes)
-    share = explained_variance(test, reconstruction, mean=split.mean, scale=split.scale)
     return Measurement(
-        explained_variance=_drop_infinite(share),
+        explained_variance=_measure_share(errors, split.encoding.scale(test)),
         log_likelihood=None if log_densities is None else _drop_infinite(log_densities.mean()),
         kmeans_agreement=agreement,
         neighbour_accuracy=accuracy,
         fit_seconds=seconds,
         n_epochs=model.n_epochs,
         codes=codes,
-        errors=np.square((test - reconstruction) / split.scale).sum(axis=1),
+        errors=errors,
         log_densities=log_densities,
     )
+
+
+def _measure_share(errors: np.ndarray, scaled: np.ndarray) -> float | None:
+    """Return the explained share of the variance of the observed cells."""
+    total = np.nansum(np.square(scaled))
+    if total <= _NO_VARIANCE * scaled.size:
+        return None
+    return _drop_infinite(1 - errors.sum() / total)
 
 
 def _measure_agreement(codes: np.ndarray, classes: Classes, seed: int) -> float:

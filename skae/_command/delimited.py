@@ -1,5 +1,6 @@
 """Text with a line for each row: CSV and its kin."""
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ _LONGEST_LINE = 2**28
 
 # A column of text with as many numbers was meant to be one of numbers.
 _SHARE_OF_NUMBERS = 0.5
+
+# Dates that can be read in one way only.
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?)?")
 
 # More blank cells behind the named ones are no trailing separators.
 _MOST_PADDING = 1000
@@ -306,12 +310,12 @@ def _count_up(names: list[str]) -> bool:
 def _convert_texts(
     frame: pd.DataFrame, dialect: Dialect
 ) -> tuple[pd.DataFrame, dict[str, tuple[int, str]]]:
-    """Convert text that is all numbers, and find the first cell that isn't in text that mostly is.
+    """Convert text that is all numbers or all dates; find the first text in what is mostly numbers.
 
     pandas leaves numbers as text if they have separators of thousands, or as many digits as no
     integer has.
     """
-    converted: dict[str, np.ndarray] = {}
+    converted: dict[str, np.ndarray | pd.Series] = {}
     texts: dict[str, tuple[int, str]] = {}
     for name, column in frame.items():
         if not pd.api.types.is_string_dtype(column.dtype):
@@ -325,7 +329,20 @@ def _convert_texts(
             converted[str(name)] = np.array(values)
         elif 1 + sum(1 for _ in rows) <= (1 - _SHARE_OF_NUMBERS) * n_cells:
             texts[str(name)] = first, str(cells[first])
+        elif (dates := _convert_dates(column)) is not None:
+            converted[str(name)] = dates
     return (frame.assign(**converted) if converted else frame), texts
+
+
+def _convert_dates(column: pd.Series) -> pd.Series | None:
+    """Return a column of text as dates, or None if a cell isn't one."""
+    known = column.dropna()
+    if not known.str.fullmatch(_DATE).all():
+        return None
+    try:
+        return pd.to_datetime(column, format="ISO8601")
+    except ValueError:  # such as February 30
+        return None
 
 
 def _place_texts(

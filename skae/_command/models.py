@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from sklearn.decomposition import PCA
-from sklearn.preprocessing import StandardScaler
 
 from .._autoencoder import AutoencoderTransformer
+from .._linear import Moments, score_observed
+from .encoding import Encoding, ignore_reported
 
 # Columns are scaled to unit variance, so this residual variance is rounding: the rows lie
 # in a plane, where a density is infinite.
@@ -16,59 +18,72 @@ _NO_VARIANCE = 1e-12
 
 @dataclass(frozen=True)
 class FittedModel:
-    """What a fitted model computes of rows, in the units of the table.
+    """What a fitted model computes of rows of the table.
 
     Attributes
     ----------
     encode : callable
         Returns the codes of rows.
-    reconstruct : callable
-        Returns rows, encoded and decoded.
+    measure_errors : callable
+        Returns the squared error of each cell's reconstruction, in columns of unit variance;
+        NaN for missing cells.
     score_samples : callable
         Returns the log-density of each row in nats, or None if the model has no density.
     n_epochs : int
         Epochs of training that the weights have seen; with none they are PCA's.
     """
 
-    encode: Callable[[np.ndarray], np.ndarray]
-    reconstruct: Callable[[np.ndarray], np.ndarray]
-    score_samples: Callable[[np.ndarray], np.ndarray | None]
+    encode: Callable[[pd.DataFrame], np.ndarray]
+    measure_errors: Callable[[pd.DataFrame], np.ndarray]
+    score_samples: Callable[[pd.DataFrame], np.ndarray | None]
     n_epochs: int
 
 
-def fit_pca(X: np.ndarray, n_components: int, seed: int) -> FittedModel:
-    """Fit PCA of standardised columns."""
-    scaler = StandardScaler()
-    pca = PCA(n_components, random_state=seed).fit(scaler.fit_transform(X))
+def fit_pca(frame: pd.DataFrame, n_components: int, seed: int) -> FittedModel:
+    """Fit PCA of encoded, standardised and completed columns."""
+    encoding = Encoding.fit(frame)
+    pca = PCA(n_components, random_state=seed).fit(encoding.complete(frame))
 
-    def encode(rows: np.ndarray) -> np.ndarray:
-        codes: np.ndarray = pca.transform(scaler.transform(rows))
+    def encode(rows: pd.DataFrame) -> np.ndarray:
+        codes: np.ndarray = pca.transform(encoding.complete(rows))
         return codes
 
-    def reconstruct(rows: np.ndarray) -> np.ndarray:
-        decoded: np.ndarray = scaler.inverse_transform(pca.inverse_transform(encode(rows)))
-        return decoded
+    def measure_errors(rows: pd.DataFrame) -> np.ndarray:
+        decoded: np.ndarray = pca.inverse_transform(encode(rows))
+        return encoding.sum_cells(np.square(encoding.scale(rows) - decoded))
 
-    def score_samples(rows: np.ndarray) -> np.ndarray | None:
-        if not pca.noise_variance_ > _NO_VARIANCE:
+    def score_samples(rows: pd.DataFrame) -> np.ndarray | None:
+        # Of indicators it would be a density, which doesn't compare with the mass of categories.
+        if not pca.noise_variance_ > _NO_VARIANCE or not encoding.columns.layout.is_numeric:
             return None
-        scaled = pca.score_samples(scaler.transform(rows))
+        scaled = encoding.scale(rows)
+        observed = ~np.isnan(scaled)
+        if observed.all():
+            densities: np.ndarray = pca.score_samples(scaled)
+        else:
+            moments = Moments(float(len(frame)), pca.mean_, pca.get_covariance())
+            densities = score_observed(scaled, moments)
         # The density of raw columns is that of scaled ones over the product of the scales.
-        densities: np.ndarray = scaled - np.log(scaler.scale_).sum()
-        return densities
+        return densities - observed @ np.log(encoding.scaling.scale)
 
-    return FittedModel(encode, reconstruct, score_samples, n_epochs=0)
+    return FittedModel(encode, measure_errors, score_samples, n_epochs=0)
 
 
-def fit_autoencoder(X: np.ndarray, n_components: int, seed: int) -> FittedModel:
-    """Fit the autoencoder, which standardises columns itself."""
+def fit_autoencoder(frame: pd.DataFrame, n_components: int, seed: int) -> FittedModel:
+    """Fit the autoencoder, which encodes, standardises and completes columns itself."""
     # One Gaussian, as PCA has: a mixture's noise explains columns that codes should explain.
-    model = AutoencoderTransformer(n_components, prior="gaussian", random_state=seed).fit(X)
-    return FittedModel(model.transform, model.reconstruct, model.score_samples, model.n_iter_)
+    model = AutoencoderTransformer(n_components, prior="gaussian", random_state=seed)
+    with ignore_reported():
+        model.fit(frame)
+
+    def measure_errors(rows: pd.DataFrame) -> np.ndarray:
+        return model.reconstruction_error(rows, per_cell=True)
+
+    return FittedModel(model.transform, measure_errors, model.score_samples, model.n_iter_)
 
 
 def warm_up() -> None:
     """Fit both models once: otherwise the first timing would include loading torch's modules."""
-    X = np.random.default_rng(0).normal(size=(8, 3))
-    fit_pca(X, 1, seed=0)
-    AutoencoderTransformer(1, max_epochs=1, early_stopping=False, random_state=0).fit(X)
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(8, 3)), columns=list("abc"))
+    fit_pca(frame, 1, seed=0)
+    AutoencoderTransformer(1, max_epochs=1, early_stopping=False, random_state=0).fit(frame)

@@ -51,7 +51,7 @@ def _describe_run(comparison: Comparison) -> list[str]:
     versions = _collect_versions()
     tools = ", ".join(f"{name} {versions[name]}" for name in ("skae", "torch", "scikit-learn"))
     return [
-        f"{table.name}: {len(table.X)} rows x {table.X.shape[1]} columns{target}",
+        f"{table.name}: {len(table.frame)} rows x {table.frame.shape[1]} columns{target}",
         f"{len(split.train)} rows to train on, {len(split.test)} held out for the figures below",
         f"seed {comparison.seed}, {tools}",
     ]
@@ -113,8 +113,10 @@ def _make_record(comparison: Comparison, arguments: Arguments) -> dict[str, obje
     return {
         "table": {
             "name": table.name,
-            "rows": len(table.X),
+            "rows": len(table.frame),
             "columns": table.columns,
+            "kinds": split.encoding.kinds,
+            "missing_cells": int(table.missing.sum()),
             "columns_left_out": table.columns_left_out,
             "rows_left_out": table.n_rows_left_out,
             "train_rows": len(split.train),
@@ -181,7 +183,7 @@ def write_chart(comparison: Comparison, path: Path) -> None:
         label_name=None if table.target is None else shorten(table.target.name),
     ).plot()
     figure = display.figure_
-    figure.suptitle(f"{shorten(table.name)}: {len(test)} rows held out of {len(table.X)}")
+    figure.suptitle(f"{shorten(table.name)}: {len(test)} rows held out of {len(table.frame)}")
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # names are text, also with dollar signs
         text.set_usetex(False)

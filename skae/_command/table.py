@@ -1,4 +1,4 @@
-"""The part of a source that models can be compared on: finite numbers and a target."""
+"""The part of a source that models can be compared on: columns that hold something, a target."""
 
 from dataclasses import dataclass
 
@@ -6,14 +6,18 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from .._data import Columns
 from .arguments import FEWEST_ROWS, CommandError
+from .encoding import ignore_reported
 from .printing import list_names, list_some, quote
 from .source import Source
 
 # The variance of larger values could overflow.
 _LARGEST = 1e150
 
-_NOT_NUMBERS = "not numbers"
+_EMPTY = "empty"
+_UNREADABLE = "neither numbers, labels nor dates"
+_PROSE = "prose"
 
 
 @dataclass(frozen=True)
@@ -40,67 +44,72 @@ class Table:
     ----------
     name : str
         Name of the file or data set.
-    X : ndarray of shape (n_rows, n_columns)
-        Finite float64 values.
-    columns : list of str
-        Names of the columns.
+    frame : DataFrame of shape (n_rows, n_columns)
+        Columns of float64, and others in their own types; each row has a value.
     target : Target or None
         What the clustering and neighbour scores are about.
     columns_left_out : dict of str to str
         The other columns, and why they are left out.
     n_rows_left_out : int
-        Number of rows with missing or infinite values.
+        Number of rows without any value.
     notes : list of str
         What the user should know, one line each.
     """
 
     name: str
-    X: np.ndarray
-    columns: list[str]
+    frame: pd.DataFrame
     target: Target | None
     columns_left_out: dict[str, str]
     n_rows_left_out: int
     notes: list[str]
 
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return list(self.frame.columns)
+
+    @property
+    def missing(self) -> np.ndarray:
+        """Which cells are missing."""
+        return self.frame.isna().to_numpy(dtype=bool)
+
 
 def select_table(source: Source, target_name: str | None, n_rows: int | None, seed: int) -> Table:
-    """Select the numeric columns and the complete rows of a source, or a sample of them."""
-    target, frame = _split_off_target(source, target_name)
-    numbers, reasons = _select_numeric_columns(frame, source.first_texts)
+    """Select the columns and rows of a source that hold something, or a sample of the rows."""
+    target, given = _split_off_target(source, target_name)
+    frame, reasons, n_infinite = _select_columns(given)
     left_out = source.left_out | reasons
-    if len(numbers) < 2:
-        others = f" (left out: {_list_omissions(left_out)})" if left_out else ""
+    if frame.shape[1] < 2:
+        others = f" (left out: {list_names(left_out)})" if left_out else ""
         # What was assumed of the file may be what went wrong.
         others += "".join(f"; {note}" for note in source.notes)
-        remedy = "mend these cells" if source.first_texts else "write categories as numbers"
         raise CommandError(
-            f"{source.name} must have at least 2 numeric columns, got {len(numbers)}{others}; "
-            f"{remedy} or choose another table"
+            f"{source.name} must have at least 2 columns of numbers, labels or dates, got "
+            f"{frame.shape[1]}{others}; choose another table"
         )
-    X = np.column_stack(list(numbers.values()))
-    complete = np.isfinite(X).all(axis=1)
-    n_complete, n_incomplete = int(complete.sum()), int((~complete).sum())
-    if n_complete < FEWEST_ROWS:
+    has_value = frame.notna().to_numpy(dtype=bool).any(axis=1)
+    rows = np.flatnonzero(has_value)
+    n_known, n_blank = len(rows), len(frame) - len(rows)
+    if n_known < FEWEST_ROWS:
         raise CommandError(
-            f"{source.name} must have at least {FEWEST_ROWS} rows without missing or infinite "
-            f"values, got {n_complete} of {len(X)}; fill the gaps or drop columns with many"
+            f"{source.name} must have at least {FEWEST_ROWS} rows with a value, got {n_known} of "
+            f"{len(frame)}; add rows"
         )
-    largest = float(np.abs(X[complete]).max())
-    if largest > _LARGEST:
-        raise CommandError(
-            f"the values in {source.name} must be at most {_LARGEST:g} in size, got {largest:g}; "
-            "rescale the column"
-        )
-    notes = [*source.notes, *_describe_omissions(left_out, n_incomplete)]
-    rows = np.flatnonzero(complete)
-    if n_rows is not None and n_rows < n_complete:
+    _refuse_large(frame, source.name)
+    notes = [*source.notes, *_describe_texts(frame, source.first_texts)]
+    notes += _describe_omissions(left_out)
+    if n_infinite:
+        notes.append(f"infinite values that count as missing cells: {n_infinite}")
+    if n_blank:
+        notes.append(f"rows left out (no value in any column): {n_blank}")
+    if n_rows is not None and n_rows < n_known:
         rows = np.sort(np.random.default_rng(seed).choice(rows, n_rows, replace=False))
-        notes.append(f"rows sampled: {n_rows} of {n_complete}")
-    elif n_rows is not None and n_rows > n_complete:
+        notes.append(f"rows sampled: {n_rows} of {n_known}")
+    elif n_rows is not None and n_rows > n_known:
         notes.append(f"rows sampled: none, for --rows {n_rows} is more than there are")
     if target is not None:
         target = Target(target.name, target.values[rows])
-    return Table(source.name, X[rows], list(numbers), target, left_out, n_incomplete, notes)
+    return Table(source.name, frame.iloc[rows], target, left_out, n_blank, notes)
 
 
 def _split_off_target(source: Source, name: str | None) -> tuple[Target | None, pd.DataFrame]:
@@ -131,23 +140,43 @@ def _convert_target(column: pd.Series) -> np.ndarray:
     return np.array(texts, dtype=object)
 
 
-def _select_numeric_columns(
-    frame: pd.DataFrame, first_texts: dict[str, str]
-) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return the numeric columns as floats, and the reason why each other one is left out."""
-    numbers: dict[str, np.ndarray] = {}
+def _select_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str], int]:
+    """Return the columns that models take, why the others are left out, and a count.
+
+    The count is that of infinite values, which become missing cells.
+    """
+    kept: dict[str, pd.Series | np.ndarray] = {}
     left_out: dict[str, str] = {}
+    n_infinite = 0
     for label, column in frame.items():
         name = str(label)
-        values = _convert_to_floats(column)
+        is_boolean = types.is_bool_dtype(column.dtype)
+        values = None if is_boolean else _convert_to_floats(column)
+        if values is not None:
+            is_infinite = np.isinf(values)
+            values = np.where(is_infinite, np.nan, values)
         if (column.isna() if values is None else np.isnan(values)).all():
-            left_out[name] = "empty"  # as numbers, it would leave no complete row
-        elif values is None:
-            text = first_texts.get(name)
-            left_out[name] = _NOT_NUMBERS if text is None else f"{_NOT_NUMBERS}: {text}"
+            left_out[name] = _EMPTY
+        elif values is not None:
+            kept[name] = values
+            n_infinite += int(is_infinite.sum())
+        elif (reason := _find_fault(column)) is not None:
+            left_out[name] = reason
         else:
-            numbers[name] = values
-    return numbers, left_out
+            kept[name] = column
+    return pd.DataFrame(kept, index=frame.index), left_out, n_infinite
+
+
+def _find_fault(column: pd.Series) -> str | None:
+    """Return why models can't take a column."""
+    try:
+        with ignore_reported():
+            Columns.from_table(column.to_frame())
+    except TypeError:
+        return _UNREADABLE
+    except ValueError:
+        return _PROSE
+    return None
 
 
 def _convert_to_floats(column: pd.Series) -> np.ndarray | None:
@@ -158,22 +187,27 @@ def _convert_to_floats(column: pd.Series) -> np.ndarray | None:
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _describe_omissions(left_out: dict[str, str], n_incomplete: int) -> list[str]:
-    reasons = {name: why.split(": ")[0] for name, why in left_out.items()}
+def _refuse_large(frame: pd.DataFrame, name: str) -> None:
+    numbers = frame.select_dtypes("float64").to_numpy()
+    largest = float(np.nanmax(np.abs(numbers), initial=0.0))
+    if largest > _LARGEST:
+        raise CommandError(
+            f"the values in {name} must be at most {_LARGEST:g} in size, got {largest:g}; "
+            "rescale the column"
+        )
+
+
+def _describe_texts(frame: pd.DataFrame, first_texts: dict[str, str]) -> list[str]:
+    """Return a line about text that may have been meant to be numbers."""
+    found = [f"{quote(name)} ({text})" for name, text in first_texts.items() if name in frame]
+    if not found:
+        return []
+    return [f"text, though most of it is numbers (mend it to have numbers): {list_some(found)}"]
+
+
+def _describe_omissions(left_out: dict[str, str]) -> list[str]:
     notes = []
-    for reason in sorted(set(reasons.values())):
-        alike = {name: why for name, why in left_out.items() if reasons[name] == reason}
-        notes.append(f"columns left out ({reason}): {_list_omissions(alike)}")
-    if n_incomplete:
-        notes.append(f"rows left out (a missing or infinite value): {n_incomplete}")
+    for reason in sorted(set(left_out.values())):
+        alike = [name for name, why in left_out.items() if why == reason]
+        notes.append(f"columns left out ({reason}): {list_names(alike)}")
     return notes
-
-
-def _list_omissions(left_out: dict[str, str]) -> str:
-    """Return names, each with what is known beyond the reason why it is left out."""
-    details = {name: why.partition(": ")[2] for name, why in left_out.items()}
-    # Those that were meant to be numbers come first: they are what went wrong.
-    names = sorted(details, key=lambda name: not details[name])
-    return list_some(
-        [quote(name) + (f" ({details[name]})" if details[name] else "") for name in names]
-    )

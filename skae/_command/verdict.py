@@ -66,15 +66,19 @@ def _choose_size(results: dict[int, Pair]) -> int:
     """Return the number of components with the best held-out log-likelihood of either model.
 
     A search by `score` would choose the same. The one where the autoencoder gains most would
-    flatter it. Without log-likelihoods the middle one is as good as any.
+    flatter it. Of rows that PCA has no density of, the autoencoder's counts. Without
+    log-likelihoods the middle one is as good as any.
     """
     best: dict[int, float] = {}
+    own: dict[int, float] = {}
     for size, pair in results.items():
         pca, autoencoder = pair.pca.log_likelihood, pair.autoencoder.log_likelihood
+        if autoencoder is not None:
+            own[size] = autoencoder
         if pca is not None and autoencoder is not None:
             best[size] = max(pca, autoencoder)
-    if best:
-        return max(best, key=best.__getitem__)
+    if best or own:
+        return max(best or own, key=(best or own).__getitem__)
     return sorted(results)[(len(results) - 1) // 2]
 
 

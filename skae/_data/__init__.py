@@ -18,13 +18,21 @@ from .stores import (
     AnyTable,
     StoredTable,
     TablePart,
-    has_gaps,
+    load_rows,
     load_subsample,
     subsample_size,
+    subsample_store,
     take_rows,
 )
 from .stream_sample import SPOILING_SCALE, KeptRows, StreamSample, measure_distance
-from .tables import ColumnChoice, ReadTable, encode_table, fill_table, read_table
+from .tables import (
+    ColumnChoice,
+    ReadTable,
+    encode_table,
+    fill_table,
+    list_cells,
+    read_table,
+)
 from .training_table import TrainingTable, merge_copies, write_out_copies
 from .validation import check_codes, check_probabilities, check_target, validate_table
 
@@ -60,7 +68,8 @@ __all__ = [
     "check_target",
     "encode_table",
     "fill_table",
-    "has_gaps",
+    "list_cells",
+    "load_rows",
     "load_subsample",
     "measure_columns",
     "measure_distance",
@@ -72,6 +81,7 @@ __all__ = [
     "row_blocks",
     "subsample_indices",
     "subsample_size",
+    "subsample_store",
     "take_rows",
     "trim_weight",
     "trim_weight_array",

@@ -7,18 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-_ENCODE = (
-    "encode text and categories as numbers, with sklearn.preprocessing.OneHotEncoder or "
-    "skrub.TableVectorizer, or drop the column"
-)
-_DATES = (
-    "turn dates and durations into numbers, such as days since a date, with "
-    "skrub.DatetimeEncoder or by hand, or drop the column"
-)
-_FILL = (
-    "fill such cells, with sklearn.impute.SimpleImputer or KNNImputer after setting infinite ones "
-    "to NaN, or drop the row or the column"
-)
+_TEXT = "turn the column into numbers, with pandas.to_numeric, or drop it"
+_DATES = "turn the column into numbers, such as days since a date, or drop it"
+_FILL = "fill such cells, or drop their rows"
+_HIDE = "set such cells to NaN, which is a missing cell, or drop their rows"
 _SPLIT = "split its parts into columns of real numbers, or drop the column"
 
 # Beginnings of the names of types in pandas, polars and pyarrow.
@@ -42,28 +34,29 @@ class Cell(NamedTuple):
     row: int
     value: Any
 
-    def describe(self, name: str) -> str:
+    def describe(self, name: str, allow_nan: bool = False) -> str:
         """Return what is wrong with a table that has it, and what to do."""
         return (
-            f"{name} must have finite numbers only, got {_shorten(self.value)} in column "
-            f"{self.column!r} and row {self.row}: {self._remedy}"
+            f"{name} must have finite numbers {'or NaN' if allow_nan else 'only'}, got "
+            f"{_shorten(self.value)} in column {self.column!r} and row {self.row}: "
+            f"{self._find_remedy(allow_nan)}"
         )
 
-    @property
-    def _remedy(self) -> str:
+    def _find_remedy(self, allow_nan: bool) -> str:
         value = self.value
         if isinstance(value, str | bytes):
-            return _ENCODE
+            return _TEXT
         if isinstance(value, np.datetime64 | np.timedelta64) or hasattr(value, "resolution"):
             return _DATES
         if isinstance(value, int) or (isinstance(value, np.floating) and np.isfinite(value)):
             return "it is too large for float64: scale the column"
-        is_missing = value is None or type(value).__name__ == "NAType"
-        return _FILL if is_missing or isinstance(value, float | np.floating) else _SPLIT
+        if _is_missing(value) or isinstance(value, float | np.floating):
+            return _HIDE if allow_nan else _FILL
+        return _SPLIT
 
 
 @contextmanager
-def name_cells(X: Any, name: str, first_row: int = 0) -> Iterator[None]:
+def name_cells(X: Any, name: str, first_row: int = 0, *, allow_nan: bool = False) -> Iterator[None]:
     """Add to an error that a table raises which of its cells is the reason.
 
     The beginning of the message, and whether it is a `TypeError`, are those of the error.
@@ -76,6 +69,8 @@ def name_cells(X: Any, name: str, first_row: int = 0) -> Iterator[None]:
         What messages call it.
     first_row : int, default=0
         Index of the block's first row.
+    allow_nan : bool, default=False
+        Whether cells may be missing.
     """
     try:
         # What overflows is found to be infinite; sums of finite cells may be so in both directions.
@@ -86,10 +81,10 @@ def name_cells(X: Any, name: str, first_row: int = 0) -> Iterator[None]:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         reason = str(error).split("\n")[0].rstrip(".")
-        cell = find_cell(X)
+        cell = find_cell(X, allow_nan)
         if cell is not None:
             cell = cell._replace(row=cell.row + first_row)
-            raise kind(f"{cell.describe(name)} ({reason})") from error
+            raise kind(f"{cell.describe(name, allow_nan)} ({reason})") from error
         row = _find_ragged_row(X)
         if row is not None:
             raise ValueError(
@@ -118,21 +113,21 @@ def find_temporal_column(X: Any) -> Any:
     return None
 
 
-def find_cell(X: Any) -> Cell | None:
+def find_cell(X: Any, allow_nan: bool = False) -> Cell | None:
     """Return the first cell that is not a finite number, None if there is none.
 
     Columns are searched in their order.
     """
     if sparse.issparse(X):
         entries = X.tocoo()
-        wrong = np.flatnonzero(~np.isfinite(entries.data))
+        wrong = np.flatnonzero(~_are_finite(entries.data, allow_nan))
         if len(wrong) == 0:
             return None
         first = wrong[0]
         return Cell(int(entries.col[first]), int(entries.row[first]), entries.data[first])
     names = _name_columns(X)
     for index, values in enumerate(_read_columns(X)):
-        row = _find_row(values)
+        row = _find_row(values, allow_nan)
         if row is not None:
             return Cell(index if names is None else names[index], row, values[row])
     return None
@@ -160,12 +155,19 @@ def _read_columns(X: Any) -> Iterator[Any]:
             yield from array.T
 
 
-def _find_row(values: Any) -> int | None:
+def _find_row(values: Any, allow_nan: bool) -> int | None:
     if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
         with np.errstate(over="ignore"):
-            wrong = np.flatnonzero(~np.isfinite(values.astype(np.float64)))
+            wrong = np.flatnonzero(~_are_finite(values.astype(np.float64), allow_nan))
         return int(wrong[0]) if len(wrong) else None
-    return next((row for row, value in enumerate(values) if not _is_finite_number(value)), None)
+    for row, value in enumerate(values):
+        if not (_is_finite_number(value) or (allow_nan and _is_missing(value))):
+            return row
+    return None
+
+
+def _are_finite(values: np.ndarray, allow_nan: bool) -> np.ndarray:
+    return ~np.isinf(values) if allow_nan else np.isfinite(values)
 
 
 def _find_ragged_row(X: Any) -> int | None:
@@ -182,6 +184,12 @@ def _is_finite_number(value: Any) -> bool:
         return bool(np.isfinite(float(value)))
     except (TypeError, ValueError, OverflowError):
         return False
+
+
+def _is_missing(value: Any) -> bool:
+    if isinstance(value, float | np.floating):
+        return bool(np.isnan(value))
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
 def _shorten(value: Any) -> str:

@@ -58,15 +58,19 @@ class ColumnMoments:
         """
         mean, largest = np.zeros(X.shape[1]), np.zeros(X.shape[1])
         missing, share = np.zeros(X.shape[1]), normalize_weight(X, weight)
+        is_known = np.zeros(X.shape[1], dtype=bool)
         for rows in row_blocks(X):
             block = X[rows]
             hidden = np.isnan(block)
+            is_known |= ~hidden.all(axis=0)
             if hidden.any():
                 missing += share(rows) @ hidden
                 block = np.where(hidden, 0.0, block)
             mean += share(rows) @ block.astype(np.float64)
             np.maximum(largest, np.maximum(block.max(axis=0), -block.min(axis=0)), out=largest)
-        observed = None if not missing.any() else np.maximum(1 - missing, 0.0)
+        observed = None
+        if missing.any():
+            observed = np.where(is_known, np.maximum(1 - missing, 0.0), 0.0)
         known = 1.0 if observed is None else np.where(observed > 0, observed, 1.0)
         mean /= known
         unit = _choose_unit(largest)
@@ -120,8 +124,10 @@ class ColumnMoments:
         return unit * float(np.sqrt(np.square(spread / unit).mean()))
 
 
-def measure_columns(estimator: Any, table: TrainingTable, total: float) -> ColumnMoments:
-    """Return the moments of a table that an estimator has validated.
+def measure_columns(
+    estimator: Any, table: TrainingTable, total: float, owner: np.ndarray | None = None
+) -> ColumnMoments:
+    """Return the moments of a table that an estimator has validated; see `name_column`.
 
     Raises
     ------
@@ -136,16 +142,27 @@ def measure_columns(estimator: Any, table: TrainingTable, total: float) -> Colum
         column = int(too_large[0])
         raise ValueError(
             f"X must have columns of means and standard deviations up to {_LARGEST:g}, got "
-            f"{size[column]:g} in {name_column(estimator, column)}: divide the column by a "
+            f"{size[column]:g} in {name_column(estimator, column, owner)}: divide the column by a "
             "constant, or drop it"
         )
     return moments
 
 
-def name_column(estimator: Any, column: int) -> str:
-    """Return what messages call a column of the estimator's tables."""
-    names = getattr(estimator, "feature_names_in_", range(column + 1))
-    return f"column {names[column]!r}"
+def name_column(estimator: Any, column: int, owner: np.ndarray | None = None) -> str:
+    """Return what messages call a column of the estimator's tables.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator, which may know the columns' names.
+    column : int
+        Index of the column as it is computed with.
+    owner : ndarray of int or None, default=None
+        Index of the table's own column behind each of those; None if they are the same.
+    """
+    place = column if owner is None else int(owner[column])
+    names = getattr(estimator, "feature_names_in_", range(place + 1))
+    return f"column {names[place]!r}"
 
 
 def _choose_unit(largest: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ What follows sees a matrix of *encoded* columns, in which missing cells are NaN.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -17,6 +17,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from .._environment import warn_user
 from ..modules.cells import CellLayout
+from .cells import Cell
 from .frames import (
     Cells,
     Dtype,
@@ -29,6 +30,8 @@ from .frames import (
     thaw_label,
     to_array,
 )
+from .sample_weights import scale_weight
+from .summaries import ColumnSummary
 
 # Text of more different values than this, and longer ones on average, is prose, not labels.
 _MOST_TEXTS = 1000
@@ -37,6 +40,9 @@ _LONGEST_LABEL = 50
 # A column of more labels than this, that has one for nearly every row, identifies the rows.
 _FEW_LABELS = 20
 _NEARLY_UNIQUE = 0.9
+
+# No weights that are numbers of rows are larger.
+_MOST_COPIES = 1e9
 
 #: Units of times in nanoseconds.
 UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "D": 86_400 * 10**9}
@@ -106,7 +112,9 @@ class NumberCoding:
     def encode(self, cells: Cells, column: Any) -> np.ndarray:
         """Return the numbers; booleans are 0 and 1."""
         if cells.kind not in ("number", "boolean", "empty"):
-            _raise_other_kind(cells, column, "numbers", "with pandas.to_numeric")
+            is_text = len(cells.labels) > 0
+            remedy = "with pandas.to_numeric" if is_text else "such as days since a date"
+            _raise_other_kind(cells, column, "numbers", remedy)
         return _hide(cells.values, cells)[:, None]
 
     def decode(self, values: np.ndarray, missing: np.ndarray) -> Cells:
@@ -175,17 +183,12 @@ class TimeCoding:
     n_encoded: ClassVar[int] = 1
 
     @classmethod
-    def from_cells(cls, cells: Cells) -> "TimeCoding":
+    def from_summary(cls, summary: ColumnSummary) -> "TimeCoding":
         """Return the coding of a column."""
-        known = cells.values[~cells.missing]
-        origin = int(known.min())
-        # Without a sign they hold the difference of any two.
-        differences = known.view(np.uint64) - np.array(origin).view(np.uint64)
-        common = int(np.gcd.reduce(differences))
-        unit = UNITS.get(cells.unit, _STEPS[0])  # periods are counted one by one
+        unit = UNITS.get(summary.unit, _STEPS[0])  # periods are counted one by one
         steps = [step // unit for step in _STEPS if step >= unit]
-        step = next((step for step in steps if common % step == 0), 1)
-        return cls(cells.kind, cells.unit, origin, step)
+        step = next((step for step in steps if summary.common % step == 0), 1)
+        return cls(summary.kind, summary.unit, summary.origin, step)
 
     def encode(self, cells: Cells, column: Any) -> np.ndarray:
         """Return numbers of steps."""
@@ -261,20 +264,13 @@ class CategoryCoding:
     name: ClassVar[str] = "category"
 
     @classmethod
-    def from_cells(
-        cls, cells: Cells, weight: np.ndarray | None, max_categories: int | None
-    ) -> "CategoryCoding":
-        """Return the coding of a column whose rows count that often."""
-        known = ~cells.missing
-        share = None if weight is None else weight[known]
-        totals = np.bincount(cells.values[known], share, minlength=len(cells.labels))
-        seen = [index for index, total in enumerate(totals) if total > 0]
-        seen.sort(key=lambda index: _sort_key(cells.labels[index]))
-        seen.sort(key=lambda index: -totals[index])
+    def from_totals(cls, totals: dict[Any, float], max_categories: int | None) -> "CategoryCoding":
+        """Return the coding of labels that count that often."""
+        levels = sorted(totals, key=_sort_key)
+        levels.sort(key=lambda level: -totals[level])
         # The encoder counts rows; ranks of the totals give its order without the rows.
-        _, ranks = np.unique(totals[seen], return_inverse=True)
-        levels = tuple(cells.labels[index] for index in seen)
-        return cls(levels, tuple(int(rank) + 1 for rank in ranks), max_categories)
+        _, ranks = np.unique([totals[level] for level in levels], return_inverse=True)
+        return cls(tuple(levels), tuple(int(rank) + 1 for rank in ranks), max_categories)
 
     def pool_all(self) -> "CategoryCoding":
         """Return the coding in which all levels are infrequent."""
@@ -320,13 +316,18 @@ class CategoryCoding:
         """Number of indicators."""
         return len(self.decoded)
 
-    def encode(self, cells: Cells, column: Any) -> np.ndarray:
+    @property
+    def has_pool(self) -> bool:
+        """Whether the last indicator is that of infrequent levels."""
+        return len(self._infrequent) > 0
+
+    def encode(self, cells: Cells, column: Any, unseen: float = np.nan) -> np.ndarray:
         """Return the indicators.
 
-        A label that was not there in fitting is infrequent, or missing where none was infrequent.
+        A label that was not there in fitting is infrequent; where none was infrequent, its
+        indicators are `unseen`: it is missing, unless a caller asks for another mark.
         """
-        if cells.kind == "number" or cells.kind == "boolean":
-            cells = name_numbers(cells)
+        given, cells = cells, name_numbers(cells)
         out = np.full((len(cells.missing), self.n_encoded), np.nan)
         if cells.kind == "empty":
             return out
@@ -335,14 +336,14 @@ class CategoryCoding:
         index = np.array([self._index.get(label, -1) for label in cells.labels])
         if (index < 0).all() and not self._has_family_of(cells.labels):
             remedy = f"with astype({type(self.levels[0]).__name__})"
-            _raise_other_kind(cells, column, f"labels such as {self.levels[0]!r}", remedy)
+            _raise_other_kind(given, column, f"labels such as {self.levels[0]!r}", remedy)
         known = ~cells.missing
         codes = index[cells.values[known]]
         if len(codes) == 0:
             return out
         indicators = self._encoder.transform(codes[:, None])
         if len(self._infrequent) == 0:
-            indicators[codes < 0] = np.nan
+            indicators[codes < 0] = unseen
         out[known] = indicators
         return out
 
@@ -453,28 +454,64 @@ class Columns:
         ValueError
             If a column holds prose or infinite numbers, or no cell is observed.
         """
-        names, natives = open_columns(X)
-        chosen = _choose_categories(names, find_library(X), categorical_features)
+        return cls.from_blocks([(slice(None), X)], categorical_features, max_categories, weight)
+
+    @classmethod
+    def from_blocks(
+        cls,
+        blocks: Iterable[tuple[slice, Any]],
+        categorical_features: Any = "from_dtype",
+        max_categories: int | None = None,
+        weight: np.ndarray | None = None,
+    ) -> "Columns":
+        """Return the columns of a table that comes in blocks of rows.
+
+        Parameters
+        ----------
+        blocks : iterable of (slice, frame)
+            The rows of each block, and the block; at least one.
+        categorical_features, max_categories, weight
+            As in `from_table`.
+        """
+        known: list[ColumnSummary] = []
+        is_counted = None if weight is None else scale_weight(weight) > 0
+        are_copies = weight is not None and _are_copies(weight)
+        for rows, X in blocks:
+            names, natives = open_columns(X)
+            library, array_dtype = find_library(X), _find_array_dtype(X)
+            chosen = _choose_categories(names, library, categorical_features)
+            found = []
+            for index, (name, native) in enumerate(zip(names, natives, strict=True)):
+                cells, dtype = read_column(native, name)
+                _check_finite(cells, name, rows.start or 0)
+                if chosen is not None and index in chosen:
+                    cells = name_numbers(cells)
+                if weight is None or is_counted is None:
+                    found.append(ColumnSummary.from_cells(cells, dtype))
+                    continue
+                counted = is_counted[rows]
+                cells, share = cells.take(counted), weight[rows][counted]
+                found.append(ColumnSummary.from_cells(cells, dtype, share, are_copies))
+            known = [a.merge(b) for a, b in zip(known, found, strict=True)] if known else found
         columns, identifiers, empty = [], [], []
-        for index, (name, native) in enumerate(zip(names, natives, strict=True)):
-            cells, dtype = read_column(native, name)
-            _check_finite(cells, name)
-            if cells.kind == "empty":
+        for index, (name, summary) in enumerate(zip(names, known, strict=True)):
+            if summary.kind == "empty":
                 empty.append(name)
                 coding: AnyCoding = EmptyCoding()
-            elif _is_category(cells, name, chosen, index):
-                cells = name_numbers(cells)
-                coding = CategoryCoding.from_cells(cells, weight, max_categories)
-                if _is_identifier(coding, cells):
+            elif _is_category(summary, name, chosen, index):
+                coding = CategoryCoding.from_totals(summary.totals, max_categories)
+                if _is_identifier(coding, summary.n_known):
                     identifiers.append(name)
                     coding = coding.pool_all()
-            elif cells.kind in ("number", "boolean"):
-                coding = BooleanCoding() if cells.kind == "boolean" else NumberCoding()
+            elif summary.kind in ("number", "boolean"):
+                coding = BooleanCoding() if summary.kind == "boolean" else NumberCoding()
             else:
-                coding = TimeCoding.from_cells(cells)
-            columns.append(Column(name, dtype, coding))
+                coding = TimeCoding.from_summary(summary)
+            columns.append(Column(name, summary.dtype, coding))
         if len(empty) == len(names):
-            raise ValueError("X must have an observed cell, got missing ones only")
+            raise ValueError(
+                "X must have an observed cell, got missing ones only: pass rows with values"
+            )
         if empty:
             warn_user(
                 f"X has no observed cell in {_list(empty)}: nothing is learnt of them, and they "
@@ -488,7 +525,15 @@ class Columns:
                 "drop identifiers, or encode text with skrub.TextEncoder",
                 UserWarning,
             )
-        return cls(find_library(X), _find_array_dtype(X), tuple(columns))
+        return cls(library, array_dtype, tuple(columns))
+
+    @classmethod
+    def from_names(cls, X: Any) -> "Columns":
+        """Return columns of numbers, whatever a table holds."""
+        names, natives = open_columns(X)
+        known = zip(names, natives, strict=True)
+        columns = [Column(name, read_column(own, name)[1], NumberCoding()) for name, own in known]
+        return cls(find_library(X), "object", tuple(columns))
 
     @cached_property
     def owner(self) -> np.ndarray:
@@ -526,8 +571,17 @@ class Columns:
             yield column, slice(first, first + column.coding.n_encoded)
             first += column.coding.n_encoded
 
-    def encode(self, X: Any) -> EncodedTable:
+    def encode(self, X: Any, unseen: float = np.nan, first: int = 0) -> EncodedTable:
         """Return a table as numbers; a frame's columns may be in any order.
+
+        Parameters
+        ----------
+        X : frame or array of shape (n_rows, n_columns)
+            The table.
+        unseen : float, default=NaN
+            The indicators of a label that was not there in fitting, where none was infrequent.
+        first : int, default=0
+            What messages call its first row.
 
         Raises
         ------
@@ -536,17 +590,20 @@ class Columns:
         ValueError
             If columns are missing or new, or numbers are infinite.
         """
-        natives = self._match(X)
+        natives = self.match(X)
         n_rows = len(X) if hasattr(X, "__len__") else X.shape[0]
         values = np.empty((n_rows, self.n_encoded))
         for (column, own), native in zip(self.slices(), natives, strict=True):
             cells, _ = read_column(native, column.name)
-            _check_finite(cells, column.name)
-            values[:, own] = column.coding.encode(cells, column.name)
+            _check_finite(cells, column.name, first)
+            if isinstance(column.coding, CategoryCoding):
+                values[:, own] = column.coding.encode(cells, column.name, unseen)
+            else:
+                values[:, own] = column.coding.encode(cells, column.name)
         observed = ~np.isnan(values)
         return EncodedTable(values, None if observed.all() else observed)
 
-    def _match(self, X: Any) -> list[Any]:
+    def match(self, X: Any) -> list[Any]:
         """Return a table's columns in the order of fitting."""
         names, natives = open_columns(X)
         if self.library == "array" or find_library(X) == "array":
@@ -647,9 +704,28 @@ def needs_encoding(X: Any, categorical_features: Any = "from_dtype") -> bool:
         return False
     if not isinstance(X, np.ndarray | list | tuple):  # a store
         return False
+    if not isinstance(X, np.ndarray) and any(isinstance(row, torch.Tensor) for row in X):
+        return False
     if isinstance(X, np.ndarray) and X.dtype.kind in "biufc":
         return names_some
     return names_some or _has_objects(X)
+
+
+def encode_numbers(X: Any) -> np.ndarray:
+    """Return a table all of whose columns were numbers in fitting, as such; NaN is missing.
+
+    Raises
+    ------
+    TypeError
+        If a column holds anything else, with its name.
+    """
+    names, natives = open_columns(X)
+    coding, blocks = NumberCoding(), []
+    for name, native in zip(names, natives, strict=True):
+        cells, _ = read_column(native, name)
+        _check_finite(cells, name)
+        blocks.append(coding.encode(cells, name))
+    return np.hstack(blocks)
 
 
 def _names_some(chosen: Any) -> bool:
@@ -674,8 +750,8 @@ def _has_objects(X: Any) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            array = np.asarray(X)
-    except ValueError:  # ragged: scikit-learn says so
+            array = to_array(X) if isinstance(X, np.ma.MaskedArray) else np.asarray(X)
+    except ValueError:  # ragged, or of other dimensions: scikit-learn says so
         return False
     if array.ndim != 2 or array.dtype.kind in "biufcV":
         return False
@@ -731,28 +807,35 @@ def _choose_categories(names: list[Any], library: str, chosen: Any) -> set[int] 
     return {names.index(name) for name in asked.tolist()}
 
 
-def _is_category(cells: Cells, name: Any, chosen: set[int] | None, index: int) -> bool:
+def _are_copies(weight: np.ndarray) -> bool:
+    """Whether weights are whole, so that they count rows."""
+    return bool((weight == np.floor(weight)).all() and weight.max() < _MOST_COPIES)
+
+
+def _is_category(summary: ColumnSummary, name: Any, chosen: set[int] | None, index: int) -> bool:
     """Whether a column holds categories; raise for text that a user doesn't take for them."""
+    kind = summary.kind
     if chosen is not None and index in chosen:
-        if cells.kind in ("text", "category", "number", "boolean"):
+        if kind in ("text", "category"):  # also what were numbers and booleans
             return True
         raise TypeError(
             f"categorical_features must name columns of labels or numbers, and column {name!r} has "
-            f"{_WORDS.get(cells.kind, cells.kind)}: turn them into text, with astype(str)"
+            f"{_WORDS.get(kind, kind)}: turn them into text, with astype(str)"
         )
-    if cells.kind not in ("text", "category"):
+    if kind not in ("text", "category"):
         return False
+    labels = list(summary.totals) or [""]  # none of them counts
     if chosen is not None:
         raise TypeError(
             f"X must have numbers in the columns that categorical_features doesn't name, got "
-            f"{cells.labels[0]!r} in column {name!r}: name it too, or drop the column"
+            f"{labels[0]!r} in column {name!r}: name it too, or drop the column"
         )
-    if cells.kind == "text" and len(cells.labels) > _MOST_TEXTS:
-        length = np.mean([len(label) for label in cells.labels])
+    if kind == "text" and len(labels) > _MOST_TEXTS:
+        length = np.mean([len(label) for label in labels])
         if length > _LONGEST_LABEL:
-            text = f"{cells.labels[0][:57]}..."
+            text = f"{labels[0][:57]}..."
             raise ValueError(
-                f"X must have labels rather than prose, got {len(cells.labels)} different texts of "
+                f"X must have labels rather than prose, got {len(labels)} different texts of "
                 f"{length:.0f} characters on average, such as {text!r}, in column {name!r}: encode "
                 "it with skrub.TextEncoder or skrub.TableVectorizer, name it in "
                 "categorical_features, or drop the column"
@@ -760,25 +843,30 @@ def _is_category(cells: Cells, name: Any, chosen: set[int] | None, index: int) -
     return True
 
 
-def _is_identifier(coding: CategoryCoding, cells: Cells) -> bool:
-    n_levels, n_known = len(coding.levels), int((~cells.missing).sum())
-    return n_levels > max(_FEW_LABELS, _NEARLY_UNIQUE * n_known)
+def _is_identifier(coding: CategoryCoding, n_known: float) -> bool:
+    """Whether a column has a label for nearly every row."""
+    return len(coding.levels) > max(_FEW_LABELS, _NEARLY_UNIQUE * n_known)
 
 
-def _check_finite(cells: Cells, name: Any) -> None:
+def _check_finite(cells: Cells, name: Any, first: int = 0) -> None:
     if cells.kind != "number":
         return
     infinite = np.flatnonzero(np.isinf(cells.values))
     if len(infinite):
-        raise ValueError(
-            f"X must have finite numbers, got infinity in column {name!r} and row {infinite[0]}: "
-            "set such cells to NaN, which is a missing cell, or drop their rows"
-        )
+        row = int(infinite[0])
+        cell = Cell(name, first + row, float(cells.values[row]))
+        raise ValueError(cell.describe("X", allow_nan=True))
 
 
 def _raise_other_kind(cells: Cells, column: Any, expected: str, remedy: str) -> None:
     found = _WORDS.get(cells.kind, cells.kind)
-    such_as = f", such as {cells.labels[0]!r}" if len(cells.labels) else ""
+    row = int(np.argmin(cells.missing))
+    value = cells.values[row]
+    such_as = ""
+    if len(cells.labels):
+        such_as = f", such as {cells.labels[value]!r} in row {row}"
+    elif cells.kind == "number":
+        such_as = f", such as {value:g} in row {row}"
     raise TypeError(
         f"X must have {expected} in column {column!r}, as in fitting, got {found}{such_as}: "
         f"turn the column into what it was, {remedy}"

@@ -46,16 +46,25 @@ _OBJECT_KINDS = {
     "empty": "empty",
 }
 
-_REMEDIES = {
-    "complex": "pass the real and the imaginary parts as columns of their own",
-    "bytes": "decode it, with .str.decode('utf-8')",
-    "with and without a time zone": "give all cells a time zone, or none",
-    "mixed-integer": "turn it into text, with astype(str), or into numbers, with pandas.to_numeric",
-}
-_SPLIT = (
-    "split its parts into columns of their own, with skrub.TableVectorizer or by hand, or drop the "
-    "column"
+# What to do with a column, by the type of a cell in it that can't be read.
+_REMEDIES: tuple[tuple[Any, str], ...] = (
+    (
+        complex | np.complexfloating,
+        "pass the real and the imaginary parts as columns of their own",
+    ),
+    (bytes, "decode the column, with .str.decode('utf-8')"),
+    (str, "turn the column into numbers, with pandas.to_numeric, or into text, with astype(str)"),
+    (date | time | np.datetime64, "turn the column into dates, with pandas.to_datetime"),
+    (timedelta | np.timedelta64, "turn the column into durations, with pandas.to_timedelta"),
+    (pd.Interval, "turn the column into categories, with astype('category')"),
 )
+_SPLIT = (
+    "split its parts into columns of their own, such as with pandas.DataFrame(column.tolist()), or "
+    "drop the column"
+)
+_NAME = "turn the column into text, with astype(str), or drop it"
+
+_SIMPLE_NUMBERS = (int, float, Decimal, np.number, np.bool_)
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,13 @@ class Cells:
     missing: np.ndarray
     labels: Sequence[Any] = ()
     unit: str = ""
+
+    def take(self, rows: np.ndarray) -> "Cells":
+        """Return the cells of some rows."""
+        missing = self.missing[rows]
+        if missing.all():
+            return Cells.make_empty(len(missing))
+        return Cells(self.kind, self.values[rows], missing, self.labels, self.unit)
 
     @classmethod
     def make_empty(cls, n_rows: int) -> "Cells":
@@ -191,6 +207,30 @@ def build_column(cells: Cells, dtype: Dtype, name: Any) -> Any:
     return _build_pandas(cells, dtype)
 
 
+def choose_cells(column: Any, other: Any, is_other: np.ndarray) -> Any:
+    """Return a frame's or an array's column with some cells of another one of its type."""
+    if isinstance(column, np.ndarray):
+        out = column.copy()
+        out[is_other] = other.to_numpy()[is_other]
+        return out
+    if isinstance(column, pd.Series):
+        column = column.reset_index(drop=True)
+        if not isinstance(other, pd.Series):
+            other = _wrap_arrow(other)
+        # Only a column without integers and booleans of NumPy can have had missing cells.
+        return column.mask(is_other, other) if column.dtype == other.dtype else other
+    if type(column).__module__.startswith("polars"):
+        import polars as pl
+
+        return column.zip_with(pl.Series(~is_other), other)
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if pa.types.is_dictionary(column.type):
+        return other
+    return compute.if_else(pa.array(is_other), other, column)
+
+
 def build_frame(library: str, names: list[Any], columns: list[Any], index: Any) -> Any:
     """Return built columns as a frame of a library, or as an array.
 
@@ -215,7 +255,8 @@ def build_frame(library: str, names: list[Any], columns: list[Any], index: Any) 
         return pa.table(columns, names=names)
     if library == "pandas":
         columns = [
-            column if isinstance(column, pd.Series) else _wrap_arrow(column) for column in columns
+            column.reset_index(drop=True) if isinstance(column, pd.Series) else _wrap_arrow(column)
+            for column in columns
         ]
         frame = pd.concat(columns, axis=1, ignore_index=True)
         frame.columns = pd.Index(names)
@@ -228,13 +269,41 @@ def build_frame(library: str, names: list[Any], columns: list[Any], index: Any) 
     return out
 
 
-def _raise_unreadable(name: Any, value: Any, what: str) -> NoReturn:
-    text = repr(value)
-    text = text if len(text) <= 60 else f"{text[:57]}..."
+def _raise_unreadable(name: Any, values: Any, missing: np.ndarray) -> NoReturn:
+    """Raise for a column that no coding reads, with the cell that shows what is wrong with it."""
+    rows = np.flatnonzero(~np.asarray(missing, dtype=bool))
+    odd = next((row for row in rows if not _is_number(values[row])), rows[0] if len(rows) else 0)
+    cell = values[odd] if len(rows) else None
+    other = next((values[row] for row in rows if type(values[row]) is not type(cell)), cell)
+    expected, beside = "numbers, booleans, categories, text or dates", ""
+    if other is not cell:
+        expected, beside = "cells of one kind", f" beside {_shorten(other)}"
+    other_remedy = (_SPLIT if hasattr(cell, "__len__") else _NAME) + _find_reason(cell)
+    remedy = next((remedy for kind, remedy in _REMEDIES if isinstance(cell, kind)), other_remedy)
     raise TypeError(
-        f"X must have numbers, booleans, categories, text or dates in each column, got {text} "
-        f"({what}) in column {name!r}: {_REMEDIES.get(what, _SPLIT)}"
+        f"X must have {expected} in each column, got {_shorten(cell)}{beside} in column {name!r} "
+        f"and row {odd}: {remedy}"
     )
+
+
+def _find_reason(cell: Any) -> str:
+    """Return why a cell is no number, as scikit-learn's checks expect it in a message."""
+    try:
+        float(cell)
+    except TypeError as error:
+        return f" ({error})"
+    except ValueError:
+        pass
+    return ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, _SIMPLE_NUMBERS) and not isinstance(value, np.complexfloating)
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 # pandas
@@ -269,8 +338,7 @@ def _read_pandas(column: pd.Series, name: Any) -> tuple[Cells, Dtype]:
         cells = Cells.from_times(times.asi8, column.isna().to_numpy(), kind, times.unit)
         return cells, ("pandas", str(dtype))
     if dtype.kind not in "biuf":
-        what = "complex" if dtype.kind == "c" else str(dtype)
-        _raise_unreadable(name, column.iloc[0] if len(column) else None, what)
+        _raise_unreadable(name, column.to_numpy(dtype=object), column.isna().to_numpy())
     kind = "boolean" if dtype.kind == "b" else "number"
     numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
     return Cells.from_numbers(numbers, kind), ("pandas", str(dtype))
@@ -348,9 +416,10 @@ def _read_objects(values: np.ndarray, name: Any) -> tuple[Cells, Dtype]:
     inferred = pandas_types.infer_dtype(values, skipna=True)
     missing = pd.isna(values)
     kind = _OBJECT_KINDS.get(inferred)
+    if kind is None and all(map(_is_number, values[~missing])):
+        kind = "number"
     if kind is None:
-        odd = _find_odd(values, missing)
-        _raise_unreadable(name, odd, "complex" if isinstance(odd, complex) else inferred)
+        _raise_unreadable(name, values, missing)
     marker = "nan" if missing.any() and isinstance(values[np.argmax(missing)], float) else "none"
     known = values[~missing]
     dtype: Dtype = ("object", inferred, marker)
@@ -369,9 +438,10 @@ def _read_objects(values: np.ndarray, name: Any) -> tuple[Cells, Dtype]:
         try:
             numbers[~missing] = known.astype(np.float64)
         except OverflowError as error:
+            row = next(row for row, cell in enumerate(values) if _is_too_large(cell))
             raise ValueError(
-                f"X must have numbers that float64 holds in column {name!r} ({error}): scale the "
-                "column"
+                f"X must have finite numbers, got {_shorten(values[row])} in column {name!r} and "
+                f"row {row}: it is too large for float64: scale the column"
             ) from error
         return Cells.from_numbers(numbers, kind), dtype
     times = np.zeros(len(values), dtype=np.int64)
@@ -382,7 +452,10 @@ def _read_objects(values: np.ndarray, name: Any) -> tuple[Cells, Dtype]:
         times[~missing] = pd.to_timedelta(known).as_unit("us").asi8
     else:
         if len({getattr(cell, "tzinfo", None) is None for cell in known}) == 2:
-            _raise_unreadable(name, known[0], "with and without a time zone")
+            raise TypeError(
+                "X must have dates with a time zone or dates without one in each column, got both "
+                f"in column {name!r}: give all cells a time zone, or none"
+            )
         if getattr(known[0], "tzinfo", None) is not None:
             kind = "zoned date"
         moments = pd.to_datetime(known, utc=kind == "zoned date")
@@ -449,10 +522,14 @@ def _make_duration(value: int) -> pd.Timedelta:
     return pd.Timedelta(min(max(value, -most), most), unit="us")
 
 
-def _find_odd(values: np.ndarray, missing: np.ndarray) -> Any:
-    """Return a cell that shows what is wrong: one that is not a number, where there are some."""
-    known = values[~np.asarray(missing, dtype=bool)]
-    return next((v for v in known if not isinstance(v, int | float | np.number)), known[0])
+def _is_too_large(number: Any) -> bool:
+    try:
+        float(number)
+    except OverflowError:
+        return True
+    except TypeError:  # a missing cell
+        return False
+    return False
 
 
 def freeze_label(label: Any, name: Any) -> Any:
@@ -527,8 +604,7 @@ def _read_arrow(column: Any, name: Any) -> tuple[Cells, Dtype]:
         plain = pa.int32() if type_.bit_width == 32 else pa.int64()
         values = array.cast(plain).fill_null(0).to_numpy(zero_copy_only=False)
         return Cells.from_times(values, missing, kind, unit), dtype
-    first = array.drop_null()
-    _raise_unreadable(name, first[0].as_py() if len(first) else None, str(type_))
+    _raise_unreadable(name, array.to_pylist(), missing)
 
 
 def _build_arrow(cells: Cells, dtype: Dtype) -> Any:
@@ -611,8 +687,7 @@ def _read_polars(column: Any, name: Any) -> tuple[Cells, Dtype]:
         unit = {pl.Date: "D", pl.Time: "ns"}.get(base) or own.time_unit
         values = column.to_physical().cast(pl.Int64).fill_null(0).to_numpy()
         return Cells.from_times(values, column.is_null().to_numpy(), kind, unit), dtype
-    known = column.drop_nulls()
-    _raise_unreadable(name, known[0] if len(known) else None, str(own))
+    _raise_unreadable(name, column.to_list(), column.is_null().to_numpy())
 
 
 def _build_polars(cells: Cells, dtype: Dtype, name: Any) -> Any:

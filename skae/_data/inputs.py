@@ -45,7 +45,7 @@ def convert_input(X: Any, name: str) -> Any:
             "partial_fit on each"
         )
     if isinstance(X, _NO_TABLES) or not any(hasattr(X, name) for name in _TABLES):
-        raise TypeError(f"{expected}: pass rows of numbers, with np.asarray or pandas.DataFrame")
+        raise TypeError(f"{expected}: pass rows and columns, with np.asarray or pandas.DataFrame")
     check_frame(X, name)
     if isinstance(X, np.ndarray):
         _check_array_kind(X, name)
@@ -81,8 +81,8 @@ def _check_array_kind(X: np.ndarray, name: str) -> None:
     if isinstance(X, np.ma.MaskedArray) and np.ma.getmaskarray(X).any():
         row = tuple(int(found[0]) for found in np.nonzero(np.ma.getmaskarray(X)))
         raise ValueError(
-            f"{name} must have no masked cells, got one at index {row}: fill them, with "
-            "X.filled(numpy.nan) and sklearn.impute.SimpleImputer, or drop their rows"
+            f"{name} must have no masked cells, got one at index {row}: fill such cells, or drop "
+            "their rows"
         )
     if X.dtype.names is not None:
         raise TypeError(

@@ -22,6 +22,9 @@ _BUFFER_BYTES = 2**26
 _RUNS = 128
 _LONGEST_RUN = 4096
 
+# Row groups of a file whose rows are mixed.
+_MIXED_PARTS = 16
+
 # Held-out rows are kept in memory, and a loss of each of them for each epoch. The mean over this
 # many is off by a third of a percent of the losses' spread, and epoch selection asks for gains
 # of 6 %.
@@ -156,13 +159,12 @@ class StoredRows(Dataset[Batch]):
         if self.device.type == "cpu" or 4 * len(self) * self.n_features > _DEVICE_BYTES:
             return self
         X = torch.empty(self.table.shape, device=self.device)
-        mask = None
-        if self.table.complete is not None:
-            mask = torch.ones(self.table.shape, dtype=torch.bool, device=self.device)
+        mask: Tensor | None = None
         for rows in row_blocks(self.table):
             block = self[rows]
             X[rows] = block.input
-            if mask is not None and block.mask is not None:
+            if block.mask is not None:
+                mask = torch.ones_like(X, dtype=torch.bool) if mask is None else mask
                 mask[rows] = block.mask
         weight = None if self.weight is None else torch.from_numpy(self.weight).to(self.device)
         return Rows(Batch(X, mask=mask, weight=weight), self.unit)
@@ -171,7 +173,7 @@ class StoredRows(Dataset[Batch]):
         """Yield batches of that many rows, shuffled as far as a buffer reaches."""
         room = max(_BUFFER_BYTES // (4 * self.n_features), 2 * length)
         run = max(1, min(_LONGEST_RUN, room // _RUNS))
-        firsts = run * shuffle_indices(-(-len(self) // run), generator).cpu()
+        firsts = run * self._shuffle_runs(run, generator)
         buffer = _Buffer(self, room + length)
         for chosen in firsts.split(room // run):
             for first in chosen.sort().values.tolist():
@@ -184,6 +186,20 @@ class StoredRows(Dataset[Batch]):
         if buffer.n_rows > 0:
             yield buffer.rows.batch
 
+    def _shuffle_runs(self, run: int, generator: torch.Generator) -> Tensor:
+        """Return the indices of runs of rows in a random order.
+
+        Parts of a store that are read as a whole, as row groups are, are mixed a few at a time:
+        otherwise each buffer would read all of them.
+        """
+        order = shuffle_indices(-(-len(self) // run), generator).cpu()
+        ends = self.table.table.ends
+        if len(ends) <= _MIXED_PARTS + 1:
+            return order
+        ranks = shuffle_indices(len(ends) - 1, generator).cpu() // _MIXED_PARTS
+        parts = np.searchsorted(ends, run * order.numpy(), side="right") - 1
+        return order[ranks[torch.from_numpy(parts)].argsort(stable=True)]
+
 
 AnyRows = Rows | StoredRows
 
@@ -195,8 +211,7 @@ class _Buffer:
     def __init__(self, source: StoredRows, n_rows: int) -> None:
         self.source = source
         self.X = torch.empty(n_rows, source.n_features)
-        has_gaps = source.table.complete is not None
-        self.mask = torch.empty(self.X.shape, dtype=torch.bool) if has_gaps else None
+        self.mask: Tensor | None = None  # until a row has a missing cell
         self.weight = None if source.weight is None else torch.empty(n_rows)
         self.n_rows = 0
 
@@ -211,9 +226,13 @@ class _Buffer:
         place = slice(self.n_rows, self.n_rows + rows.stop - rows.start)
         block = self.source.table.read(rows)
         self.X[place] = torch.from_numpy(block.values)
-        if self.mask is not None:
-            own = block.observed
-            self.mask[place] = True if own is None else torch.from_numpy(own)
+        if block.observed is not None:
+            self.mask = (
+                torch.ones_like(self.X, dtype=torch.bool) if self.mask is None else self.mask
+            )
+            self.mask[place] = torch.from_numpy(block.observed)
+        elif self.mask is not None:
+            self.mask[place] = True
         if self.weight is not None and self.source.weight is not None:
             self.weight[place] = torch.from_numpy(self.source.weight[rows])
         self.n_rows = place.stop

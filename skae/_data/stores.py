@@ -9,7 +9,7 @@ import torch
 from sklearn.utils.validation import check_array
 
 from .blocks import row_blocks, subsample_indices
-from .cells import name_cells
+from .cells import Cell, name_cells
 from .inputs import convert_input
 
 # Tables of up to 256 MiB as float32 are loaded: little beside what importing torch takes, and
@@ -73,7 +73,7 @@ def open_table(X: Any, estimator: Any) -> Any:
         return X if is_array else convert_input(np.asarray(X[0 : X.shape[0]]), "X")
     # scikit-learn's check has the messages for other shapes.
     first = convert_input(np.asarray(X[0:1]), "X")
-    with name_cells(first, "X"):
+    with name_cells(first, "X", allow_nan=True):
         check_array(first, dtype=FLOATS, ensure_all_finite=False, estimator=estimator)
     return StoredTable(X)
 
@@ -98,10 +98,16 @@ class StoredTable:
     def __len__(self) -> int:
         return self.shape[0]
 
+    @property
+    def ends(self) -> np.ndarray:
+        """Index of the first row of each part that is read as a whole, and one beyond the last."""
+        ends: np.ndarray = getattr(self.source, "ends", np.array([0, len(self)]))
+        return ends
+
     def __getitem__(self, rows: slice) -> np.ndarray:
         first, last, _ = rows.indices(len(self))
         block = np.asarray(self.source[first:last])
-        with name_cells(block, "X", first):
+        with name_cells(block, "X", first, allow_nan=True):
             block = block.astype(self.dtype, copy=False)
         expected = (max(last - first, 0), self.shape[1])
         if block.shape != expected:
@@ -110,8 +116,12 @@ class StoredTable:
                 f"{block.shape}; its shape attribute says {self.shape}"
             )
         self._release_pages(block.nbytes)
-        _check_finite(block, np.arange(first, last))
+        self._check(block, np.arange(first, last))
         return block
+
+    def _check(self, block: np.ndarray, indices: np.ndarray) -> None:
+        if not getattr(self.source, "is_checked", False):
+            _check_finite(block, indices)
 
     def _release_pages(self, n_bytes: int) -> None:
         """Unmap the pages of a memmap now and then: they count as this process's memory.
@@ -137,10 +147,10 @@ class StoredTable:
                 first = own[0]
                 # Of an array this is a view, so that no other rows are read.
                 near = np.asarray(self.source[int(first) : int(own[-1]) + 1])
-                with name_cells(near, "X", int(first)):
+                with name_cells(near, "X", int(first), allow_nan=True):
                     out[begin:end] = near[own - first]
                 self._release_pages(near.nbytes)
-                _check_finite(out[begin:end], own)
+                self._check(out[begin:end], own)
         return out
 
 
@@ -166,6 +176,12 @@ class TablePart:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    @property
+    def ends(self) -> np.ndarray:
+        """As those of the whole table."""
+        ends = self.table.ends
+        return ends - np.searchsorted(self.without, ends)
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         first, last, _ = rows.indices(len(self))
@@ -195,9 +211,9 @@ def take_rows(table: AnyTable, indices: np.ndarray) -> np.ndarray:
     return table[indices] if isinstance(table, np.ndarray) else table.take(indices)
 
 
-def has_gaps(table: AnyTable) -> bool:
-    """Whether a cell of a table is missing; of a stored one all blocks may be read."""
-    return any(np.isnan(table[rows]).any() for rows in row_blocks(table))
+def load_rows(table: AnyTable) -> np.ndarray:
+    """Return all rows of a table, in memory."""
+    return table if isinstance(table, np.ndarray) else table[0 : len(table)]
 
 
 def load_subsample(table: AnyTable) -> np.ndarray:
@@ -219,7 +235,5 @@ def _check_finite(block: np.ndarray, indices: np.ndarray) -> None:
     wrong = np.isinf(block)
     if wrong.any():
         row, column = (int(found[0]) for found in np.nonzero(wrong))
-        raise ValueError(
-            f"X must have finite numbers or NaN, got infinity in row {indices[row]} and column "
-            f"{column}: set such cells to NaN, which is a missing cell, or drop their rows"
-        )
+        cell = Cell(column, int(indices[row]), block[row, column])
+        raise ValueError(cell.describe("X", allow_nan=True))

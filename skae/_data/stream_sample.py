@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..modules.cells import CellLayout
 from .column_moments import ColumnMoments
-from .scaling import Scaling
+from .scaling import Scaling, pool_spread
 from .stores import take_rows
 from .training_table import TrainingTable, merge_copies
 
@@ -55,22 +56,25 @@ class StreamSample:
         """Return the sample with a scaling determined by all blocks so far."""
         return StreamSample(self.moments, self.moments, self.rows)
 
-    def find_wrong_scales(self, is_common: bool) -> tuple[np.ndarray, np.ndarray]:
+    def find_wrong_scales(
+        self, is_common: bool, layout: CellLayout | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return which columns' scales are wrong, and the ratios of the right ones to them.
 
         Scales that spoil all columns matter at once; others, and columns that vary for the first
         time, once the stream is twice as long. Otherwise each rare column would undo the training.
+        The indicators of a category have one scale: a level that was rare at first changes little.
         """
-        before, now = self.scaled_by, self.moments
+        before, now = (pool_spread(moments, layout) for moments in (self.scaled_by, self.moments))
         if is_common:
-            ratio = np.full(len(now.mean), now.common_spread / before.common_spread)
+            common = self.moments.common_spread / self.scaled_by.common_spread
+            ratio = np.full(len(now), common)
         else:
-            known = np.where(before.varies, before.spread, 1.0)
-            ratio = np.where(now.varies, now.spread / known, 1.0)
+            ratio = np.where(now > 0, now / np.where(before > 0, before, 1.0), 1.0)
         is_wrong = ratio > SPOILING_SCALE
-        if now.total >= 2 * before.total:
+        if self.moments.total >= 2 * self.scaled_by.total:
             is_wrong |= (ratio < 1 / _WRONG_SCALE) | (ratio > _WRONG_SCALE)
-            is_wrong |= now.varies & ~before.varies
+            is_wrong |= (now > 0) & (before == 0)
         return is_wrong, ratio
 
 
@@ -155,7 +159,8 @@ class KeptRows:
 
 def measure_distance(scaling: Scaling, block: ColumnMoments) -> np.ndarray:
     """Return how far out each column of a block lies, in scales; 0 if it does not."""
-    shift = np.abs(block.mean - scaling.mean) / scaling.scale
+    is_known = True if block.observed is None else block.observed > 0
+    shift = np.where(is_known, np.abs(block.mean - scaling.mean) / scaling.scale, 0.0)
     distance = np.maximum(shift, block.spread / scaling.scale)
     return np.where(distance > _FAR, distance, 0.0)
 

@@ -10,11 +10,21 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from .columns import UNITS, Column, Columns, NumberCoding, name_numbers, needs_encoding
+from .columns import (
+    UNITS,
+    Column,
+    Columns,
+    NumberCoding,
+    encode_numbers,
+    name_numbers,
+    needs_encoding,
+)
+from .datasets import DatasetRows, EncodedRows, is_dataset, open_dataset
 from .frames import (
     Cells,
     build_column,
     build_frame,
+    choose_cells,
     find_library,
     open_columns,
     read_column,
@@ -22,8 +32,8 @@ from .frames import (
     to_array,
 )
 from .inputs import check_frame, convert_input
-from .sample_weights import check_sample_weight
-from .stores import AnyTable
+from .sample_weights import check_sample_weight, scale_weight
+from .stores import AnyTable, StoredTable
 from .validation import validate_table
 
 
@@ -43,7 +53,7 @@ class ColumnChoice(NamedTuple):
 
 
 class ReadTable(NamedTuple):
-    """A table to fit.
+    """A table to fit, as numbers. Estimators take it in place of the table itself.
 
     Attributes
     ----------
@@ -70,7 +80,7 @@ def read_table(
     ----------
     estimator : estimator
         The estimator that is given the table, and that expects its columns from now on.
-    X : frame, array-like or store of shape (n_samples, n_features)
+    X : frame, array-like, store or ReadTable of shape (n_samples, n_features)
         The table.
     choice : ColumnChoice
         What a user says of its columns.
@@ -79,37 +89,110 @@ def read_table(
     min_rows : int, default=1
         How many rows it must have.
     """
+    if isinstance(X, ReadTable):
+        _expect_columns(estimator, X)
+        return X
+    X = open_dataset(X)
+    if isinstance(X, DatasetRows):
+        return _read_dataset(estimator, X, choice, sample_weight, min_rows)
     if needs_encoding(X, choice.categorical_features):
         n_rows = _check_columns(estimator, X, reset=True, min_rows=min_rows)
         return _encode_new(X, choice, check_sample_weight(sample_weight, n_rows))
     table = validate_table(estimator, X, reset=True, min_rows=min_rows)
-    if isinstance(table, np.ndarray) and np.isnan(table).all(axis=0).any():
-        is_frame = hasattr(X, "columns")
-        weight = check_sample_weight(sample_weight, len(table))
-        return _encode_new(X if is_frame else table, choice, weight)
+    if not isinstance(table, np.ndarray) or not np.isnan(table).any():
+        return ReadTable(table, None)
+    weight = check_sample_weight(sample_weight, len(table))
+    counted = table if weight is None else table[scale_weight(weight) > 0]
+    if np.isnan(counted).all(axis=0).any():
+        return _encode_new(X if hasattr(X, "columns") else table, choice, weight)
     return ReadTable(table, None)
 
 
-def encode_table(estimator: BaseEstimator, X: Any, columns: Columns | None) -> AnyTable:
+def encode_table(
+    estimator: BaseEstimator, X: Any, columns: Columns | None, unseen: float = np.nan
+) -> AnyTable:
     """Return a table with the columns that were fitted as numbers.
 
     Parameters
     ----------
     estimator : estimator
         The estimator that is given the table.
-    X : frame, array-like or store of shape (n_samples, n_features)
+    X : frame, array-like, store or ReadTable of shape (n_samples, n_features)
         The table.
     columns : Columns or None
         The columns; None if they are numbers.
+    unseen : float, default=NaN
+        The indicators of a label that was not there in fitting, where none was infrequent.
     """
+    if isinstance(X, ReadTable):
+        return X.table
+    X = open_dataset(X)
+    if isinstance(X, DatasetRows):
+        _check_columns(estimator, X.head, reset=False)
+        known = Columns.from_names(X.head) if columns is None else columns
+        return StoredTable(EncodedRows(X, known, unseen))
     if columns is None:
-        return validate_table(estimator, X, reset=False)
+        if not needs_encoding(X):
+            return validate_table(estimator, X, reset=False)
+        _check_columns(estimator, X, reset=False)
+        return encode_numbers(X)
+    X = _open_table(X)
+    _check_columns(estimator, X, reset=False)
+    return columns.encode(X, unseen).values
+
+
+def list_cells(X: Any, columns: Columns) -> np.ndarray:
+    """Return a table's own cells as an array of objects, with the columns that were fitted."""
+    natives = columns.match(_open_table(X))
+    listed = [_list_column(native) for native in natives]
+    cells = np.empty((len(listed[0]), len(listed)), dtype=object)
+    for index, own in enumerate(listed):
+        cells[:, index] = own
+    return cells
+
+
+def _list_column(native: Any) -> Any:
+    if hasattr(native, "to_pylist"):
+        return native.to_pylist()
+    return native.to_list() if hasattr(native, "to_list") else list(native)
+
+
+def _open_table(X: Any) -> Any:
     if sparse.issparse(X):
         X = X.toarray()
+    if is_dataset(X):
+        X = X.to_table()
     if isinstance(X, torch.Tensor) or not hasattr(X, "__len__"):
         X = convert_input(X, "X")
-    _check_columns(estimator, X, reset=False)
-    return columns.encode(X).values
+    return X
+
+
+def _read_dataset(
+    estimator: BaseEstimator,
+    rows: DatasetRows,
+    choice: ColumnChoice,
+    sample_weight: ArrayLike | None,
+    min_rows: int,
+) -> ReadTable:
+    """Return a dataset that isn't loaded, after a first pass that finds out what columns hold."""
+    _check_columns(estimator, rows.head, reset=True)
+    _check_length(len(rows), min_rows)
+    weight = check_sample_weight(sample_weight, len(rows))
+    columns = Columns.from_blocks(
+        rows.blocks(), choice.categorical_features, choice.max_categories, weight
+    )
+    table = StoredTable(EncodedRows(rows, columns))
+    is_encoded = needs_encoding(rows.head, choice.categorical_features)
+    is_whole = columns.n_encoded == len(columns.columns)  # no column without any value
+    return ReadTable(table, columns if is_encoded or not is_whole else None)
+
+
+def _expect_columns(estimator: BaseEstimator, read: ReadTable) -> None:
+    """Set the columns that an estimator expects to those of a table that is read already."""
+    X: Any = read.table
+    if read.columns is not None:
+        X = read.columns.decode(np.empty((0, read.columns.n_encoded)))
+    validate_data(estimator, X, reset=True, skip_check_array=True)
 
 
 def fill_table(X: Any, values: np.ndarray, columns: Columns | None) -> Any:
@@ -124,6 +207,7 @@ def fill_table(X: Any, values: np.ndarray, columns: Columns | None) -> Any:
     columns : Columns or None
         What their columns stand for; None if they are the table's own numbers.
     """
+    X = X.to_table() if is_dataset(X) else X
     library = find_library(X)
     if columns is None and library == "array":
         return values
@@ -149,14 +233,11 @@ def _fill_column(native: Any, name: Any, column: Column | None, values: np.ndarr
         return native
     coding = NumberCoding() if column is None else column.coding
     other = coding.decode(values, np.zeros(len(values), dtype=bool))
-    if cells.kind == "empty" and column is not None:
-        dtype = column.dtype
+    has_other_labels = dtype[0] == "category" and not {*other.labels} <= {*cells.labels}
+    if column is not None and (cells.kind == "empty" or has_other_labels):
+        return build_column(_merge(cells, other), column.dtype, name)
     filled = build_column(_merge(cells, other), dtype, name)
-    if not isinstance(native, np.ndarray):
-        return filled
-    out = native.copy()
-    out[cells.missing] = filled.to_numpy()[cells.missing]
-    return out
+    return choose_cells(native, filled, cells.missing)
 
 
 def _merge(cells: Cells, other: Cells) -> Cells:
@@ -179,14 +260,18 @@ def _encode_new(X: Any, choice: ColumnChoice, weight: np.ndarray | None) -> Read
     return ReadTable(columns.encode(X).values, columns)
 
 
-def _check_columns(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) -> int:
+def _check_columns(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 0) -> int:
     """Check a table's names and number of columns as scikit-learn does; return its length."""
     check_frame(X, "X")
     validate_data(estimator, X, reset=reset, skip_check_array=True)
-    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    n_rows = int(X.shape[0] if hasattr(X, "shape") else len(X))
+    _check_length(n_rows, min_rows)
+    return n_rows
+
+
+def _check_length(n_rows: int, min_rows: int) -> None:
     if n_rows < min_rows:
         raise ValueError(
             f"Found array with {n_rows} sample(s) while a minimum of {min_rows} is required: X "
             "must have rows"
         )
-    return int(n_rows)

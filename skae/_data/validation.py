@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_array, validate_data
 from .blocks import Table, row_blocks
 from .cells import name_cells
 from .columns import Columns
+from .datasets import is_dataset
 from .frames import to_array
 from .inputs import convert_input
 from .sparse_rows import SparseRows
@@ -40,10 +42,10 @@ def validate_table(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: i
     """
     if not reset and _is_plain(X, estimator):
         return X
-    X = open_table(convert_input(_mark_masked(X), "X"), estimator)
+    X = open_table(_mark_missing(convert_input(_mark_masked(X), "X")), estimator)
     if isinstance(X, StoredTable):
         return validate_data(estimator, X, reset=reset, skip_check_array=True)
-    with name_cells(X, "X"):
+    with name_cells(X, "X", allow_nan=True):
         table = validate_data(
             estimator,
             X,
@@ -62,7 +64,27 @@ def validate_table(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: i
 def _mark_masked(X: Any) -> Any:
     """Return a masked array's cells with NaN for those that are masked, and all else as it is."""
     is_masked = isinstance(X, np.ma.MaskedArray) and np.ma.getmaskarray(X).any()
-    return to_array(X) if is_masked and X.dtype.kind in "biuf" and X.ndim == 2 else X
+    return to_array(X) if is_masked and X.dtype.kind in "biufO" and X.ndim == 2 else X
+
+
+def _mark_missing(X: Any) -> Any:
+    """Return objects with NaN for missing cells of all kinds, and all else as it is.
+
+    scikit-learn refuses the one of pandas, among others.
+    """
+    if isinstance(X, np.ndarray):
+        array = X
+    elif isinstance(X, list | tuple):
+        try:
+            array = np.array(X)
+        except ValueError:  # ragged: scikit-learn says so
+            return X
+    else:
+        return X
+    if array.dtype.kind != "O" or array.ndim != 2:
+        return X
+    is_missing = pd.isna(array)
+    return np.where(is_missing, np.nan, array) if is_missing.any() else X
 
 
 def _is_plain(X: Any, estimator: Any) -> bool:
@@ -102,23 +124,37 @@ def check_target(table: AnyTable, y: Any, columns: Columns | None = None) -> np.
     """
     if y is None:
         return None
+    y = y.to_table() if is_dataset(y) else y
     shape = _measure_target(y)
     if shape == table.shape[:1]:
         return None
-    if columns is not None and shape == (len(table), len(columns.columns)):
-        clean = columns.encode(y)
-        if clean.observed is not None:
-            raise ValueError("y must be the clean rows behind X, got missing cells: fill them")
-        return clean.values
-    if shape != table.shape:
+    expected = table.shape if columns is None else (len(table), len(columns.columns))
+    if shape != expected:
         raise ValueError(
-            f"y must be the clean rows behind X, of the same shape {table.shape}, or None; got "
+            f"y must be the clean rows behind X, of the same shape {expected}, or None; got "
             f"shape {shape}"
         )
+    if columns is not None:
+        return _encode_target(y, columns)
     y = convert_input(y, "y")
     with name_cells(y, "y"):
         clean = check_array(y, accept_sparse="csr", dtype=table.dtype, input_name="y")
     return SparseRows(clean)[:] if sparse.issparse(clean) else clean
+
+
+def _encode_target(y: Any, columns: Columns) -> np.ndarray:
+    try:
+        clean = columns.encode(y)
+    except (ValueError, TypeError) as error:  # which calls all tables X
+        raise type(error)(str(error).replace("X ", "y ", 1)) from error
+    if clean.observed is not None:
+        row, encoded = (int(found[0]) for found in np.nonzero(~clean.observed))
+        name = columns.names[columns.owner[encoded]]
+        raise ValueError(
+            f"y must be the clean rows behind X, got a missing cell in column {name!r} and row "
+            f"{row}: fill such cells, or drop their rows"
+        )
+    return clean.values
 
 
 def _measure_target(y: Any) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from .._environment import limit_threads
 from .._linear import fit_covariance
 from .._training import TrainedModule
 from ..modules import CodeDenoiser, Denoiser
+from .incomplete import CellCodes, make_gaussian_class, score_with_completion
 from .initialization import set_filter
 from .stacking import Evidence, Stack, fit_stack
 
@@ -118,8 +119,8 @@ class ErrorDensity(Density[Denoiser]):
             Draws of noise at each level.
         """
         fit_residual_filter(trained, rows, trim_fraction)
-        sample = _subsample(
-            rows if unseen is None else unseen, _count_calibration_rows(rows.n_features, n_draws)
+        sample = subsample_rows(
+            rows if unseen is None else unseen, count_calibration_rows(rows.n_features, n_draws)
         )
         fit_model = partial(_fit_score_model, trained, sample, evidence, trim_fraction, n_draws)
         return cls(rows.n_features, n_draws, fit_model)
@@ -133,7 +134,15 @@ class ErrorDensity(Density[Denoiser]):
 
     def log_density(self, module: Denoiser, batch: Batch) -> Tensor:
         """Return the log-density of each row's observed cells, in nats."""
-        rows = batch.input
+        if batch.mask is None:
+            return self._score(module, batch.input)
+        is_complete = batch.mask.all(dim=1)
+        result = batch.input.new_empty(len(batch.input))
+        result[is_complete] = self._score(module, batch.input[is_complete])
+        result[~is_complete] = self._score_incomplete(module, batch.select(~is_complete))
+        return result
+
+    def _score(self, module: Denoiser, rows: Tensor) -> Tensor:
         calibration, stack = self.score_model.calibration, self.score_model.stack
         if stack is None:
             return denoiser_log_density(module, rows, calibration, self.n_draws)
@@ -143,9 +152,25 @@ class ErrorDensity(Density[Denoiser]):
         own = denoiser_log_density(module, rows, calibration, self.n_draws)
         return stack.combine(mixture, own)
 
+    def _score_incomplete(self, module: Denoiser, batch: Batch) -> Tensor:
+        calibration, stack = self.score_model.calibration, self.score_model.stack
+        codes = CellCodes.from_numbers(self.n_features)
+        if stack is None:
+            classes = make_gaussian_class(module.filter)
+        else:
+            classes = stack.make_classes(module.filter)
+            if stack.share == 0:
+                return codes.score(classes, batch)
+
+        def score(rows: Tensor) -> Tensor:
+            return denoiser_log_density(module, rows, calibration, self.n_draws)
+
+        known, own = score_with_completion(codes, classes, batch, score)
+        return own if stack is None else stack.combine(known, own)
+
     def block_length(self) -> int:
         """Return how many rows to score at a time."""
-        return _draws_block(self.n_features, self.n_draws)
+        return block_of_draws(self.n_features, self.n_draws)
 
     def get_state(self) -> dict[str, Any]:
         """Return plain values and arrays; the model needs rows, which are not stored."""
@@ -175,12 +200,17 @@ class FilterDensity(Density[Denoiser]):
 
     def log_density(self, module: Denoiser, batch: Batch) -> Tensor:
         """Return the log-density of each row's observed cells, in nats."""
-        rows = batch.input
-        return module.filter.log_density(rows)
+        if batch.mask is None:
+            return module.filter.log_density(batch.input)
+        is_complete = batch.mask.all(dim=1)
+        result = module.filter.log_density(batch.input)
+        codes, classes = CellCodes.from_numbers(self.n_features), make_gaussian_class(module.filter)
+        result[~is_complete] = codes.score(classes, batch.select(~is_complete))
+        return result
 
     def block_length(self) -> int:
         """Return how many rows to score at a time."""
-        return _draws_block(self.n_features, 1)
+        return block_of_draws(self.n_features, 1)
 
     def get_state(self) -> dict[str, Any]:
         """Return plain values."""
@@ -215,7 +245,7 @@ def denoiser_log_density(
     """
     noise = draw_common_noise(n_draws, rows.shape[1]).to(rows)
     result = module.filter.log_density(rows) + calibration.offset
-    for number, (level, weight) in enumerate(_integration_levels(module)):
+    for number, (level, weight) in enumerate(integration_levels(module)):
         gain = float(calibration.gains[number])
         if gain > 0:
             agreement, size = _compare(module, rows, level, noise[number])
@@ -223,7 +253,9 @@ def denoiser_log_density(
     return result
 
 
-def measure_errors(module: Denoiser, rows: Tensor, n_draws: int) -> Tensor:
+def measure_errors(
+    module: Denoiser, rows: Tensor, n_draws: int, mask: Tensor | None = None
+) -> Tensor:
     """Return the expected squared error (n_rows, N_ERROR_LEVELS) of each row.
 
     The filter's is known exactly; draws, common to all rows, estimate the difference between
@@ -237,13 +269,19 @@ def measure_errors(module: Denoiser, rows: Tensor, n_draws: int) -> Tensor:
         The rows, without noise.
     n_draws : int
         Draws of noise at each level.
+    mask : Tensor of shape (n_rows, n_features) or None, default=None
+        The observed cells, which alone count; None counts all.
     """
     noise = draw_common_noise(n_draws, rows.shape[1]).to(rows)
     errors = []
     for number, level in enumerate(module.levels.grid(N_ERROR_LEVELS).tolist()):
         column = torch.full_like(rows[:, :1], level)
-        agreement, size = _compare(module, rows, level, noise[number])
-        errors.append(module.filter.error(rows, column) + size - 2 * agreement)
+        agreement, size = _compare(module, rows, level, noise[number], mask)
+        if mask is None:
+            filtered = module.filter.error(rows, column)
+        else:
+            filtered = (module.filter.cell_errors(rows, column) * mask).sum(1)
+        errors.append(filtered + size - 2 * agreement)
     return torch.stack(errors, dim=1)
 
 
@@ -262,7 +300,7 @@ def fit_residual_filter(trained: TrainedModule[Denoiser], rows: Rows, trim_fract
     module = trained.module
     if not isinstance(module, CodeDenoiser):
         return
-    sample = _subsample(rows, _RESIDUAL_ROWS)
+    sample = subsample_rows(rows, _RESIDUAL_ROWS)
     residuals = trained.apply(lambda module, part: part - module(part), sample.table)
     generator = np.random.default_rng(0)  # for wide tables' approximate axes
     covariance = fit_covariance(residuals, sample.weight_array, trim_fraction, generator)
@@ -300,20 +338,18 @@ def calibrate(
         generator = torch.Generator(X.device).manual_seed(_SEED)
         fresh_means: list[list[float]] = []
         common_means: list[list[float]] = []
-        for (level, nats), noise in zip(_integration_levels(module), common, strict=True):
-            half = torch.empty(len(X), _FRESH_PAIRS, X.shape[1], dtype=X.dtype, device=X.device)
-            half.normal_(generator=generator)
-            fresh = torch.cat([half, -half], dim=1)
+        for (level, nats), noise in zip(integration_levels(module), common, strict=True):
+            fresh = draw_fresh_noise(X, generator)
             for means, drawn in ((fresh_means, fresh), (common_means, noise)):
                 parts = _compare(module, X, level, drawn)
                 means.append([nats * float(weight @ part) for part in parts])
-    gains = _estimate_gains(np.array(fresh_means))
+    gains = estimate_gains(np.array(fresh_means))
     agreement, size = (np.array(common_means) - np.array(fresh_means)).T
     offset = float((gains**2 * size - 2 * gains * agreement).sum())
     return Calibration(gains, offset)
 
 
-def _estimate_gains(means: np.ndarray) -> np.ndarray:
+def estimate_gains(means: np.ndarray) -> np.ndarray:
     """Return the gain of each level from its agreement and size, and its neighbours'.
 
     A gain is a ratio of two noisy means; those of neighbouring levels are similar.
@@ -335,6 +371,13 @@ def draw_common_noise(n_draws: int, n_features: int) -> Tensor:
     return torch.cat([half, -half], dim=1)
 
 
+def draw_fresh_noise(rows: Tensor, generator: torch.Generator) -> Tensor:
+    """Return normal noise `(n_rows, n_draws, n_features)` in antithetic pairs."""
+    shape = (len(rows), _FRESH_PAIRS, rows.shape[1])
+    half = torch.empty(shape, dtype=rows.dtype, device=rows.device).normal_(generator=generator)
+    return torch.cat([half, -half], dim=1)
+
+
 def _whiten(noise: Tensor) -> Tensor:
     """Return noise whose second moments over the draws are exactly those of the normal.
 
@@ -346,7 +389,7 @@ def _whiten(noise: Tensor) -> Tensor:
     return math.sqrt(max(n_draws, n_features)) * left @ right
 
 
-def _integration_levels(module: Denoiser) -> list[tuple[float, float]]:
+def integration_levels(module: Denoiser) -> list[tuple[float, float]]:
     """Return levels, and the weights of their squared errors in minus a log-density."""
     nodes, weights = np.polynomial.legendre.leggauss(N_LEVELS)
     low, high = float(module.levels.low), float(module.levels.high)
@@ -359,12 +402,14 @@ def _integration_levels(module: Denoiser) -> list[tuple[float, float]]:
     return list(zip(levels.tolist(), weights.tolist(), strict=True))
 
 
-def _compare(module: Denoiser, rows: Tensor, level: float, noise: Tensor) -> tuple[Tensor, Tensor]:
+def _compare(
+    module: Denoiser, rows: Tensor, level: float, noise: Tensor, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Return how the denoiser's step off the filter agrees with the filter's error, and its size.
 
     Both are means over the draws: `(x - w) (d - w)` and `|d - w|^2`, so that
     `|x - d|^2 - |x - w|^2` is the second less twice the first. `noise` is
-    (n_draws, n_features), or has rows in front.
+    (n_draws, n_features), or has rows in front; of a mask only the observed cells count.
     """
     noisy = (rows[:, None, :] + level * noise).flatten(0, 1)
     column = torch.full_like(noisy[:, :1], level)
@@ -372,22 +417,27 @@ def _compare(module: Denoiser, rows: Tensor, level: float, noise: Tensor) -> tup
     filtered = module.filter(noisy, column)
     step = module.posterior_mean(noisy, column) - filtered
     error = rows.repeat_interleave(n_draws, dim=0) - filtered
+    if mask is not None:
+        step = step * mask.repeat_interleave(n_draws, dim=0)
     shape = (len(rows), n_draws)
     agreement = (error * step).sum(1).reshape(shape).mean(1)
     return agreement, step.square().sum(1).reshape(shape).mean(1)
 
 
-def _count_calibration_rows(n_features: int, n_draws: int) -> int:
+def count_calibration_rows(n_features: int, n_draws: int) -> int:
+    """Return how many rows to calibrate on."""
     return max(
         _CALIBRATION_ROWS, min(_CALIBRATION_ROWS * n_draws, _CALIBRATION_CELLS // n_features)
     )
 
 
-def _subsample(rows: Rows, most: int) -> Rows:
+def subsample_rows(rows: Rows, most: int) -> Rows:
+    """Return up to so many rows that represent all."""
     return rows.take(subsample_indices(len(rows), most))
 
 
-def _draws_block(n_features: int, n_draws: int) -> int:
+def block_of_draws(n_features: int, n_draws: int) -> int:
+    """Return how many rows to score at a time."""
     cells = n_draws * max(n_features, 128)
     return block_length(cells, _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
 
@@ -408,7 +458,7 @@ def _fit_score_model(
         return trained.apply(
             lambda module, part: denoiser_log_density(module, part, calibration, n_draws),
             table,
-            block=_draws_block(table.shape[1], n_draws),
+            block=block_of_draws(table.shape[1], n_draws),
         )
 
     known = score if calibration.gains.any() else None

@@ -28,8 +28,9 @@ from .._base.parameters import (
     refuse_parameters,
     validate_parameter_constraints,
 )
-from .._data import AnyRows, AnyTable, Columns, Scaling, check_target
+from .._data import AnyRows, AnyTable, Columns, Complete, Scaling, check_target
 from .._environment import RandomStreams, resolve_device
+from .._linear import Completion
 from .._training import (
     MINIMUM_IMPROVEMENT_NATS,
     Objective,
@@ -42,13 +43,16 @@ from ..modules.cells import CellLayout
 from .blueprint import DenoiserBlueprint
 from .density import N_LEVELS, ErrorDensity, FilterDensity, has_score_by_errors, measure_errors
 from .fast_step import make_fast_step
+from .incomplete import CellCodes, DrawMissing
 from .initialization import initialize_denoiser
+from .mixed_density import ClassDensity, MixedErrorDensity
 from .noise import (
     NOISES,
     Corruption,
     UserNoise,
     UserNoiseFunction,
     check_level,
+    make_noise,
     resolve_noise_range,
     scale_noise_range,
 )
@@ -265,10 +269,21 @@ default="from_dtype"
     level and pairs, the score is that of `AutoencoderTransformer(prior="gaussian")` or, without
     a code, that of the rows' Gaussian.
 
+    Of rows with booleans or categories the score is the density of the numbers times the mass of
+    the rest, which the same integral determines: at the lowest level of noise, indicators are
+    known. The denoiser is compared with independent columns in place of the filter, and latent
+    classes [7]_ take the place of Gaussian mixtures. Without a code and without a range of
+    Gaussian noise, the score is that of the classes. Of rows with missing cells it is the density
+    of the observed ones: exact for mixtures and classes, and for the denoiser that of the row with
+    likely values of the missing cells, less the density of these given the others [8]_. In
+    training missing cells hold draws given the observed ones, and errors of observed cells count;
+    noise other than Gaussian strikes all indicators of a category together.
+
     Without a bottleneck and with a range of Gaussian noise, losses are minus that
     log-density, up to a constant, in nats a column; with one, they are relative to the
     expected loss of the linear path at the level. Otherwise they are mean squared errors.
-    Trimming compares errors with those expected at their noise level.
+    Columns are those of the table. Trimming compares errors with those expected at their noise
+    level.
 
     References
     ----------
@@ -282,6 +297,9 @@ default="from_dtype"
     .. [5] Vincent et al. (2010), "Stacked denoising autoencoders", JMLR 11.
     .. [6] Smyth and Wolpert (1999), "Linearly combining density estimators via stacking",
        Machine Learning 36.
+    .. [7] Hunt and Jorgensen (1999), "Mixture model clustering using the MULTIMIX program",
+       Australian and New Zealand Journal of Statistics 41.
+    .. [8] Chib (1995), "Marginal likelihood from the Gibbs output", JASA 90.
 
     Examples
     --------
@@ -395,7 +413,7 @@ default="from_dtype"
 
         Parameters
         ----------
-        X : array-like or store of shape (n_samples, n_features)
+        X : array-like, frame or store of shape (n_samples, n_features)
             The rows: clean, unless `y` has the clean ones. A store as in
             `AutoencoderTransformer`.
         y : array-like of shape (n_samples, n_features), default=None
@@ -413,8 +431,8 @@ default="from_dtype"
         Raises
         ------
         ValueError
-            If values are missing or infinite, if `y` has another shape than `X`, or if a
-            parameter is out of its bounds.
+            If `X` has infinite values or no observed cell, if `y` has another shape than `X` or
+            missing cells, or if a parameter is out of its bounds.
         """
         return super().fit(X, y, sample_weight)
 
@@ -454,8 +472,8 @@ default="from_dtype"
 
         Returns
         -------
-        X_denoised : ndarray of shape (n_samples, n_features)
-            The rows, in the units of the table.
+        X_denoised : ndarray or frame of shape (n_samples, n_features)
+            The rows, in the form that `inverse_transform` gives.
         """
         now = copy_shallow(self)  # another thread may fit it anew
         given = {"noise_level": noise_level}
@@ -478,19 +496,21 @@ default="from_dtype"
         Returns
         -------
         errors : ndarray of shape (n_samples, n_levels)
-            The expected squared error, summed over scaled columns, at 12 levels in equal
-            ratios from the lowest to the highest of `noise_levels_`.
+            The expected squared error, summed over observed cells of scaled columns, at 12
+            levels in equal ratios from the lowest to the highest of `noise_levels_`.
         """
         table, state = self._read(X)
         density = state.density
-        if not isinstance(density, ErrorDensity):
+        if not isinstance(density, ErrorDensity | MixedErrorDensity):
             raise ValueError(
                 'denoising_errors requires noise="gaussian" with a range, noise_level=(low, high), '
                 f"and no pairs; got noise={self.noise!r} with noise_level={self.noise_level!r}"
             )
         n_draws = density.n_draws
         return apply_exactly(
-            state, table, lambda module, batch: measure_errors(module, batch.input, n_draws)
+            state,
+            table,
+            lambda module, batch: measure_errors(module, batch.input, n_draws, batch.mask),
         )
 
     @staticmethod
@@ -530,16 +550,20 @@ default="from_dtype"
             return Corruption(UserNoise(self.noise, scaling), low, high)
         in_table_units = not self.standardize and self.noise == "gaussian"
         unit = scaling.unit if in_table_units and self.noise_level != "auto" else 1.0
-        return Corruption(NOISES[self.noise], *scale_noise_range(low, high, unit))
+        noise = make_noise(self.noise, blueprint.network.cells)
+        return Corruption(noise, *scale_noise_range(low, high, unit))
 
     def _make_objective(
         self, blueprint: DenoiserBlueprint, scaling: Scaling, streams: RandomStreams
     ) -> Objective[Denoiser]:
         penalty = CodePenalty(self.penalty, self.alpha)
         corruption = self._make_corruption(blueprint, scaling)
-        if corruption is None:
-            return PairObjective(penalty, self.trim_fraction)
         is_range = blueprint.noise_conditional and blueprint.is_gaussian
+        # With a code and a range, losses are relative to the linear path's of all encoded columns.
+        is_relative = is_range and blueprint.code is not None
+        n_columns = None if is_relative else blueprint.network.cells.n_columns
+        if corruption is None:
+            return PairObjective(penalty, self.trim_fraction, n_columns)
         return DenoisingObjective(
             corruption,
             streams.make_torch_generator(resolve_device(self.device)),
@@ -547,7 +571,16 @@ default="from_dtype"
             self.trim_fraction,
             is_range,
             MINIMUM_IMPROVEMENT_NATS if is_range and blueprint.code is None else None,
+            n_columns,
         )
+
+    def _choose_complete(
+        self, blueprint: DenoiserBlueprint, scaling: Scaling, completion: Completion | None
+    ) -> Complete:
+        complete = super()._choose_complete(blueprint, scaling, completion)
+        if blueprint.is_paired or completion is None:
+            return complete
+        return DrawMissing(blueprint.network.cells, scaling.mean, scaling.scale, completion)
 
     def _initialize(
         self,
@@ -573,15 +606,26 @@ default="from_dtype"
         result: TrainingResult[Denoiser] | None,
         previous: Density[Denoiser] | None,
     ) -> Density[Denoiser]:
+        layout = blueprint.network.layout
         if has_score_by_errors(trained.module):
             unseen = None if result is None else result.held_out
             evidence = self._gather_evidence(trained.module, rows, result)
-            share = self.trim_fraction
-            return ErrorDensity.fit(
-                trained, rows.subsample(), unseen, evidence, share, self.n_draws
+            share, sample = self.trim_fraction, rows.subsample()
+            if layout is None:
+                return ErrorDensity.fit(trained, sample, unseen, evidence, share, self.n_draws)
+            codes = CellCodes.from_scaling(layout, scaling.mean, scaling.scale)
+            return MixedErrorDensity.fit(
+                trained, codes, sample, unseen, evidence, share, self.n_draws
             )
         if isinstance(trained.module, RowDenoiser):
-            return FilterDensity(rows.n_features)
+            if layout is None:
+                return FilterDensity(rows.n_features)
+            codes, sample = (
+                CellCodes.from_scaling(layout, scaling.mean, scaling.scale),
+                rows.subsample(),
+            )
+            evidence = gather_evidence(sample, None, None) if self.stacking else None
+            return ClassDensity.fit(codes, sample, evidence, self.trim_fraction)
         known = previous if isinstance(previous, LaplaceDensity) else None
         return LaplaceDensity.fit(rows, trained, self.trim_fraction, None, known)
 
@@ -605,6 +649,10 @@ default="from_dtype"
     def _load_density(state: dict[str, Any]) -> Density[Denoiser]:
         if "gains" in state:
             return ErrorDensity.from_state(state)
+        if "class_stack" in state:
+            return MixedErrorDensity.from_state(state)
+        if "class_codes" in state:
+            return ClassDensity.from_state(state)
         if "codes" in state:
             return LaplaceDensity.from_state(state)
         return FilterDensity(**state)

@@ -31,10 +31,12 @@ def _step(
     filtered, unit, conditioned = module.filter_and_condition(noisy, level.repeat(2, 1))
     output = network.forward(conditioned)
     difference = torch.addcmul(filtered.sub_(twice), unit, output)
+    if batch.mask is not None:
+        difference.mul_(batch.mask.repeat(2, 1))
     errors = difference.square().sum(dim=1)
-    factor = module.loss_weight(level).squeeze(1) / clean.shape[1]
+    factor = module.loss_weight(level).squeeze(1) / objective.count_columns(clean)
     losses = errors.reshape(2, -1).mean(dim=0) * factor
-    relative = relative_errors(errors, unit[: len(clean)].square())
+    relative = relative_errors(errors, unit[: len(clean)].square(), batch.mask)
     shares = objective.weight_shares(losses, batch.weight, relative)
     slope = (shares * factor).repeat(2)[:, None] * unit
     network.backward(difference.mul_(slope), False)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .._data import Scaling
 from ..modules import NoiseLevels
+from ..modules.cells import CellLayout
 
 _AUTO_STANDARD_DEVIATIONS = (0.02, 3.0)
 _AUTO_SHARES = (0.2, 0.2)
@@ -32,39 +33,83 @@ def add_gaussian(rows: Tensor, level: Tensor, generator: torch.Generator | None)
     return torch.addcmul(rows, level, noise)
 
 
-def mask_cells(rows: Tensor, level: Tensor, generator: torch.Generator | None) -> Tensor:
+def mask_cells(
+    rows: Tensor, level: Tensor, generator: torch.Generator | None, cells: Tensor | None = None
+) -> Tensor:
     """Set a share `level` of the cells to zero, which is their column's mean."""
-    return rows.masked_fill(_draw_cells(rows, level, generator), 0.0)
+    return rows.masked_fill(_draw_cells(rows, level, generator, cells), 0.0)
 
 
-def salt_and_pepper(rows: Tensor, level: Tensor, generator: torch.Generator | None) -> Tensor:
+def salt_and_pepper(
+    rows: Tensor, level: Tensor, generator: torch.Generator | None, cells: Tensor | None = None
+) -> Tensor:
     """Set a share `level` of the cells to their column's smallest or largest value in the batch."""
-    is_hit = _draw_cells(rows, level, generator)
-    is_salt = torch.empty_like(rows).uniform_(generator=generator) < 0.5
+    is_hit = _draw_cells(rows, level, generator, cells)
+    is_salt = _draw_uniform(rows, generator, cells) < 0.5
     return torch.where(is_hit, torch.where(is_salt, rows.amax(0), rows.amin(0)), rows)
 
 
-def swap_cells(rows: Tensor, level: Tensor, generator: torch.Generator | None) -> Tensor:
+def swap_cells(
+    rows: Tensor, level: Tensor, generator: torch.Generator | None, cells: Tensor | None = None
+) -> Tensor:
     """Set a share `level` of the cells to the value of another row of the batch."""
-    is_hit = _draw_cells(rows, level, generator)
+    is_hit = _draw_cells(rows, level, generator, cells)
     n_rows = len(rows)
-    step = torch.empty_like(rows).uniform_(generator=generator) * (n_rows - 1)
+    step = _draw_uniform(rows, generator, cells) * (n_rows - 1)
     others = (torch.arange(n_rows, device=rows.device)[:, None] + 1 + step.long()) % n_rows
     return torch.where(is_hit, rows.gather(0, others), rows)
 
 
-def _draw_cells(rows: Tensor, share: Tensor, generator: torch.Generator | None) -> Tensor:
-    return torch.empty_like(rows).uniform_(generator=generator) < share
+def _draw_cells(
+    rows: Tensor, share: Tensor, generator: torch.Generator | None, cells: Tensor | None
+) -> Tensor:
+    return _draw_uniform(rows, generator, cells) < share
+
+
+def _draw_uniform(rows: Tensor, generator: torch.Generator | None, cells: Tensor | None) -> Tensor:
+    """Return a uniform number for each cell, which encoded columns of one cell share."""
+    drawn = torch.empty_like(rows).uniform_(generator=generator)
+    return drawn if cells is None else drawn[:, cells]
 
 
 #: Noise by name. The level of the first is a standard deviation, that of the others a share of
-#: the cells.
+#: the cells; `cells` has the first encoded column of each column's cell.
 NOISES: dict[str, Noise] = {
     "gaussian": add_gaussian,
     "masking": mask_cells,
     "salt_and_pepper": salt_and_pepper,
     "swap": swap_cells,
 }
+
+
+@dataclass(frozen=True)
+class CellNoise:
+    """Noise that strikes all indicators of a category together.
+
+    Attributes
+    ----------
+    noise : callable
+        A value of `NOISES` other than Gaussian noise.
+    cells : tuple of int
+        Index of the first encoded column of each encoded column's cell.
+    """
+
+    noise: Callable[..., Tensor]
+    cells: tuple[int, ...]
+
+    def __call__(self, rows: Tensor, level: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Return noisy rows."""
+        return self.noise(rows, level, generator, torch.tensor(self.cells, device=rows.device))
+
+
+def make_noise(name: str, layout: CellLayout) -> Noise:
+    """Return the noise of a name, for rows of a layout."""
+    if name == "gaussian" or not layout.categories:
+        return NOISES[name]
+    cells = list(range(layout.n_encoded))
+    for first, end in layout.categories:
+        cells[first:end] = [first] * (end - first)
+    return CellNoise(NOISES[name], tuple(cells))
 
 
 @dataclass(frozen=True)

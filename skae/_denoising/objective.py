@@ -19,6 +19,8 @@ _HELD_OUT_DRAWS = 4
 class DenoisingObjective(Objective[Denoiser]):
     """Squared error of clean rows estimated from noisy ones, with fresh noise at every call.
 
+    All cells of the completed rows get noise, and observed ones count.
+
     Over a range of levels of Gaussian noise, the module weights errors by their level, and
     noise is drawn in pairs of opposite sign: at low levels the noise itself makes up most of a
     gradient, and in a pair it cancels.
@@ -37,6 +39,8 @@ class DenoisingObjective(Objective[Denoiser]):
         Whether the noise is Gaussian, of many levels.
     minimum_improvement : float or None
         See `Objective`.
+    n_columns : int or None, default=None
+        Number of columns that a loss is the mean over, where it is not that of encoded ones.
     """
 
     def __init__(
@@ -47,8 +51,10 @@ class DenoisingObjective(Objective[Denoiser]):
         trim_fraction: float,
         is_gaussian_range: bool,
         minimum_improvement: float | None,
+        n_columns: int | None = None,
     ) -> None:
         super().__init__(trim_fraction, generator)
+        self.n_columns = n_columns
         self.corruption = corruption
         self.penalty = penalty
         self.is_gaussian_range = is_gaussian_range
@@ -71,19 +77,28 @@ class DenoisingObjective(Objective[Denoiser]):
         self, module: Denoiser, batch: Batch, generator: torch.Generator | None
     ) -> tuple[Tensor, Tensor | None]:
         """Return rows' losses, and the errors to trim by if not these."""
-        clean, weight = batch.input, batch.weight
+        clean, mask, weight = batch.input, batch.mask, batch.weight
+        n_columns = self.count_columns(clean)
         if not self.is_gaussian_range:
             noisy, level = self.corruption.draw(clean, generator)
-            errors, penalty = _errors(module, noisy, level, clean, self.penalty, weight)
-            return (errors + penalty) / clean.shape[1], None
+            errors, penalty = _errors(module, noisy, level, clean, mask, self.penalty, weight)
+            return (errors + penalty) / n_columns, None
         noisy, level, twice = self.draw_pairs(clean, generator)
         weights = None if weight is None else weight.repeat(2)
-        errors, penalty = _errors(module, noisy, level.repeat(2, 1), twice, self.penalty, weights)
+        masks = None if mask is None else mask.repeat(2, 1)
+        errors, penalty = _errors(
+            module, noisy, level.repeat(2, 1), twice, masks, self.penalty, weights
+        )
         relative = None
         if self.trim_fraction > 0:
-            relative = relative_errors(errors.detach(), module.filter.expected_error(level))
+            expected = module.filter.expected_error(level)
+            relative = relative_errors(errors.detach(), expected, mask)
         errors = errors * module.loss_weight(level).squeeze(1).repeat(2)
-        return (errors + penalty).reshape(2, -1).mean(dim=0) / clean.shape[1], relative
+        return (errors + penalty).reshape(2, -1).mean(dim=0) / n_columns, relative
+
+    def count_columns(self, rows: Tensor) -> int:
+        """Return the number of columns that a loss is the mean over."""
+        return rows.shape[1] if self.n_columns is None else self.n_columns
 
     def draw_pairs(
         self, clean: Tensor, generator: torch.Generator | None
@@ -102,22 +117,36 @@ class PairObjective(Objective[Denoiser]):
         The penalty on the code.
     trim_fraction : float
         Share of rows, those of largest loss, that is ignored.
+    n_columns : int or None, default=None
+        As for `DenoisingObjective`.
     """
 
-    def __init__(self, penalty: CodePenalty, trim_fraction: float) -> None:
+    def __init__(
+        self, penalty: CodePenalty, trim_fraction: float, n_columns: int | None = None
+    ) -> None:
         super().__init__(trim_fraction)
         self.penalty = penalty
+        self.n_columns = n_columns
 
     def row_losses(self, module: Denoiser, batch: Batch) -> Tensor:
         """Return the loss of each pair; the target is the clean row."""
         clean = batch.input if batch.target is None else batch.target
-        errors, penalty = _errors(module, batch.input, None, clean, self.penalty, batch.weight)
-        return (errors + penalty) / clean.shape[1]
+        errors, penalty = _errors(
+            module, batch.input, None, clean, batch.mask, self.penalty, batch.weight
+        )
+        n_columns = clean.shape[1] if self.n_columns is None else self.n_columns
+        return (errors + penalty) / n_columns
 
 
-def relative_errors(errors: Tensor, expected: Tensor) -> Tensor:
-    """Return the errors of pairs relative to those expected at their level (n_rows, 1)."""
-    return errors.reshape(2, -1).mean(dim=0) / expected.squeeze(1)
+def relative_errors(errors: Tensor, expected: Tensor, mask: Tensor | None) -> Tensor:
+    """Return the errors of pairs relative to those expected at their level (n_rows, 1).
+
+    Of observed cells as many are expected as their share of the row.
+    """
+    means = errors.reshape(2, -1).mean(dim=0)
+    if mask is not None:
+        means = means / mask.to(means.dtype).mean(dim=1).clamp_min(1 / mask.shape[1])
+    return means / expected.squeeze(1)
 
 
 def _errors(
@@ -125,9 +154,10 @@ def _errors(
     noisy: Tensor,
     level: Tensor | None,
     clean: Tensor,
+    mask: Tensor | None,
     penalty: CodePenalty,
     weight: Tensor | None,
 ) -> tuple[Tensor, Tensor | float]:
     """Return the squared errors and penalties of rows that pass through the code."""
     code, cost = penalty.encode(lambda rows: module.encode(rows, level), noisy, weight)
-    return squared_error(module.decode(code), clean), cost
+    return squared_error(module.decode(code), clean, mask), cost

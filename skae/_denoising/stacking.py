@@ -17,14 +17,18 @@ from torch import Tensor
 from .._data import Rows, subsample_indices, trim_weight_array
 from .._linear import (
     Codes,
+    LatentClasses,
+    MixedCells,
     Mixture,
     Split,
     fit_mixture,
     split_for_stacking,
+    stack_classes,
     stack_mixtures,
 )
 from .._training import TrainedModule
 from ..modules import Denoiser, WienerFilter
+from .incomplete import CellCodes, make_gaussian_class
 
 # With fewer rows no mixture can be told from another.
 _FEWEST_ROWS = 10
@@ -106,7 +110,22 @@ class Stack:
 
     def combine(self, mixture: Tensor, denoiser: Tensor) -> Tensor:
         """Return the log-density of rows from the mixture's and the denoiser's."""
-        return torch.logaddexp(mixture + math.log1p(-self.share), denoiser + math.log(self.share))
+        return combine(mixture, denoiser, self.share)
+
+    def make_classes(self, filter: WienerFilter) -> LatentClasses:
+        """Return the mixture as one of rows, of which every marginal is known."""
+        n_axes = self.mixture.mean.shape[1]
+        whole = make_gaussian_class(filter)
+        axes = filter.axes[:n_axes].double().cpu().numpy()
+        variances = filter.variances[:n_axes].double().cpu().numpy()
+        left = whole.covariance[0] - (axes.T * variances) @ axes
+        root = axes * np.sqrt(variances)[:, None]
+        return LatentClasses(
+            self.mixture.weight,
+            whole.mean + self.mixture.mean @ root,
+            root.T @ self.mixture.covariance @ root + left,
+            np.empty((len(self.mixture.weight), 0)),
+        )
 
     def get_state(self) -> dict[str, Any]:
         """Return plain values and arrays."""
@@ -124,6 +143,36 @@ class Stack:
             state[f"mixture_{name}"] for name in ("weight", "mean", "covariance")
         )
         return cls(Mixture(weight, mean, covariance), state["share"])
+
+
+@dataclass(frozen=True)
+class ClassStack:
+    """Latent classes, and the denoiser's share of the density.
+
+    Attributes
+    ----------
+    classes : LatentClasses
+        Of the cells of scaled rows.
+    share : float
+        The denoiser's share of the density, in [0, 1).
+    """
+
+    classes: LatentClasses
+    share: float
+
+    def get_state(self) -> dict[str, Any]:
+        """Return plain values and arrays."""
+        return {"share": self.share, "classes": self.classes.get_state()}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Return the stack of a stored state."""
+        return cls(LatentClasses(**state["classes"]), state["share"])
+
+
+def combine(known: Tensor, denoiser: Tensor, share: float) -> Tensor:
+    """Return the log of the mean of two densities, of which the denoiser's has a share."""
+    return torch.logaddexp(known + math.log1p(-share), denoiser + math.log(share))
 
 
 def gather_evidence(rows: Rows, unseen: Rows | None, improvement: float | None) -> Evidence | None:
@@ -176,6 +225,54 @@ def fit_stack(
             factor = min(max(improvement, 0.0) / known, 1.0)
             rival = _score_by_gaussian(scores, weight, splits) + factor * gain
     return Stack(*stack_mixtures(scores, weight, splits, rival))
+
+
+def fit_class_stack(
+    codes: CellCodes,
+    score: Callable[[Rows], np.ndarray] | None,
+    evidence: Evidence,
+    trim_fraction: float,
+) -> ClassStack:
+    """Return the latent classes, and the denoiser's share, that held-out rows prefer.
+
+    Parameters
+    ----------
+    codes : CellCodes
+        What the encoded columns hold.
+    score : callable or None
+        Returns the log-densities of rows that the denoiser determines. It is not asked of rows that
+        the denoiser has seen: without others it has no share.
+    evidence : Evidence
+        The rows.
+    trim_fraction : float
+        Share of the rows, those least likely as one class, that is left out.
+    """
+    table, weight, splits = _split(evidence)
+    observed = _stack_masks(evidence)
+    cells = MixedCells.from_encoded(table, observed, codes.layout)
+    if trim_fraction > 0:
+        one = LatentClasses.fit_one(cells, weight)
+        weight = trim_weight_array(-one.log_density(cells), weight, trim_fraction)
+    rival, unseen = None, evidence.unseen
+    if score is not None and unseen is not None:
+        rival = np.full(len(table), np.nan)
+        rival[len(table) - len(unseen) :] = score(unseen)
+    return ClassStack(*stack_classes(cells, weight, splits, rival))
+
+
+def _stack_masks(evidence: Evidence) -> np.ndarray | None:
+    """Return which cells of all rows are observed, None for all."""
+    parts = [evidence.rows] if evidence.unseen is None else [evidence.rows, evidence.unseen]
+    if all(part.observed is None for part in parts):
+        return None
+    return np.vstack(
+        [
+            np.ones((len(part), part.n_features), dtype=bool)
+            if part.observed is None
+            else part.observed
+            for part in parts
+        ]
+    )
 
 
 def _split(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, list[Split]]:

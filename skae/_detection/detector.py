@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
-from sklearn.utils import Tags
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._base import BaseAutoencoder
@@ -28,16 +28,22 @@ from .._base.parameters import (
 from .._base.seal import is_sealed, open_sealed, seal
 from .._data import (
     AnyTable,
+    ColumnChoice,
+    Columns,
+    ReadTable,
     TrainingTable,
     check_sample_weight,
-    load_subsample,
+    encode_table,
     measure_columns,
+    read_table,
     row_blocks,
     subsample_indices,
+    subsample_store,
     take_rows,
     validate_table,
     write_out_copies,
 )
+from .._data.cells import find_cell
 from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
 from .._environment import RandomStreams
@@ -45,7 +51,15 @@ from .._training import Checkpoint, open_checkpoint
 from .anomaly_score import AnomalyScore, score_at_share
 from .calibration import CalibrationSplit, count_calibration_rows, make_split_generator
 from .conformal import conformal_p_values, conformal_threshold
-from .explanation import choose_candidates, find_counterfactual
+from .explanation import (
+    CellChoice,
+    choose_candidates,
+    choose_encoded_candidates,
+    find_counterfactual,
+    list_reasons,
+)
+from .gaps import GapScore
+from .labels import UNSEEN, SeenLabels, hide_unseen
 
 # Training of the default: chosen on the tables of docs/benchmarks/adbench.py, all together.
 _BATCH, _STEPS, _MOST_STEPS = 128, 9, 1500
@@ -85,7 +99,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         `DenoisingAutoencoder(None, hidden_layer_sizes=(192, 192), noise_level=(0.1, 5.0),
         n_draws=2, stacking=False, lr=0.008, batch_size=128, trim_fraction=0.04,
         early_stopping=False)`, whose epochs make 9 optimizer steps times the root of the number
-        of rows, and at most 1,500 steps.
+        of rows, and at most 1,500 steps. An estimator of skae takes tables of numbers,
+        categories, booleans and dates, with missing cells, and its `categorical_features` and
+        `max_categories` say what columns hold; others take numbers.
     contamination : "auto" or float, default="auto"
         Share of anomalies in the rows that the detector is fitted on, in (0, 0.5]: as many of
         them are outliers. With "auto" the share need not be known, and `alpha` sets the
@@ -143,6 +159,23 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     float32's rounding of a column, or by 1e-7 of its range, are the same to the score, and
     scores within 1e-3 nats of each other are equal to the threshold and the p-values.
 
+    In tables with categories or booleans the errors are those at the lower half of the noise
+    levels, beyond which labels can't be told apart, and count four times as much as each
+    distance.
+
+    Of a row with missing cells, errors and distances are those of its observed cells. Its score
+    is compared with those of training rows whose cells are hidden at random until as many
+    columns are observed, after what each observed column adds to the score on average, and is
+    the one that is as rare among complete rows (or among the training rows, if they have missing
+    cells themselves). So rows with few observed cells are outliers as often as others, if cells
+    are missing at random; a row without any has the median score. With other estimators of skae
+    the log-density of the observed cells is compared alike.
+
+    A label that no training row has is infrequent where the column has infrequent labels, see
+    `max_categories`. Elsewhere it is a missing cell that adds its own surprisal to the score, by
+    the share of the column's labels that a single row has [4]_. This holds for calibration rows
+    as for fresh ones, so that the guarantee does too.
+
     The denoiser's log-density is the sum of the same errors with weights that fall with the
     noise [2]_; the anomaly score counts all resolutions, from that of a single row's
     neighbourhood [3]_ to that of the table. Other estimators keep their own score, which for
@@ -156,6 +189,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
        equation 8.
     .. [3] Ramaswamy, Rastogi and Shim (2000), "Efficient algorithms for mining outliers
        from large data sets", SIGMOD.
+    .. [4] Good (1953), "The population frequencies of species and the estimation of population
+       parameters", Biometrika 40.
 
     Examples
     --------
@@ -170,6 +205,10 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     >>> reasons.loc[0]["contribution"].idxmax()
     'ash'
     """
+
+    # Not in detectors that earlier versions stored.
+    _labels: SeenLabels | None = None
+    _gap_score: GapScore | None = None
 
     _parameter_constraints: ClassVar[Constraints] = {
         "estimator": [HasMethods(["fit", "score_samples"]), None],
@@ -203,9 +242,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or store of shape (n_samples, n_features)
-            The rows; some may be anomalies. A store as in `AutoencoderTransformer`; for an
-            estimator that isn't of skae its rows are loaded.
+        X : array-like, frame or store of shape (n_samples, n_features)
+            The rows; some may be anomalies. Frames and stores as in `AutoencoderTransformer`; an
+            estimator that isn't of skae takes numbers, and stores are loaded for it.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -219,16 +258,16 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If values are missing or infinite, if fewer than two rows have a positive weight,
-            if weights are given to an estimator that takes none, or if `checkpoint` is another
-            fit's.
+            If values are infinite, or missing where the estimator takes none, if fewer than two
+            rows have a positive weight, if weights are given to an estimator that takes none, or
+            if `checkpoint` is another fit's.
         """
         with replace_when_done(self) as draft:
             draft._fit(X, sample_weight)
         return self
 
     def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
-        table = validate_table(self, X, reset=True, min_rows=2)
+        table, columns = self._read_new(X, sample_weight)
         weight = check_sample_weight(sample_weight, len(table))
         if weight is not None and self.estimator is not None:
             _check_takes_weights(self.estimator)
@@ -236,12 +275,22 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         if len(rows) < 2:
             raise ValueError(f"X must have two rows of positive weight at least, got {len(rows)}")
         if self.checkpoint is None:
-            self._fit_rows(rows, self.random_state, None)
+            self._fit_rows(rows, columns, self.random_state, None)
             return
-        device = self._find_device()
-        with open_checkpoint(self.checkpoint, describe_fit(self, rows, device)) as checkpoint:
+        fingerprint = describe_fit(self, rows, self._find_device(), columns=columns)
+        with open_checkpoint(self.checkpoint, fingerprint) as checkpoint:
             seed = checkpoint.seed if self.random_state is None else self.random_state
-            self._fit_rows(rows, seed, checkpoint)
+            self._fit_rows(rows, columns, seed, checkpoint)
+
+    def _read_new(self, X: ArrayLike, sample_weight: ArrayLike | None) -> ReadTable:
+        """Return a table to fit as numbers; an estimator that isn't of skae takes them alone."""
+        own = DenoisingAutoencoder() if self.estimator is None else self.estimator
+        if isinstance(own, BaseAutoencoder):
+            choice = ColumnChoice(own.categorical_features, own.max_categories)
+            return read_table(self, X, choice, sample_weight, min_rows=2)
+        table = validate_table(self, X, reset=True, min_rows=2)
+        _check_takes_gaps(own, table, X)
+        return ReadTable(table, None)
 
     def _find_device(self) -> str:
         """Return the device of an estimator that can have a checkpoint, or raise."""
@@ -263,6 +312,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     def _fit_rows(
         self,
         rows: TrainingTable,
+        columns: Columns | None,
         random_state: int | np.random.RandomState | None,
         checkpoint: Checkpoint | None,
     ) -> None:
@@ -271,9 +321,11 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         n_calibration = count_calibration_rows(len(rows), self.calibration_fraction, self.alpha)
         generator = make_split_generator(rows.X, streams.draw_seed())
         split = CalibrationSplit.draw(rows, n_calibration, generator)
-        if isinstance(estimator, BaseAutoencoder):  # which would not know the columns' names
+        if isinstance(estimator, BaseAutoencoder) and columns is None:
+            # Which would not know the columns' names.
             measure_columns(self, split.train, float(len(split.train)))
-        self._set_fitted(_fit_on(estimator, split.train, checkpoint), rows, split)
+        fitted = _fit_on(estimator, split.train, columns, checkpoint)
+        self._set_fitted(fitted, rows, columns, split)
 
     def _make_estimator(self, n_rows: int, streams: RandomStreams) -> Any:
         """Return an unfitted estimator, with a seed if it takes one and has none."""
@@ -283,21 +335,35 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             estimator.set_params(random_state=streams.draw_seed())
         return estimator
 
-    def _set_fitted(self, estimator: Any, rows: TrainingTable, split: CalibrationSplit) -> None:
+    def _set_fitted(
+        self,
+        estimator: Any,
+        rows: TrainingTable,
+        columns: Columns | None,
+        split: CalibrationSplit,
+    ) -> None:
         """Score and calibrate, and set the fitted attributes."""
-        score = _fit_anomaly_score(estimator, split.train)
+        self.estimator_, self._anomaly_score = estimator, _fit_anomaly_score(estimator, split.train)
+        self._labels, self._gap_score = None, None
+        if isinstance(estimator, BaseAutoencoder):
+            self._gap_score = _make_gap_score(split.train, columns)
+        known_rows, known_weight = _load_known(split.train)
+        if columns is None:
+            self._candidates = choose_candidates(known_rows)
+        else:
+            self._labels = SeenLabels.from_rows(columns, known_rows, known_weight)
+            self._candidates = choose_encoded_candidates(known_rows, columns, self._labels)
         share = None if isinstance(self.contamination, str) else self.contamination
-        scores = _score_rows(estimator, score, split.calibration if share is None else rows.X)
+        scored = split.calibration if share is None else rows.X
+        scores = self._score(self._mark_unseen(scored))
         known = scores if share is None else scores[split.indices]
         order = known.argsort()
         known, known_weight = known[order], None
         if rows.weight is not None:
             known_weight = rows.weight[split.indices[order]]
-        self.estimator_, self._anomaly_score = estimator, score
         self._rounding = _LEAST_ROUNDING
         if not isinstance(estimator, BaseAutoencoder):
             self._rounding = _measure_score_rounding(estimator, split.calibration)
-        self._candidates = choose_candidates(load_subsample(split.train.X))
         self.calibration_scores_, self._calibration_weight = known, known_weight
         self._scored = (known, known_weight) if share is None else (scores, rows.weight)
         if share is None:
@@ -308,6 +374,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        is_own = self.estimator is None or isinstance(self.estimator, BaseAutoencoder)
+        tags.input_tags.allow_nan = is_own or _takes_gaps(self.estimator)
         return tags
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
@@ -463,13 +531,13 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         Each row is changed into a counterfactual: one cell after the other, the one that
         gains most first, is set to its best value, until the score is typical, in the upper
         three quarters of the calibration rows, or no change gains any more. A cell's
-        contribution is the gain of its change.
+        contribution is the gain of its change. Missing cells are not changed.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             The rows. Each takes some `32 * n_features` evaluations of the score for each cell
-            that is changed.
+            that is changed; a category takes one for each of its labels, up to 100.
 
         Returns
         -------
@@ -477,20 +545,37 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             A line for each row and column of `X`: its "value", the "expected" value given the
             changed row's other cells, and its "contribution" in nats, 0 for cells that were
             not changed. A row's contributions add up to the score of the changed row minus
-            its own.
+            its own. Values are those of the table, such as labels and dates; a missing cell
+            stays so.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from skae import AEAnomalyDetector
+        >>> age = np.random.default_rng(0).uniform(15, 90, size=300)
+        >>> job = pd.cut(age, [0, 25, 65, 99], labels=["student", "worker", "retired"])
+        >>> people = pd.DataFrame({"age": age, "job": job})
+        >>> detector = AEAnomalyDetector(random_state=0).fit(people)
+        >>> odd = pd.DataFrame({"age": [74.0], "job": ["student"]})
+        >>> detector.explain(odd)["expected"].loc[0, "job"]
+        'retired'
         """
         now, whole = self._read(X)
-        table = whole[:]
+        table, columns = whole[:], now._columns
         index = X.index if isinstance(X, pd.DataFrame) else range(len(table))
-        names = getattr(now, "feature_names_in_", range(now.n_features_in_))
+        names: Any = getattr(now, "feature_names_in_", range(now.n_features_in_))
         enough = float(np.quantile(now.calibration_scores_, _TYPICAL))
-        found = [find_counterfactual(now._score, row, now._candidates, enough) for row in table]
+        choices = CellChoice.from_candidates(now._candidates, columns)
+        found = [find_counterfactual(now._score, row, choices, enough) for row in table]
+        value: Any = table.ravel()
+        expected: Any = np.concatenate([each.expected for each in found])
+        gains = np.concatenate([each.gains for each in found])
+        if columns is not None:
+            names = columns.names
+            value, expected, gains = list_reasons(X, table, columns, found)
         return pd.DataFrame(
-            {
-                "value": table.ravel(),
-                "expected": np.concatenate([each.expected for each in found]),
-                "contribution": np.concatenate([each.gains for each in found]),
-            },
+            {"value": value, "expected": expected, "contribution": gains},
             index=pd.MultiIndex.from_product([index, names], names=["row", "column"]),
         )
 
@@ -509,9 +594,47 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         now = copy_shallow(self)
         check_is_fitted(now)
-        return now, validate_table(now, X, reset=False)
+        if not isinstance(now.estimator_, BaseAutoencoder):
+            table = validate_table(now, X, reset=False)
+            _check_takes_gaps(now.estimator_, table, X)
+            return now, table
+        return now, now._mark_unseen(encode_table(now, X, now._columns, UNSEEN))
+
+    @property
+    def _columns(self) -> Columns | None:
+        """What the columns of encoded rows stand for; None if they are the table's own."""
+        own = isinstance(self.estimator_, BaseAutoencoder)
+        return self.estimator_._state.columns if own else None
+
+    def _mark_unseen(self, table: AnyTable) -> AnyTable:
+        """Return rows in which labels that training has not seen are marked."""
+        if self._labels is None or not isinstance(table, np.ndarray):
+            return table
+        return self._labels.mark(table)
 
     def _score(self, rows: AnyTable) -> np.ndarray:
+        """Return the score of each row; lower is more anomalous."""
+        if isinstance(rows, np.ndarray):
+            return self._score_block(rows)
+        return np.concatenate([self._score_block(rows[block]) for block in row_blocks(rows)])
+
+    def _score_block(self, marked: np.ndarray) -> np.ndarray:
+        if self._gap_score is None:
+            return self._score_as_they_are(marked)
+        rows = marked if self._labels is None else hide_unseen(marked)
+        has_gaps = self._gap_score.find_gaps(rows)
+        if not has_gaps.any():
+            scores = self._score_as_they_are(rows)
+        else:
+            scores = np.empty(len(rows))
+            if not has_gaps.all():
+                scores[~has_gaps] = self._score_as_they_are(rows[~has_gaps])
+            scores[has_gaps] = self._gap_score.measure(
+                self.estimator_, self._anomaly_score, self._score_as_they_are, rows[has_gaps]
+            )
+        return scores if self._labels is None else scores - self._labels.measure(marked)
+
+    def _score_as_they_are(self, rows: np.ndarray) -> np.ndarray:
         return _score_rows(self.estimator_, self._anomaly_score, rows)
 
     def _find_rounding(self, scores: float | np.ndarray) -> float | np.ndarray:
@@ -545,6 +668,14 @@ def make_default_estimator(n_rows: int) -> DenoisingAutoencoder:
     )
 
 
+def _load_known(table: TrainingTable) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return rows, or the subsample that represents stored ones, and their weights."""
+    if isinstance(table.X, np.ndarray):
+        return table.X, table.weight
+    indices, rows = subsample_store(table.X)
+    return rows, None if table.weight is None else table.weight[indices]
+
+
 def _check_takes_weights(estimator: Any) -> None:
     if not has_fit_parameter(estimator, "sample_weight"):
         raise ValueError(
@@ -552,11 +683,38 @@ def _check_takes_weights(estimator: Any) -> None:
         )
 
 
-def _fit_on(estimator: Any, table: TrainingTable, checkpoint: Checkpoint | None) -> Any:
+def _takes_gaps(estimator: Any) -> bool:
+    return bool(get_tags(estimator).input_tags.allow_nan)
+
+
+def _check_takes_gaps(estimator: Any, table: AnyTable, X: Any) -> None:
+    """Raise if an estimator that isn't of this package is given missing cells it doesn't take."""
+    if _takes_gaps(estimator):
+        return
+    for rows in row_blocks(table):
+        if np.isnan(table[rows]).any():
+            cell = find_cell(X if isinstance(table, np.ndarray) else table[rows])
+            raise ValueError(cell.describe("X") if cell else "X must have no missing cells")
+
+
+def _make_gap_score(train: TrainingTable, columns: Columns | None) -> GapScore:
+    rows, weight = _load_known(train)
+    owner = np.arange(rows.shape[1]) if columns is None else columns.owner
+    return GapScore.from_rows(rows, weight, owner)
+
+
+def _fit_on(
+    estimator: Any, table: TrainingTable, columns: Columns | None, checkpoint: Checkpoint | None
+) -> Any:
     """Return an estimator fitted to rows, which are loaded if it isn't of this package."""
+    rows: Any = table.X
+    if not isinstance(estimator, BaseAutoencoder):
+        rows = rows[:]
+    elif columns is not None or (isinstance(rows, np.ndarray) and np.isnan(rows).any()):
+        # As it was read: a column of which training sees no cell stays one.
+        rows = ReadTable(rows, columns)
     if checkpoint is not None:
-        return fit_within(estimator, checkpoint, table.X, table.weight)
-    rows = table.X if isinstance(estimator, BaseAutoencoder) else table.X[:]
+        return fit_within(estimator, checkpoint, rows, table.weight)
     if table.weight is None:
         return estimator.fit(rows)
     return estimator.fit(rows, sample_weight=table.weight)
@@ -579,7 +737,8 @@ def _measure_score_rounding(estimator: Any, rows: np.ndarray) -> float:
     The change is that of float32, and of noise of 1e-7 of a column's range.
     """
     scores = _score_rows(estimator, None, rows)
-    noise = np.random.default_rng(0).uniform(-1e-7, 1e-7, rows.shape) * np.ptp(rows, axis=0)
+    ranges = np.fmax.reduce(rows, axis=0) - np.fmin.reduce(rows, axis=0)
+    noise = np.random.default_rng(0).uniform(-1e-7, 1e-7, rows.shape) * np.nan_to_num(ranges)
     rounded = [rows.astype(np.float32).astype(rows.dtype), (rows + noise).astype(rows.dtype)]
     found = [np.abs(_score_rows(estimator, None, each) - scores) for each in rounded]
     change = np.max(found, axis=0) / np.maximum(1.0, np.abs(scores))
@@ -587,9 +746,14 @@ def _measure_score_rounding(estimator: Any, rows: np.ndarray) -> float:
     return float(np.clip(4 * largest, _LEAST_ROUNDING, _MOST_ROUNDING))
 
 
+def _wrap(estimator: Any, rows: np.ndarray) -> Any:
+    """Return rows as an estimator takes them; one of skae takes encoded ones."""
+    return ReadTable(rows, None) if isinstance(estimator, BaseAutoencoder) else rows
+
+
 def _ask_scores(estimator: Any, rows: np.ndarray) -> np.ndarray:
     """Return the scores that an estimator gives to rows, checked."""
-    given = estimator.score_samples(rows)
+    given = estimator.score_samples(_wrap(estimator, rows))
     try:
         scores = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError):

@@ -1,11 +1,20 @@
 """Counterfactuals: which cells make a row anomalous, and what they would usually be."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
+
+from .._data import Columns, list_cells
+from .._data.columns import BooleanCoding
+from .labels import SeenLabels, hide_unseen
 
 N_CANDIDATES = 32
+
+# Labels of a category that are tried.
+_MOST_LABELS = 100
 
 # A gain below this is rounding, in nats.
 _LEAST_GAIN = 1e-6
@@ -21,75 +30,174 @@ class Counterfactual(NamedTuple):
 
     Attributes
     ----------
-    gains : ndarray of shape (n_features,)
+    gains : ndarray of shape (n_columns,)
         How much the score rose when the column's cell was changed; 0 if it was not. They add
         up to the score of the changed row less that of the row itself.
-    expected : ndarray of shape (n_features,)
+    expected : ndarray of shape (n_encoded,)
         The value that each cell was changed to; for the others the likeliest value given the
-        changed row's other cells.
+        changed row's other cells. Missing cells stay so.
     """
 
     gains: np.ndarray
     expected: np.ndarray
 
 
+@dataclass(frozen=True)
+class CellChoice:
+    """What a column's cells may be changed to.
+
+    Attributes
+    ----------
+    own : slice
+        The encoded columns of the cell, which are changed together.
+    values : ndarray of shape (n_values, n_own)
+        The values.
+    """
+
+    own: slice
+    values: np.ndarray
+
+    @classmethod
+    def from_candidates(
+        cls, candidates: Sequence[np.ndarray], columns: Columns | None
+    ) -> "list[CellChoice]":
+        """Return the choice of each column that has encoded ones."""
+        own = [slice(index, index + 1) for index in range(len(candidates))]
+        if columns is not None:
+            own = [cells for column, cells in columns.slices() if column.coding.n_encoded]
+        shape = [(-1, cells.stop - cells.start) for cells in own]
+        return [
+            cls(cells, values.reshape(size))
+            for cells, values, size in zip(own, candidates, shape, strict=True)
+        ]
+
+
 def choose_candidates(X: np.ndarray) -> list[np.ndarray]:
     """Return the values that each column's cells may be changed to: its quantiles."""
+    return [_choose_quantiles(column) for column in X.T]
+
+
+def choose_encoded_candidates(
+    X: np.ndarray, columns: Columns, labels: SeenLabels
+) -> list[np.ndarray]:
+    """Return the values that the cells of each column that has encoded ones may be changed to.
+
+    Numbers and dates have their quantiles, booleans both values, and categories the labels that
+    training has seen, the most frequent ones of many.
+    """
+    candidates, seen = [], labels.candidates
+    for column, own in columns.slices():
+        if column.coding.n_encoded == 0:
+            continue
+        if own.start in seen:
+            candidates.append(seen[own.start][:_MOST_LABELS])
+        elif isinstance(column.coding, BooleanCoding):
+            candidates.append(np.array([0.0, 1.0]))
+        else:
+            candidates.append(_choose_quantiles(X[:, own.start]))
+    return candidates
+
+
+def _choose_quantiles(column: np.ndarray) -> np.ndarray:
+    known = column[~np.isnan(column)]
+    if len(known) == 0:
+        return known
     shares = np.linspace(0, 1, N_CANDIDATES)
-    return [np.unique(np.quantile(column, shares, method="nearest")) for column in X.T]
+    return np.unique(np.quantile(known, shares, method="nearest"))
 
 
 def find_counterfactual(
-    score: Score, row: np.ndarray, candidates: Sequence[np.ndarray], enough: float
+    score: Score, row: np.ndarray, candidates: Sequence[CellChoice], enough: float
 ) -> Counterfactual:
     """Change a row's cells, the one that gains most first, until its score is enough.
 
     Cells are changed one at a time, each given the others, so that the contributions add up
     to the total gain. For a Gaussian density the first cell is the one that explains the row
-    best, by its generalized likelihood ratio.
+    best, by its generalized likelihood ratio. Missing cells are not changed.
 
     Parameters
     ----------
     score : callable
         Maps rows to scores; lower is more anomalous.
-    row : ndarray of shape (n_features,)
-        The row.
-    candidates : sequence of ndarray
+    row : ndarray of shape (n_encoded,)
+        The row; NaN is a missing cell.
+    candidates : sequence of CellChoice
         For each column, the values that its cells may be changed to.
     enough : float
         Score of a typical row.
     """
     # A copy, in a type that holds the candidates too.
-    row = row.astype(np.result_type(row, *candidates))
+    row = row.astype(np.result_type(row, *(choice.values for choice in candidates)))
     reached = float(score(row[None])[0])
-    gains = np.zeros(len(row))
-    best, values = _find_best_values(score, row, candidates)
-    for _ in range(_CHANGES_PER_CELL * len(row)):
-        column = int(np.argmax(best))
-        if reached >= enough or best[column] - reached <= _LEAST_GAIN:
+    gains = np.zeros(len(candidates))
+    known = [
+        index
+        for index, choice in enumerate(candidates)
+        if len(choice.values) and not np.isnan(row[choice.own]).any()
+    ]
+    open_choices = [candidates[index] for index in known]
+    best, values = _find_best_values(score, row, open_choices)
+    for _ in range(_CHANGES_PER_CELL * len(known)):
+        place = int(np.argmax(best))
+        if reached >= enough or best[place] - reached <= _LEAST_GAIN:
             break
-        gains[column] += best[column] - reached
-        row[column], reached = values[column], float(best[column])
-        best, values = _find_best_values(score, row, candidates)
-    untouched = (gains == 0) & (best > reached)
-    return Counterfactual(gains, np.where(untouched, values, row))
+        gains[known[place]] += best[place] - reached
+        row[open_choices[place].own], reached = values[place], float(best[place])
+        best, values = _find_best_values(score, row, open_choices)
+    for index, choice, highest, value in zip(known, open_choices, best, values, strict=True):
+        if gains[index] == 0 and highest > reached:
+            row[choice.own] = value
+    return Counterfactual(gains, row)
+
+
+def list_reasons(
+    X: Any, rows: np.ndarray, columns: Columns, found: Sequence[Counterfactual]
+) -> tuple[Any, Any, np.ndarray]:
+    """Return the cells of a table, what they were changed to, and how much each gained.
+
+    Parameters
+    ----------
+    X : frame or array of shape (n_rows, n_columns)
+        The table.
+    rows : ndarray of shape (n_rows, n_encoded)
+        Its encoded rows.
+    columns : Columns
+        What the encoded columns stand for.
+    found : sequence of Counterfactual
+        The counterfactual of each row.
+    """
+    changed = np.array([each.expected for each in found])
+    values = list_cells(X, columns)
+    expected = list_cells(columns.decode(hide_unseen(changed)), columns)
+    gains = np.zeros(values.shape)
+    has_own = [column.coding.n_encoded > 0 for column in columns.columns]
+    gains[:, has_own] = [each.gains for each in found]
+    for index, (_, own) in enumerate(columns.slices()):
+        is_same = (changed[:, own] == rows[:, own]) | np.isnan(rows[:, own])
+        same = is_same.all(axis=1)
+        expected[same, index] = values[same, index]
+    return _infer(values), _infer(expected), gains.ravel()
+
+
+def _infer(cells: np.ndarray) -> Any:
+    """Return cells row by row, in their common type if they have one."""
+    return pd.Series(cells.ravel(), dtype=object).infer_objects().array
 
 
 def _find_best_values(
-    score: Score, row: np.ndarray, candidates: Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
+    score: Score, row: np.ndarray, candidates: Sequence[CellChoice]
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return, for each column, the best score that changing its cell gives, and the value."""
-    columns = np.repeat(np.arange(len(row)), [len(values) for values in candidates])
-    changed = np.repeat(row[None], len(columns), axis=0)
-    changed[np.arange(len(columns)), columns] = np.concatenate(candidates)
+    if not candidates:
+        return np.empty(0), []
+    ends = np.cumsum([len(choice.values) for choice in candidates])
+    starts = [0, *ends[:-1]]
+    changed = np.repeat(row[None], ends[-1], axis=0)
+    for choice, start, end in zip(candidates, starts, ends, strict=True):
+        changed[start:end, choice.own] = choice.values
     scores = score(changed)
-    starts = np.searchsorted(columns, np.arange(len(row)))
-    best = np.maximum.reduceat(scores, starts)
-    # The first candidate of each column that reaches it.
-    indices = np.array(
-        [
-            start + int(np.argmax(part))
-            for start, part in zip(starts, np.split(scores, starts[1:]), strict=True)
-        ]
-    )
-    return best, changed[indices, np.arange(len(row))]
+    # The first candidate of each column that reaches the best score.
+    parts = zip(starts, ends, strict=True)
+    indices = [start + int(np.argmax(scores[start:end])) for start, end in parts]
+    values = [changed[index, choice.own] for index, choice in zip(indices, candidates, strict=True)]
+    return scores[indices], values

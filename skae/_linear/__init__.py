@@ -12,9 +12,11 @@ from .gaussian_mixture import (
     choose_spread_rows,
     fit_mixture,
 )
-from .missing_covariance import fill_missing, fit_with_missing, score_observed
+from .latent_classes import ClassRecipe, LatentClasses, MixedCells
+from .missing_covariance import draw_missing, fill_missing, fit_with_missing, score_observed
 from .missing_factors import WIDEST_FACTORED, FactorCompletion
 from .moments import SMALLEST_VARIANCE, Moments
+from .normal_scores import ScoredColumns
 from .pca import PrincipalAxes, find_principal_axes
 from .probabilistic_pca import LinearGaussian, fit_probabilistic_pca, fit_with_unit_noise
 from .regression import (
@@ -24,6 +26,7 @@ from .regression import (
     reduce_rank,
     repeat_axes,
 )
+from .stacked_classes import stack_classes
 from .stacked_mixture import Split, split_for_stacking, stack_mixtures
 
 __all__ = [
@@ -33,20 +36,25 @@ __all__ = [
     "WIDEST_COMPLETED",
     "WIDEST_FACTORED",
     "AffineMap",
+    "ClassRecipe",
     "Codes",
     "CodesAndErrors",
     "Completion",
     "Covariance",
     "FactorCompletion",
+    "LatentClasses",
     "LinearGaussian",
+    "MixedCells",
     "Mixture",
     "Moments",
     "PrincipalAxes",
     "Regularization",
+    "ScoredColumns",
     "Split",
     "choose_mixture",
     "choose_spread_rows",
     "count_axes",
+    "draw_missing",
     "fill_missing",
     "find_clusters",
     "find_principal_axes",
@@ -61,5 +69,6 @@ __all__ = [
     "repeat_axes",
     "score_observed",
     "split_for_stacking",
+    "stack_classes",
     "stack_mixtures",
 ]

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from .._data import CompletedRows
-from .missing_covariance import fill_missing, fit_with_missing
+from .missing_covariance import fill_missing, fit_with_missing, measure_uncertainty
 from .moments import Moments
 
 #: More rows tell next to nothing more of the mean and the covariance, and each has its own pattern.
@@ -60,6 +60,16 @@ class Completion:
             return CompletedRows(np.ascontiguousarray(X))
         filled = fill_missing(X, self.moments).astype(X.dtype)
         return CompletedRows(np.where(observed, X, filled), observed)
+
+    def measure_uncertainty(self, X: np.ndarray) -> np.ndarray:
+        """Return the variance of each missing cell given the observed ones; 0 for those.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_columns)
+            Scaled rows; NaN is a missing cell.
+        """
+        return measure_uncertainty(X, self.moments)
 
     def get_state(self) -> dict[str, Any]:
         """Return plain values and arrays."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .._data import row_blocks, subsample_indices, trim_weight_array
-from .moments import SMALLEST_VARIANCE
+from .moments import SMALLEST_VARIANCE, Moments
 from .probabilistic_pca import LinearGaussian
 
 # Up to this many columns the covariance is kept; above it, products with a subsample of rows.
@@ -29,6 +29,9 @@ def fit_factor_analysis(
     beta: float,
     trim_fraction: float,
     prior_share: float = 0.0,
+    known: Moments | None = None,
+    given_noise: np.ndarray | None = None,
+    is_shared: bool = False,
 ) -> LinearGaussian:
     """Return the linear model with the highest bound and a noise for each column.
 
@@ -51,22 +54,39 @@ def fit_factor_analysis(
     prior_share : float, default=0.0
         Weight, beside that of all rows, of cells without correlations: it is known beforehand
         that no column is a function of the others.
+    known : Moments or None, default=None
+        Mean and covariance of the rows, where those of `X` are too narrow because missing cells
+        are filled.
+    given_noise : ndarray of shape (n_features,) or None, default=None
+        Variances of the noise that are known; NaN where they are not.
+    is_shared : bool, default=False
+        Whether the columns whose noise is not known share one.
     """
     beta = max(beta, _SMALLEST_BETA)
-    if X.shape[1] > _COVARIANCE_UP_TO:
+    if X.shape[1] > _COVARIANCE_UP_TO and known is None:
         indices = subsample_indices(len(X), _SUBSAMPLE_ROWS)
         X, weight = X[indices], None if weight is None else weight[indices]
-    multiply_rows, total = _prepare_covariance(X, initial, weight, trim_fraction)
+    if known is None:
+        multiply_rows, total = _prepare_covariance(X, initial, weight, trim_fraction)
+    else:
+        covariance = known.covariance
+        multiply_rows, total = (lambda Y: covariance @ Y), covariance.diagonal()
+    is_given = np.zeros(X.shape[1], dtype=bool)
+    if given_noise is not None:
+        is_given = ~np.isnan(given_noise)
 
     def multiply(Y: np.ndarray) -> np.ndarray:
         return (multiply_rows(Y) + prior_share * total[:, None] * Y) / (1 + prior_share)
 
     loadings, noise = initial.loadings, np.full(X.shape[1], initial.noise)
+    if given_noise is not None:
+        noise = np.where(is_given, given_noise, noise)
     for _ in range(_N_STEPS):
         inner, components = _find_posterior(loadings, beta * noise)
         seen = multiply(components.T)
         loadings = seen @ np.linalg.inv(inner + components @ seen)
         left = np.maximum(total - (loadings * seen).sum(axis=1), SMALLEST_VARIANCE)
+        left = np.where(is_given, noise, left[~is_given].mean() if is_shared else left)
         change = np.abs(np.log(left / noise)).max()
         noise = left
         if change < _TOLERANCE:

@@ -23,6 +23,7 @@ def fit_with_missing(
     ridge: float = 0.0,
     max_iter: int = 200,
     tol: float = 1e-4,
+    initial: Moments | None = None,
 ) -> Moments:
     """Return the maximum-likelihood mean and covariance of the observed cells.
 
@@ -43,6 +44,8 @@ def fit_with_missing(
     tol : float, default=1e-4
         Change of the mean and of the covariance, as a share of the standard deviations, that
         ends the steps.
+    initial : Moments or None, default=None
+        Where they begin; None is at the columns' own means and variances.
     """
     weight = np.ones(len(X)) if weight is None else weight.astype(np.float64)
     observed = ~np.isnan(X)
@@ -50,8 +53,10 @@ def fit_with_missing(
     informs = observed.any(axis=1) & (weight > 0)
     X, weight, observed = X[informs].astype(np.float64), weight[informs], observed[informs]
     total = float(weight.sum())
+    if len(X) == 0:  # of columns that are scaled
+        return Moments(0.0, np.zeros(X.shape[1]), np.eye(X.shape[1]))
     patterns = _Patterns.from_mask(observed)
-    moments = _begin(X, weight, observed)
+    moments = _begin(X, weight, observed) if initial is None else initial
     for _ in range(max_iter):
         previous, moments = moments, _step(X, weight / total, patterns, moments, ridge / total)
         if _measure_change(previous, moments) < tol or observed.all():
@@ -63,6 +68,30 @@ def fill_missing(X: np.ndarray, moments: Moments) -> np.ndarray:
     """Return rows whose missing cells are their means given the observed ones."""
     patterns = _Patterns.from_mask(~np.isnan(X))
     return _complete(X.astype(np.float64), patterns, moments.mean, _invert(moments.covariance))[0]
+
+
+def draw_missing(X: np.ndarray, moments: Moments, generator: np.random.Generator) -> np.ndarray:
+    """Return rows whose missing cells are draws given the observed ones.
+
+    A draw of the whole row has the right residuals around its own expectations (Matheron).
+    """
+    values, vectors = linalg.eigh(moments.covariance)
+    root = vectors * np.sqrt(values.clip(min=0))
+    drawn = moments.mean + generator.standard_normal(X.shape) @ root.T
+    expected = fill_missing(np.where(np.isnan(X), np.nan, drawn), moments)
+    return fill_missing(X, moments) + (drawn - expected)
+
+
+def measure_uncertainty(X: np.ndarray, moments: Moments) -> np.ndarray:
+    """Return the variance of each missing cell given the observed ones; 0 for those."""
+    precision = _invert(moments.covariance)
+    variance = np.zeros(X.shape)
+    for group in _Patterns.from_mask(~np.isnan(X)).split():
+        cells = group.cells
+        conditional = np.linalg.inv(precision[cells[:, :, None], cells[:, None, :]])
+        own = np.diagonal(conditional, axis1=1, axis2=2)
+        variance[group.rows[:, None], cells[group.pattern]] = own[group.pattern]
+    return variance
 
 
 def score_observed(X: np.ndarray, moments: Moments) -> np.ndarray:
@@ -201,7 +230,7 @@ def _apply(matrices: np.ndarray, vectors: np.ndarray, which: np.ndarray) -> np.n
     if len(vectors) >= _ROWS_TO_LOOP * len(matrices):
         ends = np.searchsorted(which, np.arange(len(matrices) + 1))
         for matrix, first, last in zip(matrices, ends[:-1], ends[1:], strict=True):
-            out[first:last] = vectors[first:last] @ matrix
+            out[first:last] = vectors[first:last] @ matrix.T
         return out
     length = block_length(vectors.shape[1] ** 2)
     for first in range(0, len(vectors), length):

@@ -35,6 +35,10 @@ class Moments:
         covariance = centred.T @ (centred * weight[:, None]) / weight.sum()
         return cls(total, mean, covariance)
 
+    def rescale(self, unit: np.ndarray) -> "Moments":
+        """Return the moments of rows multiplied by `unit`, a factor for each column."""
+        return Moments(self.total, self.mean * unit, self.covariance * np.outer(unit, unit))
+
     def merge(self, other: "Moments") -> "Moments":
         """Return the moments of the rows of both (Chan, Golub and LeVeque 1983)."""
         total = self.total + other.total

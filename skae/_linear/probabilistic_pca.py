@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._data import row_blocks, trim_weight_array
-from .moments import SMALLEST_VARIANCE
+from .moments import SMALLEST_VARIANCE, Moments
 from .pca import PrincipalAxes, find_principal_axes
 
 # Least share of a direction's variance that the code explains where the likelihood's noise is
@@ -46,6 +46,7 @@ def fit_probabilistic_pca(
     trim_fraction: float,
     generator: np.random.Generator,
     free_noise: float = 1.0,
+    known: Moments | None = None,
 ) -> LinearGaussian:
     """Return the linear model with the highest bound, its divergence multiplied by `beta`.
 
@@ -73,8 +74,14 @@ def fit_probabilistic_pca(
     free_noise : float, default=1.0
         With a code as wide as the rows and `beta=1`, any noise up to the smallest variance gives
         the same density, and the same bound. It is this share of that variance.
+    known : Moments or None, default=None
+        Mean and covariance of the rows, where those of `X` are too narrow because missing cells
+        are filled.
     """
-    axes, along, left = _measure_spectrum(X, weight, n_components, trim_fraction, generator)
+    if known is None:
+        axes, along, left = _measure_spectrum(X, weight, n_components, trim_fraction, generator)
+    else:
+        axes, along, left = _read_spectrum(known, n_components)
     noise, n_active = _choose_noise(along, left, beta, X.shape[1])
     if beta == 1 and len(along) == X.shape[1] and noise > SMALLEST_VARIANCE:
         noise = max(free_noise * along[-1], SMALLEST_VARIANCE)
@@ -90,6 +97,7 @@ def fit_with_unit_noise(
     beta: float,
     trim_fraction: float,
     generator: np.random.Generator,
+    known: Moments | None = None,
 ) -> LinearGaussian:
     """Return the linear model of columns whose noise has variance 1.
 
@@ -107,8 +115,13 @@ def fit_with_unit_noise(
         Share of the rows that is left out.
     generator : numpy.random.Generator
         Source of PCA's random axes.
+    known : Moments or None, default=None
+        Mean and covariance of the rows, as in `fit_probabilistic_pca`.
     """
-    axes, along, _ = _measure_spectrum(X, weight, n_components, trim_fraction, generator)
+    if known is None:
+        axes, along, _ = _measure_spectrum(X, weight, n_components, trim_fraction, generator)
+    else:
+        axes, along, _ = _read_spectrum(known, n_components)
     squares = np.maximum(along - beta, _LEAST_SHARE * along)
     return _assemble(axes, squares, 1.0, beta, n_components)
 
@@ -133,6 +146,15 @@ def _measure_spectrum(
     kept = trim_weight_array(error, weight, trim_fraction)
     along = np.average(np.concatenate(squares), axis=0, weights=kept)
     return axes, along, float(np.average(error, weights=kept))
+
+
+def _read_spectrum(known: Moments, n_components: int) -> tuple[PrincipalAxes, np.ndarray, float]:
+    """Return what `_measure_spectrum` returns, of a covariance."""
+    n_leading = min(n_components, len(known.mean))
+    values, vectors = np.linalg.eigh(known.covariance)
+    values, vectors = values[::-1].clip(0), vectors[:, ::-1]
+    axes = PrincipalAxes(known.mean, vectors[:, :n_leading].T)
+    return axes, values[:n_leading], float(values[n_leading:].sum())
 
 
 def _choose_noise(

@@ -5,8 +5,9 @@ density estimators via stacking"): the result is a larger mixture, and better th
 them on nearly all tables.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from scipy.special import logsumexp
@@ -14,6 +15,9 @@ from scipy.special import logsumexp
 from .gaussian_mixture import Codes, Mixture, Regularization, fit_mixture
 
 _SEED = 19990701
+
+Candidate = TypeVar("Candidate")
+Fitted = TypeVar("Fitted")
 
 # Largest number of Gaussians in a mixture, and of Gaussians times columns.
 _MOST_MIXED = 64
@@ -94,23 +98,54 @@ def stack_mixtures(
         Another density of held-out rows, in nats; other rows' values are not read.
     """
     candidates = list(_list_candidates(len(splits[0].fitted), X.shape[1]))
+
+    def fit(candidate: _Candidate, rows: np.ndarray | slice) -> Mixture:
+        return candidate.fit(X[rows], weight[rows])
+
+    def score(mixture: Mixture, rows: np.ndarray) -> np.ndarray:
+        return mixture.log_density(X[rows])
+
+    parts, shares, share = stack_candidates(candidates, fit, score, weight, splits, rival)
+    return _join(parts, shares), share
+
+
+def stack_candidates(
+    candidates: list[Candidate],
+    fit: Callable[[Candidate, np.ndarray | slice], Fitted],
+    score: Callable[[Fitted, np.ndarray], np.ndarray],
+    weight: np.ndarray,
+    splits: list[Split],
+    rival: np.ndarray | None,
+) -> tuple[list[Fitted], np.ndarray, float]:
+    """Return densities fitted to all rows, their shares, and a rival's share beside them.
+
+    Parameters
+    ----------
+    candidates : list
+        What to fit.
+    fit : callable
+        Returns the density of a candidate, fitted to the rows of some indices.
+    score : callable
+        Returns the log-densities of the rows of some indices.
+    weight, splits, rival : ndarray, list of Split, ndarray or None
+        As for `stack_mixtures`.
+    """
     tables = []
     for split in splits:
-        fits = [candidate.fit(X[split.fitted], weight[split.fitted]) for candidate in candidates]
-        columns = [mixture.log_density(X[split.held_out]) for mixture in fits]
-        tables.append(np.column_stack(columns))
+        fits = [fit(candidate, split.fitted) for candidate in candidates]
+        tables.append(np.column_stack([score(density, split.held_out) for density in fits]))
     held_out = np.concatenate([split.held_out for split in splits])
     table, counts = np.vstack(tables), weight[held_out]
     own = weigh_densities(table, counts)
     kept = np.flatnonzero(own >= _LEAST_SHARE)
-    parts = [candidates[k].fit(X, weight) for k in kept]
+    parts = [fit(candidates[k], slice(None)) for k in kept]
     share = 0.0
     if rival is not None:
         mixed = logsumexp(table, axis=1, b=own)
         share = float(weigh_densities(np.column_stack([mixed, rival[held_out]]), counts)[1])
         # A rival of little weight is not worth its time, and none is trusted on rows of any kind.
         share = 0.0 if share < _LEAST_SHARE else min(share, 1 - 1 / len(held_out))
-    return _join(parts, own[kept] / own[kept].sum()), share
+    return parts, own[kept] / own[kept].sum(), share
 
 
 def _join(mixtures: list[Mixture], share: np.ndarray) -> Mixture:

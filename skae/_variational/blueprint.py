@@ -44,7 +44,8 @@ class VariationalBlueprint(Blueprint[VariationalAutoencoder]):
     @property
     def is_closed_form(self) -> bool:
         """Whether it is probabilistic PCA or factor analysis."""
-        is_linear_gaussian = self.prior == "standard" and self.likelihood == "gaussian"
+        is_gaussian = self.likelihood == "gaussian" and self.network.cells.is_numeric
+        is_linear_gaussian = self.prior == "standard" and is_gaussian
         return self.network.is_affine and is_linear_gaussian
 
     def count_weights(self) -> int:
@@ -69,6 +70,7 @@ class VariationalBlueprint(Blueprint[VariationalAutoencoder]):
             noise_per_column=self.noise_per_column,
             prior=self.prior,
             n_prior_components=self.n_prior_components,
+            layout=self.network.layout,
             generator=generator,
         )
 

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -10,13 +9,16 @@ import torch
 from torch import Tensor
 
 from .._base import Density
+from .._base.draws import draw_normal
 from .._data import AnyRows, Batch, block_length
 from .._linear import Moments
 from .._training import TrainedModule
 from ..modules import VariationalAutoencoder
+from ..modules.mixed_likelihood import MixedLikelihood
+from .column_ranges import ColumnRanges
+from .proposal import find_proposal
 
-# The seed is fixed, so that scores of two calls, and of two models of one size, use the same
-# draws.
+# Of the draws of codes' Gaussians: scores of two calls use the same.
 _SEED = 20160502
 
 # Cells of a block's largest array (rows x draws x columns).
@@ -56,20 +58,31 @@ class VariationalDensity(Density[VariationalAutoencoder]):
     unit_correction : float
         Added to log-masses, which have no units: it cancels the change of units that applies
         to log-densities.
+    log_scales : ndarray of shape (n_features,) or None, default=None
+        Each column's part of `unit_correction`; None is 0.
+    ranges : ColumnRanges or None, default=None
+        Of the training rows; None, in states of earlier versions, is unknown.
     """
 
     codes: Moments
     n_draws: int
     widest: int
     unit_correction: float
+    log_scales: np.ndarray | None = None
+    ranges: ColumnRanges | None = None
 
     def log_density(self, module: VariationalAutoencoder, batch: Batch) -> Tensor:
         """Return the log-density of each row's observed cells, in nats."""
-        rows = batch.input
-        bound = importance_bound(module, rows, self.n_draws)
+        bound = importance_bound(module, batch.input, self.n_draws, batch.mask)
         if module.floor is not None:
-            bound = module.floor.mix(bound, rows)
-        return bound + self.unit_correction
+            bound = module.floor.mix(bound, batch.input, batch.mask)
+        return bound + self.correct_units(batch)
+
+    def correct_units(self, batch: Batch) -> Tensor | float:
+        """Return what cancels the change of units of observed numbers that have a mass."""
+        if batch.mask is None or self.log_scales is None:
+            return self.unit_correction
+        return batch.mask.double() @ torch.from_numpy(self.log_scales).to(batch.mask.device)
 
     def block_length(self) -> int:
         """Return how many rows to score at a time."""
@@ -79,12 +92,15 @@ class VariationalDensity(Density[VariationalAutoencoder]):
         """Return plain values and arrays, which any pickler can store."""
         state = {field.name: getattr(self, field.name) for field in fields(self)}
         codes = {field.name: getattr(self.codes, field.name) for field in fields(self.codes)}
-        return {**state, "codes": codes}
+        ranges = None if self.ranges is None else self.ranges.get_state()
+        return {**state, "codes": codes, "ranges": ranges}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the density of a stored state."""
-        return cls(**{**state, "codes": Moments(**state["codes"])})
+        ranges = state.get("ranges")  # not in the states of earlier versions
+        known = None if ranges is None else ColumnRanges(**ranges)
+        return cls(**{**state, "codes": Moments(**state["codes"]), "ranges": known})
 
 
 def measure_codes(rows: AnyRows, trained: TrainedModule[VariationalAutoencoder]) -> Moments:
@@ -96,40 +112,16 @@ def measure_codes(rows: AnyRows, trained: TrainedModule[VariationalAutoencoder])
     return Moments.from_rows(codes.astype(np.float64), weight, total)
 
 
-@lru_cache(maxsize=8)
-def draw_normal(n_draws: int, n_components: int) -> Tensor:
-    """Return standard normal draws that are more evenly spread than independent ones.
-
-    Scrambled Sobol points through the normal quantile function: each is standard normal,
-    and their mean has a smaller error (Buchholz, Wenzel and Mandt 2018, "Quasi-Monte
-    Carlo variational inference"). Each comes with its mirror image.
-
-    Parameters
-    ----------
-    n_draws : int
-        Number of draws.
-    n_components : int
-        Size of the code.
-    """
-    engine = torch.quasirandom.SobolEngine(
-        min(n_components, torch.quasirandom.SobolEngine.MAXDIM), scramble=True, seed=_SEED
-    )
-    uniform = engine.draw(-(-n_draws // 2), dtype=torch.float64)
-    normal = torch.special.ndtri(uniform.clamp(1e-9, 1 - 1e-9))
-    if n_components > normal.shape[1]:
-        generator = torch.Generator().manual_seed(_SEED)
-        size = (len(normal), n_components - normal.shape[1])
-        more = torch.randn(size, dtype=torch.float64, generator=generator)
-        normal = torch.cat([normal, more], dim=1)
-    return torch.stack([normal, -normal], dim=1).flatten(0, 1)[:n_draws]
-
-
-def importance_bound(module: VariationalAutoencoder, rows: Tensor, n_draws: int) -> Tensor:
+def importance_bound(
+    module: VariationalAutoencoder, rows: Tensor, n_draws: int, mask: Tensor | None = None
+) -> Tensor:
     """Return a lower bound of each row's log-density, which more draws tighten.
 
     `log mean_s p(x | z_s) p(z_s) / q(z_s | x)` with `z_s` from `q(z | x)` (Burda, Grosse
     and Salakhutdinov 2016, equation 8). Where `q` is the true posterior, as in a linear
-    model, all terms are the density itself, and any number of draws gives it exactly.
+    model, all terms are the density itself, and any number of draws gives it exactly. Of rows
+    with missing cells it is the density of the observed ones, and `q` is a `Proposal`, as it is
+    of all rows with booleans or categories.
 
     Parameters
     ----------
@@ -139,7 +131,36 @@ def importance_bound(module: VariationalAutoencoder, rows: Tensor, n_draws: int)
         The rows, scaled.
     n_draws : int
         Number of draws.
+    mask : Tensor of bool of shape (n_rows, n_features) or None, default=None
+        Which cells are observed; None is all.
     """
+    if isinstance(module.likelihood, MixedLikelihood) and mask is None:
+        mask = torch.ones_like(rows, dtype=torch.bool)
+    if mask is None:
+        return _average(_weigh_codes(module, rows, n_draws))
+    bound = rows.new_zeros(len(rows))
+    # A row's score does not depend on the rows beside it.
+    by_encoder = mask.all(dim=1)
+    if isinstance(module.likelihood, MixedLikelihood):
+        # No posterior of categories is a Gaussian of independent units.
+        by_encoder = torch.zeros_like(by_encoder)
+    if by_encoder.any():
+        bound[by_encoder] = _average(_weigh_codes(module, rows[by_encoder], n_draws))
+    others = ~by_encoder & mask.any(dim=1)
+    if others.any():
+        normal = draw_normal(n_draws, module.mixture().mean.shape[1])
+        found = weigh_codes_given_observed(module, rows[others], mask[others], normal)
+        bound[others] = _average(found[1])
+    return bound
+
+
+def _average(log_weight: Tensor) -> Tensor:
+    """Return logarithms of rows' mean weights."""
+    return log_weight.logsumexp(dim=1) - math.log(log_weight.shape[1])
+
+
+def _weigh_codes(module: VariationalAutoencoder, rows: Tensor, n_draws: int) -> Tensor:
+    """Return logarithms of the weights of codes drawn from the encoder's Gaussians."""
     mean, log_variance, noise, code = _draw_codes(module, rows, n_draws)
     log_posterior = -0.5 * (
         noise.square().sum(dim=1) + log_variance.sum(dim=1, keepdim=True)
@@ -147,10 +168,46 @@ def importance_bound(module: VariationalAutoencoder, rows: Tensor, n_draws: int)
     log_weight = (
         module.log_likelihood(rows, code) + module.mixture().log_density(code) - log_posterior
     )
-    return log_weight.logsumexp(dim=1) - math.log(n_draws)
+    return log_weight
 
 
-def evidence_bound(module: VariationalAutoencoder, rows: Tensor, n_draws: int) -> Tensor:
+def weigh_codes_given_observed(
+    module: VariationalAutoencoder,
+    rows: Tensor,
+    mask: Tensor,
+    normal: Tensor,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return codes `(n_rows, n_draws, n_components)`, and logarithms of their weights.
+
+    Weighted, codes are of the posterior given the observed cells; the mean of the weights is the
+    density of these.
+
+    Parameters
+    ----------
+    module : VariationalAutoencoder
+        The model.
+    rows : Tensor of shape (n_rows, n_features)
+        Completed rows.
+    mask : Tensor of bool of shape (n_rows, n_features)
+        Which of their cells are observed.
+    normal : Tensor of shape (n_draws, n_components)
+        Standard normal draws, the same for all rows.
+    generator : torch.Generator or None, default=None
+        Source of the draws from the prior; None makes the same ones at each call.
+    """
+    proposal = find_proposal(module, rows, mask)
+    if generator is None:
+        generator = torch.Generator(rows.device).manual_seed(_SEED)
+    code = proposal.draw(normal.to(proposal.mean), generator)
+    log_prior = proposal.prior.log_density(code)
+    log_likelihood = module.log_likelihood(rows, code, mask)
+    return code, log_likelihood + log_prior - proposal.log_density(code, log_prior)
+
+
+def evidence_bound(
+    module: VariationalAutoencoder, rows: Tensor, n_draws: int, mask: Tensor | None = None
+) -> Tensor:
     """Return `E_q log p(x | z)` and `KL(q || p)` of each row, in two columns.
 
     Parameters
@@ -161,9 +218,11 @@ def evidence_bound(module: VariationalAutoencoder, rows: Tensor, n_draws: int) -
         The rows, scaled.
     n_draws : int
         Number of draws that expectations are taken over.
+    mask : Tensor of bool of shape (n_rows, n_features) or None, default=None
+        Which cells are observed, of which `x` consists; None is all.
     """
     mean, log_variance, _, code = _draw_codes(module, rows, n_draws)
-    log_likelihood = module.log_likelihood(rows, code).mean(dim=1)
+    log_likelihood = module.log_likelihood(rows, code, mask).mean(dim=1)
     return torch.stack([log_likelihood, module.divergence(mean, log_variance, code)], dim=1)
 
 

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 from skorch.callbacks import Callback
-from torch import Tensor
+from torch import Tensor, nn
 
 from .._base import BaseAutoencoder
-from .._base.estimator import apply_exactly
+from .._base.estimator import GivenTable, apply_exactly, subtract_units
 from .._base.parameters import (
     LARGEST_FACTOR,
     SHARED_CONSTRAINTS,
@@ -24,6 +24,7 @@ from .._base.parameters import (
     check_draws,
     validate_parameter_constraints,
 )
+from .._base.persistence import FittedState
 from .._data import (
     AnyRows,
     AnyTable,
@@ -31,17 +32,26 @@ from .._data import (
     ColumnMoments,
     Columns,
     Scaling,
+    TrainingTable,
+    block_length,
     check_probabilities,
+    load_rows,
     name_column,
+    subsample_indices,
+    take_rows,
 )
 from .._environment import RandomStreams, check_memory, isolate_torch, resolve_device
+from .._linear import ScoredColumns
 from .._training import TrainedModule, TrainingConfig, TrainingResult
 from ..modules import Architecture, VariationalAutoencoder
 from ..modules.cells import CellLayout
-from ..modules.likelihoods import GaussianLikelihood
+from ..modules.likelihoods import Bounds, GaussianLikelihood
+from ..modules.mixed_likelihood import MixedLikelihood
 from .blueprint import VariationalBlueprint
+from .column_ranges import ColumnRanges, scale_ends
 from .density import EvidenceBound, VariationalDensity, evidence_bound, measure_codes
 from .initialization import find_floor_share, fit_floor, initialize_variational
+from .missing_cells import count_codes, draw_missing
 from .objective import VariationalObjective
 
 # Variance of a code unit's posterior means above which it is active (Burda et al. 2016).
@@ -50,9 +60,21 @@ _ACTIVE_FROM = 0.01
 # A Bernoulli likelihood, in float32, divides by the columns' scales.
 _LEAST_PROBABILITY = 1e-30
 
+# Rows that distributions of single columns are fitted to.
+_MARGIN_ROWS = 10_000
+
 # The linear model of all rows is the same whatever the network's seed.
 _FLOOR_SEED = 19690720
 
+_State = FittedState[VariationalAutoencoder, VariationalBlueprint, VariationalDensity]
+
+# Cells of a block's draws.
+_DRAWN_CELLS = 2**22
+
+_DRAWS: Constraints = {
+    "n_draws": [Interval(Integral, 1, None, closed="left")],
+    "random_state": ["random_state"],
+}
 _SAMPLE: Constraints = {
     "n_samples": [Interval(Integral, 1, None, closed="left")],
     "random_state": ["random_state"],
@@ -245,7 +267,8 @@ default="from_dtype"
         Mean loss on held-out rows at initialization and after each epoch; lower is better.
         None without held-out rows.
     noise_variance_ : float or ndarray of shape (n_features,)
-        Variance of a scaled cell around its reconstruction, for `likelihood="gaussian"`.
+        Variance of a scaled cell around its reconstruction, for `likelihood="gaussian"`; of
+        numbers only, where there are other columns.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -276,6 +299,17 @@ default="from_dtype"
     more of them. It is exact if the result is probabilistic PCA or factor analysis. With a
     Gaussian likelihood and `init="pca"`, the linear model of all rows makes as many rows as
     ten of those trained on, at most a tenth, in `score_samples` and in `sample`.
+
+    In tables with booleans or categories these have a mass given the code: a probability, or a
+    softmax over the labels. Numbers beside them are normal scores: with `standardize`, each is
+    mapped by a Gaussian mixture of its own column to a standard normal distribution, so that
+    peaks, bounds and tails cost nothing, and errors of reconstruction are errors of scores. The
+    scores of rows are in the units of the table nevertheless. The linear model is then factor
+    analysis in which frequencies are the noise of the labels, and its share of the density makes
+    labels independent of all else. Of a row with missing cells `score_samples` is the density of
+    the observed ones. There, and with categories, draws of the code are from a mixture of
+    Gaussians at the posterior's mode; `elbo` and `posterior` are of the encoder's Gaussian, which
+    knows a completed row only, and is too narrow for one with many gaps.
 
     Smooth functions bound log-variances, and the noise's variance is at least 1e-6 of a
     scaled column's, so that constant columns and far outliers give large numbers and never
@@ -405,10 +439,13 @@ default="from_dtype"
     @property
     def noise_variance_(self) -> float | np.ndarray:
         """Variance of a scaled cell around its reconstruction."""
-        likelihood = self.module_.likelihood
+        likelihood: nn.Module | None = self.module_.likelihood
+        if isinstance(likelihood, MixedLikelihood):
+            likelihood = likelihood.numbers
         if not isinstance(likelihood, GaussianLikelihood):
             raise AttributeError(
-                'noise_variance_ belongs to likelihood="gaussian", got likelihood="bernoulli"'
+                'noise_variance_ belongs to numbers and likelihood="gaussian", got '
+                f"likelihood={self._state.blueprint.likelihood!r}"
             )
         variance = likelihood.variance.detach().cpu().double().numpy()
         return variance if self._state.blueprint.noise_per_column else float(variance[0])
@@ -451,11 +488,14 @@ default="from_dtype"
         """
         table, state = self._read(X)
         density = state.density
-        values = apply_exactly(
-            state, table, lambda module, batch: evidence_bound(module, batch.input, density.n_draws)
-        )
-        log_determinant = state.scaling.log_determinant - density.unit_correction
-        log_likelihood = values[:, 0] - log_determinant
+
+        def bound(module: VariationalAutoencoder, batch: Batch) -> Tensor:
+            parts = evidence_bound(module, batch.input, density.n_draws, batch.mask)
+            parts[:, 0] += density.correct_units(batch)
+            return parts
+
+        values = apply_exactly(state, table, bound)
+        log_likelihood = subtract_units(state, table, values[:, 0])
         return EvidenceBound(log_likelihood - values[:, 1], log_likelihood, values[:, 1])
 
     def sample(
@@ -464,7 +504,7 @@ default="from_dtype"
         random_state: int | np.random.RandomState | None = None,
         *,
         noise: bool = True,
-    ) -> np.ndarray:
+    ) -> Any:
         """Draw rows from the model: a code from the prior, a row given the code.
 
         Parameters
@@ -478,8 +518,12 @@ default="from_dtype"
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            The rows, in the units of the table, in float64.
+        X : ndarray of shape (n_samples, n_features), or a frame
+            The rows, in the units of the table. Of a frame with columns that are no numbers it is
+            a frame; booleans and labels are values, and numbers keep the least or largest value
+            of their column where at least a hundredth of the rows has it, and zero where all lie
+            on one side of it. Such draws are conditional on these bounds given the code, of which
+            `score_samples` does not know. Other arrays are in float64, and have no bounds.
         """
         state = self._state
         given = {"n_samples": n_samples, "random_state": random_state, "noise": noise}
@@ -493,9 +537,14 @@ default="from_dtype"
         device = next(module.parameters()).device
         generator = RandomStreams(random_state).make_torch_generator(device)
 
+        low, high = self._find_bounds(state)
+        bounds = _scale_bounds(state.scaling, low, high, device)
+
         def draw(module: VariationalAutoencoder, code: Tensor) -> Tensor:
             output, likelihood = module.decoder(code), module.likelihood
-            return likelihood.draw(output, generator) if noise else likelihood.mean(output)
+            if noise:
+                return likelihood.draw(output, generator, bounds)
+            return likelihood.mean(output)
 
         with isolate_torch(), torch.no_grad():
             codes = module.mixture().draw(int(n_samples), generator).cpu().numpy()
@@ -505,11 +554,100 @@ default="from_dtype"
                 linear = floor.decode(floor.components.draw(len(codes), generator))
             scaled = state.trained.apply(draw, codes)
             if floor is not None:
-                linear = floor.add_noise(linear, generator) if noise else linear
+                linear = floor.add_noise(linear, generator, bounds) if noise else linear
                 is_linear = (chance < floor.share).cpu().numpy()
                 scaled = np.where(is_linear, linear.cpu().numpy(), scaled)
         rows = state.scaling.inverse(scaled)
-        return rows.round() if noise and state.blueprint.likelihood == "bernoulli" else rows
+        if bounds is not None:
+            rows = np.clip(rows, low, high)
+        if noise and state.blueprint.likelihood == "bernoulli" and state.columns is None:
+            rows = rows.round()
+        return state.restore(rows)
+
+    def impute(
+        self,
+        X: ArrayLike,
+        *,
+        interval: float | None = None,
+        n_draws: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> Any:
+        """Return a table with its missing cells filled, or several drawn from what they may be.
+
+        Observed cells stay as they are. Without `n_draws`, a missing one becomes what is expected
+        of it, as in `AutoencoderTransformer.impute`. With it, cells are drawn from the model given
+        the observed cells of their row: what differs between the tables is what is not known
+        (multiple imputation [1]_). Rows are drawn as by MIWAE [2]_: a code by its importance
+        weight, and cells given the code.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            The rows.
+        interval : float, default=None
+            Also return limits that a missing number is within with this probability, in (0, 1).
+        n_draws : int, default=None
+            Number of tables to draw.
+        random_state : int, RandomState instance or None, default=None
+            Fixes the draws. None takes fresh entropy.
+
+        Returns
+        -------
+        X_imputed : array, frame, or list of `n_draws` of them, of shape (n_samples, n_features)
+            The rows, in the form and the types of `X`.
+        low, high : array or frame of shape (n_samples, n_features)
+            With `interval`: the limits, as in `AutoencoderTransformer.impute`.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its bounds, if both `interval` and `n_draws` are given, or if
+            `interval` is and no cell was missing in `fit`.
+
+        References
+        ----------
+        .. [1] Rubin (1987), "Multiple imputation for nonresponse in surveys", Wiley.
+        .. [2] Mattei and Frellsen (2019), "MIWAE: deep generative modelling and imputation of
+           incomplete data sets", ICML, section 3.3.
+        """
+        if n_draws is None:
+            return super().impute(X, interval=interval)
+        given = {"n_draws": n_draws, "random_state": random_state}
+        validate_parameter_constraints(_DRAWS, given, caller_name="impute")
+        if interval is not None:
+            raise ValueError(
+                f"impute takes either n_draws or interval, got n_draws={n_draws!r} and "
+                f"interval={interval!r}: the draws show how far cells may be off"
+            )
+        table, state = self._read(X)
+        values = load_rows(table)
+        device = state.trained.device
+        generator = RandomStreams(random_state).make_torch_generator(device)
+        low, high = self._find_bounds(state)
+        bounds = _scale_bounds(state.scaling, low, high, device)
+
+        def draw(module: VariationalAutoencoder, batch: Batch) -> Tensor:
+            return draw_missing(module, batch, int(n_draws), generator, bounds)
+
+        n_codes = count_codes(int(n_draws))
+        draws = state.trained.apply_to_batches(
+            draw,
+            table,
+            lambda rows: state.prepare(rows, np.float64),
+            block_length(n_codes * state.density.widest, _DRAWN_CELLS),
+        )
+        filled = (state.scaling.inverse(np.ascontiguousarray(d)) for d in draws.swapaxes(0, 1))
+        if low is not None:  # where rounding went beyond
+            filled = (np.clip(rows, low, high) for rows in filled)
+        return [state.fill(X, np.where(np.isnan(values), f, values)) for f in filled]
+
+    @staticmethod
+    def _find_bounds(state: _State) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Return between which values a frame's numbers are drawn; arrays have no bounds."""
+        ranges = state.density.ranges
+        if state.columns is None or ranges is None or state.blueprint.likelihood == "bernoulli":
+            return None, None
+        return ranges.find_bounds(state.scaling, state.blueprint.network.cells)
 
     @available_if(_has_mixture_prior)  # type: ignore[untyped-decorator]
     def predict_component_proba(self, X: ArrayLike) -> np.ndarray:
@@ -564,20 +702,39 @@ default="from_dtype"
     def _make_scaling(
         self,
         moments: ColumnMoments,
-        blueprint: VariationalBlueprint,
+        given: GivenTable[VariationalBlueprint],
         previous: Scaling | None = None,
     ) -> Scaling:
-        scaling = super()._make_scaling(moments, blueprint, previous)
+        scaling = super()._make_scaling(moments, given, previous)
         if self.likelihood != "bernoulli":
             return scaling
         scale = scaling.scale
         if scale.min() < _LEAST_PROBABILITY:
+            name = name_column(self, int(scale.argmin()), given.owner)
             raise ValueError(
                 'X must have probabilities that float32 holds for likelihood="bernoulli", got a '
-                f"scale of {scale.min():g} in {name_column(self, int(scale.argmin()))}: set such "
-                'values to 0, scale them, or use likelihood="gaussian"'
+                f"scale of {scale.min():g} in {name}: set such values to 0, scale them, or use "
+                'likelihood="gaussian"'
             )
         return replace(scaling, bounds=(0.0, 1.0))
+
+    def _fit_margins(
+        self, scaling: Scaling, table: TrainingTable, blueprint: VariationalBlueprint
+    ) -> Scaling:
+        """Map numbers beside booleans and categories to normal scores.
+
+        Such numbers are often counts or amounts: without peaks, bounds and tails, what is left
+        for the network is how columns depend on each other.
+        """
+        cells = blueprint.network.cells
+        is_plain = cells.is_numeric or not cells.numbers
+        if is_plain or scaling.is_common or self.likelihood != "gaussian":
+            return scaling
+        indices = subsample_indices(len(table), _MARGIN_ROWS)
+        rows = scaling.forward(take_rows(table.X, indices), np.float64)
+        weight = np.ones(len(indices)) if table.weight is None else table.weight[indices]
+        columns = np.flatnonzero(cells.is_number)
+        return replace(scaling, margins=ScoredColumns.fit(rows, columns, weight))
 
     def _make_blueprint(self, layout: CellLayout, has_target: bool) -> VariationalBlueprint:
         if self.binarize and self.likelihood != "bernoulli":
@@ -606,6 +763,7 @@ default="from_dtype"
             streams.make_torch_generator(resolve_device(self.device)),
             bool(self.binarize),
             self.trim_fraction,
+            blueprint.network.layout,
         )
 
     def _initialize(
@@ -640,11 +798,12 @@ default="from_dtype"
         if floor is not None and has_old_floor:  # of a part of the rows, or of the rows before
             other = blueprint.build(_FLOOR_SEED)
             sample, beta = rows.subsample(), float(self.beta)
-            whole = fit_floor(other, sample, beta, self.trim_fraction, _FLOOR_SEED)
+            whole = fit_floor(other, sample, scaling, beta, self.trim_fraction, _FLOOR_SEED)
             floor.load_state_dict(whole.state_dict())
-        codes = measure_codes(rows, trained)
+        codes, ranges = measure_codes(rows, trained), ColumnRanges.from_rows(rows)
         if previous is not None:
             codes = previous.codes.merge(codes)
+            ranges = ranges if previous.ranges is None else previous.ranges.merge(ranges)
         if floor is not None and floor.share > 0:
             n_rows = codes.total * rows.unit.n_rows / rows.unit.given
             floor.share.fill_(find_floor_share(n_rows))
@@ -654,9 +813,29 @@ default="from_dtype"
             codes,
             self.n_draws,
             max(rows.n_features, n_codes, *hidden, 1),
-            0.0 if self.likelihood == "gaussian" else scaling.log_determinant,
+            *self._find_unit_correction(blueprint, scaling),
+            ranges,
         )
+
+    @staticmethod
+    def _find_unit_correction(
+        blueprint: VariationalBlueprint, scaling: Scaling
+    ) -> tuple[float, np.ndarray | None]:
+        """Return what to add to log-masses, which have no units, and each column's part of it."""
+        if blueprint.likelihood == "gaussian":
+            return 0.0, None
+        log_scales = np.where(blueprint.network.cells.is_number, np.log(scaling.scale), 0.0)
+        return float(log_scales.sum()), log_scales
 
     @staticmethod
     def _load_density(state: dict[str, Any]) -> VariationalDensity:
         return VariationalDensity.from_state(state)
+
+
+def _scale_bounds(
+    scaling: Scaling, low: np.ndarray | None, high: np.ndarray | None, device: torch.device
+) -> Bounds | None:
+    """Return bounds in the table's units as the network sees them."""
+    if low is None or high is None:
+        return None
+    return Bounds(*(torch.from_numpy(scale_ends(end, scaling)).to(device) for end in (low, high)))

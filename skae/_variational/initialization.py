@@ -10,18 +10,25 @@ from scipy.special import logit
 from .._data import Batch, Rows, Scaling, subsample_indices
 from .._environment import RandomStreams
 from .._linear import (
+    COMPLETION_ROWS,
+    WIDEST_COMPLETED,
     Codes,
-    LinearGaussian,
+    Completion,
+    Moments,
     choose_mixture,
     choose_spread_rows,
     fit_factor_analysis,
     fit_probabilistic_pca,
+    fit_with_missing,
     fit_with_unit_noise,
 )
 from ..modules import VariationalAutoencoder
 from ..modules.likelihoods import BernoulliLikelihood, GaussianLikelihood
 from ..modules.linear_mixture import LinearMixture
+from ..modules.mixed_floor import MixedFloor
+from ..modules.mixed_likelihood import MixedLikelihood
 from ..modules.priors import MixturePrior, VampPrior
+from .mixed_initialization import CellNoise, initialize_at_mixed, set_linear_encoder
 
 # Below this standard deviation of a 0/1 column its logit gets no steeper.
 _RARE = 0.2
@@ -79,18 +86,19 @@ def initialize_variational(
     """
     likelihood = module.likelihood
     generator = streams.make_numpy_generator()
-    if isinstance(likelihood, BernoulliLikelihood):
-        shift, scale = torch.from_numpy(scaling.mean), torch.from_numpy(scaling.scale)
-        likelihood.set_scaling(shift, scale)
-        if module.has_linear_path:
+    _set_likelihood_scaling(module, scaling)
+    if module.has_linear_path:
+        known = _measure_moments(rows)
+        if isinstance(likelihood, BernoulliLikelihood):
             _initialize_at_linear_logits(
-                module, rows, scaling, beta, trim_fraction, loss, generator
+                module, rows, known, scaling, beta, trim_fraction, loss, generator
             )
-    elif module.has_linear_path:
-        _initialize_at_linear_gaussian(module, rows, beta, trim_fraction, generator)
+        else:
+            _initialize_at_linear_model(
+                module, rows, known, scaling, beta, trim_fraction, generator
+            )
     _initialize_prior(module, rows, generator)
-    if module.floor is not None:
-        _set_floor(module.floor, module, rows)
+    _set_floor(module, rows, scaling)
 
 
 def find_floor_share(n_rows: float) -> float:
@@ -99,20 +107,76 @@ def find_floor_share(n_rows: float) -> float:
 
 
 def fit_floor(
-    module: VariationalAutoencoder, rows: Rows, beta: float, trim_fraction: float, seed: int
-) -> LinearMixture:
-    """Return the linear model of rows, by way of a new module with a Gaussian likelihood."""
+    module: VariationalAutoencoder,
+    rows: Rows,
+    scaling: Scaling,
+    beta: float,
+    trim_fraction: float,
+    seed: int,
+) -> LinearMixture | MixedFloor:
+    """Return the linear model of rows, by way of a new module whose numbers are Gaussian."""
     generator = np.random.default_rng(seed)
-    _initialize_at_linear_gaussian(module, rows, beta, trim_fraction, generator)
+    _set_likelihood_scaling(module, scaling)
+    known = _measure_moments(rows)
+    _initialize_at_linear_model(module, rows, known, scaling, beta, trim_fraction, generator)
     _initialize_prior(module, rows, generator)
-    floor = cast(LinearMixture, module.floor)
-    _set_floor(floor, module, rows)
-    return floor
+    _set_floor(module, rows, scaling)
+    assert module.floor is not None
+    return module.floor
+
+
+def _set_likelihood_scaling(module: VariationalAutoencoder, scaling: Scaling) -> None:
+    """Tell the likelihood what 0 and 1 are in scaled rows."""
+    shift, scale = torch.from_numpy(scaling.mean), torch.from_numpy(scaling.scale)
+    if isinstance(module.likelihood, BernoulliLikelihood | MixedLikelihood):
+        module.likelihood.set_scaling(shift, scale)
+    if isinstance(module.floor, MixedFloor):
+        module.floor.set_scaling(shift, scale)
+
+
+def _measure_moments(rows: Rows) -> Moments | None:
+    """Return the mean and covariance of rows with missing cells, None without any.
+
+    The covariance of the completed rows would be too narrow.
+    """
+    observed = rows.observed
+    if observed is None or rows.n_features > WIDEST_COMPLETED:
+        return None
+    X, weight = np.where(observed, rows.table, np.nan), rows.counts
+    indices = subsample_indices(len(X), COMPLETION_ROWS)
+    about = Completion.fit(X[indices], weight[indices]).moments
+    return fit_with_missing(X, weight, max_iter=1, initial=about)
+
+
+def _initialize_at_linear_model(
+    module: VariationalAutoencoder,
+    rows: Rows,
+    known: Moments | None,
+    scaling: Scaling,
+    beta: float,
+    trim_fraction: float,
+    generator: np.random.Generator,
+) -> None:
+    """Set the linear paths to the best linear model of numbers, or of mixed rows."""
+    if isinstance(module.likelihood, MixedLikelihood):
+        prior_share = _share_of_prior(module, rows)
+        initialize_at_mixed(
+            module, rows, known, scaling, beta, trim_fraction, prior_share, generator
+        )
+    else:
+        _initialize_at_linear_gaussian(module, rows, known, beta, trim_fraction, generator)
+
+
+def _share_of_prior(module: VariationalAutoencoder, rows: Rows) -> float:
+    """Return the weight of cells without correlations in factor analysis."""
+    is_mixture = isinstance(module.prior, MixturePrior)
+    return _PRIOR_ROWS / float(rows.counts.sum()) if is_mixture else 0.0
 
 
 def _initialize_at_linear_gaussian(
     module: VariationalAutoencoder,
     rows: Rows,
+    known: Moments | None,
     beta: float,
     trim_fraction: float,
     generator: np.random.Generator,
@@ -122,14 +186,13 @@ def _initialize_at_linear_gaussian(
     n_components = module.linear_layers[0].out_features
     free_noise = _FREE_NOISE if isinstance(module.prior, MixturePrior) else 1.0
     model = fit_probabilistic_pca(
-        X, weight, n_components, beta, trim_fraction, generator, free_noise
+        X, weight, n_components, beta, trim_fraction, generator, free_noise, known
     )
     likelihood = cast(GaussianLikelihood, module.likelihood)
     if len(likelihood.variance) > 1:
-        is_mixture = isinstance(module.prior, MixturePrior)
-        prior_share = _PRIOR_ROWS / float(rows.counts.sum()) if is_mixture else 0.0
-        model = fit_factor_analysis(model, X, weight, beta, trim_fraction, prior_share)
-    _set_linear_paths(module, model.components, model)
+        prior_share = _share_of_prior(module, rows)
+        model = fit_factor_analysis(model, X, weight, beta, trim_fraction, prior_share, known)
+    set_linear_encoder(module, model.components, model)
     likelihood.set_variance(torch.as_tensor(model.noise))
     with torch.no_grad():
         module.linear_layers[1].weight.copy_(torch.from_numpy(model.loadings))
@@ -139,6 +202,7 @@ def _initialize_at_linear_gaussian(
 def _initialize_at_linear_logits(
     module: VariationalAutoencoder,
     rows: Rows,
+    known: Moments | None,
     scaling: Scaling,
     beta: float,
     trim_fraction: float,
@@ -156,15 +220,17 @@ def _initialize_at_linear_logits(
     n_rows = rows.counts.sum()
     share = (n_rows * mean + 0.5) / (n_rows + 1)  # a column of zeros may yet have a one
     deviation = np.sqrt(share * (1 - share))
+    unit = scale / deviation
     model = fit_with_unit_noise(
-        (X * (scale / deviation)).astype(np.float32),
+        (X * unit).astype(np.float32),
         weight,
         module.linear_layers[0].out_features,
         beta,
         trim_fraction,
         generator,
+        None if known is None else known.rescale(unit),
     )
-    _set_linear_paths(module, model.components * (scale / deviation), model, deviation / scale)
+    set_linear_encoder(module, model.components * unit, model, deviation / scale)
     _, decoder = module.linear_layers
     slopes = torch.from_numpy(model.loadings / np.maximum(deviation, _RARE)[:, None])
     centre = np.clip(model.mean * deviation + mean, 0.5 / (n_rows + 1), 1 - 0.5 / (n_rows + 1))
@@ -178,21 +244,6 @@ def _initialize_at_linear_logits(
             losses.append(loss(module, sample))
         decoder.weight.copy_(_SLOPES[int(np.argmin(losses))] * slopes)
     module.train()
-
-
-def _set_linear_paths(
-    module: VariationalAutoencoder,
-    components: np.ndarray,
-    model: LinearGaussian,
-    unit: np.ndarray | float = 1.0,
-) -> None:
-    """Set the encoder's linear path; `unit` converts the model's mean to the module's columns."""
-    encoder, _ = module.linear_layers
-    with torch.no_grad():
-        encoder.weight.copy_(torch.from_numpy(components))
-        encoder.bias.copy_(torch.from_numpy(-components @ (model.mean * unit)))
-        log_variance = np.log(np.maximum(model.variance, np.finfo(np.float64).tiny))
-        module.set_linear_variance(torch.from_numpy(log_variance))
 
 
 def _initialize_prior(
@@ -222,13 +273,25 @@ def _initialize_prior(
     module.train()
 
 
-def _set_floor(floor: LinearMixture, module: VariationalAutoencoder, rows: Rows) -> None:
+def _set_floor(module: VariationalAutoencoder, rows: Rows, scaling: Scaling) -> None:
     """Make the initial model a part of the density, whatever training makes of the network."""
-    likelihood = cast(GaussianLikelihood, module.likelihood)
+    floor, likelihood = module.floor, module.likelihood
+    if floor is None:
+        return
     module.eval()
     with torch.no_grad():
         share = find_floor_share(float(rows.counts.sum()))
-        floor.set_model(share, module.linear_layers[1], likelihood.variance, module.mixture())
+        layer, codes = module.linear_layers[1], module.mixture()
+        if isinstance(floor, LinearMixture):
+            variance = cast(GaussianLikelihood, likelihood).variance
+            floor.set_model(share, layer.weight, layer.bias, variance, codes)
+        else:
+            mixed = cast(MixedLikelihood, likelihood)
+            logit = CellNoise.from_scaling(mixed.layout, scaling, float(rows.counts.sum())).logit
+            output = torch.where(
+                mixed.is_number, layer.bias, torch.from_numpy(logit).to(layer.bias)
+            )
+            floor.set_model(share, layer.weight, output, mixed.variance, codes)
     module.train()
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from .._data import Batch
 from .._training import MINIMUM_IMPROVEMENT_NATS, Objective
 from ..modules import VariationalAutoencoder
+from ..modules.cells import CellLayout
 from ..modules.likelihoods import BernoulliLikelihood
 
 # Seed of the held-out rows' codes: epochs are compared under the same noise.
@@ -18,7 +19,9 @@ _MINIMUM_IMPROVEMENT_OF_MASS = 0.0
 
 
 class VariationalObjective(Objective[VariationalAutoencoder]):
-    """`(beta KL(q(z | x) || p(z)) - log p(x | z)) / n_features`, with one draw of `z` a row.
+    """`(beta KL(q(z | x) || p(z)) - log p(x | z)) / n_columns`, with one draw of `z` a row.
+
+    Of rows with missing cells, `x` are the observed ones.
 
     Parameters
     ----------
@@ -35,6 +38,8 @@ class VariationalObjective(Objective[VariationalAutoencoder]):
         Draw 0/1 cells from rows of probabilities, at each step anew.
     trim_fraction : float, default=0.0
         Share of rows, those of largest loss, that is ignored.
+    layout : CellLayout or None, default=None
+        What the columns hold; None is numbers.
     """
 
     def __init__(
@@ -45,13 +50,16 @@ class VariationalObjective(Objective[VariationalAutoencoder]):
         generator: torch.Generator | None,
         binarize: bool = False,
         trim_fraction: float = 0.0,
+        layout: CellLayout | None = None,
     ) -> None:
         super().__init__(trim_fraction, generator)
+        self.layout = layout
         self.beta = beta
         self.kl_warmup = kl_warmup
-        self.minimum_improvement = (
-            MINIMUM_IMPROVEMENT_NATS if is_density else _MINIMUM_IMPROVEMENT_OF_MASS
-        )
+        self.minimum_improvement = _MINIMUM_IMPROVEMENT_OF_MASS
+        if is_density:  # of the share of the columns that have one
+            share = 1.0 if layout is None else len(layout.numbers) / layout.n_columns
+            self.minimum_improvement = share * MINIMUM_IMPROVEMENT_NATS
         self.binarize = binarize
         self.done = 1.0  # streams have no known end, and so no warm-up
 
@@ -60,7 +68,7 @@ class VariationalObjective(Objective[VariationalAutoencoder]):
         self.done = done
 
     def row_losses(self, module: VariationalAutoencoder, batch: Batch) -> Tensor:
-        """Return the negative bound of each row, in nats a column."""
+        """Return the negative bound of each row, in nats a column of the table."""
         input, generator = batch.input, self.generator
         if not module.training:
             generator = torch.Generator(input.device).manual_seed(_HELD_OUT_SEED)
@@ -69,11 +77,11 @@ class VariationalObjective(Objective[VariationalAutoencoder]):
         mean, log_variance = module.posterior(input)
         noise = torch.empty_like(mean).normal_(generator=generator)
         code = mean + noise * torch.exp(0.5 * log_variance)
-        losses = -module.log_likelihood(input, code)
+        losses = -module.log_likelihood(input, code, batch.mask)
         beta = self._current_beta(module.training)
         if beta > 0:
             losses = losses + beta * module.divergence(mean, log_variance, code)
-        return losses / input.shape[1]
+        return losses / (input.shape[1] if self.layout is None else self.layout.n_columns)
 
     def _current_beta(self, is_training: bool) -> float:
         if not is_training or self.done >= self.kl_warmup:

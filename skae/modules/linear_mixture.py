@@ -1,11 +1,12 @@
 """Mixtures of factor analysers: the density of a linear decoder with a mixture of codes."""
 
 import math
-from typing import cast
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from .likelihoods import Bounds, add_noise
 from .priors import GaussianComponents
 
 _LOG_2PI = math.log(2 * math.pi)
@@ -65,7 +66,12 @@ class LinearMixture(nn.Module):
         )
 
     def set_model(
-        self, share: float, layer: nn.Linear, variance: Tensor, components: GaussianComponents
+        self,
+        share: float,
+        loadings: Tensor,
+        centre: Tensor,
+        variance: Tensor,
+        components: GaussianComponents,
     ) -> None:
         """Set the model.
 
@@ -73,8 +79,10 @@ class LinearMixture(nn.Module):
         ----------
         share : float
             Share of the rows that it makes.
-        layer : torch.nn.Linear
+        loadings : Tensor of shape (n_features, n_components)
             Maps codes to rows.
+        centre : Tensor of shape (n_features,)
+            The row of a code of zeros.
         variance : Tensor of shape (n_features,) or (1,)
             Variance of the noise, of each column or shared.
         components : GaussianComponents
@@ -82,8 +90,8 @@ class LinearMixture(nn.Module):
         """
         with torch.no_grad():
             self.share.fill_(share)
-            self.loadings.copy_(layer.weight)
-            self.centre.copy_(cast(Tensor, layer.bias))
+            self.loadings.copy_(loadings)
+            self.centre.copy_(centre)
             self.variance.copy_(variance.expand_as(self.variance))
             self.n_used.fill_(len(components.mean))
             used = slice(len(components.mean))
@@ -93,8 +101,18 @@ class LinearMixture(nn.Module):
             if self.regression is not None and components.regression is not None:
                 self.regression[used] = components.regression
 
-    def log_density(self, input: Tensor) -> Tensor:
-        """Return the log-density of rows, in nats."""
+    def log_density(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the log-density of rows, in nats.
+
+        Parameters
+        ----------
+        input : Tensor of shape (n_rows, n_features)
+            The rows.
+        mask : Tensor of bool of shape (n_rows, n_features) or None, default=None
+            Which cells are observed: the density is theirs. None is all.
+        """
+        if mask is not None:
+            return self._marginal_log_density(input, mask.to(input.dtype))
         unit = self.variance.rsqrt()
         loadings = unit.unsqueeze(1) * self.loadings
         rows = unit * (input - self.centre)
@@ -113,18 +131,43 @@ class LinearMixture(nn.Module):
         constant = 0.5 * (_LOG_2PI + self.variance.log()).sum()
         return (torch.stack(each, dim=1) + components.log_weight).logsumexp(dim=1) - constant
 
-    def mix(self, log_density: Tensor, input: Tensor) -> Tensor:
+    def _marginal_log_density(self, input: Tensor, seen: Tensor) -> Tensor:
+        """Return the log-density of the cells for which `seen` is 1, not 0."""
+        unit = self.variance.rsqrt()
+        loadings = unit.unsqueeze(1) * self.loadings
+        rows = seen * unit * (input - self.centre)
+        squares_of_loadings = loadings.unsqueeze(2) * loadings.unsqueeze(1)
+        gain = (seen @ squares_of_loadings.flatten(1)).unflatten(1, squares_of_loadings.shape[1:])
+        each = []
+        components = self.components
+        for mean, whitener in zip(components.mean, components.whiteners(), strict=True):
+            root = torch.linalg.cholesky(whitener.T @ whitener + gain)
+            offset = rows - seen * (loadings @ mean)
+            mode = torch.cholesky_solve((offset @ loadings).unsqueeze(2), root).squeeze(2)
+            squares = (offset - seen * (mode @ loadings.T)).square().sum(dim=1)
+            squares = squares + (mode @ whitener.T).square().sum(dim=1)
+            log_volume = root.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+            each.append(whitener.diagonal().log().sum() - 0.5 * squares - log_volume)
+        constant = 0.5 * seen @ (_LOG_2PI + self.variance.log())
+        return (torch.stack(each, dim=1) + components.log_weight).logsumexp(dim=1) - constant
+
+    def mix(self, log_density: Tensor, input: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the log-density of rows of which this makes its share, and another the rest."""
-        if self.share == 0:
-            return log_density
-        own = self.log_density(input) + self.share.log()
-        return torch.logaddexp(log_density + torch.log1p(-self.share), own)
+        return mix_densities(self.share, log_density, lambda: self.log_density(input, mask))
 
     def decode(self, code: Tensor) -> Tensor:
         """Return the expected rows given codes."""
         return code @ self.loadings.T + self.centre
 
-    def add_noise(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """Return rows drawn around the expected ones."""
-        noise = torch.empty_like(rows).normal_(generator=generator)
-        return rows + noise * self.variance.sqrt()
+    def add_noise(
+        self, rows: Tensor, generator: torch.Generator, bounds: Bounds | None = None
+    ) -> Tensor:
+        """Return rows drawn around the expected ones, given that they are within bounds."""
+        return add_noise(rows, self.variance, generator, bounds)
+
+
+def mix_densities(share: Tensor, log_density: Tensor, find_own: Callable[[], Tensor]) -> Tensor:
+    """Return a log-density of which a share is another's, which is found if it has any."""
+    if share == 0:
+        return log_density
+    return torch.logaddexp(log_density + torch.log1p(-share), find_own() + share.log())

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from .architectures import Architecture, check_network
 from .autoencoder import drop_affine
 from .bypass import Bypass
+from .cells import CellLayout
 from .encoder_decoder import EncoderDecoder
 from .gaussians import (
     bound_log_variance,
@@ -15,8 +16,10 @@ from .gaussians import (
     standard_divergence,
     unbound_log_variance,
 )
-from .likelihoods import BernoulliLikelihood, GaussianLikelihood, Likelihood
+from .likelihoods import Likelihood
 from .linear_mixture import LinearMixture
+from .mixed_floor import MixedFloor
+from .mixed_likelihood import make_likelihood
 from .mlp import MLP
 from .priors import GaussianComponents, MixturePrior, Prior, StandardPrior, make_prior
 
@@ -67,7 +70,7 @@ class VariationalAutoencoder(EncoderDecoder):
         Distribution of the codes.
     likelihood : Likelihood
         Distribution of a row given the decoder's output.
-    floor : LinearMixture or None, default=None
+    floor : LinearMixture, MixedFloor or None, default=None
         Linear model that makes a share of the rows; None makes none.
     """
 
@@ -77,7 +80,7 @@ class VariationalAutoencoder(EncoderDecoder):
         decoder: nn.Module,
         prior: Prior,
         likelihood: Likelihood,
-        floor: LinearMixture | None = None,
+        floor: LinearMixture | MixedFloor | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -110,7 +113,7 @@ class VariationalAutoencoder(EncoderDecoder):
         """Return the expected rows given codes."""
         return self.likelihood.mean(self.decoder(code))
 
-    def log_likelihood(self, input: Tensor, code: Tensor) -> Tensor:
+    def log_likelihood(self, input: Tensor, code: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return `log p(x | z)`.
 
         Parameters
@@ -119,6 +122,8 @@ class VariationalAutoencoder(EncoderDecoder):
             The rows.
         code : Tensor of shape (n_rows, n_components) or (n_rows, n_draws, n_components)
             A code for each row, or several.
+        mask : Tensor of bool of shape (n_rows, n_features) or None, default=None
+            Which cells are observed: others have no influence. None is all.
 
         Returns
         -------
@@ -126,9 +131,10 @@ class VariationalAutoencoder(EncoderDecoder):
             In nats.
         """
         if code.ndim == 2:
-            return self.likelihood.log_density(self.decoder(code), input)
+            return self.likelihood.log_density(self.decoder(code), input, mask)
         output = self.decoder(code.flatten(0, 1)).unflatten(0, code.shape[:2])
-        return self.likelihood.log_density(output, input.unsqueeze(1))
+        observed = None if mask is None else mask.unsqueeze(1)
+        return self.likelihood.log_density(output, input.unsqueeze(1), observed)
 
     def mixture(self) -> GaussianComponents:
         """Return the prior as a mixture of Gaussians.
@@ -223,6 +229,7 @@ def make_variational(
     smallest_variance: float = 1e-6,
     prior: str = "standard",
     n_prior_components: int = 10,
+    layout: CellLayout | None = None,
     generator: torch.Generator | None = None,
 ) -> VariationalAutoencoder:
     """Assemble a variational autoencoder from the networks that `architecture` builds.
@@ -246,6 +253,9 @@ def make_variational(
         Distribution of the codes.
     n_prior_components : int, default=10
         Gaussians of the mixture, or pseudo-rows of the "vamp" prior.
+    layout : CellLayout, default=None
+        What the columns hold; None is numbers. Booleans and categories have a mass, whatever
+        the likelihood of numbers.
     generator : torch.Generator, default=None
         Source of the weights; None is torch's global generator.
 
@@ -277,14 +287,13 @@ def make_variational(
         encoder = Bypass(linear, drop_affine(encoder), 2 * n_components)
         back = MLP(n_components, n_features, generator=generator)
         decoder = Bypass(back, drop_affine(decoder), n_features)
-    cells: Likelihood
-    if likelihood == "bernoulli":
-        cells = BernoulliLikelihood(n_features)
-    else:
-        cells = GaussianLikelihood(n_features if noise_per_column else 1, smallest_variance)
+    layout = CellLayout.from_numbers(n_features) if layout is None else layout
+    cells = make_likelihood(likelihood, layout, noise_per_column, smallest_variance)
     codes = make_prior(prior, n_features, n_components, n_prior_components, generator)
-    floor = None
+    floor: LinearMixture | MixedFloor | None = None
     if linear_path and likelihood == "gaussian":
         is_full = isinstance(codes, MixturePrior) and codes.is_full
-        floor = LinearMixture(n_features, n_components, codes.n_mixed, is_full)
+        n_numbers = len(layout.numbers)
+        floor = LinearMixture(n_numbers, n_components, codes.n_mixed, is_full)
+        floor = floor if layout.is_numeric else MixedFloor(layout, floor)
     return VariationalAutoencoder(encoder, decoder, codes, cells, floor)

@@ -77,6 +77,12 @@ class WienerFilter(nn.Module):
         noise = along.square().sum(1) + self.n_left * across.square().squeeze(1)
         return bias + noise * level.square().squeeze(1)
 
+    def cell_errors(self, clean: Tensor, level: Tensor) -> Tensor:
+        """Return each cell's expected squared error (n_rows, n_features)."""
+        along, across = self._kept(level)
+        noise = (along.square() - across.square()) @ self.axes.square() + across.square()
+        return (clean - self(clean, level)).square() + noise * level.square()
+
     def log_density(self, input: Tensor, level: Tensor | float = 0.0) -> Tensor:
         """Return the log-density of each row under `N(m, C + s^2 I)`, in nats."""
         centred = input - self.mean

@@ -59,3 +59,22 @@ def test_the_loss_of_a_batch_is_the_mean_of_its_rows(kind, weight, trim_fraction
         assert objective.loss(module, batch).item() == pytest.approx(expected)
     else:
         assert objective.loss(module, batch) < np.average(losses.detach().numpy(), weights=counts)
+
+
+@pytest.mark.parametrize("n_columns", [None, 2])
+def test_only_observed_cells_count(n_columns):
+    """Errors are divided by all columns of the table, so that rows with gaps count less."""
+    module, mask = make_module("identity"), torch.rand(X.shape, generator=torch.Generator()) > 0.4
+    objective = ReconstructionObjective(n_columns=n_columns)
+    batch = Batch(X, mask=mask)
+    expected = ((module(X) - X).square() * mask).sum(dim=1) / (n_columns or 5)
+    torch.testing.assert_close(objective.row_losses(module, batch), expected)
+    torch.testing.assert_close(objective.loss(module, batch), expected.mean())
+    spoilt = objective.loss(module, Batch(X, mask=torch.zeros_like(mask)))
+    assert spoilt == 0
+
+
+def test_a_table_with_categories_has_fewer_columns_than_the_rows():
+    module = make_module("identity")
+    losses = [ReconstructionObjective(n_columns=n).loss(module, Batch(X)) for n in (None, 2)]
+    torch.testing.assert_close(losses[1], losses[0] * 5 / 2)

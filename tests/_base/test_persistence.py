@@ -185,6 +185,22 @@ def make_detector(wine):
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("asked", [False, True], ids=["before", "after rows with gaps"])
+def test_a_detector_of_a_table_with_labels_is_the_same(way, asked):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=80), "k": rng.choice(list("uvw"), 80)})
+    denoiser = DenoisingAutoencoder(None, hidden_layer_sizes=(), noise_level=(0.1, 5.0), n_draws=2)
+    detector = AEAnomalyDetector(denoiser, random_state=0).fit(frame)
+    gaps = frame.mask(rng.uniform(size=frame.shape) < 0.3)
+    gaps.loc[3, "k"] = "new"
+    if asked:
+        detector.score_samples(gaps)
+    back = WAYS[way](detector)
+    np.testing.assert_array_equal(back.score_samples(gaps), detector.score_samples(gaps))
+    pd.testing.assert_frame_equal(back.explain(gaps[2:5]), detector.explain(gaps[2:5]))
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "estimator",
     [

@@ -11,14 +11,14 @@ from .tables import write_flower
 
 @pytest.fixture
 def table(tmp_path):
-    """A table with twelve complete rows."""
-    return write_flower(tmp_path / "flower.csv", 15)
+    """A table of twelve rows."""
+    return write_flower(tmp_path / "flower.csv", 12)
 
 
 @pytest.fixture
 def large_table(tmp_path):
-    """A table with seventy-seven complete rows."""
-    return write_flower(tmp_path / "large.csv", 80)
+    """A table of seventy-seven rows."""
+    return write_flower(tmp_path / "large.csv", 77)
 
 
 @pytest.fixture

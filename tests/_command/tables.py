@@ -23,7 +23,7 @@ def make_flower(n_rows=12, seed=0):
 
 
 def write_flower(path, n_rows):
-    """Write a CSV file with everything that is left out, three rows among it."""
+    """Write a CSV file with columns of all kinds, an empty one, and three rows with a gap."""
     X, side = make_flower(n_rows)
     frame = pd.DataFrame(X, columns=["a", "b", "c", "d", "e"])
     frame["side"] = side

@@ -186,7 +186,7 @@ def test_formats(record, table, options, separator):
     content = table.read_text()
     table.write_text(content.replace(",", separator).replace(".", ","))
     found = record(table, *options, "--decimal", ",", "--encoding", "UTF8", "--components", 1)
-    assert found["table"]["columns"] == ["a", "b", "c", "d", "e", "sunny"]
+    assert found["table"]["columns"] == ["a", "b", "c", "d", "e", "side", "sunny"]
     assert found["arguments"]["separator"] == separator
     assert found["arguments"]["encoding"] == "utf-8"
     assert not any(" taken" in note for note in found["notes"])

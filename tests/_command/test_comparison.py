@@ -102,16 +102,16 @@ def test_held_out_rows_without_variance(record, tmp_path):
 
 
 def test_too_many_components_are_left_out(record, table):
-    found = record(table, "--components", 64, 5, 6, 2, 2)
-    assert [result["n_components"] for result in found["results"]] == [2, 5]
-    note = "components left out (at most 5 with 6 columns and 9 rows to train on): 6, 64"
+    found = record(table, "--components", 64, 6, 7, 2, 2)
+    assert [result["n_components"] for result in found["results"]] == [2, 6]
+    note = "components left out (at most 6 with 7 columns and 9 rows to train on): 7, 64"
     assert note in found["notes"]
 
 
 def test_components_are_at_most_the_columns_less_one(refuse, table):
     assert (
-        "--components must be at most 5 (flower.csv has 6 columns and 9 training rows), got 6 40"
-    ) in refuse(table, "--components", 40, 6)
+        "--components must be at most 6 (flower.csv has 7 columns and 9 training rows), got 7 40"
+    ) in refuse(table, "--components", 40, 7)
 
 
 def test_components_are_at_most_the_training_rows_less_one(refuse, report, tmp_path):
@@ -124,7 +124,7 @@ def test_components_are_at_most_the_training_rows_less_one(refuse, report, tmp_p
 def test_constant_table(refuse, tmp_path):
     (tmp_path / "same.csv").write_text("a,b\n" + "1,2\n" * 9)
     line = refuse(tmp_path / "same.csv", "--components", 1)
-    assert "same.csv must have a column that varies, got 2 columns with a single value" in line
+    assert "same.csv must have a column that varies, got 2 columns of a single value" in line
     assert "in all 6 training rows; choose another table" in line
 
 

@@ -78,12 +78,18 @@ def test_row_numbers_that_were_written_twice_are_left_out(tmp_path):
     assert list(read(tmp_path / "t.csv").columns) == list("abcde")
 
 
-@pytest.mark.parametrize("index", [pd.date_range("2020", periods=12), list("abcdefghijkl")])
-def test_dates_and_labels_of_rows_are_no_numbers(report, tmp_path, index):
+@pytest.mark.parametrize(
+    ("index", "line"),
+    [
+        (pd.date_range("2020", periods=12), "columns of dates: 'Unnamed: 0'"),
+        (list("abcdefghijkl"), "columns of categories: 'Unnamed: 0' (9 levels)"),
+    ],
+)
+def test_dates_and_labels_of_rows_are_kept(report, tmp_path, index, line):
     pd.DataFrame(X, columns=list("abcde"), index=index).to_csv(tmp_path / "t.csv")
     out = report(tmp_path / "t.csv", "--components", 2)
-    assert "12 rows x 5 columns" in out
-    assert "columns left out (not numbers): 'Unnamed: 0'" in out
+    assert "12 rows x 6 columns" in out
+    assert line in out.splitlines()
 
 
 def test_row_numbers_with_a_name_are_kept(report, tmp_path):
@@ -151,10 +157,10 @@ def test_titles_are_no_names(refuse, tmp_path):
 def test_assumptions_are_in_errors_too(refuse, tmp_path):
     (tmp_path / "t.csv").write_text("a!b\n1!2\n3!4\n")
     line = refuse(tmp_path / "t.csv")
-    assert "got 0 (left out: 'a!b'); no separator found between cells; --sep names one;" in line
-    (tmp_path / "t.csv").write_text("a;b\n1,5;x\n3,5;y\n")
+    assert "got 1; no separator found between cells; --sep names one; choose" in line
+    (tmp_path / "t.csv").write_text("a;b\n1,5;\n3,5;\n")
     line = refuse(tmp_path / "t.csv")
-    assert "(left out: 'b'); separator taken: ';'; decimal mark taken: ','; write" in line
+    assert "got 1 (left out: 'b'); separator taken: ';'; decimal mark taken: ','; choose" in line
 
 
 def test_a_thousand_cells_without_names_are_no_mere_separators(refuse, tmp_path, monkeypatch):
@@ -226,14 +232,34 @@ def test_first_cell_that_is_no_number_is_named(report, tmp_path):
     frame.loc[3, "c"] = "\x1b[2J"
     frame.to_csv(tmp_path / "t.csv", index=False)
     out = report(tmp_path / "t.csv", "--components", 2)
-    cells = "'b' ('12 kg' in line 9), 'c' ('\\x1b[2J' in line 5), 'f' ('x' in line 2), 'g'"
-    assert f"columns left out (not numbers): {cells}\n" in out
+    cells = "'b' ('12 kg' in line 9), 'c' ('\\x1b[2J' in line 5), 'f' ('x' in line 2)"
+    assert f"text, though most of it is numbers (mend it to have numbers): {cells}\n" in out
 
 
-def test_names_in_the_middle_are_pointed_out(refuse, tmp_path):
+def test_names_in_the_middle_are_pointed_out(report, tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n3,4\n" * 2)
-    line = refuse(tmp_path / "t.csv")
-    assert "got 0 (left out: 'a' ('a' in line 4), 'b' ('b' in line 4)); mend these cells" in line
+    out = report(tmp_path / "t.csv", "--components", 1)
+    assert "to have numbers): 'a' ('a' in line 4), 'b' ('b' in line 4)\n" in out
+
+
+@pytest.mark.parametrize(
+    ("cells", "dates"),
+    [
+        (["2020-02-29", "1999-12-31"], ["2020-02-29", "1999-12-31"]),
+        (["2020-02-29 12:30", ""], ["2020-02-29T12:30", None]),
+        (["2020-02-29T12:30:01.5", "2020-02-29"], ["2020-02-29T12:30:01.5", "2020-02-29"]),
+        (["2021-02-29", "1999-12-31"], None),
+        (["2020-02-29", "soon"], None),
+        (["02/03/2020", "04/05/2020"], None),
+    ],
+)
+def test_dates_that_read_in_one_way_only(tmp_path, cells, dates):
+    column = read(tmp_path / "t.csv", "a,b\n" + "".join(f"1,{cell}\n" for cell in cells)).columns[
+        "b"
+    ]
+    assert pd.api.types.is_datetime64_dtype(column.dtype) == (dates is not None)
+    if dates is not None:
+        assert column.tolist() == pd.to_datetime(pd.Series(dates), format="ISO8601").tolist()
 
 
 def test_blank_lines_are_counted(tmp_path):

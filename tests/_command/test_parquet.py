@@ -24,8 +24,11 @@ def test_parquet_types(report, tmp_path):
     frame["gap"] = pd.Series([None, *[True, False] * 5, True], dtype=object)
     frame.set_axis([str(name) for name in frame.columns], axis=1).to_parquet(tmp_path / "t.parquet")
     out = report(tmp_path / "t.parquet", "--components", 2)
-    assert "11 rows x 8 columns" in out
-    assert "columns left out (not numbers): 'when', 'kind'" in out
+    assert "12 rows x 10 columns" in out
+    assert "columns of booleans: 'flag', 'gap'" in out
+    assert "columns of categories: 'kind' (1 level)" in out
+    assert "columns of dates: 'when'" in out
+    assert "missing cells: 2 of 120, in 1 rows" in out
 
 
 def test_parquet_names_that_are_numbers(record, tmp_path):

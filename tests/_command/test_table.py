@@ -3,33 +3,41 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import train_test_split
+
+from skae._command.source import Source
+from skae._command.table import select_table
 
 from .tables import make_flower
 
 
-def test_columns_that_are_not_numbers_are_named(report, table):
+def test_what_columns_were_taken_for(report, table):
     lines = report(table, "--components", 2).splitlines()
-    assert "flower.csv: 12 rows x 6 columns" in lines
-    assert "columns left out (not numbers): 'side'" in lines
+    assert "flower.csv: 12 rows x 7 columns" in lines
+    assert "columns of numbers: 'a', 'b', 'c', 'd', 'e'" in lines
+    assert "columns of booleans: 'sunny'" in lines
+    assert "columns of categories: 'side' (2 levels)" in lines
     assert "columns left out (empty): 'empty'" in lines
-    assert "rows left out (a missing or infinite value): 3" in lines
+    assert "missing cells: 3 of 84, in 3 rows" in lines
+    assert "infinite values that count as missing cells: 1" in lines
 
 
 def test_many_names_are_cut(report, tmp_path):
     X, _ = make_flower()
     frame = pd.DataFrame(X).join(pd.DataFrame({f"t{n}": ["word"] * len(X) for n in range(11)}))
     frame.to_csv(tmp_path / "wide.csv", index=False)
-    assert "'t6', 't7' and 3 more\n" in report(tmp_path / "wide.csv", "--components", 2)
+    out = report(tmp_path / "wide.csv", "--components", 2)
+    assert "'t6' (1 level), 't7' (1 level) and 3 more\n" in out
     frame.iloc[:, :-3].to_csv(tmp_path / "wide.csv", index=False)
-    assert "'t6', 't7'\n" in report(tmp_path / "wide.csv", "--components", 2)
+    assert "'t7' (1 level)\n" in report(tmp_path / "wide.csv", "--components", 2)
 
 
 def test_what_is_left_out_changes_nothing_else(results, tmp_path):
     X, side = make_flower(40)
     frame = pd.DataFrame(X, columns=list("abcde")).assign(side=side)
     frame.to_csv(tmp_path / "clean.csv", index=False)
-    gaps = pd.DataFrame({"a": [None, np.inf, 1.0], "b": [1.0, 2.0, None], "side": ["left"] * 3})
-    dirty = pd.concat([gaps, frame], ignore_index=True).assign(empty=None, note="text")
+    gaps = pd.DataFrame({"a": [None, np.inf], "b": [-np.inf, None], "side": ["left"] * 2})
+    dirty = pd.concat([gaps, frame], ignore_index=True).assign(empty=None)
     dirty.to_csv(tmp_path / "dirty.csv", index=False)
     options = ["--components", 2, "--target", "side"]
     assert results(tmp_path / "dirty.csv", *options) == results(tmp_path / "clean.csv", *options)
@@ -68,7 +76,7 @@ def test_infinite_targets_are_missing(report, tmp_path):
 )
 def test_sampled_rows(report, table, n_rows, n_selected, note):
     lines = report(table, "--components", 2, "--rows", n_rows).splitlines()
-    assert f"flower.csv: {n_selected} rows x 6 columns" in lines
+    assert f"flower.csv: {n_selected} rows x 7 columns" in lines
     assert [line for line in lines if line.startswith("rows sampled")] == [note] * bool(note)
 
 
@@ -102,18 +110,19 @@ def test_smallest_table(report, tmp_path):
 
 
 BAD_TABLES = {
-    "text.csv": (
-        "a,b\nx,y\nz,w\n",
-        "at least 2 numeric columns, got 0 (left out: 'a', 'b')",
-        "write categories as numbers",
+    "empty.csv": (
+        "a,b,c\n" + "1,inf,\n" * 5,
+        "at least 2 columns of numbers, labels or dates, got 1 (left out: 'b', 'c');",
+        "another table",
     ),
-    "single.csv": ("a\n1\n2\n3\n4\n5\n", "at least 2 numeric columns, got 1;", "another table"),
-    "row.csv": (
-        "a,b\n1,2\n1,2\n1,2\n",
-        "at least 4 rows without missing or infinite values, got 3 of 3",
-        "fill the gaps or drop columns",
+    "single.csv": ("a\n1\n2\n3\n4\n5\n", "labels or dates, got 1;", "another table"),
+    "row.csv": ("a,b\n1,2\n1,2\n,\n1,2\n", "at least 4 rows with a value, got 3 of 4", "add rows"),
+    "gaps.csv": ("a,b\n" + "1,\n,2\n" * 9, "must have a column that varies", "another table"),
+    "names.csv": (
+        "a,b\n" + "".join(f"x{n},y{n}\n" for n in range(60)),
+        "2 columns of a single value, or of identifiers, in all 45 training rows",
+        "another table",
     ),
-    "gaps.csv": ("a,b\n" + "1,\n,2\n" * 9, "got 0 of 18", "fill the gaps or drop columns"),
     "huge.csv": ("a,b\n1,2\n3,-1e200\n5,6\n7,8\n", "at most 1e+150 in size, got 1e+200", "rescale"),
 }
 
@@ -136,3 +145,89 @@ def test_unknown_target(refuse, table, tmp_path):
     np.savez(tmp_path / "t.npz", X=X, side=side)
     line = refuse(tmp_path / "t.npz", "--target", "height")
     assert "must be one of 'side', '0', '1', '2', '3', '4' in t.npz" in line
+
+
+# Columns that are not numbers ---------------------------------------------------------
+
+
+def make_mixed(n_rows, seed=0):
+    """Return a frame with a column of each kind, and gaps."""
+    rng = np.random.default_rng(seed)
+    X, side = make_flower(n_rows)
+    frame = pd.DataFrame({"a": X[:, 0], "count": rng.integers(0, 9, n_rows), "side": side})
+    frame["town"] = [f"t{n}" for n in rng.integers(0, 100, n_rows)]
+    frame["name"] = [f"person {n}" for n in range(n_rows)]
+    frame["flag"] = pd.array(rng.uniform(size=n_rows) > 0.5, dtype="boolean")
+    frame["day"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 99, n_rows), "D")
+    frame["wait"] = pd.to_timedelta(rng.integers(0, 99, n_rows), "s")
+    frame.loc[:3, "flag"] = None
+    frame.loc[2:6, "side"] = None
+    return frame
+
+
+def test_each_kind_is_named(record, tmp_path):
+    frame = make_mixed(120)
+    frame["late"] = None
+    frame["late"] = frame["late"].astype("Float64")
+    _, test = train_test_split(np.arange(120), test_size=0.25, random_state=0)
+    frame.loc[test[0], "late"] = 1.0
+    frame.to_parquet(tmp_path / "t.parquet")
+    found = record(tmp_path / "t.parquet", "--components", 1)
+    assert found["table"]["kinds"] == {
+        "a": "numbers",
+        "count": "numbers",
+        "side": "categories",
+        "town": "categories",
+        "name": "identifiers",
+        "flag": "booleans",
+        "day": "dates",
+        "wait": "durations",
+        "late": "empty",
+    }
+    assert found["table"]["columns"] == list(frame)
+    assert found["table"]["missing_cells"] == 4 + 5 + 119
+    (towns,) = (note for note in found["notes"] if "'town'" in note)
+    n_towns = frame["town"].drop(test).nunique()
+    pooled = f"'town' ({n_towns} levels, the {n_towns - 49} rarest pooled)"
+    assert towns == f"columns of categories: 'side' (2 levels), {pooled}"
+    assert "columns of identifiers, pooled: 'name' (90 levels)" in found["notes"]
+    assert "columns without a value in the rows to train on: 'late'" in found["notes"]
+    assert "PCA has no log-likelihood of booleans and categories" in found["notes"]
+
+
+def test_columns_that_models_cannot_take(report, tmp_path):
+    X, _ = make_flower()
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    frame["parts"] = [[1, 2]] * 12
+    frame.to_parquet(tmp_path / "t.parquet")
+    out = report(tmp_path / "t.parquet", "--components", 2)
+    assert "12 rows x 5 columns" in out
+    assert "columns left out (neither numbers, labels nor dates): 'parts'\n" in out
+
+
+def test_prose_is_left_out(tmp_path):
+    words = [f"{n} " + "a long tale of a table " * 3 for n in range(1200)]
+    frame = pd.DataFrame({"a": np.arange(1200), "b": np.arange(1200) % 7, "tale": words})
+    table = select_table(Source("t", frame), None, None, 0)
+    assert (table.columns, table.columns_left_out) == (["a", "b"], {"tale": "prose"})
+
+
+def test_table_of_labels_alone(record, tmp_path):
+    rng = np.random.default_rng(0)
+    hidden = rng.integers(0, 3, 60)
+    labels = {name: np.array(list("xyz"))[(hidden + shift) % 3] for shift, name in enumerate("ab")}
+    pd.DataFrame(labels).to_csv(tmp_path / "t.csv", index=False)
+    found = record(tmp_path / "t.csv", "--components", 2)
+    # Six indicators of one hidden class: two dimensions hold them all.
+    assert found["results"][0]["PCA"]["explained_variance"] == pytest.approx(1)
+    assert found["results"][0]["PCA"]["log_likelihood"] is None
+
+
+def test_blank_rows_are_counted(report, tmp_path):
+    X, _ = make_flower()
+    frame = pd.DataFrame(X, columns=list("abcde")).assign(f="x")
+    frame.loc[[2, 5]] = None
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    out = report(tmp_path / "t.csv", "--components", 2)
+    assert "10 rows x 6 columns" in out
+    assert "rows left out (no value in any column): 2\n" in out

@@ -205,7 +205,14 @@ def test_sizes_where_pca_is_no_worse_are_named(error, words):
 
 @pytest.mark.parametrize(("sizes", "middle"), [((1, 2, 4), 2), ((1, 2, 4, 8), 2), ((8, 4), 4)])
 def test_missing_densities_leave_the_middle(sizes, middle):
-    pair = ((0.5, None), (0.2, 1.0))
+    pair = ((0.5, None), (0.2, None))
     found = conclude(**{f"k{size}": pair for size in sizes})
     assert found.n_components == middle
+    assert found.text.endswith("of the variance).")
+
+
+def test_density_of_the_autoencoder_counts_where_pca_has_none():
+    own = {1: 3.0, 2: 1.0, 4: 9.0, 8: 2.0}
+    found = conclude(**{f"k{size}": ((0.5, None), (0.2, value)) for size, value in own.items()})
+    assert found.n_components == 4
     assert found.text.endswith("of the variance).")

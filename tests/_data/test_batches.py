@@ -6,6 +6,7 @@ import torch
 
 from skae._data import (
     Batch,
+    CompletedRows,
     OrderedBlocks,
     Rows,
     ScaledTable,
@@ -130,3 +131,27 @@ def test_slices_and_subsamples_of_a_stored_table_have_their_weights():
 
 def test_automatic_batches_grow_with_the_table():
     assert [batch_length(n, "auto") for n in (5, 1000, 32_000, 10**6)] == [5, 256, 500, 1024]
+
+
+def test_a_store_with_gaps_gives_its_masks(monkeypatch):
+    monkeypatch.setattr("skae._data.stored_rows._BUFFER_BYTES", 4 * 2 * 300)
+    monkeypatch.setattr("skae._data.stored_rows._LONGEST_RUN", 16)
+    X = np.column_stack([np.arange(2000.0), np.arange(2000.0)])
+    X[1500::7, 1] = np.nan
+
+    def complete(values):
+        filled = np.where(np.isnan(values), np.float32(-1), values)
+        return CompletedRows(filled, ~np.isnan(values))
+
+    table = ScaledTable(StoredTable(X), Scaling(np.zeros(2), np.ones(2)), complete)
+    rows = StoredRows(table, None, torch.device("cpu"))
+    batches = list(rows.shuffle(64, torch.Generator().manual_seed(0)))
+    input = torch.cat([batch.input for batch in batches])
+    mask = torch.cat([batch.mask for batch in batches])
+    order = input[:, 0].argsort()
+    np.testing.assert_array_equal(input[order, 0], X[:, 0])
+    np.testing.assert_array_equal(mask[order], ~np.isnan(X))
+    np.testing.assert_array_equal(input[:, 1][~mask[:, 1]], -1)
+    taken = rows.take(np.array([1507, 3, 1500]))
+    np.testing.assert_array_equal(taken.observed, [[True, False], [True, True], [True, False]])
+    np.testing.assert_array_equal(taken.table[:, 0], [1507, 3, 1500])

@@ -562,11 +562,11 @@ def test_a_table_without_a_cell_is_an_error():
 @pytest.mark.parametrize(
     ("value", "found"),
     [
-        ([1, 2], r"got \[1, 2\] \(mixed\).*skrub"),
-        ({"a": 1}, r"got {'a': 1} \(mixed\).*skrub"),
-        (1 + 2j, r"got \(1\+2j\) \(complex\).*real and the imaginary"),
-        (b"ab", r"got b'ab' \(bytes\).*decode"),
-        ("text", r"got 'text' \(mixed-integer\).*astype\(str\)"),
+        ([1, 2], r"got \[1, 2\] in .* row 0: split its parts.*pandas.DataFrame"),
+        ({"a": 1}, r"got {'a': 1} in .* row 0: split its parts.*pandas.DataFrame"),
+        (1 + 2j, r"got \(1\+2j\) in .* row 0: .*real and the imaginary"),
+        (b"ab", r"got b'ab' in .* row 0: decode"),
+        ("text", r"got 'text' beside 1 in .* row 1: .*pandas.to_numeric.* astype\(str\)"),
     ],
     ids=["list", "dict", "complex", "bytes", "text among numbers"],
 )
@@ -596,19 +596,19 @@ def test_what_no_column_can_hold(value, found):
     ],
 )
 def test_what_no_typed_column_can_hold(native):
-    with pytest.raises(TypeError, match="in column 'odd': "):
+    with pytest.raises(TypeError, match=r"in column 'odd'( and row 0)?: "):
         Columns.from_table(native)
 
 
 def test_dates_with_and_without_a_zone_do_not_mix():
     moments = [pd.Timestamp("2020-01-01"), pd.Timestamp("2020-01-01", tz="UTC")]
-    with pytest.raises(TypeError, match=r"without a time zone.* in column 'x': give all cells"):
+    with pytest.raises(TypeError, match=r"with a time zone or .* in column 'x': give all cells"):
         Columns.from_table(pd.DataFrame({"x": pd.Series(moments, dtype=object)}))
 
 
 def test_numbers_beyond_float64_are_an_error():
     frame = pd.DataFrame({"x": pd.Series([10**400, 1], dtype=object)})
-    with pytest.raises(ValueError, match="float64 holds in column 'x'"):
+    with pytest.raises(ValueError, match=r"got 1000.* in column 'x' and row 0: it is too large"):
         Columns.from_table(frame)
 
 
@@ -651,14 +651,14 @@ def test_many_short_texts_are_labels():
         (
             "age",
             ["old"] * 4,
-            "numbers in column 'age', as in fitting, got text, such as 'old': .* pandas.to_num",
+            "numbers in column 'age', as in fitting, got text, such as 'old' in row 0: .*to_num",
         ),
         ("age", pd.to_datetime(["2020"] * 4), "numbers in column 'age'.* got dates"),
         ("paid", ["yes"] * 4, "booleans in column 'paid'.* got text"),
         (
             "job",
             [1.0] * 4,
-            r"labels such as 'worker' in column 'job'.* got categories, such as 1: .*astype\(str\)",
+            r"labels such as 'worker' in column 'job'.* got numbers, such as 1 in row 0: .*astype",
         ),
         ("job", pd.to_datetime(["2020"] * 4), "categories in column 'job'.* got dates"),
         ("since", ["2020"] * 4, "dates without a time zone in column 'since'.* got text"),
@@ -706,7 +706,7 @@ def test_infinity_is_an_error(value):
     columns = Columns.from_table(frame)
     frame.loc[7, "income"] = value
     for call in (Columns.from_table, columns.encode):
-        with pytest.raises(ValueError, match=r"got infinity in column 'income' and row 7: .*NaN"):
+        with pytest.raises(ValueError, match=r"got -?inf in column 'income' and row 7: .*NaN"):
             call(frame)
 
 

@@ -137,12 +137,12 @@ def test_a_late_value_that_is_infinite_is_found_before_training(small):
     spy.events.clear()
     X[2917, 3] = -np.inf
     with pytest.raises(
-        ValueError, match="finite numbers or NaN, got infinity in row 2917 and column 3: set"
+        ValueError, match="finite numbers or NaN, got -inf in column 3 and row 2917: set"
     ):
         model.fit(Store(X))
     assert spy.events == []
     fitted = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(Store(sheet()))
-    with pytest.raises(ValueError, match="row 2917 and column 3"):
+    with pytest.raises(ValueError, match="column 3 and row 2917"):
         fitted.score_samples(Store(X))
 
 
@@ -221,7 +221,7 @@ def test_taken_rows_are_finite():
     X[700, 1] = np.inf
     table = StoredTable(Store(X))
     np.testing.assert_array_equal(table.take(np.array([3, 699, 701])), 0)
-    with pytest.raises(ValueError, match="infinity in row 700 and column 1"):
+    with pytest.raises(ValueError, match="got inf in column 1 and row 700"):
         table.take(np.array([3, 700]))
 
 

@@ -179,6 +179,21 @@ def test_errors_agree_with_many_independent_draws(mixture):
         assert ((found[:, number] - errors.mean(0)).abs() < 4 * spread + 1e-9).all()
 
 
+def test_errors_of_observed_cells_add_up(mixture):
+    module, rows = mixture.module, mixture.rows[:20]
+    first = torch.zeros_like(rows, dtype=torch.bool)
+    first[:, 0] = True
+    whole = measure_errors(module, rows, 8)
+    torch.testing.assert_close(measure_errors(module, rows, 8, first | True), whole)
+    parts = [measure_errors(module, rows, 8, mask) for mask in (first, ~first)]
+    torch.testing.assert_close(parts[0] + parts[1], whole)
+    # Which cells are observed differs from row to row.
+    mixed = first.clone()
+    mixed[10:] = True
+    found = measure_errors(module, rows, 8, mixed)
+    torch.testing.assert_close(found, torch.cat([parts[0][:10], whole[10:]]))
+
+
 def test_errors_of_the_filter_are_exact(mixture):
     """The difference between the denoiser and its filter, which is drawn, is zero."""
 

@@ -1,5 +1,7 @@
 """Kinds of noise, their levels, and the checks of a user's level."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -11,10 +13,12 @@ from skae._denoising.noise import (
     Corruption,
     UserNoise,
     check_level,
+    make_noise,
     resolve_noise_range,
     scale_noise_range,
 )
 from skae.modules import NoiseLevels
+from skae.modules.cells import CellLayout
 
 
 def generator(seed=0):
@@ -166,3 +170,53 @@ def test_levels_at_the_ends_of_the_range_are_inside_it():
     for level in (0.019, 0.71):
         with pytest.raises(ValueError, match=r"0.2 to 7; got"):
             check_level(levels, 10 * level, 10.0)
+
+
+# Rows with categories ------------------------------------------------------------------------
+
+
+LAYOUT = CellLayout(numbers=(0,), booleans=(4,), categories=((1, 4), (5, 7)))
+
+
+def draw_indicators(n_rows):
+    first = torch.randint(3, (n_rows,), generator=generator(5))
+    second = torch.randint(2, (n_rows,), generator=generator(6))
+    rows = torch.randn(n_rows, 7, generator=generator(7))
+    rows[:, 1:4] = torch.nn.functional.one_hot(first, 3) - 0.4
+    rows[:, 5:7] = torch.nn.functional.one_hot(second, 2) - 0.3
+    return rows
+
+
+@pytest.mark.parametrize("name", ["masking", "salt_and_pepper", "swap"])
+def test_indicators_of_a_category_are_hit_together(name):
+    rows = draw_indicators(3000)
+    noisy = make_noise(name, LAYOUT)(rows, torch.full((3000, 1), 0.3), generator())
+    untouched = (noisy == rows)[:, 1:4]
+    if name == "masking":
+        assert (untouched.all(dim=1) | ~untouched.any(dim=1)).all()
+        assert (~untouched).float().mean().item() == pytest.approx(0.3, abs=0.03)
+    if name == "swap":  # still one level each
+        assert ((noisy[:, 1:4] > 0).sum(dim=1) == 1).all()
+        assert ((noisy[:, 5:7] > 0).sum(dim=1) == 1).all()
+        assert not untouched.all()
+    if name == "salt_and_pepper":
+        hit = ~untouched.all(dim=1)
+        assert (noisy[hit, 1:4].amax(dim=1) == noisy[hit, 1:4].amin(dim=1)).all()
+
+
+def test_cells_of_other_columns_are_hit_on_their_own():
+    rows = draw_indicators(3000)
+    hit = make_noise("masking", LAYOUT)(rows, torch.full((3000, 1), 0.5), generator()) != rows
+    columns = torch.stack([hit[:, 0], hit[:, 1], hit[:, 4], hit[:, 5]]).double()
+    assert (torch.corrcoef(columns) - torch.eye(4)).abs().max() < 0.1
+
+
+@pytest.mark.parametrize("name", sorted(NOISES))
+def test_rows_of_numbers_get_the_noise_itself(name):
+    assert make_noise(name, CellLayout.from_numbers(3)) is NOISES[name]
+
+
+def test_noise_of_cells_can_be_compared_and_stored():
+    noise = make_noise("swap", LAYOUT)
+    assert pickle.loads(pickle.dumps(noise)) == noise
+    assert make_noise("gaussian", LAYOUT) is NOISES["gaussian"]

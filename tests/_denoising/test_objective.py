@@ -11,9 +11,11 @@ from sklearn.base import clone
 from skae import DenoisingAutoencoder
 from skae._autoencoder.penalties import NO_PENALTY, CodePenalty
 from skae._data import Batch
+from skae._denoising.fast_step import make_fast_step
 from skae._denoising.noise import NOISES, Corruption
-from skae._denoising.objective import DenoisingObjective, PairObjective
+from skae._denoising.objective import DenoisingObjective, PairObjective, relative_errors
 from skae._training import MINIMUM_IMPROVEMENT_NATS
+from skae.modules import MLPArchitecture, make_row_denoiser
 
 SMALL = DenoisingAutoencoder(2, hidden_layer_sizes=(8,), max_epochs=4, random_state=0)
 
@@ -169,3 +171,91 @@ def test_a_denoiser_with_one_level_is_not_judged_in_nats(curve):
     ]:
         ours = DenoisingAutoencoder(hidden_layer_sizes=(4,), max_epochs=1).set_params(**parameters)
         assert ours.fit(curve).net_.criterion_.minimum_improvement == expected
+
+
+# Missing cells -------------------------------------------------------------------------------
+
+
+def masked_batch(n_rows=200):
+    rng = np.random.default_rng(0)
+    clean = torch.from_numpy(rng.normal(size=(n_rows, 4))).float()
+    return Batch(clean, mask=torch.from_numpy(rng.random((n_rows, 4)) < 0.7))
+
+
+@pytest.fixture(params=["range", "one level", "pairs"])
+def missing(request):
+    """An objective, and a network for it of four columns."""
+    if request.param == "pairs":
+        objective = PairObjective(NO_PENALTY, 0.0)
+    else:
+        is_range = request.param == "range"
+        objective = make_objective(0.2, 2.0 if is_range else 0.2, is_range=is_range)
+    X = np.random.default_rng(1).normal(size=(300, 4))
+    ours = DenoisingAutoencoder(None, hidden_layer_sizes=(), noise_level=(0.2, 2.0)).fit(X)
+    return objective, ours.module_.eval()
+
+
+def test_all_observed_is_no_mask(missing):
+    objective, module = missing
+    batch = masked_batch()
+    everything = batch._replace(mask=torch.ones_like(batch.mask))
+    whole = objective.row_losses(module, batch._replace(mask=None))
+    torch.testing.assert_close(objective.row_losses(module, everything), whole)
+
+
+def test_observed_cells_count_alone(missing):
+    """The losses of a mask and of the other cells add up to that of all cells."""
+    objective, module = missing
+    batch = masked_batch()
+    parts = [batch, batch._replace(mask=~batch.mask)]
+    first, second = (objective.row_losses(module, part) for part in parts)
+    whole = objective.row_losses(module, batch._replace(mask=None))
+    torch.testing.assert_close(first + second, whole)
+    none = batch._replace(mask=torch.zeros_like(batch.mask))
+    assert (objective.row_losses(module, none) == 0).all()
+
+
+def test_losses_are_means_over_the_columns_of_the_table(missing):
+    objective, module = missing
+    batch = masked_batch()
+    before = objective.row_losses(module, batch)
+    objective.n_columns = 2
+    torch.testing.assert_close(objective.row_losses(module, batch), 2 * before)
+
+
+def test_trimming_does_not_prefer_rows_with_few_cells():
+    batch = masked_batch(1000)
+    batch.mask[:500, :3] = False
+    batch.mask[:, 3] = True
+    errors = torch.where(batch.mask, 1.0, 0.0).sum(dim=1).repeat(2)
+    relative = relative_errors(errors, torch.full((1000, 1), 4.0), batch.mask)
+    torch.testing.assert_close(relative, torch.ones(1000))
+    nothing = relative_errors(torch.zeros(2), torch.ones(1, 1), torch.zeros(1, 4, dtype=torch.bool))
+    assert torch.isfinite(nothing).all()
+
+
+@pytest.mark.parametrize("trim_fraction", [0.0, 0.23])
+def test_the_fast_step_counts_observed_cells_alone(trim_fraction):
+    """As autograd does, to rounding."""
+    architecture = MLPArchitecture((6, 5), generator=torch.Generator().manual_seed(1))
+    module = make_row_denoiser(4, architecture, n_axes=4, noise_conditional=True).double().train()
+    module.levels.low.fill_(0.1)
+    module.levels.high.fill_(3.0)
+    for parameter in module.parameters():  # open the gate
+        torch.nn.init.normal_(parameter, std=0.3, generator=torch.Generator().manual_seed(2))
+    batch = masked_batch(60)
+    batch = batch._replace(input=batch.input.double())
+    found = []
+    for by_autograd in (True, False):
+        objective = make_objective(0.1, 3.0, is_range=True, trim_fraction=trim_fraction)
+        objective.n_columns = 3
+        if by_autograd:
+            loss = objective.loss(module, batch)
+            module.zero_grad()
+            loss.backward()
+        else:
+            module.zero_grad()
+            loss = make_fast_step(module, objective)(batch)
+        gradients = [parameter.grad.clone() for parameter in module.parameters()]
+        found.append((loss.detach(), gradients))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-10, atol=1e-12)

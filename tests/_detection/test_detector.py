@@ -495,9 +495,9 @@ def test_denoising_errors_need_a_range_of_gaussian_noise():
         swapped.denoising_errors(ring(5, 0))
 
 
-@pytest.mark.parametrize("X", [[[1.0, 2.0]], np.empty((0, 2)), [[np.nan, 1.0], [1.0, 2.0]]])
+@pytest.mark.parametrize("X", [[[1.0, 2.0]], np.empty((0, 2)), [[np.nan], [np.nan]]])
 def test_tables_that_cannot_be_fitted(X):
-    with pytest.raises(ValueError, match=r"sample|NaN"):
+    with pytest.raises(ValueError, match=r"sample|observed cell"):
         AEAnomalyDetector().fit(X)
 
 

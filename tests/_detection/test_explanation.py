@@ -1,10 +1,18 @@
 """Counterfactuals: the cells whose change makes a row typical."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import multivariate_normal
 
-from skae._detection.explanation import choose_candidates, find_counterfactual
+from skae._data import Columns
+from skae._detection.explanation import (
+    CellChoice,
+    choose_candidates,
+    choose_encoded_candidates,
+    find_counterfactual,
+)
+from skae._detection.labels import SeenLabels
 
 N_FEATURES = 5
 
@@ -18,6 +26,10 @@ def normal():
     return distribution, distribution.rvs(2000)
 
 
+def choose(candidates):
+    return CellChoice.from_candidates(candidates, None)
+
+
 def score_of(distribution):
     return lambda rows: np.atleast_1d(distribution.logpdf(rows))
 
@@ -29,14 +41,14 @@ def test_a_row_in_single_precision_among_values_that_only_double_precision_holds
 
     candidates = [np.array([1e150, 2e150]), np.array([1.0, 2.0])]
     row = np.array([3.0, 2.0], dtype=np.float32)
-    found = find_counterfactual(score, row, candidates, 0.0)
+    found = find_counterfactual(score, row, choose(candidates), 0.0)
     np.testing.assert_array_equal(found.expected, [1e150, 1.0])
     np.testing.assert_array_equal(row, [3.0, 2.0])
 
 
 def test_a_single_fault_has_the_largest_gain(normal):
     distribution, rows = normal
-    score, candidates = score_of(distribution), choose_candidates(rows)
+    score, candidates = score_of(distribution), choose(choose_candidates(rows))
     enough = np.median(score(rows))
     for column in range(N_FEATURES):
         row = rows[column].copy()
@@ -49,7 +61,7 @@ def test_the_first_cell_has_the_largest_likelihood_ratio(normal):
     distribution, _ = normal
     precision = np.linalg.inv(distribution.cov)
     rng = np.random.default_rng(2)
-    fine = [np.linspace(-12, 12, 2001)] * N_FEATURES
+    fine = choose([np.linspace(-12, 12, 2001)] * N_FEATURES)
     for row in 3 * rng.normal(size=(20, N_FEATURES)):
         gains = 0.5 * (precision @ row) ** 2 / np.diag(precision)
         changed = find_counterfactual(score_of(distribution), row, fine, np.inf)
@@ -63,7 +75,7 @@ def test_the_first_cell_has_the_largest_likelihood_ratio(normal):
 
 def test_gains_add_up_until_the_row_is_typical(normal):
     distribution, rows = normal
-    score, candidates = score_of(distribution), choose_candidates(rows)
+    score, candidates = score_of(distribution), choose(choose_candidates(rows))
     enough = np.median(score(rows))
     row = rows[0] + 10.0
     changed = find_counterfactual(score, row, candidates, enough)
@@ -76,7 +88,7 @@ def test_gains_add_up_until_the_row_is_typical(normal):
 def test_a_typical_row_is_not_changed(normal):
     distribution, rows = normal
     changed = find_counterfactual(
-        score_of(distribution), np.zeros(N_FEATURES), choose_candidates(rows), -20.0
+        score_of(distribution), np.zeros(N_FEATURES), choose(choose_candidates(rows)), -20.0
     )
     assert not changed.gains.any()
 
@@ -84,7 +96,7 @@ def test_a_typical_row_is_not_changed(normal):
 def test_expected_is_the_likeliest_value_given_the_others(normal):
     distribution, rows = normal
     precision = np.linalg.inv(distribution.cov)
-    fine = [np.linspace(-12, 12, 2001)] * N_FEATURES
+    fine = choose([np.linspace(-12, 12, 2001)] * N_FEATURES)
     row = rows[3]
     changed = find_counterfactual(score_of(distribution), row, fine, -np.inf)
     expected = row - precision @ row / np.diag(precision)
@@ -104,7 +116,8 @@ def test_candidates_are_values_of_the_column():
 def test_a_row_that_scores_exactly_enough_is_not_changed(normal):
     distribution, rows = normal
     score = score_of(distribution)
-    changed = find_counterfactual(score, rows[0], choose_candidates(rows), score(rows[:1])[0])
+    candidates = choose(choose_candidates(rows))
+    changed = find_counterfactual(score, rows[0], candidates, score(rows[:1])[0])
     assert not changed.gains.any()
 
 
@@ -113,8 +126,50 @@ def test_small_gains_count_and_values_better_than_all_candidates_stay():
     changed = find_counterfactual(
         lambda rows: -np.square(rows).sum(axis=1),
         np.array([0.5, 0.1, 0.0]),
-        [np.array([0.4]), np.array([-1.0, 1.0]), np.array([0.0])],
+        choose([np.array([0.4]), np.array([-1.0, 1.0]), np.array([0.0])]),
         np.inf,
     )
     np.testing.assert_allclose(changed.gains, [0.25 - 0.16, 0, 0])
     np.testing.assert_allclose(changed.expected, [0.4, 0.1, 0])
+
+
+def test_missing_cells_are_no_candidates_and_not_changed():
+    X = np.array([[1.0, 2.0], [np.nan, 3.0], [4.0, np.nan]])
+    candidates = choose_candidates(X)
+    np.testing.assert_array_equal(candidates[0], [1, 4])
+    np.testing.assert_array_equal(candidates[1], [2, 3])
+    row = np.array([np.nan, 3.0])
+    changed = find_counterfactual(
+        lambda rows: -np.abs(rows[:, 1] - 2) - np.isnan(rows[:, 0]), row, choose(candidates), np.inf
+    )
+    np.testing.assert_array_equal(changed.gains, [0, 1])
+    np.testing.assert_array_equal(changed.expected, [np.nan, 2])
+    nothing = find_counterfactual(
+        lambda rows: np.zeros(len(rows)), row * np.nan, choose(candidates), 1
+    )
+    assert not nothing.gains.any()
+    assert np.isnan(nothing.expected).all()
+
+
+def test_the_indicators_of_a_category_change_together():
+    frame = pd.DataFrame(
+        {"x": [1.0, 2.0, 3.0, 4.0], "k": ["u", "u", "v", "w"], "b": [True, True, True, True]}
+    )
+    columns = Columns.from_table(frame)
+    rows = columns.encode(frame).values
+    labels = SeenLabels.from_rows(columns, rows[:3], None)
+    candidates = choose_encoded_candidates(rows[:3], columns, labels)
+    np.testing.assert_array_equal(candidates[0], [1, 2, 3])
+    np.testing.assert_array_equal(candidates[1], [[1, 0, 0], [0, 1, 0]])  # no training row has "w"
+    np.testing.assert_array_equal(candidates[2], [0, 1])
+    asked = []
+
+    def score(rows):
+        asked.append(rows)
+        return rows[:, 2]  # the indicator of "v"
+
+    choices = CellChoice.from_candidates(candidates, columns)
+    changed = find_counterfactual(score, rows[0], choices, 1.0)
+    np.testing.assert_array_equal(np.vstack(asked)[:, 1:4].sum(axis=1), 1)
+    np.testing.assert_array_equal(changed.gains, [0, 1, 0])
+    np.testing.assert_array_equal(changed.expected, [1, 0, 1, 0, 1])

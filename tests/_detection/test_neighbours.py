@@ -83,3 +83,22 @@ def test_the_distance_of_rows_as_near_as_rounding_is_zero():
     within, beyond = np.array([[1.0009, 0.0]]), np.array([[1.002, 0.0]])
     np.testing.assert_array_equal(distances_to.measure(within), 0)
     np.testing.assert_allclose(distances_to.measure(beyond), 0.002, rtol=1e-3)
+
+
+def test_distances_over_observed_cells():
+    rng = np.random.default_rng(0)
+    known, rows = rng.normal(size=(60, 4)), rng.normal(size=(20, 4))
+    observed = rng.uniform(size=rows.shape) < 0.6
+    observed[:, 0] = True
+    variance = np.where(rng.uniform(size=known.shape) < 0.3, rng.uniform(size=known.shape), 0.0)
+    is_usual = np.arange(60) % 3 > 0
+    distances_to = NeighbourDistances.from_rows(known, is_usual, 0.0, variance)
+    squares = np.square(rows[:, None] - known) + variance
+    expected = np.sqrt((squares * observed[:, None]).sum(axis=2))
+    found = distances_to.measure(np.where(observed, rows, 1e6), observed)
+    np.testing.assert_allclose(found[:, 0], expected.min(axis=1))
+    np.testing.assert_allclose(found[:, 1], np.sort(expected[:, is_usual], axis=1)[:, 4])
+    whole = np.sort(np.sqrt(squares.sum(axis=2)), axis=1)
+    np.testing.assert_allclose(distances_to.measure(rows)[:, 0], whole[:, 0])
+    certain = NeighbourDistances.from_rows(known, is_usual)
+    np.testing.assert_allclose(certain.measure(rows, observed | True), certain.measure(rows))

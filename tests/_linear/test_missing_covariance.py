@@ -7,7 +7,13 @@ from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer
 
 from skae._linear import Moments, fit_covariance
-from skae._linear.missing_covariance import fill_missing, fit_with_missing, score_observed
+from skae._linear.missing_covariance import (
+    draw_missing,
+    fill_missing,
+    fit_with_missing,
+    measure_uncertainty,
+    score_observed,
+)
 
 
 def draw_rows(n_rows=2000, n_columns=5, seed=0):
@@ -93,6 +99,20 @@ def test_conditional_means_and_densities_are_those_of_scipy(n_rows):
                 gaps[row, o]
             )
         assert scores[row] == pytest.approx(density, abs=1e-9)
+
+
+def test_the_uncertainty_is_the_conditional_variance():
+    X, mean, covariance = draw_rows(60, 4)
+    gaps = hide(X, 0.5)
+    gaps[3] = np.nan
+    found = measure_uncertainty(gaps, Moments(1.0, mean, covariance))
+    for row, variance in zip(gaps, found, strict=True):
+        o, m = ~np.isnan(row), np.isnan(row)
+        left = (
+            covariance - covariance[:, o] @ np.linalg.pinv(covariance[np.ix_(o, o)]) @ covariance[o]
+        )
+        np.testing.assert_allclose(variance[m], np.diag(left)[m], atol=1e-9)
+        assert not variance[o].any()
 
 
 def test_weights_count_rows():
@@ -186,3 +206,32 @@ def test_the_errors_are_those_of_scikit_learns_regressions():
     theirs = IterativeImputer(max_iter=30, tol=1e-4, random_state=0).fit_transform(gaps)
     errors = [np.sqrt(np.square(filled - X)[hidden].mean()) for filled in (own, theirs)]
     assert errors[0] < 1.01 * errors[1]
+
+
+def test_draws_have_the_moments_of_complete_rows():
+    X, mean, covariance = draw_rows(20_000, 4)
+    gaps = hide(X, 0.5)
+    drawn = draw_missing(gaps, Moments(1.0, mean, covariance), np.random.default_rng(0))
+    np.testing.assert_array_equal(drawn[~np.isnan(gaps)], gaps[~np.isnan(gaps)])
+    spread = np.sqrt(np.diag(covariance))
+    found = (np.cov(drawn.T) - np.cov(X.T)) / np.outer(spread, spread)
+    np.testing.assert_allclose(found, 0, atol=0.03)
+    np.testing.assert_allclose(drawn.mean(0), X.mean(0), atol=0.03 * spread.max())
+
+
+def test_a_draw_from_a_repeated_column_is_its_value():
+    exact = np.ones((2, 2))
+    gaps = np.array([[2.0, np.nan], [np.nan, -1.0], [0.5, 0.5]])
+    drawn = draw_missing(gaps, Moments(1.0, np.zeros(2), exact), np.random.default_rng(0))
+    np.testing.assert_allclose(drawn, [[2, 2], [-1, -1], [0.5, 0.5]], atol=0.01)
+
+
+def test_steps_begin_where_they_are_told():
+    rng = np.random.default_rng(0)
+    X = rng.multivariate_normal([1, -1, 0], [[2, 1, 0], [1, 2, 0.5], [0, 0.5, 1]], size=300)
+    X[rng.random(X.shape) < 0.3] = np.nan
+    whole = fit_with_missing(X, tol=1e-8)
+    once = fit_with_missing(X, max_iter=1, initial=whole)
+    np.testing.assert_allclose(once.covariance, whole.covariance, atol=1e-5)
+    alone = fit_with_missing(X, max_iter=1)
+    assert np.abs(alone.covariance - whole.covariance).max() > 0.05

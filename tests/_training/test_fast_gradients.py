@@ -65,21 +65,21 @@ def make_step(module, objective):
     return make(module, objective)
 
 
-def gradients(step, module, X, weight=None, left_over=None):
+def gradients(step, module, X, weight=None, left_over=None, mask=None):
     """Loss and gradients of a step, with gradients of that value left from another step."""
     for parameter in module.parameters():
         is_clear = left_over is None
         parameter.grad = None if is_clear else torch.full_like(parameter, left_over)
-    loss = step(Batch(X, weight=weight))
+    loss = step(Batch(X, mask=mask, weight=weight))
     return loss, [parameter.grad for parameter in module.parameters()]
 
 
-def assert_same_as_autograd(objective, module, weight=None, seed=0):
+def assert_same_as_autograd(objective, module, weight=None, seed=0, mask=None):
     found = []
     for make, left_over in ((by_autograd, None), (make_step, None), (make_step, 1.0)):
         objective.generator = generator(seed)
         step = make(module, objective)
-        found.append(gradients(step, module, rows(), weight, left_over))
+        found.append(gradients(step, module, rows(), weight, left_over, mask))
         assert not found[-1][0].requires_grad
         torch.testing.assert_close(found[-1], found[0], rtol=1e-10, atol=1e-12)
 
@@ -102,6 +102,16 @@ def test_gradients_of_weighted_and_trimmed_rows(sizes, trim_fraction, weighted):
     weight = torch.rand(N_ROWS, generator=generator(5), dtype=torch.float64) if weighted else None
     objective = ReconstructionObjective(trim_fraction=trim_fraction)
     assert_same_as_autograd(objective, autoencoder(hidden_layer_sizes=sizes), weight)
+
+
+@pytest.mark.parametrize("n_columns", [None, 3])
+@pytest.mark.parametrize("trim_fraction", [0.0, 0.23])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gradients_of_observed_cells(n_columns, trim_fraction, weighted):
+    weight = torch.rand(N_ROWS, generator=generator(5), dtype=torch.float64) if weighted else None
+    mask = torch.rand(N_ROWS, N_FEATURES, generator=generator(6)) > 0.3
+    objective = ReconstructionObjective(trim_fraction=trim_fraction, n_columns=n_columns)
+    assert_same_as_autograd(objective, autoencoder(), weight, mask=mask)
 
 
 def test_gradients_of_nonlinear_paths_without_hidden_layers():

@@ -33,6 +33,21 @@ def test_gaussian_cells(variance, rows):
     assert torch.equal(drawn, likelihood.draw(torch.zeros(20_000, 4), generator()))
 
 
+@pytest.mark.parametrize("variance", [[0.3], [0.1, 0.5, 1.0, 4.0]], ids=["shared", "by column"])
+def test_only_observed_gaussian_cells_count(variance, rows):
+    output, input = rows
+    likelihood = GaussianLikelihood(len(variance), 1e-6)
+    likelihood.set_variance(torch.tensor(variance))
+    mask = torch.rand(9, 4, generator=generator(1)) < 0.5
+    cells = Normal(output, torch.tensor(variance).sqrt()).log_prob(input)
+    torch.testing.assert_close(likelihood.log_cells(output, input), cells)
+    expected = (cells * mask).sum(1)
+    other = torch.where(mask, input, 1000.0)
+    torch.testing.assert_close(likelihood.log_density(output, other, mask), expected)
+    several = likelihood.log_density(output[:, None], other[:, None], mask[:, None])
+    torch.testing.assert_close(several, expected[:, None])
+
+
 def test_the_variance_has_a_lower_bound():
     likelihood = GaussianLikelihood(3, 0.01)
     likelihood.set_variance(torch.tensor([0.0, 0.01, 2.0]))
@@ -56,6 +71,16 @@ def test_bernoulli_cells(bernoulli, rows):
     torch.testing.assert_close(bernoulli.log_density(output, scaled), expected)
     torch.testing.assert_close(bernoulli.probabilities(scaled), cells)
     torch.testing.assert_close(bernoulli.probabilities(bernoulli.mean(output)), output.sigmoid())
+
+
+def test_only_observed_bernoulli_cells_count(bernoulli, rows):
+    output, _ = rows
+    mask = torch.rand(9, 4, generator=generator(1)) < 0.5
+    cells = torch.bernoulli(torch.full((9, 4), 0.5), generator=generator())
+    each = Bernoulli(logits=output).log_prob(cells)
+    scaled = bernoulli.scale_rows(cells)
+    torch.testing.assert_close(bernoulli.log_cells(output, scaled), each)
+    torch.testing.assert_close(bernoulli.log_density(output, scaled, mask), (each * mask).sum(1))
 
 
 def test_probabilities_have_the_expected_log_mass(bernoulli, rows):

@@ -29,7 +29,7 @@ def make_mixture(n_components, share=0.25, *, is_full=True, most=3):
         spread = np.stack([np.diag(line) for line in components.log_variance.detach().exp()])
     variance = rng.uniform(0.1, 1, size=5)
     model = LinearMixture(5, n_components, most, is_full=is_full).double()
-    model.set_model(share, layer, torch.from_numpy(variance), components)
+    model.set_model(share, layer.weight, layer.bias, torch.from_numpy(variance), components)
     loadings, centre = layer.weight.detach().numpy(), layer.bias.detach().numpy()
     covariance = loadings @ spread @ loadings.T + np.diag(variance)
     return model, weight, centres @ loadings.T + centre, covariance
@@ -49,6 +49,27 @@ def test_the_density_is_that_of_a_gaussian_mixture(n_components, is_full, most):
     ]
     found = model.log_density(torch.from_numpy(X))
     np.testing.assert_allclose(found, logsumexp(each, axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+@pytest.mark.parametrize("n_components", [1, 2, 7])
+def test_the_density_of_observed_cells_is_their_marginal(n_components, is_full):
+    model, weight, means, covariances = make_mixture(n_components, is_full=is_full)
+    rng = np.random.default_rng(1)
+    X, observed = 3 * rng.normal(size=(20, 5)), rng.random((20, 5)) < 0.6
+    observed[0], observed[1] = False, True
+    filled = torch.from_numpy(np.where(observed, X, 1e6))
+    found = model.log_density(filled, torch.from_numpy(observed))
+    assert found[0] == pytest.approx(0, abs=1e-6)
+    for row, seen, value in zip(X[1:], observed[1:], found[1:], strict=True):
+        each = [
+            multivariate_normal(mean[seen], covariance[np.ix_(seen, seen)]).logpdf(row[seen])
+            for mean, covariance in zip(means, covariances, strict=True)
+        ]
+        assert float(value) == pytest.approx(logsumexp(each + np.log(weight)), rel=1e-5)
+    other = torch.zeros(20, dtype=torch.float64)
+    expected = torch.logaddexp(other + np.log(0.75), found + np.log(0.25))
+    torch.testing.assert_close(model.mix(other, filled, torch.from_numpy(observed)), expected)
 
 
 def test_it_makes_its_share_of_another_density():

@@ -81,6 +81,17 @@ def test_errors_are_those_of_many_draws(filter):
     torch.testing.assert_close(errors / 4000, filter.error(rows, level), rtol=0.08, atol=0)
 
 
+def test_errors_of_cells_are_those_of_many_draws_and_add_up(filter):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(3, 4, generator=generator).double() + filter.mean
+    level = torch.tensor([[0.3], [1.0], [3.0]]).double()
+    noise = torch.randn(8000, 3, 4, generator=generator).double()
+    errors = torch.stack([(filter(rows + level * part, level) - rows).square() for part in noise])
+    found = filter.cell_errors(rows, level)
+    torch.testing.assert_close(errors.mean(0), found, rtol=0.08, atol=0)
+    torch.testing.assert_close(found.sum(1), filter.error(rows, level), rtol=1e-5, atol=1e-5)
+
+
 def test_the_expected_error_is_the_mean_error_of_the_rows(filter):
     root = torch.linalg.cholesky(covariance_of(filter))
     normal = torch.randn(100_000, 4, generator=torch.Generator().manual_seed(0)).double()

@@ -1,0 +1,95 @@
+"""The values that columns of numbers had in training, beyond which none are drawn."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+
+from .._data import AnyRows, Scaling
+from ..modules.cells import CellLayout
+
+# The least or largest value of a column is a bound if that share of the rows has it, and at least
+# so many.
+_BOUND_SHARE = 0.01
+_BOUND_ROWS = 3.0
+
+# Rows are scaled in float32: values this near to zero, in scales, are zero.
+_ZERO = 1e-5
+
+
+@dataclass(frozen=True)
+class ColumnRanges:
+    """The least and the largest values of scaled columns, and how many rows have them.
+
+    Attributes
+    ----------
+    low, high : ndarray of shape (n_features,)
+        The values, of observed cells.
+    at_low, at_high : ndarray of shape (n_features,)
+        How many rows of the table have them.
+    total : float
+        How many rows there are.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    at_low: np.ndarray
+    at_high: np.ndarray
+    total: float
+
+    @classmethod
+    def from_rows(cls, rows: AnyRows) -> Self:
+        """Return the ranges of rows, of a stored table by a subsample."""
+        sample = rows.subsample()
+        X, observed, counts = sample.table, sample.observed, sample.counts
+        if observed is None:
+            observed = np.ones(X.shape, dtype=bool)
+        low = np.where(observed, X, np.inf).min(axis=0)
+        high = np.where(observed, X, -np.inf).max(axis=0)
+        at_low, at_high = counts @ ((low == X) & observed), counts @ ((high == X) & observed)
+        return cls(low.astype(np.float64), high.astype(np.float64), at_low, at_high, counts.sum())
+
+    def merge(self, other: "ColumnRanges") -> "ColumnRanges":
+        """Return the ranges of the rows of both."""
+        low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        return ColumnRanges(
+            low,
+            high,
+            self.at_low * (self.low == low) + other.at_low * (other.low == low),
+            self.at_high * (self.high == high) + other.at_high * (other.high == high),
+            self.total + other.total,
+        )
+
+    def find_bounds(self, scaling: Scaling, layout: CellLayout) -> tuple[np.ndarray, np.ndarray]:
+        """Return between which values numbers lie, in the table's units; infinite without bounds.
+
+        A column has a bound where many rows have its least or largest value, and at zero if all
+        its values lie on one side.
+        """
+        ends = []
+        for end, count, sign in ((self.low, self.at_low, 1.0), (self.high, self.at_high, -1.0)):
+            is_common = count >= max(_BOUND_SHARE * self.total, _BOUND_ROWS)
+            known = np.where(np.isfinite(end), end, 0.0)
+            value = scaling.inverse(known[None])[0]
+            is_zero = np.abs(value) <= _ZERO * scaling.scale
+            is_beside_zero = (sign * value >= 0) | is_zero
+            value = np.where(is_zero, 0.0, _shorten(value))
+            bound = np.where(is_common, value, np.where(is_beside_zero, 0.0, -sign * np.inf))
+            ends.append(np.where(layout.is_number, bound, -sign * np.inf))
+        return ends[0], ends[1]
+
+    def get_state(self) -> dict[str, Any]:
+        """Return plain values and arrays."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def scale_ends(ends: np.ndarray, scaling: Scaling) -> np.ndarray:
+    """Return bounds in the table's units as the network sees them; infinite ones stay so."""
+    is_finite = np.isfinite(ends)
+    scaled = scaling.forward(np.where(is_finite, ends, scaling.mean)[None], np.float64)[0]
+    return np.where(is_finite, scaled, ends)
+
+
+def _shorten(values: np.ndarray) -> np.ndarray:
+    """Return values of six digits: what the table held, before it was scaled in float32."""
+    return np.array([float(f"{value:.6g}") for value in values])

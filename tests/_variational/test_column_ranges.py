@@ -1,0 +1,65 @@
+"""Bounds of columns that samples keep."""
+
+import numpy as np
+import torch
+
+from skae._data import Rows, Scaling
+from skae._variational.column_ranges import ColumnRanges
+from skae.modules.cells import CellLayout
+
+LAYOUT = CellLayout(numbers=(0, 1, 2, 3), booleans=(4,))
+SCALING = Scaling(np.array([10.0, 0.3, 5.0, -7.0, 0.5]), np.array([2.0, 0.5, 3.0, 2.0, 0.5]))
+
+
+def make_table(n_rows, seed=0):
+    """Columns with many rows at a bound, of both signs, above zero, below zero; a boolean."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, 5))
+    X[:, 0] = np.clip(X[:, 0], -0.5, 1.0) + 10.1
+    X[:, 2:4] = [1.25, -1.25] + np.abs(X[:, 2:4]) * [1, -1]
+    X[:, 4] = X[:, 4] > 0
+    return X
+
+
+def make_rows(X, observed=None, weight=None):
+    scaled = SCALING.forward(X, np.float32)
+    return Rows.from_arrays(scaled, weight, torch.device("cpu"), observed=observed)
+
+
+def test_bounds_are_where_many_rows_are_and_at_zero():
+    X = make_table(500)
+    low, high = ColumnRanges.from_rows(make_rows(X)).find_bounds(SCALING, LAYOUT)
+    np.testing.assert_array_equal(low, [9.6, -np.inf, 0, -np.inf, -np.inf])
+    np.testing.assert_array_equal(high, [11.1, np.inf, np.inf, 0, np.inf])
+
+
+def test_a_few_rows_are_no_bound():
+    X = make_table(500)
+    X[:2, 1] = X[:, 1].min()
+    for n_copies, is_bound in ((2, False), (6, True)):
+        X[:n_copies, 1] = X[:, 1].min()
+        low, _ = ColumnRanges.from_rows(make_rows(X)).find_bounds(SCALING, LAYOUT)
+        assert np.isfinite(low[1]) == is_bound
+    few = X[:40]
+    few[:, 1] = np.arange(40) - 20.0  # the least is more than a hundredth of the rows
+    low, _ = ColumnRanges.from_rows(make_rows(few)).find_bounds(SCALING, LAYOUT)
+    assert low[1] == -np.inf
+
+
+def test_missing_cells_are_no_bound():
+    X = make_table(500)
+    observed = np.ones(X.shape, dtype=bool)
+    observed[:50, 1] = False
+    X[:50, 1] = -100
+    low, _ = ColumnRanges.from_rows(make_rows(X, observed)).find_bounds(SCALING, LAYOUT)
+    assert low[1] == -np.inf
+
+
+def test_ranges_of_blocks_are_those_of_all_rows():
+    X = make_table(500)
+    weight = np.random.default_rng(1).uniform(0.5, 2, size=500)
+    whole = ColumnRanges.from_rows(make_rows(X, weight=weight))
+    parts = [make_rows(X[part], weight=weight[part]) for part in (slice(200), slice(200, None))]
+    merged = ColumnRanges.from_rows(parts[0]).merge(ColumnRanges.from_rows(parts[1]))
+    for name, value in whole.get_state().items():
+        np.testing.assert_allclose(merged.get_state()[name], value, rtol=1e-6)
