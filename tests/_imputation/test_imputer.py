@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from skae._environment import RandomStreams
-from skae._imputation import Imputer, fit_imputer, training
-from skae._imputation import imputer as imputer_file
-from skae._linear import Completion
+from skae._imputation import Imputer, fit_imputer, linear_answer, training
+from skae._linear import Completion, FactorCompletion
 from skae.modules.cells import CellLayout
 
 from .tables import draw_curve, draw_levels, draw_normal, hide
@@ -157,12 +156,18 @@ def test_a_single_column_and_columns_without_cells_are_filled_with_means():
     assert np.isfinite(fit(empty, CellLayout.from_numbers(3)).complete(empty)).all()
 
 
-def test_tables_too_wide_for_a_covariance_are_filled(monkeypatch):
-    monkeypatch.setattr(imputer_file, "WIDEST_COMPLETED", 1)
+@pytest.mark.parametrize(
+    ("narrower", "kind"), [(["COMPLETED"], FactorCompletion), (["COMPLETED", "FACTORED"], None)]
+)
+def test_tables_too_wide_for_a_covariance_are_filled(narrower, kind, monkeypatch):
+    for name in narrower:
+        monkeypatch.setattr(linear_answer, f"WIDEST_{name}", 1)
     rows, layout = draw_curve()
     gapped, hidden = hide(rows, [1])
     imputer = fit(gapped, layout)
-    assert imputer.linear.completion is None
+    assert isinstance(imputer.linear.completion, kind or type(None))
+    loaded = Imputer.from_state(imputer.get_state())
+    np.testing.assert_array_equal(loaded.complete(gapped), imputer.complete(gapped))
     assert measure_error(imputer.complete(gapped), rows, hidden) < 0.2
     drawn = imputer.draw(gapped, 1, np.random.default_rng(0))[0]
     assert measure_error(drawn, rows, hidden) < 0.4
