@@ -83,12 +83,20 @@ def test_numbers_beyond_all_others_have_finite_scores(margins):
     assert np.isfinite(log_slope).all()
 
 
-def test_weights_count_as_copies():
-    X, weight = draw_columns(200), np.random.default_rng(1).integers(0, 3, size=200)
-    by_weight = NormalScores.fit(X, weight.astype(float))
-    copied = NormalScores.fit(X.repeat(weight, axis=0), np.ones(weight.sum()))
-    for own, other in zip(by_weight.get_state().values(), copied.get_state().values(), strict=True):
-        assert own.shape == other.shape
+def test_the_order_of_rows_changes_nothing():
+    X, order = draw_columns(200), np.random.default_rng(1).permutation(200)
+    weight = np.random.default_rng(2).uniform(size=200)
+    found = NormalScores.fit(X, weight).get_state().values()
+    other = NormalScores.fit(X[order], weight[order]).get_state().values()
+    for own, mixed in zip(found, other, strict=True):
+        np.testing.assert_allclose(own, mixed, rtol=1e-8, atol=1e-10)
+
+
+def test_rows_of_weight_zero_have_no_part_in_it():
+    X = draw_columns(100)
+    spoilt = np.vstack([X, np.full((50, 4), 1e3)])
+    found = NormalScores.fit(spoilt, np.repeat([1.0, 0.0], [100, 50]))
+    np.testing.assert_array_equal(found.mean, NormalScores.fit(X, np.ones(100)).mean)
 
 
 def test_a_table_without_numbers_has_no_scores():
