@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from .._linear import SMALLEST_VARIANCE
+from ..modules.jacobian import Decoder
 from .code_integral import draw_codes
-from .jacobian import Decoder
 from .mixed_cells import CellMap, CellTensors, CodeClasses, Decoded
 
 # Rounds of new draws, and steps of expectation maximization with the same ones.
@@ -16,7 +16,7 @@ _N_ROUNDS = 2
 _N_STEPS = 4
 
 # Draws that all rows share, fewer than in scores: each costs as much as a row's own here.
-_N_SHARED = 16
+_N_SHARED = 32
 
 # Steps towards the likeliest odds, within a step of expectation maximization, and before the first.
 _N_ODDS_STEPS = 1
@@ -85,7 +85,9 @@ def fit_code_classes(
         rows, rows.code.unsqueeze(1), one, weight, (bias, steepness), cell_map, _N_FIRST_STEPS
     )
     for _ in range(_N_ROUNDS):
-        draws = draw_codes(classes, rows.cells, rows.code, decode, cell_map, _N_SHARED)
+        draws = draw_codes(
+            classes, rows.cells, rows.code, decode, cell_map, _N_SHARED, rows_differ=True
+        )
         code, decoded = draws.expand()
         for _ in range(_N_STEPS):
             log_weight = draws.log_weight(classes, rows.cells, cell_map)
@@ -112,8 +114,11 @@ def _maximize(
     for _ in range(n_odds_steps):
         odds = _improve_odds(rows, decoded.scores, weight, odds, cell_map)
     kept = total + _CODE_ROWS
+    centred = rows.code - (rows.weight @ rows.code) / rows.weight.sum()
+    skewness = rows.weight @ centred**3
+    orientation = torch.where(skewness < 0, -1.0, 1.0).to(skewness)
     return CodeClasses(
-        (kept / kept.sum()).log(), mean, covariance, intercept, slope, variance, *odds
+        (kept / kept.sum()).log(), mean, covariance, intercept, slope, variance, *odds, orientation
     )
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .._base.draws import draw_normal
-from .jacobian import Decoder, decoder_jacobian
+from ..modules.jacobian import Decoder, decoder_jacobian
 from .mixed_cells import CellMap, CellTensors, CodeClasses, Decoded, Expansion
 
 # Draws of each row's own: around its code in its likeliest class, and in the next.
@@ -81,12 +81,11 @@ class _Proposal(NamedTuple):
     mean: Tensor
     precision_root: Tensor
 
-    def draw(self, n_draws: int) -> Tensor:
-        noise = draw_normal(n_draws, self.mean.shape[1]).to(self.mean)
-        upper = self.precision_root.mT
-        steps = torch.linalg.solve_triangular(
-            upper, noise.T.expand(len(self.mean), -1, -1), upper=True
-        )
+    def draw(self, n_draws: int, rows_differ: bool, orientation: Tensor) -> Tensor:
+        n_rows, size = self.mean.shape
+        noise = draw_normal(n_rows * n_draws if rows_differ else n_draws, size).to(self.mean)
+        noise = (noise * orientation).view(-1, n_draws, size).expand(n_rows, -1, -1)
+        steps = torch.linalg.solve_triangular(self.precision_root.mT, noise.mT, upper=True)
         return self.mean.unsqueeze(1) + steps.mT
 
     def log_density(self, code: Tensor) -> Tensor:
@@ -103,6 +102,7 @@ def draw_codes(
     decode: Decoder,
     cell_map: CellMap,
     n_shared: int = N_SHARED,
+    rows_differ: bool = False,
 ) -> CodeDraws:
     """Return draws of the codes of rows.
 
@@ -120,6 +120,9 @@ def draw_codes(
         Which of its outputs belong to which cells.
     n_shared : int, default=N_SHARED
         Number of draws that all rows share.
+    rows_differ : bool, default=False
+        Whether each row's own draws are others: errors of sums over rows average out, but what is
+        found of a row depends on its place among them.
     """
     shared, log_shared = _draw_from_prior(classes, n_shared)
     decoded_shared = cell_map.read(decode(shared))
@@ -128,7 +131,13 @@ def draw_codes(
         code = _improve(classes, cells, code, decode, cell_map)
     proposals = _approximate(classes, cells, code, decode, cell_map)
     counts = _OWN_DRAWS[: len(proposals)]
-    own = torch.cat([part.draw(n) for part, n in zip(proposals, counts, strict=True)], dim=1)
+    own = torch.cat(
+        [
+            part.draw(n, rows_differ, classes.orientation)
+            for part, n in zip(proposals, counts, strict=True)
+        ],
+        dim=1,
+    )
     everywhere = torch.cat([own, shared.expand(len(own), -1, -1)], dim=1)
     parts = [
         part.log_density(everywhere) + math.log(n)
@@ -151,7 +160,7 @@ def _draw_from_prior(classes: CodeClasses, n_shared: int) -> tuple[Tensor, Tenso
     """Return as many draws from each class's codes, and their log-density."""
     n_classes, n_components = classes.mean.shape
     n_each = -(-n_shared // n_classes)
-    noise = draw_normal(n_each * n_classes, n_components).to(classes.mean)
+    noise = draw_normal(n_each * n_classes, n_components).to(classes.mean) * classes.orientation
     # Every class has other draws, each of them with its mirror image.
     noise = noise.view(n_classes, n_each, n_components)
     draws = (classes.mean.unsqueeze(1) + noise @ classes.roots.mT).flatten(0, 1)

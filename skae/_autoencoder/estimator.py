@@ -89,7 +89,8 @@ default="from_dtype"
         one Gaussian, and one noise for all columns. "mixture" is up to eight Gaussians, as many
         as the rows ask for, each with a noise of its own. "auto" is "mixture", but "gaussian"
         with `hidden_layer_sizes=()`, whose score is then that of probabilistic PCA. After
-        `partial_fit` it is always "gaussian": blocks do not add to a mixture.
+        `partial_fit` it is always "gaussian": blocks do not add to a mixture. Tables with
+        booleans or categories have several classes of codes where others have a mixture.
     penalty : {"l1", "kl", "contractive"} or None, default=None
         Penalty on the code: "l1" on its absolute values; "kl" on the divergence of each
         unit's mean activity from 0.05, for codes that a logistic function maps to (0, 1);
@@ -217,6 +218,14 @@ default="from_dtype"
     with a variance for each column or a full covariance, whichever a criterion prefers. For a
     nonlinear autoencoder the integral need not be one, as the user guide shows.
 
+    For tables with booleans or categories it is the density of the numbers times the mass of
+    the other cells. Given a code, a number is normal around a line in the decoded one, and the
+    odds of labels grow with the decoded indicators; the integral over codes is computed by
+    weighted draws that are the same in each call, and masses add up to one. It is mixed with
+    latent classes [6]_, which don't depend on the network, or with independent columns alone
+    where the density is "gaussian". Held-out rows decide on the shares. All of these are
+    densities of normal scores: each number is first mapped by its own column's distribution.
+
     References
     ----------
     .. [1] Ng (2011), "Sparse autoencoder", CS294A lecture notes, section 3.
@@ -228,6 +237,8 @@ default="from_dtype"
        neural networks", Science 313.
     .. [5] Tipping and Bishop (1999), "Probabilistic principal component analysis", JRSS B
        61, equation 7.
+    .. [6] Hunt and Jorgensen (1999), "Mixture model clustering using the MULTIMIX program",
+       Australian and New Zealand Journal of Statistics 41.
 
     Examples
     --------
@@ -388,6 +399,9 @@ default="from_dtype"
             task = MixedTask(layout, scaling, seen, held_out, is_mixture)
             return LaplaceDensity.fit_mixed(rows, trained, task, self.trim_fraction, loss, previous)
         return LaplaceDensity.fit(rows, trained, self.trim_fraction, loss, previous, is_mixture)
+
+    def _can_add_density(self, blueprint: AutoencoderBlueprint) -> bool:
+        return blueprint.network.layout is None
 
     def _has_mixture(self, blueprint: AutoencoderBlueprint) -> bool:
         if self.prior != "auto":

@@ -225,6 +225,8 @@ class CodeClasses:
         Log-odds of levels whose scores are zero.
     steepness : Tensor of shape (n_blocks,)
         What a boolean's or category's scores are multiplied by.
+    orientation : Tensor of shape (n_components,)
+        1 or -1: draws of codes that are turned around with their axes lead to the same results.
     """
 
     log_weight: Tensor
@@ -235,6 +237,7 @@ class CodeClasses:
     variance: Tensor
     bias: Tensor
     steepness: Tensor
+    orientation: Tensor
 
     @property
     def roots(self) -> Tensor:

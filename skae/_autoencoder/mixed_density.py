@@ -33,9 +33,9 @@ from .._linear.stacked_mixture import Split, split_for_stacking, weigh_densities
 from .._training import Module, TrainedModule
 from .._training.losses import squared_error
 from ..modules.cells import CellLayout
+from ..modules.jacobian import Decoder
 from .code_classes import CodeRows, fit_code_classes, widen
 from .code_integral import count_cells, draw_codes
-from .jacobian import Decoder
 from .mixed_cells import CellMap, CellTensors, CodeClasses
 
 # Rows that latent classes and classes of codes are fitted to, and that weigh one against the other.
@@ -273,14 +273,19 @@ def fit_mixed_density(
     """
     layout, scaling, is_mixture = task.layout, task.scaling, task.is_mixture
     own = _take_rows(rows if task.trained_on is None else task.trained_on, trained, trim_fraction)
-    batch, weight, splits = own.batch, own.counts, split_for_stacking(len(own))
+    batch, weight, n_own = own.batch, own.counts, len(own)
     if task.held_out is not None:
         unseen = _take_rows(task.held_out, trained, trim_fraction)
-        splits = [Split(np.arange(len(own)), len(own) + np.arange(len(unseen)))]
         batch, weight = _join(own, unseen), np.append(weight, unseen.counts)
     cells = read_cells(batch, layout)
     margins = NormalScores.fit(cells.numbers, weight)
     cells = MixedCells(margins.transform(cells.numbers).scores, cells.levels, cells.blocks)
+    order = _order_rows(cells, weight, n_own)
+    cells, weight = cells.take(order), weight[order]
+    batch = batch.select(torch.from_numpy(order).to(batch.input.device))
+    splits = split_for_stacking(n_own)
+    if task.held_out is not None:
+        splits = [Split(np.arange(n_own), np.arange(n_own, len(weight)))]
     marginals = Marginals.from_cells(cells, weight)
     cell_map = CellMap.from_layout(layout, scaling.mean, scaling.scale, marginals.mass)
     module = trained.in_precision(torch.float64)
@@ -315,6 +320,15 @@ def fit_mixed_density(
         share,
         len(weight),
     )
+
+
+def _order_rows(cells: MixedCells, weight: np.ndarray, n_first: int) -> np.ndarray:
+    """Return an order of the first rows, then of the others, by how likely their columns are alone.
+
+    It knows neither the order of columns and rows nor that of levels, and so folds don't either.
+    """
+    alone = ClassRecipe(1, False, 1.0, 1.0).fit(cells, weight).log_density(cells)
+    return np.lexsort((np.round(alone, 8), np.arange(len(alone)) >= n_first))
 
 
 def _stack(

@@ -180,6 +180,10 @@ class BaseAutoencoder(
     _blueprint_class: type[BlueprintT]
     _fitted: FittedState[Module, BlueprintT, DensityT]
 
+    def _can_add_density(self, blueprint: BlueprintT) -> bool:
+        """Whether the density of a block adds to that of the blocks before."""
+        return self._density_accumulates
+
     @abstractmethod
     def _make_blueprint(self, layout: CellLayout, has_target: bool) -> BlueprintT:
         """Return what the module is built from."""
@@ -232,10 +236,10 @@ class BaseAutoencoder(
         X : array-like, frame or store of shape (n_samples, n_features)
             The rows. Columns of frames and of arrays of objects may hold numbers, booleans,
             categories, text, dates and durations; missing cells are learnt around. A store is a
-            `numpy.memmap`, or an object that gives slices of rows as arrays, such as those of
-            h5py, zarr and dask. Beyond 256 MiB as float32, stores and arrays are read block by
-            block and never copied as a whole. Sparse matrices are made dense, beyond that size
-            block by block.
+            `numpy.memmap`, a `pyarrow.dataset` of Parquet files with columns as those of frames,
+            or an object that gives slices of rows as arrays, such as those of h5py, zarr and
+            dask. Beyond 256 MiB as float32, stores and arrays are read block by block and never
+            copied as a whole. Sparse matrices are made dense, beyond that size block by block.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -303,6 +307,7 @@ class BaseAutoencoder(
         if previous is None:
             moments = measure_columns(self, table, float(len(table)), given.owner)
             scaling = self._make_scaling(moments, given)
+            scaling = self._fit_margins(scaling, table, blueprint)
             completion = fit_completion(table, scaling)
         else:
             scaling, completion = previous.scaling, previous.completion
@@ -419,6 +424,12 @@ class BaseAutoencoder(
         """Return what fills the missing cells of rows that train."""
         return partial(complete_rows, completion=completion)
 
+    def _fit_margins(
+        self, scaling: Scaling, table: TrainingTable, blueprint: BlueprintT
+    ) -> Scaling:
+        """Return a scaling that maps numbers further, where the family wants it."""
+        return scaling
+
     def _begin_stream(
         self,
         given: "GivenTable[BlueprintT]",
@@ -433,6 +444,7 @@ class BaseAutoencoder(
         """
         blueprint = given.blueprint
         streams = RandomStreams(self.random_state)
+        scaling = self._fit_margins(scaling, known, blueprint)
         config = self._make_config(blueprint, scaling, streams)
         completion = fit_completion(known, scaling)
         context = _Context(blueprint, scaling, given.columns, completion)
@@ -488,7 +500,7 @@ class BaseAutoencoder(
         trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_))
         trained.check_outputs(rows, self._measure_losses, self.lr)
         described: AnyRows = rows
-        if sample is not None and not self._density_accumulates:
+        if sample is not None and not self._can_add_density(blueprint):
             kept = sample.rows.make_table()
             complete = self._choose_complete(blueprint, scaling, completion)
             described = _scale_rows(kept, scaling, complete, trained.device)
@@ -762,13 +774,15 @@ class BaseAutoencoder(
         given = {"interval": interval}
         validate_parameter_constraints(_IMPUTE, given, caller_name="impute")
         table, state = self._read(X)
-        values, scaled = load_rows(table), state.impute(table)
-        filled = state.fill(X, values, scaled)
-        if interval is None:
+        half = None if interval is None else state.find_half_widths(float(interval))
+        values = state.impute(table)
+        filled = state.fill(X, values.astype(table.dtype))
+        if half is None:
             return filled
-        half = state.find_half_widths(float(interval))
-        missing = np.isnan(values) & ~np.isnan(half)
-        low, high = (state.show_limits(scaled + side * half, missing, X) for side in (-1, 1))
+        # Of the others, observed cells and those that are no numbers, there is nothing to show.
+        reach = np.where(np.isnan(load_rows(table)), half, np.nan)
+        index = getattr(X, "index", None)
+        low, high = (state.restore(values + side * reach, index) for side in (-1, 1))
         return filled, low, high
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
@@ -943,6 +957,7 @@ def subtract_units(
     out = log_density.copy()
     for rows in row_blocks(table):
         out[rows] -= ~np.isnan(table[rows]) @ units
+        out[rows] += state.scaling.log_slope(table[rows])
     return out
 
 

@@ -1,6 +1,7 @@
 """Columns centred and scaled for the network, and its output in the table's units again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -13,6 +14,19 @@ _CACHED_BYTES = 2**18
 
 # Scales and means that float32 holds, with room for values many scales out and for inverses.
 _LEAST_SINGLE, _LARGEST_SINGLE = 1e-30, 1e30
+
+
+class ColumnMap(Protocol):
+    """An increasing map of each of some columns of scaled rows."""
+
+    def forward(self, X: np.ndarray) -> np.ndarray:
+        """Return mapped rows, in float64."""
+
+    def inverse(self, X: np.ndarray) -> np.ndarray:
+        """Return the rows of mapped ones, in float64."""
+
+    def log_slope(self, X: np.ndarray) -> np.ndarray:
+        """Return sums of the logarithms of slopes at each row's observed cells."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +42,15 @@ class Scaling:
         Whether one scale serves all columns.
     bounds : tuple of float or None, default=None
         The least and the largest value that a cell can have, to which the inverse rounds.
+    margins : ColumnMap or None, default=None
+        What scaled rows are mapped by further; None is nothing.
     """
 
     mean: np.ndarray
     scale: np.ndarray
     is_common: bool = False
     bounds: tuple[float, float] | None = None
+    margins: ColumnMap | None = None
 
     @classmethod
     def from_moments(
@@ -75,6 +92,9 @@ class Scaling:
         Values beyond the cube root of the largest that `dtype` holds are clipped, so that
         neither a product nor a square of them overflows.
         """
+        if self.margins is not None:
+            linear = replace(self, margins=None).forward(X, np.float64)
+            return self.margins.forward(linear).astype(dtype)
         limit = float(np.finfo(dtype).max) ** (1 / 3)
         out = np.empty(X.shape, dtype=dtype)
         scale_block = self._scale_in_single if self._fits_single(X, out) else self._scale
@@ -111,6 +131,9 @@ class Scaling:
 
         Their precision is that of `scaled`, or float64 if float32 does not hold the units.
         """
+        if self.margins is not None:
+            table = replace(self, margins=None).inverse(self.margins.inverse(scaled))
+            return table.astype(scaled.dtype) if self.is_single else table
         dtype = scaled.dtype if self.is_single else np.dtype(np.float64)
         largest = float(np.finfo(dtype).max)
         low, high = self.bounds or (-largest, largest)
@@ -121,6 +144,12 @@ class Scaling:
                 block += self.mean
                 np.clip(block, low, high, out=out[rows], casting="same_kind")
         return out
+
+    def log_slope(self, X: np.ndarray) -> np.ndarray:
+        """Return what maps beyond scaling add to log-densities of rows in the table's units."""
+        if self.margins is None:
+            return np.zeros(len(X))
+        return self.margins.log_slope(replace(self, margins=None).forward(X, np.float64))
 
     def inverse_squares(self, squares: np.ndarray) -> np.ndarray:
         """Return squares of scaled values in squares of `unit`.

@@ -34,11 +34,11 @@ from .._data import (
     TrainingTable,
     check_sample_weight,
     encode_table,
-    load_subsample,
     measure_columns,
     read_table,
     row_blocks,
     subsample_indices,
+    subsample_store,
     take_rows,
     validate_table,
     write_out_copies,
@@ -99,7 +99,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         `DenoisingAutoencoder(None, hidden_layer_sizes=(192, 192), noise_level=(0.1, 5.0),
         n_draws=2, stacking=False, lr=0.008, batch_size=128, trim_fraction=0.04,
         early_stopping=False)`, whose epochs make 9 optimizer steps times the root of the number
-        of rows, and at most 1,500 steps.
+        of rows, and at most 1,500 steps. An estimator of skae takes tables of numbers,
+        categories, booleans and dates, with missing cells, and its `categorical_features` and
+        `max_categories` say what columns hold; others take numbers.
     contamination : "auto" or float, default="auto"
         Share of anomalies in the rows that the detector is fitted on, in (0, 0.5]: as many of
         them are outliers. With "auto" the share need not be known, and `alpha` sets the
@@ -157,6 +159,23 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     float32's rounding of a column, or by 1e-7 of its range, are the same to the score, and
     scores within 1e-3 nats of each other are equal to the threshold and the p-values.
 
+    In tables with categories or booleans the errors are those at the lower half of the noise
+    levels, beyond which labels can't be told apart, and count four times as much as each
+    distance.
+
+    Of a row with missing cells, errors and distances are those of its observed cells. Its score
+    is compared with those of training rows whose cells are hidden at random until as many
+    columns are observed, after what each observed column adds to the score on average, and is
+    the one that is as rare among complete rows (or among the training rows, if they have missing
+    cells themselves). So rows with few observed cells are outliers as often as others, if cells
+    are missing at random; a row without any has the median score. With other estimators of skae
+    the log-density of the observed cells is compared alike.
+
+    A label that no training row has is infrequent where the column has infrequent labels, see
+    `max_categories`. Elsewhere it is a missing cell that adds its own surprisal to the score, by
+    the share of the column's labels that a single row has [4]_. This holds for calibration rows
+    as for fresh ones, so that the guarantee does too.
+
     The denoiser's log-density is the sum of the same errors with weights that fall with the
     noise [2]_; the anomaly score counts all resolutions, from that of a single row's
     neighbourhood [3]_ to that of the table. Other estimators keep their own score, which for
@@ -170,6 +189,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
        equation 8.
     .. [3] Ramaswamy, Rastogi and Shim (2000), "Efficient algorithms for mining outliers
        from large data sets", SIGMOD.
+    .. [4] Good (1953), "The population frequencies of species and the estimation of population
+       parameters", Biometrika 40.
 
     Examples
     --------
@@ -221,9 +242,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or store of shape (n_samples, n_features)
-            The rows; some may be anomalies. A store as in `AutoencoderTransformer`; for an
-            estimator that isn't of skae its rows are loaded.
+        X : array-like, frame or store of shape (n_samples, n_features)
+            The rows; some may be anomalies. Frames and stores as in `AutoencoderTransformer`; an
+            estimator that isn't of skae takes numbers, and stores are loaded for it.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -237,9 +258,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If values are missing or infinite, if fewer than two rows have a positive weight,
-            if weights are given to an estimator that takes none, or if `checkpoint` is another
-            fit's.
+            If values are infinite, or missing where the estimator takes none, if fewer than two
+            rows have a positive weight, if weights are given to an estimator that takes none, or
+            if `checkpoint` is another fit's.
         """
         with replace_when_done(self) as draft:
             draft._fit(X, sample_weight)
@@ -326,11 +347,11 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         self._labels, self._gap_score = None, None
         if isinstance(estimator, BaseAutoencoder):
             self._gap_score = _make_gap_score(split.train, columns)
-        known_rows = load_subsample(split.train.X)
+        known_rows, known_weight = _load_known(split.train)
         if columns is None:
             self._candidates = choose_candidates(known_rows)
         else:
-            self._labels = SeenLabels.from_rows(columns, known_rows, split.train.weight)
+            self._labels = SeenLabels.from_rows(columns, known_rows, known_weight)
             self._candidates = choose_encoded_candidates(known_rows, columns, self._labels)
         share = None if isinstance(self.contamination, str) else self.contamination
         scored = split.calibration if share is None else rows.X
@@ -510,13 +531,13 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         Each row is changed into a counterfactual: one cell after the other, the one that
         gains most first, is set to its best value, until the score is typical, in the upper
         three quarters of the calibration rows, or no change gains any more. A cell's
-        contribution is the gain of its change.
+        contribution is the gain of its change. Missing cells are not changed.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             The rows. Each takes some `32 * n_features` evaluations of the score for each cell
-            that is changed.
+            that is changed; a category takes one for each of its labels, up to 100.
 
         Returns
         -------
@@ -524,7 +545,21 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             A line for each row and column of `X`: its "value", the "expected" value given the
             changed row's other cells, and its "contribution" in nats, 0 for cells that were
             not changed. A row's contributions add up to the score of the changed row minus
-            its own.
+            its own. Values are those of the table, such as labels and dates; a missing cell
+            stays so.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from skae import AEAnomalyDetector
+        >>> age = np.random.default_rng(0).uniform(15, 90, size=300)
+        >>> job = pd.cut(age, [0, 25, 65, 99], labels=["student", "worker", "retired"])
+        >>> people = pd.DataFrame({"age": age, "job": job})
+        >>> detector = AEAnomalyDetector(random_state=0).fit(people)
+        >>> odd = pd.DataFrame({"age": [74.0], "job": ["student"]})
+        >>> detector.explain(odd)["expected"].loc[0, "job"]
+        'retired'
         """
         now, whole = self._read(X)
         table, columns = whole[:], now._columns
@@ -633,6 +668,14 @@ def make_default_estimator(n_rows: int) -> DenoisingAutoencoder:
     )
 
 
+def _load_known(table: TrainingTable) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return rows, or the subsample that represents stored ones, and their weights."""
+    if isinstance(table.X, np.ndarray):
+        return table.X, table.weight
+    indices, rows = subsample_store(table.X)
+    return rows, None if table.weight is None else table.weight[indices]
+
+
 def _check_takes_weights(estimator: Any) -> None:
     if not has_fit_parameter(estimator, "sample_weight"):
         raise ValueError(
@@ -655,9 +698,7 @@ def _check_takes_gaps(estimator: Any, table: AnyTable, X: Any) -> None:
 
 
 def _make_gap_score(train: TrainingTable, columns: Columns | None) -> GapScore:
-    rows, weight = load_subsample(train.X), train.weight
-    if weight is not None and len(weight) != len(rows):  # those of a stored table are a sample
-        weight = None
+    rows, weight = _load_known(train)
     owner = np.arange(rows.shape[1]) if columns is None else columns.owner
     return GapScore.from_rows(rows, weight, owner)
 

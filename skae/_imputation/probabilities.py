@@ -67,7 +67,8 @@ class IndicatorScale:
             found = ((rows[:, own] - self.zero[own]) / self.unit[own]).clip(0.0, 1.0)
             if found.shape[1] > 1:
                 total = found.sum(axis=1, keepdims=True)
-                found = np.where(total > 0, found / np.where(total > 0, total, 1.0), 1.0)
+                uniform = np.full_like(found, 1 / found.shape[1])
+                found = np.divide(found, total, out=uniform, where=total > 0)
             shares.append((own, found))
         return shares
 

@@ -15,26 +15,45 @@ _LEAST_WEIGHT = 1e-3
 
 _INITIAL_SHARPNESS = 4.0
 
+#: Logarithm of the weight of a cell that is missing: finite, so that no sum of weights is 0.
+NEVER = -1e30
+
 
 class RememberedRows(NamedTuple):
     """Rows that missing cells are filled from.
 
     Attributes
     ----------
-    values : Tensor of shape (n_rows, n_encoded)
-        The rows, their own missing cells filled.
+    values, squares : Tensor of shape (n_rows, n_encoded)
+        The rows, their own missing cells filled, and the squares of that.
     residuals : Tensor of shape (n_rows, n_encoded)
         What the linear answer, given all other cells of the row, misses.
-    observed : Tensor of bool of shape (n_rows, n_encoded)
-        Which cells were observed.
-    log_weight : Tensor of shape (n_rows,)
-        Logarithm of how often each row counts.
+    log_weight : Tensor of shape (n_rows, n_encoded)
+        Logarithm of how often each cell counts, `NEVER` if it is missing.
     """
 
     values: Tensor
+    squares: Tensor
     residuals: Tensor
-    observed: Tensor
     log_weight: Tensor
+
+    @classmethod
+    def from_arrays(
+        cls,
+        filled: np.ndarray,
+        residuals: np.ndarray,
+        observed: np.ndarray,
+        weight: np.ndarray,
+        dtype: torch.dtype,
+    ) -> "RememberedRows":
+        """Return rows of a precision."""
+        log_weight = np.where(observed, np.log(weight)[:, None], NEVER)
+        return cls(
+            torch.from_numpy(filled).to(dtype),
+            torch.from_numpy(np.square(filled)).to(dtype),
+            torch.from_numpy(residuals).to(dtype),
+            torch.from_numpy(log_weight).to(dtype),
+        )
 
     def take(self, index: Tensor) -> "RememberedRows":
         """Return some of the rows."""
@@ -83,8 +102,7 @@ class RowAttention(nn.Module):
         self.register_buffer("others", torch.from_numpy(others.astype(np.float32)))
         self.log_metric = nn.Parameter(torch.from_numpy(initial))
         self.log_sharpness = nn.Parameter(torch.full((len(cells),), _INITIAL_SHARPNESS).log())
-        self.value_gain = nn.Parameter(torch.full((len(cells),), 0.5))
-        self.residual_gain = nn.Parameter(torch.zeros(len(cells)))
+        self.gains = nn.Parameter(torch.tensor([0.5, 0.0]).repeat(len(cells), 1))
 
     @classmethod
     def average(cls, modules: "list[RowAttention]") -> "RowAttention":
@@ -100,7 +118,7 @@ class RowAttention(nn.Module):
     def look_up(
         self, cell: int, rows: Tensor, observed: Tensor, remembered: RememberedRows
     ) -> Neighbourhood:
-        """Return what the remembered rows in which a cell is observed say of it.
+        """Return what the remembered rows say of a cell.
 
         Parameters
         ----------
@@ -111,19 +129,21 @@ class RowAttention(nn.Module):
         observed : Tensor of shape (n_rows, n_encoded)
             1 where a cell is observed, else 0.
         remembered : RememberedRows
-            Rows in which the cell is observed.
+            The rows to look up.
         """
         metric = self.log_metric[cell].exp() * self.others[cell]
-        known, values = rows * observed, remembered.values
-        distance = (known.square() @ metric)[:, None] + (observed * metric) @ values.square().T
-        distance = (distance - 2 * (known * metric) @ values.T).clamp_min(0)
-        logits = remembered.log_weight - self.log_sharpness[cell].exp() * distance.log1p()
-        own = self.cells[cell]
-        parts = torch.cat([values[:, own], remembered.residuals[:, own]], dim=1)
+        own, known = self.cells[cell], rows * observed
+        distance = torch.addmm(
+            (known.square() @ metric)[:, None], observed * metric, remembered.squares.T
+        )
+        distance = torch.addmm(distance, known * metric, remembered.values.T, alpha=-2)
+        sharpness = self.log_sharpness[cell].exp()
+        logits = remembered.log_weight[:, own.start] - sharpness * distance.clamp_min(0).log1p()
+        parts = torch.cat([remembered.values[:, own], remembered.residuals[:, own]], dim=1)
         found = logits.softmax(dim=1) @ parts
         return Neighbourhood(*found.chunk(2, dim=1))
 
     def step(self, cell: int, linear: Tensor, found: Neighbourhood) -> Tensor:
         """Return the step from the linear answer (n_rows, n_own) to what is expected."""
-        pull = self.value_gain[cell] * (found.values - linear)
-        return pull + self.residual_gain[cell] * found.residuals
+        way, residuals = self.gains[cell]
+        return way * (found.values - linear) + residuals * found.residuals

@@ -1,17 +1,22 @@
 """How attention learns its distances: on observed cells that are hidden for a step."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .._training.losses import weighted_mean
 from .hiding import hide_cells
 from .linear_answer import LinearAnswer
 from .row_attention import RememberedRows, RowAttention
 
-_N_STEPS = 400
+# Steps for each row, at least and at most so many.
+_STEPS_A_ROW = 0.4
+_N_STEPS = (200, 600)
 _LEARNING_RATE = 0.05
 
 # Rows that have cells hidden in a step, rows that these look up, and cells that are filled.
@@ -56,16 +61,17 @@ class KnownRows:
         """Return some of the rows."""
         return KnownRows(self.rows[indices], self.weight[indices], self.cells, self.linear)
 
+    def drop(self, indices: np.ndarray) -> "KnownRows":
+        """Return all rows but some, with a linear answer that knows nothing of these."""
+        left = self.take(np.setdiff1d(np.arange(len(self)), indices))
+        return replace(left, linear=LinearAnswer.fit(left.rows, left.weight))
+
     def remember(self, dtype: torch.dtype) -> RememberedRows:
         """Return them as rows to look up."""
         filled = self.linear.fill(self.rows)
         residuals = self.linear.measure_residuals(filled, self.cells)
-        return RememberedRows(
-            torch.from_numpy(filled).to(dtype),
-            torch.from_numpy(residuals).to(dtype),
-            torch.from_numpy(~np.isnan(self.rows)),
-            torch.from_numpy(np.log(self.weight)).to(dtype),
-        )
+        observed = ~np.isnan(self.rows)
+        return RememberedRows.from_arrays(filled, residuals, observed, self.weight, dtype)
 
     def hide(
         self, shares: tuple[float, float], generator: np.random.Generator
@@ -85,77 +91,97 @@ def train_attention(known: KnownRows, generator: np.random.Generator) -> RowAtte
     generator : numpy.random.Generator
         Source of the rows, cells and hidden cells of each step.
     """
-    cells, n_encoded = known.cells, known.rows.shape[1]
-    module = RowAttention(cells, known.linear.relate(cells, n_encoded))
+    n_encoded = known.rows.shape[1]
+    module = RowAttention(known.cells, known.linear.relate(known.cells, n_encoded))
     remembered = known.remember(torch.float32)
-    optimizer = torch.optim.Adam(module.parameters(), lr=_LEARNING_RATE)
-    n_queries = min(max(_QUERIED_CELLS // n_encoded, _FEWEST_QUERIES), _QUERIES, len(known) // 3)
-    n_others = min(_REMEMBERED, len(known) - n_queries)
-    for first in range(0, _N_STEPS, _STEPS_AT_A_TIME):
-        orders = [
-            generator.permutation(len(known))[: n_queries + n_others]
-            for _ in range(_STEPS_AT_A_TIME)
-        ]
-        queries = known.take(np.concatenate([order[:n_queries] for order in orders]))
-        gapped, hidden = queries.hide(_HIDDEN_SHARES, generator)
-        linear = torch.from_numpy(queries.linear.fill(gapped).astype(np.float32))
-        parts = zip(
-            orders,
-            linear.split(n_queries),
-            torch.from_numpy(~np.isnan(gapped)).split(n_queries),
-            torch.from_numpy(hidden).split(n_queries),
-            strict=True,
-        )
-        for step, (order, filled, observed, missing) in enumerate(parts, first):
-            chosen = generator.permutation(len(cells))[:_CELLS]
-            index = torch.from_numpy(order)
-            truth = remembered.take(index[:n_queries])
-            others = remembered.take(index[n_queries:])
-            batch = _Queries(filled, observed.float(), missing, truth)
-            _set_rate(optimizer, step)
+    optimizer = torch.optim.Adam(module.parameters(), lr=_LEARNING_RATE, fused=True)
+    n_steps = int(np.clip(_STEPS_A_ROW * len(known), *_N_STEPS))
+    for step, queries in enumerate(_draw_queries(known, n_steps, generator)):
+        _set_rate(optimizer, step / n_steps)
+        cells = generator.permutation(len(known.cells))[:_CELLS]
+        loss = _measure_loss(module, cells, queries, remembered.take(queries.others))
+        if loss.requires_grad:  # all of the cells may be missing
             optimizer.zero_grad()
-            loss = _measure_loss(module, chosen, batch, others)
-            if loss.requires_grad:  # all of the chosen cells may be missing
-                loss.backward()
-                optimizer.step()
+            loss.backward()
+            optimizer.step()
     return module.eval()
 
 
-@dataclass(frozen=True)
-class _Queries:
-    """Rows with hidden cells."""
+class _Queries(NamedTuple):
+    """Rows with hidden cells.
+
+    Attributes
+    ----------
+    filled : Tensor of shape (n_rows, n_encoded)
+        The rows with linear answers.
+    truth : Tensor of shape (n_rows, n_encoded)
+        The rows without hidden cells.
+    observed : Tensor of shape (n_rows, n_encoded)
+        1 where a cell is neither missing nor hidden, else 0.
+    hidden : Tensor of bool of shape (n_rows, n_encoded)
+        Which cells are hidden.
+    weight : Tensor of shape (n_rows,)
+        How often each row counts.
+    others : Tensor of int of shape (n_others,)
+        Indices of the rows to look up.
+    """
 
     filled: Tensor
+    truth: Tensor
     observed: Tensor
     hidden: Tensor
-    truth: RememberedRows
+    weight: Tensor
+    others: Tensor
+
+
+def _draw_queries(
+    known: KnownRows, n_steps: int, generator: np.random.Generator
+) -> Iterator[_Queries]:
+    """Yield the rows of each step."""
+    n_encoded = known.rows.shape[1]
+    n_rows = min(max(_QUERIED_CELLS // n_encoded, _FEWEST_QUERIES), _QUERIES, len(known) // 3)
+    n_all = min(n_rows + _REMEMBERED, len(known))
+    for _ in range(0, n_steps, _STEPS_AT_A_TIME):
+        orders = [generator.permutation(len(known))[:n_all] for _ in range(_STEPS_AT_A_TIME)]
+        queries = known.take(np.concatenate([order[:n_rows] for order in orders]))
+        gapped, hidden = queries.hide(_HIDDEN_SHARES, generator)
+        parts = (
+            queries.linear.fill(gapped).astype(np.float32),
+            np.nan_to_num(queries.rows).astype(np.float32),
+            (~np.isnan(gapped)).astype(np.float32),
+            hidden,
+            queries.weight.astype(np.float32),
+        )
+        steps = zip(*(torch.from_numpy(part).split(n_rows) for part in parts), strict=True)
+        for order, own in zip(orders, steps, strict=True):
+            filled, truth, observed, missing, weight = own
+            others = torch.from_numpy(order[n_rows:])
+            yield _Queries(filled, truth, observed, missing, weight, others)
 
 
 def _measure_loss(
-    module: RowAttention, chosen: np.ndarray, queries: _Queries, others: RememberedRows
+    module: RowAttention, cells: np.ndarray, queries: _Queries, others: RememberedRows
 ) -> Tensor:
     """Return the mean over cells of the errors of both the answer and the neighbours alone.
 
     Where an answer hardly follows the neighbours, distances would learn little from its errors.
     """
     losses = []
-    for cell in chosen.tolist():
+    for cell in cells.tolist():
         own = module.cells[cell]
         asked = queries.hidden[:, own.start].nonzero()[:, 0]
-        known = others.take(others.observed[:, own.start].nonzero()[:, 0])
-        if len(asked) == 0 or len(known.values) == 0:
+        if len(asked) == 0:
             continue
-        linear, truth = queries.filled[asked][:, own], queries.truth.values[asked][:, own]
-        found = module.look_up(cell, queries.filled[asked], queries.observed[asked], known)
+        filled = queries.filled[asked]
+        found = module.look_up(cell, filled, queries.observed[asked], others)
+        linear, truth = filled[:, own], queries.truth[asked][:, own]
         answer = linear + module.step(cell, linear, found)
         errors = (answer - truth).square() + (found.values - truth).square()
-        share = queries.truth.log_weight[asked].softmax(dim=0)
-        losses.append(share @ errors.sum(dim=1))
+        losses.append(weighted_mean(errors.sum(dim=1), queries.weight[asked]))
     return torch.stack(losses).mean() if losses else torch.zeros(())
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, step: int) -> None:
+def _set_rate(optimizer: torch.optim.Optimizer, done: float) -> None:
     """Lower the learning rate along a half cosine."""
-    rate = 0.5 * _LEARNING_RATE * (1 + math.cos(math.pi * step / _N_STEPS))
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = 0.5 * _LEARNING_RATE * (1 + math.cos(math.pi * done))

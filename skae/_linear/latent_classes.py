@@ -7,7 +7,7 @@ rest. `sklearn.mixture` has no categories and no weights.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
@@ -266,7 +266,9 @@ class LatentClasses:
 
     def log_joint(self, cells: MixedCells, patterns: list[Pattern]) -> np.ndarray:
         """Return the log-density `(n_classes, n_rows)` of class and row together."""
-        joint = self.log_mass @ cells.levels.T + np.log(self.weight)[:, None]
+        # A class that no row is of any more has no weight.
+        weight = np.maximum(self.weight, np.finfo(np.float64).tiny)
+        joint = self.log_mass @ cells.levels.T + np.log(weight)[:, None]
         if not self.is_full:
             return joint + self._score_diagonal(cells.numbers)
         for pattern in patterns:
@@ -364,6 +366,8 @@ class ClassRecipe:
             cells = MixedCells(numbers, cells.levels, cells.blocks)
             patterns = group_by_pattern(numbers)
         problem = _Problem(self, cells, weight, patterns, marginals)
+        if not weight.any():  # of a row or two, all may be trimmed or held out
+            return replace(problem, recipe=replace(self, n_classes=1)).begin()
         classes, last = problem.begin(), -np.inf
         for _ in range(_N_STEPS):
             joint = classes.log_joint(cells, patterns)

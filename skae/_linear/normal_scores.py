@@ -26,6 +26,13 @@ _PRIOR_ROWS = 0.05
 # Farther numbers, in the widest Gaussian, count as this: squares stay finite.
 _FARTHEST = 1e8
 
+# The inverse is searched between points so many standard deviations around each Gaussian's mean.
+_GRID_REACH, _GRID_STEPS = 8.0, 65
+
+# Steps of the search between two points.
+_N_STEPS = 8
+_TINY = float(np.finfo(np.float64).tiny)
+
 # Cells of the largest array (rows x Gaussians of all columns).
 _BLOCK_CELLS = 2**21
 
@@ -111,9 +118,97 @@ class NormalScores:
         scores = np.where(below < above, tail, -tail)
         return scores, log_density + 0.5 * np.square(scores) + 0.5 * np.log(2 * np.pi)
 
+    def inverse(self, scores: np.ndarray) -> np.ndarray:
+        """Return the numbers that have these scores.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n_rows, n_numbers)
+            The scores.
+        """
+        columns = [self._invert_column(index, own) for index, own in enumerate(scores.T)]
+        return np.column_stack(columns) if columns else scores
+
+    def _invert_column(self, index: int, scores: np.ndarray) -> np.ndarray:
+        single = NormalScores(*(part[index, None] for part in self._parts))
+        is_used = np.isfinite(self.log_weight[index])
+        mean, spread = self.mean[index, is_used], self.spread[index, is_used]
+        steps = np.linspace(-_GRID_REACH, _GRID_REACH, _GRID_STEPS)
+        grid = np.sort((mean + spread * steps[:, None]).ravel())
+        known = np.maximum.accumulate(single.transform(grid[:, None]).scores[:, 0])
+        place = np.searchsorted(known, scores).clip(1, len(grid) - 1)
+        low, high = grid[place - 1], grid[place]
+        # Beyond the grid the widest Gaussian is all that there is.
+        beyond = spread.max() * (scores - known[[0, -1]][(scores > known[-1]).astype(int)])
+        low, high = (
+            np.where(scores < known[0], low + beyond, low),
+            np.where(scores > known[-1], high + beyond, high),
+        )
+        share = (scores - known[place - 1]) / np.maximum(known[place] - known[place - 1], _TINY)
+        found = low + share.clip(0, 1) * (high - low)
+        for _ in range(_N_STEPS):
+            reached, log_slope = (part[:, 0] for part in single._transform(found[:, None]))
+            off = reached - scores
+            low, high = np.where(off < 0, found, low), np.where(off > 0, found, high)
+            step = found - off * np.exp(-log_slope)
+            # A step of Newton's method, or halfway to the other end where it leads too far.
+            is_within = (step > low) & (step < high)
+            found = np.where(off == 0, found, np.where(is_within, step, 0.5 * (low + high)))
+        return np.where(np.isnan(scores), np.nan, found)
+
+    @property
+    def _parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.log_weight, self.mean, self.spread
+
     def get_state(self) -> dict[str, Any]:
         """Return plain arrays."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class ScoredColumns:
+    """Rows some of whose columns become normal scores.
+
+    Attributes
+    ----------
+    columns : ndarray of int of shape (n_numbers,)
+        Indices of the columns.
+    margins : NormalScores
+        Their distributions.
+    """
+
+    columns: np.ndarray
+    margins: NormalScores
+
+    @classmethod
+    def fit(cls, X: np.ndarray, columns: np.ndarray, weight: np.ndarray) -> Self:
+        """Return the distributions of some columns of rows, in which NaN is a missing cell."""
+        return cls(columns, NormalScores.fit(X[:, columns].astype(np.float64), weight))
+
+    def forward(self, X: np.ndarray) -> np.ndarray:
+        """Return rows with scores."""
+        out = X.astype(np.float64)
+        out[:, self.columns] = self.margins.transform(out[:, self.columns]).scores
+        return out
+
+    def inverse(self, X: np.ndarray) -> np.ndarray:
+        """Return rows with numbers."""
+        out = X.astype(np.float64)
+        out[:, self.columns] = self.margins.inverse(out[:, self.columns])
+        return out
+
+    def log_slope(self, X: np.ndarray) -> np.ndarray:
+        """Return what to add to log-densities of rows of scores for those of the numbers."""
+        return self.margins.transform(X[:, self.columns].astype(np.float64)).log_slope
+
+    def get_state(self) -> dict[str, Any]:
+        """Return plain arrays."""
+        return {"columns": self.columns, "margins": self.margins.get_state()}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Return the columns of a stored state."""
+        return cls(state["columns"], NormalScores(**state["margins"]))
 
 
 def _fit_column(
@@ -121,6 +216,8 @@ def _fit_column(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the weights, means and standard deviations of a column's Gaussians."""
     known = np.flatnonzero(~np.isnan(column) & (weight > 0))
+    # Sorted, so that the order of rows does not matter.
+    known = known[np.argsort(column[known], kind="stable")]
     known = known[np.linspace(0, len(known) - 1, min(len(known), _ROWS)).astype(int)]
     if not len(known):
         return np.ones(1), np.zeros(1), np.ones(1)

@@ -14,7 +14,7 @@ _BOUND_SHARE = 0.01
 _BOUND_ROWS = 3.0
 
 # Rows are scaled in float32: values this near to zero, in scales, are zero.
-_ZERO = 1e-6
+_ZERO = 1e-5
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,11 @@ class ColumnRanges:
         ends = []
         for end, count, sign in ((self.low, self.at_low, 1.0), (self.high, self.at_high, -1.0)):
             is_common = count >= max(_BOUND_SHARE * self.total, _BOUND_ROWS)
-            value = end * scaling.scale + scaling.mean
-            is_beside_zero = sign * value >= -_ZERO * scaling.scale
-            value = np.where(np.abs(value) <= _ZERO * scaling.scale, 0.0, value)
-            # The nearest float32 is what the table most likely held.
-            value = value.astype(np.float32).astype(np.float64)
+            known = np.where(np.isfinite(end), end, 0.0)
+            value = scaling.inverse(known[None])[0]
+            is_zero = np.abs(value) <= _ZERO * scaling.scale
+            is_beside_zero = (sign * value >= 0) | is_zero
+            value = np.where(is_zero, 0.0, _shorten(value))
             bound = np.where(is_common, value, np.where(is_beside_zero, 0.0, -sign * np.inf))
             ends.append(np.where(layout.is_number, bound, -sign * np.inf))
         return ends[0], ends[1]
@@ -81,3 +81,15 @@ class ColumnRanges:
     def get_state(self) -> dict[str, Any]:
         """Return plain values and arrays."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def scale_ends(ends: np.ndarray, scaling: Scaling) -> np.ndarray:
+    """Return bounds in the table's units as the network sees them; infinite ones stay so."""
+    is_finite = np.isfinite(ends)
+    scaled = scaling.forward(np.where(is_finite, ends, scaling.mean)[None], np.float64)[0]
+    return np.where(is_finite, scaled, ends)
+
+
+def _shorten(values: np.ndarray) -> np.ndarray:
+    """Return values of six digits: what the table held, before it was scaled in float32."""
+    return np.array([float(f"{value:.6g}") for value in values])

@@ -67,8 +67,7 @@ def draw_missing(
     rows, mask = batch.input, batch.mask
     if mask is None:
         return rows.unsqueeze(1).expand(-1, n_draws, -1)
-    n_codes = max(_LEAST_CODES, _CODES_PER_DRAW * n_draws)
-    size = (n_codes, _count_components(module))
+    size = (count_codes(n_draws), _count_components(module))
     normal = torch.empty(size, dtype=rows.dtype, device=rows.device).normal_(generator=generator)
     code, log_weight = weigh_codes_given_observed(module, rows, mask, normal, generator)
     chosen = torch.multinomial(
@@ -78,6 +77,11 @@ def draw_missing(
     output = module.decoder(code.flatten(0, 1)).unflatten(0, code.shape[:2])
     drawn = module.likelihood.draw(output, generator, bounds)
     return torch.where(mask.unsqueeze(1), rows.unsqueeze(1), drawn)
+
+
+def count_codes(n_draws: int) -> int:
+    """Return how many codes a row's draws are chosen from."""
+    return max(_LEAST_CODES, _CODES_PER_DRAW * n_draws)
 
 
 def _count_components(module: VariationalAutoencoder) -> int:

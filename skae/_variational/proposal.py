@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..modules import VariationalAutoencoder
-from ..modules.jacobian import find_jacobian
+from ..modules.jacobian import decoder_jacobian
 from ..modules.priors import GaussianComponents
 
 # Steps towards the mode of the posterior.
@@ -165,6 +165,6 @@ def _find_slope(
 def _find_information(module: VariationalAutoencoder, code: Tensor, mask: Tensor) -> Tensor:
     """Return Fisher's information of the observed cells of codes."""
     output = module.decoder(code)
-    jacobian = find_jacobian(module.decoder, code, output.shape[1])
+    jacobian = decoder_jacobian(module.decoder, code, output.shape[1])
     root = module.likelihood.whiten(jacobian, output) * mask.unsqueeze(2)
     return root.mT @ root

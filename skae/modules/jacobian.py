@@ -1,12 +1,14 @@
-"""Jacobians of decoders."""
+"""Derivatives of a decoder."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+Decoder = Callable[[Tensor], Tensor]
 
-def find_jacobian(decode: Callable[[Tensor], Tensor], code: Tensor, n_features: int) -> Tensor:
+
+def decoder_jacobian(decode: Decoder, code: Tensor, n_features: int) -> Tensor:
     """Return the Jacobians `(n_rows, n_features, n_components)` of `decode` at `code`.
 
     One backward pass a component serves all rows together: `J'u` is linear in `u`, and its

@@ -144,3 +144,30 @@ def test_the_indicators_of_a_category_have_variance_one_together():
     np.testing.assert_allclose(variance[1:5].sum(), 1)
     assert len(set(scaling.scale[1:5])) == 1
     np.testing.assert_array_equal(scaling.scale[5:], 1)
+
+
+class _Doubling:
+    """A map of the first column."""
+
+    def forward(self, X):
+        return X.astype(np.float64) * [2, 1]
+
+    def inverse(self, X):
+        return X.astype(np.float64) / [2, 1]
+
+    def log_slope(self, X):
+        return np.where(np.isnan(X[:, 0]), 0.0, np.log(2))
+
+
+def test_a_further_map_comes_after_scaling():
+    X = np.array([[1.0, 5.0], [np.nan, 7.0], [3.0, np.nan]])
+    plain = Scaling(np.array([1.0, 5.0]), np.array([4.0, 2.0]))
+    ours = Scaling(plain.mean, plain.scale, margins=_Doubling())
+    for dtype in (np.float32, np.float64):
+        found = ours.forward(X, dtype)
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, plain.forward(X, dtype) * [2, 1])
+        assert ours.inverse(found).dtype == dtype
+        np.testing.assert_allclose(ours.inverse(found), X)
+    np.testing.assert_allclose(ours.log_slope(X), [np.log(2), 0, np.log(2)])
+    np.testing.assert_array_equal(plain.log_slope(X), 0)

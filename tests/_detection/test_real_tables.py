@@ -265,6 +265,15 @@ def test_a_row_without_an_observed_cell_is_typical(complete, fitted):
         assert not detector.explain(frame)["contribution"].any()
 
 
+def test_of_mixed_rows_the_errors_at_low_noise_count_most(complete):
+    score, denoiser = complete._anomaly_score, complete.estimator_
+    rows = denoiser._state.columns.encode(draw(30, 1)).values
+    errors = denoiser.denoising_errors(draw(30, 1))[:, :6]
+    distances = score.neighbours.measure((rows - denoiser.mean_) / denoiser.scale_)
+    expected = 4 * score.by_error.measure(errors) + 2 * score.by_distance.measure(distances)
+    np.testing.assert_allclose(complete.score_samples(draw(30, 1)), -expected / 6)
+
+
 # Labels ------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from skae.modules import MLP
-from skae.modules.jacobian import find_jacobian
+from skae.modules.jacobian import decoder_jacobian
 
 
 @pytest.mark.parametrize(("n_components", "n_features"), [(2, 5), (5, 2)])
@@ -13,7 +13,7 @@ def test_jacobians_of_all_rows(n_components, n_features):
     decode = MLP(n_components, n_features, (7,), "silu", generator=generator).double()
     codes = torch.randn(6, n_components, dtype=torch.float64, generator=generator)
     with torch.no_grad():
-        found = find_jacobian(decode, codes, n_features)
+        found = decoder_jacobian(decode, codes, n_features)
     for code, jacobian in zip(codes, found, strict=True):
         expected = torch.autograd.functional.jacobian(lambda one: decode(one[None])[0], code)
         torch.testing.assert_close(jacobian, expected)
