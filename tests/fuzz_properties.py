@@ -114,7 +114,7 @@ def describe_estimator(estimator):
     return {
         n: value
         for n, value in found.items()
-        if "_double" not in n and "model']" not in n and "_gap_score.model" not in n
+        if "_double" not in n and "model']" not in n and "_gap_score" not in n
     }
 
 

@@ -106,9 +106,10 @@ class CodeMoments:
             codes, left = np.split(trained.apply(_code_and_rest, X), [-X.shape[1]], axis=1)
             # Each column's error is that of its observed cells, which stand for the others.
             given = sample.given_weight
-            seen = np.maximum(given @ observed, np.finfo(np.float64).tiny)
+            seen = given @ observed
+            factor = np.where(seen > 0, given.sum() / np.where(seen > 0, seen, 1.0), 0.0)
             squares = np.square(left).reshape(n_draws, *observed.shape).mean(axis=0)
-            errors = (squares * observed) @ (given.sum() / seen)
+            errors = (squares * observed) @ factor
         weight = trim_weight_array(errors, sample.given_weight, trim_fraction)
         total = float(weight.sum()) * len(rows) / len(sample)
         each = weight if n_draws == 1 else np.tile(weight, n_draws)

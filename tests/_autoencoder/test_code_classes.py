@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import multivariate_normal
-from skae._autoencoder.jacobian import decoder_jacobian
 
 from skae._autoencoder.code_classes import CodeRows, fit_code_classes, widen
 from skae._autoencoder.code_integral import draw_codes

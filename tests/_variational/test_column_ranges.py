@@ -50,9 +50,12 @@ def test_missing_cells_are_no_bound():
     X = make_table(500)
     observed = np.ones(X.shape, dtype=bool)
     observed[:50, 1] = False
-    X[:50, 1] = -100
+    X[:50, 1] = X[50:, 1].min()
+    X[:5, 0] = -100
+    observed[:5, 0] = False
     low, _ = ColumnRanges.from_rows(make_rows(X, observed)).find_bounds(SCALING, LAYOUT)
     assert low[1] == -np.inf
+    assert low[0] == 9.6
 
 
 def test_ranges_of_blocks_are_those_of_all_rows():
