@@ -71,7 +71,8 @@ def test_normal_rows_stay_at_the_linear_answer():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_observed_cells_stay_as_they_are(dtype, levels):
-    gapped, imputer = levels[1].astype(dtype), levels[3]
+    rows, imputer = levels[0].astype(dtype), levels[3]
+    gapped = np.vstack([hide(rows, columns)[0] for columns in ([0], [1, 2, 3], [4], [0, 4])])
     kept = gapped.copy()
     filled = imputer.complete(gapped)
     assert filled.dtype == dtype
