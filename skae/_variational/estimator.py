@@ -522,8 +522,9 @@ default="from_dtype"
             The rows, in the units of the table. Of a frame with columns that are no numbers it is
             a frame; booleans and labels are values, and numbers keep the least or largest value
             of their column where at least a hundredth of the rows has it, and zero where all lie
-            on one side of it. Such draws are conditional on these bounds given the code, of which
-            `score_samples` does not know. Other arrays are in float64, and have no bounds.
+            on one side of it; others go a tenth of their range beyond. Such draws are conditional
+            on these bounds given the code, of which `score_samples` does not know. Other arrays
+            are in float64, and have no bounds.
         """
         state = self._state
         given = {"n_samples": n_samples, "random_state": random_state, "noise": noise}
