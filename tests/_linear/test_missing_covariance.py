@@ -235,3 +235,9 @@ def test_steps_begin_where_they_are_told():
     np.testing.assert_allclose(once.covariance, whole.covariance, atol=1e-5)
     alone = fit_with_missing(X, max_iter=1)
     assert np.abs(alone.covariance - whole.covariance).max() > 0.05
+
+
+def test_rows_without_a_cell_leave_scaled_columns_as_they_are():
+    moments = fit_with_missing(np.full((3, 2), np.nan), ridge=1.0)
+    np.testing.assert_array_equal(moments.mean, [0, 0])
+    np.testing.assert_array_equal(moments.covariance, np.eye(2))
