@@ -134,10 +134,10 @@ def encode_table(
     if columns is None:
         if not needs_encoding(X):
             return validate_table(estimator, X, reset=False)
-        _check_columns(estimator, X, reset=False)
+        _check_columns(estimator, X, reset=False, min_rows=1)
         return encode_numbers(X)
     X = _open_table(X)
-    _check_columns(estimator, X, reset=False)
+    _check_columns(estimator, X, reset=False, min_rows=1)
     return columns.encode(X, unseen).values
 
 
