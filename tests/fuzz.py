@@ -116,8 +116,11 @@ def _bound(result, sizes, name):
 def _reasons(result, sizes, name):
     if not isinstance(result, pd.DataFrame) or len(result) != sizes.n * sizes.p:
         raise Wrong(f"{name} returned {type(result).__name__}")
-    for column in ("value", "expected", "contribution"):
-        check_array(result[column].to_numpy(float), (sizes.n * sizes.p,), f"{name} {column}")
+    are_numbers = pd.api.types.is_float_dtype(result["value"].dtype)
+    for column in ("value", "contribution") if are_numbers else ("contribution",):
+        values = result[column].to_numpy(float)
+        known = np.ones(len(values), dtype=bool) if column == "contribution" else ~np.isnan(values)
+        check_array(values[known], (known.sum(),), f"{name} {column}")
 
 
 def _shares(result, sizes, name):

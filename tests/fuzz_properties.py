@@ -112,7 +112,9 @@ def describe_estimator(estimator):
     """All that an estimator holds, but for what is made when first asked for."""
     found = describe(estimator)
     return {
-        n: value for n, value in found.items() if "_double" not in n and "score_model']" not in n
+        n: value
+        for n, value in found.items()
+        if "_double" not in n and "model']" not in n and "_gap_score" not in n
     }
 
 

@@ -107,6 +107,24 @@ def test_estimators_bring_in_nothing_optional():
     assert found == ["torch", "sklearn", "pandas"]
 
 
+def list_modules(code):
+    code = f"{code}; import sys; print([name for name in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(ast.literal_eval(out.stdout))
+
+
+def test_a_fit_on_numbers_brings_in_no_library_of_frames():
+    rows = "import numpy as np; X = np.random.default_rng(0).normal(size=(40, 4))"
+    others = (
+        "import pandas, torch, skorch, sklearn.decomposition as d; d.PCA(2).fit(X).transform(X)"
+    )
+    own = "from skae import AutoencoderTransformer as A; A(2, max_epochs=1).fit(X).score(X)"
+    found = list_modules(f"{rows}; {others}; {own}") - list_modules(f"{rows}; {others}")
+    assert "skae._data.datasets" in found
+    libraries = {name.split(".")[0] for name in found}
+    assert not libraries & {"polars", "pyarrow", "narwhals", "skrub", "matplotlib"}
+
+
 def test_names_that_are_not_there():
     with pytest.raises(AttributeError, match="has no attribute 'Autoencoder'"):
         skae.Autoencoder  # noqa: B018 - the attribute is what is tested

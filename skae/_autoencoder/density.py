@@ -39,6 +39,10 @@ _GAP_STEPS = 50
 _GAP_RIDGE = 5.0
 _GAP_SEED = 20050701
 
+# Draws of each row: so many that there are this many rows, but no more than that.
+_DRAWN_ROWS = 10_000
+_MOST_DRAWS = 5
+
 
 @dataclass(frozen=True)
 class CodeModel:
@@ -91,25 +95,28 @@ class CodeMoments:
         """Return the moments of rows under a trained module, by a subsample of a stored table."""
         sample = rows.subsample()
         X, observed = sample.table, sample.observed
-        counted = None
+        counted, n_draws = None, 1
         if observed is None:
             both = trained.apply(_code_and_error, X).astype(np.float64)
             codes, errors = both[:, :-1], both[:, -1]
         else:
             _, left = np.split(trained.apply(_code_and_rest, X), [-X.shape[1]], axis=1)
             counted = (np.square(left) * observed).sum(axis=1)
-            X = draw_gaps(X, observed, sample.given_weight)
+            X, n_draws = draw_gaps(X, observed, sample.given_weight)
             codes, left = np.split(trained.apply(_code_and_rest, X), [-X.shape[1]], axis=1)
             # Each column's error is that of its observed cells, which stand for the others.
             given = sample.given_weight
-            seen = np.maximum(given @ observed, np.finfo(np.float64).tiny)
-            errors = (np.square(left) * observed) @ (given.sum() / seen)
+            seen = given @ observed
+            factor = np.where(seen > 0, given.sum() / np.where(seen > 0, seen, 1.0), 0.0)
+            squares = np.square(left).reshape(n_draws, *observed.shape).mean(axis=0)
+            errors = (squares * observed) @ factor
         weight = trim_weight_array(errors, sample.given_weight, trim_fraction)
         total = float(weight.sum()) * len(rows) / len(sample)
+        each = weight if n_draws == 1 else np.tile(weight, n_draws)
         return cls(
-            Moments.from_rows(codes, weight, total),
+            Moments.from_rows(codes, each, total),
             float(np.average(errors, weights=weight)),
-            _average_gain(X, weight, trained, codes.shape[1]),
+            _average_gain(X, each, trained, codes.shape[1]),
             X.shape[1],
             None if counted is None else float(np.average(counted, weights=weight)),
         )
@@ -379,13 +386,15 @@ def _code_and_error(module: EncoderDecoder, rows: Tensor) -> Tensor:
 def measure_tangents(rows: Rows, trained: TrainedModule[Module], trim_fraction: float) -> Tangents:
     """Return codes, errors and tangents of evenly spread rows."""
     sample = rows.take(subsample_indices(len(rows), _MIXTURE_ROWS))
-    X, observed = sample.table.astype(np.float64), sample.observed
+    X, observed, n_draws = sample.table.astype(np.float64), sample.observed, 1
     if observed is not None:
-        X = draw_gaps(X, observed, sample.given_weight)
+        X, n_draws = draw_gaps(X, observed, sample.given_weight)
+        observed = np.tile(observed, (n_draws, 1))
     both = trained.apply(_code_and_rest, X)
     codes, errors = np.split(both, [both.shape[1] - X.shape[1]], axis=1)
     squares = np.square(errors if observed is None else errors * observed).sum(axis=1)
-    weight = trim_weight_array(squares, sample.counts, trim_fraction)
+    counts = sample.counts if n_draws == 1 else np.tile(sample.counts / n_draws, n_draws)
+    weight = trim_weight_array(squares, counts, trim_fraction)
     n_cells = X.shape[1] * codes.shape[1]
     n_tangents = int(np.clip(_TANGENT_CELLS // n_cells, 1, _TANGENT_ROWS))
     indices = subsample_indices(len(X), n_tangents)
@@ -395,19 +404,22 @@ def measure_tangents(rows: Rows, trained: TrainedModule[Module], trim_fraction: 
 
     block = _jacobian_block(X.shape[1], codes.shape[1])
     jacobians = trained.apply(find_jacobian, X[indices], block=block)
-    return Tangents(codes, errors, weight, jacobians, indices, X[indices], observed)
+    return Tangents(codes, errors, weight, jacobians, indices, X[indices], observed, n_draws)
 
 
-def draw_gaps(X: np.ndarray, observed: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def draw_gaps(X: np.ndarray, observed: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, int]:
     """Return rows whose missing cells are drawn from a normal distribution, given the others.
 
     Codes of rows whose cells are filled with means would vary too little: what codes add to the
-    noise would be missing.
+    noise would be missing. Of few rows there are several draws, one below the other; their number
+    is returned too.
     """
     gaps = np.where(observed, X, np.nan).astype(np.float64)
     few = subsample_indices(len(X), _GAP_ROWS)
     moments = fit_with_missing(gaps[few], weight[few], ridge=_GAP_RIDGE, max_iter=_GAP_STEPS)
-    return draw_missing(gaps, moments, np.random.default_rng(_GAP_SEED))
+    n_draws = int(np.clip(_DRAWN_ROWS // len(X), 1, _MOST_DRAWS))
+    generator = np.random.default_rng(_GAP_SEED)
+    return draw_missing(np.tile(gaps, (n_draws, 1)), moments, generator), n_draws
 
 
 def _code_and_rest(module: EncoderDecoder, rows: Tensor) -> Tensor:

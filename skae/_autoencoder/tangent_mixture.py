@@ -62,6 +62,8 @@ class Tangents:
         These rows.
     observed : ndarray of bool of shape (n_rows, n_features) or None
         Which cells were observed; None is all. The others are drawn given these.
+    n_draws : int, default=1
+        How often each row is there, with other draws.
     """
 
     codes: np.ndarray
@@ -71,6 +73,7 @@ class Tangents:
     indices: np.ndarray
     rows: np.ndarray
     observed: np.ndarray | None = None
+    n_draws: int = 1
 
     @property
     def tangent_weight(self) -> np.ndarray:
@@ -344,7 +347,8 @@ def fit_tangent_mixture(tangents: Tangents) -> TangentMixture:
 
 def _list_families(tangents: Tangents) -> Iterator[Iterator[tuple[TangentMixture, int]]]:
     """Yield candidates by growing size, first with a variance for each column."""
-    n_rows, n_features = np.count_nonzero(tangents.weight), tangents.errors.shape[1]
+    n_rows = np.count_nonzero(tangents.weight) // tangents.n_draws
+    n_features = tangents.errors.shape[1]
     n_components = tangents.codes.shape[1]
     most = max(1, _MOST_MIXED // n_components) if n_features <= _FULL_UP_TO else 1
     most_apart = min(most, max(1, n_rows // max(n_components + 2, 5)))

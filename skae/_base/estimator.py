@@ -236,10 +236,10 @@ class BaseAutoencoder(
         X : array-like, frame or store of shape (n_samples, n_features)
             The rows. Columns of frames and of arrays of objects may hold numbers, booleans,
             categories, text, dates and durations; missing cells are learnt around. A store is a
-            `numpy.memmap`, or an object that gives slices of rows as arrays, such as those of
-            h5py, zarr and dask. Beyond 256 MiB as float32, stores and arrays are read block by
-            block and never copied as a whole. Sparse matrices are made dense, beyond that size
-            block by block.
+            `numpy.memmap`, a `pyarrow.dataset` of Parquet files with columns as those of frames,
+            or an object that gives slices of rows as arrays, such as those of h5py, zarr and
+            dask. Beyond 256 MiB as float32, stores and arrays are read block by block and never
+            copied as a whole. Sparse matrices are made dense, beyond that size block by block.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -774,13 +774,15 @@ class BaseAutoencoder(
         given = {"interval": interval}
         validate_parameter_constraints(_IMPUTE, given, caller_name="impute")
         table, state = self._read(X)
-        values, scaled = load_rows(table), state.impute(table)
-        filled = state.fill(X, values, scaled)
-        if interval is None:
+        half = None if interval is None else state.find_half_widths(float(interval))
+        values = state.impute(table)
+        filled = state.fill(X, values.astype(table.dtype))
+        if half is None:
             return filled
-        half = state.find_half_widths(float(interval))
-        missing = np.isnan(values) & ~np.isnan(half)
-        low, high = (state.show_limits(scaled + side * half, missing, X) for side in (-1, 1))
+        # Of the others, observed cells and those that are no numbers, there is nothing to show.
+        reach = np.where(np.isnan(load_rows(table)), half, np.nan)
+        index = getattr(X, "index", None)
+        low, high = (state.restore(values + side * reach, index) for side in (-1, 1))
         return filled, low, high
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:

@@ -103,49 +103,42 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         return values if self.columns is None else self.columns.decode(values, index=index)
 
     def impute(self, table: AnyTable) -> np.ndarray:
-        """Return scaled rows with missing cells filled by what is expected of them.
+        """Return rows of the encoded table with missing cells filled by what is expected of them.
 
         Parameters
         ----------
         table : ndarray or stored table of shape (n_rows, n_encoded)
-            Rows of the encoded table.
+            The rows.
         """
         out = np.empty(table.shape)
         for rows in row_blocks(table):
-            scaled = self.scaling.forward(table[rows], np.float64)
             if self.imputation is None:
-                out[rows] = complete_rows(scaled, self.completion).values
+                filled = self.scaling.inverse(self.prepare(table[rows], np.float64).values)
             else:
-                out[rows] = self.imputation.imputer.complete(scaled)
+                filled = self.imputation.complete(table[rows])
+            out[rows] = np.where(np.isnan(table[rows]), filled, table[rows])
         return out
 
-    def fill(self, X: Any, values: np.ndarray, scaled: np.ndarray) -> Any:
-        """Return a table whose missing cells are those of scaled rows.
+    def fill(self, X: Any, values: np.ndarray) -> Any:
+        """Return a table whose missing cells are those of rows of the encoded table.
 
         Parameters
         ----------
         X : frame or array of shape (n_rows, n_features)
             The table.
-        values, scaled : ndarray of shape (n_rows, n_encoded)
-            Its rows, encoded, and the rows that fill it.
+        values : ndarray of shape (n_rows, n_encoded)
+            The rows.
         """
-        filled = np.where(np.isnan(values), self.scaling.inverse(scaled), values)
-        return fill_table(X, filled.astype(values.dtype), self.columns)
+        return fill_table(X, values, self.columns)
 
     def find_half_widths(self, coverage: float) -> np.ndarray:
-        """Return how far, in scaled units, the truth may be from what fills a number."""
+        """Return how far, in the table's units, the truth may be from what fills a number."""
         if self.imputation is None:
             raise ValueError(
                 "interval requires a table with missing cells in fit, to learn how far filled "
                 "ones are off, and no cell was missing: leave it out, or fit on rows with gaps"
             )
-        return self.imputation.imputer.half_widths(coverage)
-
-    def show_limits(self, scaled: np.ndarray, is_shown: np.ndarray, X: Any) -> Any:
-        """Return some cells of scaled rows in the form of the fitted table, others missing."""
-        with np.errstate(invalid="ignore"):
-            values = np.where(is_shown, scaled * self.scaling.scale + self.scaling.mean, np.nan)
-        return self.restore(values, getattr(X, "index", None))
+        return self.imputation.find_half_widths(coverage)
 
 
 def complete_rows(scaled: np.ndarray, completion: Completion | None) -> CompletedRows:
@@ -214,7 +207,7 @@ def load_state(
         load_density(state["density"]),
         None if columns is None else Columns.from_state(columns),
         completion,
-        None if gaps is None else Imputation.from_state(gaps, cells, completion),
+        None if gaps is None else Imputation.from_state(gaps, scaling, cells, completion),
         state["n_iter"],
         state["loss_curve"],
         state["validation_scores"],

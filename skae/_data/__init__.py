@@ -21,6 +21,7 @@ from .stores import (
     load_rows,
     load_subsample,
     subsample_size,
+    subsample_store,
     take_rows,
 )
 from .stream_sample import SPOILING_SCALE, KeptRows, StreamSample, measure_distance
@@ -80,6 +81,7 @@ __all__ = [
     "row_blocks",
     "subsample_indices",
     "subsample_size",
+    "subsample_store",
     "take_rows",
     "trim_weight",
     "trim_weight_array",

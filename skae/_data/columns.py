@@ -4,7 +4,7 @@ What follows sees a matrix of *encoded* columns, in which missing cells are NaN.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -31,6 +31,7 @@ from .frames import (
     to_array,
 )
 from .sample_weights import scale_weight
+from .summaries import ColumnSummary
 
 # Text of more different values than this, and longer ones on average, is prose, not labels.
 _MOST_TEXTS = 1000
@@ -182,17 +183,12 @@ class TimeCoding:
     n_encoded: ClassVar[int] = 1
 
     @classmethod
-    def from_cells(cls, cells: Cells) -> "TimeCoding":
+    def from_summary(cls, summary: ColumnSummary) -> "TimeCoding":
         """Return the coding of a column."""
-        known = cells.values[~cells.missing]
-        origin = int(known.min())
-        # Without a sign they hold the difference of any two.
-        differences = known.view(np.uint64) - np.array(origin).view(np.uint64)
-        common = int(np.gcd.reduce(differences))
-        unit = UNITS.get(cells.unit, _STEPS[0])  # periods are counted one by one
+        unit = UNITS.get(summary.unit, _STEPS[0])  # periods are counted one by one
         steps = [step // unit for step in _STEPS if step >= unit]
-        step = next((step for step in steps if common % step == 0), 1)
-        return cls(cells.kind, cells.unit, origin, step)
+        step = next((step for step in steps if summary.common % step == 0), 1)
+        return cls(summary.kind, summary.unit, summary.origin, step)
 
     def encode(self, cells: Cells, column: Any) -> np.ndarray:
         """Return numbers of steps."""
@@ -268,20 +264,13 @@ class CategoryCoding:
     name: ClassVar[str] = "category"
 
     @classmethod
-    def from_cells(
-        cls, cells: Cells, weight: np.ndarray | None, max_categories: int | None
-    ) -> "CategoryCoding":
-        """Return the coding of a column whose rows count that often."""
-        known = ~cells.missing
-        share = None if weight is None else weight[known]
-        totals = np.bincount(cells.values[known], share, minlength=len(cells.labels))
-        seen = [index for index, total in enumerate(totals) if total > 0]
-        seen.sort(key=lambda index: _sort_key(cells.labels[index]))
-        seen.sort(key=lambda index: -totals[index])
+    def from_totals(cls, totals: dict[Any, float], max_categories: int | None) -> "CategoryCoding":
+        """Return the coding of labels that count that often."""
+        levels = sorted(totals, key=_sort_key)
+        levels.sort(key=lambda level: -totals[level])
         # The encoder counts rows; ranks of the totals give its order without the rows.
-        _, ranks = np.unique(totals[seen], return_inverse=True)
-        levels = tuple(cells.labels[index] for index in seen)
-        return cls(levels, tuple(int(rank) + 1 for rank in ranks), max_categories)
+        _, ranks = np.unique([totals[level] for level in levels], return_inverse=True)
+        return cls(tuple(levels), tuple(int(rank) + 1 for rank in ranks), max_categories)
 
     def pool_all(self) -> "CategoryCoding":
         """Return the coding in which all levels are infrequent."""
@@ -465,29 +454,60 @@ class Columns:
         ValueError
             If a column holds prose or infinite numbers, or no cell is observed.
         """
-        names, natives = open_columns(X)
-        chosen = _choose_categories(names, find_library(X), categorical_features)
+        return cls.from_blocks([(slice(None), X)], categorical_features, max_categories, weight)
+
+    @classmethod
+    def from_blocks(
+        cls,
+        blocks: Iterable[tuple[slice, Any]],
+        categorical_features: Any = "from_dtype",
+        max_categories: int | None = None,
+        weight: np.ndarray | None = None,
+    ) -> "Columns":
+        """Return the columns of a table that comes in blocks of rows.
+
+        Parameters
+        ----------
+        blocks : iterable of (slice, frame)
+            The rows of each block, and the block; at least one.
+        categorical_features, max_categories, weight
+            As in `from_table`.
+        """
+        known: list[ColumnSummary] = []
         is_counted = None if weight is None else scale_weight(weight) > 0
-        if weight is not None:
-            weight = weight[is_counted]
+        are_copies = weight is not None and _are_copies(weight)
+        for rows, X in blocks:
+            names, natives = open_columns(X)
+            library, array_dtype = find_library(X), _find_array_dtype(X)
+            chosen = _choose_categories(names, library, categorical_features)
+            found = []
+            for index, (name, native) in enumerate(zip(names, natives, strict=True)):
+                cells, dtype = read_column(native, name)
+                _check_finite(cells, name, rows.start or 0)
+                if chosen is not None and index in chosen:
+                    cells = name_numbers(cells)
+                if weight is None or is_counted is None:
+                    found.append(ColumnSummary.from_cells(cells, dtype))
+                    continue
+                counted = is_counted[rows]
+                cells, share = cells.take(counted), weight[rows][counted]
+                found.append(ColumnSummary.from_cells(cells, dtype, share, are_copies))
+            known = [a.merge(b) for a, b in zip(known, found, strict=True)] if known else found
         columns, identifiers, empty = [], [], []
-        for index, (name, native) in enumerate(zip(names, natives, strict=True)):
-            cells, dtype = read_column(native, name)
-            _check_finite(cells, name)
-            cells = cells if is_counted is None else cells.take(is_counted)
-            if cells.kind == "empty":
+        for index, (name, summary) in enumerate(zip(names, known, strict=True)):
+            if summary.kind == "empty":
                 empty.append(name)
                 coding: AnyCoding = EmptyCoding()
-            elif _is_category(cells, name, chosen, index):
-                coding = CategoryCoding.from_cells(name_numbers(cells), weight, max_categories)
-                if _is_identifier(coding, cells, weight):
+            elif _is_category(summary, name, chosen, index):
+                coding = CategoryCoding.from_totals(summary.totals, max_categories)
+                if _is_identifier(coding, summary.n_known):
                     identifiers.append(name)
                     coding = coding.pool_all()
-            elif cells.kind in ("number", "boolean"):
-                coding = BooleanCoding() if cells.kind == "boolean" else NumberCoding()
+            elif summary.kind in ("number", "boolean"):
+                coding = BooleanCoding() if summary.kind == "boolean" else NumberCoding()
             else:
-                coding = TimeCoding.from_cells(cells)
-            columns.append(Column(name, dtype, coding))
+                coding = TimeCoding.from_summary(summary)
+            columns.append(Column(name, summary.dtype, coding))
         if len(empty) == len(names):
             raise ValueError(
                 "X must have an observed cell, got missing ones only: pass rows with values"
@@ -505,7 +525,15 @@ class Columns:
                 "drop identifiers, or encode text with skrub.TextEncoder",
                 UserWarning,
             )
-        return cls(find_library(X), _find_array_dtype(X), tuple(columns))
+        return cls(library, array_dtype, tuple(columns))
+
+    @classmethod
+    def from_names(cls, X: Any) -> "Columns":
+        """Return columns of numbers, whatever a table holds."""
+        names, natives = open_columns(X)
+        known = zip(names, natives, strict=True)
+        columns = [Column(name, read_column(own, name)[1], NumberCoding()) for name, own in known]
+        return cls(find_library(X), "object", tuple(columns))
 
     @cached_property
     def owner(self) -> np.ndarray:
@@ -543,7 +571,7 @@ class Columns:
             yield column, slice(first, first + column.coding.n_encoded)
             first += column.coding.n_encoded
 
-    def encode(self, X: Any, unseen: float = np.nan) -> EncodedTable:
+    def encode(self, X: Any, unseen: float = np.nan, first: int = 0) -> EncodedTable:
         """Return a table as numbers; a frame's columns may be in any order.
 
         Parameters
@@ -552,6 +580,8 @@ class Columns:
             The table.
         unseen : float, default=NaN
             The indicators of a label that was not there in fitting, where none was infrequent.
+        first : int, default=0
+            What messages call its first row.
 
         Raises
         ------
@@ -565,7 +595,7 @@ class Columns:
         values = np.empty((n_rows, self.n_encoded))
         for (column, own), native in zip(self.slices(), natives, strict=True):
             cells, _ = read_column(native, column.name)
-            _check_finite(cells, column.name)
+            _check_finite(cells, column.name, first)
             if isinstance(column.coding, CategoryCoding):
                 values[:, own] = column.coding.encode(cells, column.name, unseen)
             else:
@@ -777,28 +807,35 @@ def _choose_categories(names: list[Any], library: str, chosen: Any) -> set[int] 
     return {names.index(name) for name in asked.tolist()}
 
 
-def _is_category(cells: Cells, name: Any, chosen: set[int] | None, index: int) -> bool:
+def _are_copies(weight: np.ndarray) -> bool:
+    """Whether weights are whole, so that they count rows."""
+    return bool((weight == np.floor(weight)).all() and weight.max() < _MOST_COPIES)
+
+
+def _is_category(summary: ColumnSummary, name: Any, chosen: set[int] | None, index: int) -> bool:
     """Whether a column holds categories; raise for text that a user doesn't take for them."""
+    kind = summary.kind
     if chosen is not None and index in chosen:
-        if cells.kind in ("text", "category", "number", "boolean"):
+        if kind in ("text", "category"):  # also what were numbers and booleans
             return True
         raise TypeError(
             f"categorical_features must name columns of labels or numbers, and column {name!r} has "
-            f"{_WORDS.get(cells.kind, cells.kind)}: turn them into text, with astype(str)"
+            f"{_WORDS.get(kind, kind)}: turn them into text, with astype(str)"
         )
-    if cells.kind not in ("text", "category"):
+    if kind not in ("text", "category"):
         return False
+    labels = list(summary.totals) or [""]  # none of them counts
     if chosen is not None:
         raise TypeError(
             f"X must have numbers in the columns that categorical_features doesn't name, got "
-            f"{cells.labels[0]!r} in column {name!r}: name it too, or drop the column"
+            f"{labels[0]!r} in column {name!r}: name it too, or drop the column"
         )
-    if cells.kind == "text" and len(cells.labels) > _MOST_TEXTS:
-        length = np.mean([len(label) for label in cells.labels])
+    if kind == "text" and len(labels) > _MOST_TEXTS:
+        length = np.mean([len(label) for label in labels])
         if length > _LONGEST_LABEL:
-            text = f"{cells.labels[0][:57]}..."
+            text = f"{labels[0][:57]}..."
             raise ValueError(
-                f"X must have labels rather than prose, got {len(cells.labels)} different texts of "
+                f"X must have labels rather than prose, got {len(labels)} different texts of "
                 f"{length:.0f} characters on average, such as {text!r}, in column {name!r}: encode "
                 "it with skrub.TextEncoder or skrub.TableVectorizer, name it in "
                 "categorical_features, or drop the column"
@@ -806,22 +843,19 @@ def _is_category(cells: Cells, name: Any, chosen: set[int] | None, index: int) -
     return True
 
 
-def _is_identifier(coding: CategoryCoding, cells: Cells, weight: np.ndarray | None) -> bool:
-    """Whether a column has a label for nearly every row; weights that are whole count rows."""
-    known = ~cells.missing
-    n_known = float(known.sum())
-    if weight is not None and (weight == np.floor(weight)).all() and weight.max() < _MOST_COPIES:
-        n_known = float(weight[known].sum())
+def _is_identifier(coding: CategoryCoding, n_known: float) -> bool:
+    """Whether a column has a label for nearly every row."""
     return len(coding.levels) > max(_FEW_LABELS, _NEARLY_UNIQUE * n_known)
 
 
-def _check_finite(cells: Cells, name: Any) -> None:
+def _check_finite(cells: Cells, name: Any, first: int = 0) -> None:
     if cells.kind != "number":
         return
     infinite = np.flatnonzero(np.isinf(cells.values))
     if len(infinite):
         row = int(infinite[0])
-        raise ValueError(Cell(name, row, float(cells.values[row])).describe("X", allow_nan=True))
+        cell = Cell(name, first + row, float(cells.values[row]))
+        raise ValueError(cell.describe("X", allow_nan=True))
 
 
 def _raise_other_kind(cells: Cells, column: Any, expected: str, remedy: str) -> None:

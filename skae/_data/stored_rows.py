@@ -22,6 +22,9 @@ _BUFFER_BYTES = 2**26
 _RUNS = 128
 _LONGEST_RUN = 4096
 
+# Row groups of a file whose rows are mixed.
+_MIXED_PARTS = 16
+
 # Held-out rows are kept in memory, and a loss of each of them for each epoch. The mean over this
 # many is off by a third of a percent of the losses' spread, and epoch selection asks for gains
 # of 6 %.
@@ -170,7 +173,7 @@ class StoredRows(Dataset[Batch]):
         """Yield batches of that many rows, shuffled as far as a buffer reaches."""
         room = max(_BUFFER_BYTES // (4 * self.n_features), 2 * length)
         run = max(1, min(_LONGEST_RUN, room // _RUNS))
-        firsts = run * shuffle_indices(-(-len(self) // run), generator).cpu()
+        firsts = run * self._shuffle_runs(run, generator)
         buffer = _Buffer(self, room + length)
         for chosen in firsts.split(room // run):
             for first in chosen.sort().values.tolist():
@@ -182,6 +185,20 @@ class StoredRows(Dataset[Batch]):
             buffer.keep(order[n_whole:].cpu())
         if buffer.n_rows > 0:
             yield buffer.rows.batch
+
+    def _shuffle_runs(self, run: int, generator: torch.Generator) -> Tensor:
+        """Return the indices of runs of rows in a random order.
+
+        Parts of a store that are read as a whole, as row groups are, are mixed a few at a time:
+        otherwise each buffer would read all of them.
+        """
+        order = shuffle_indices(-(-len(self) // run), generator).cpu()
+        ends = self.table.table.ends
+        if len(ends) <= _MIXED_PARTS + 1:
+            return order
+        ranks = shuffle_indices(len(ends) - 1, generator).cpu() // _MIXED_PARTS
+        parts = np.searchsorted(ends, run * order.numpy(), side="right") - 1
+        return order[ranks[torch.from_numpy(parts)].argsort(stable=True)]
 
 
 AnyRows = Rows | StoredRows

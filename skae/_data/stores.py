@@ -98,6 +98,12 @@ class StoredTable:
     def __len__(self) -> int:
         return self.shape[0]
 
+    @property
+    def ends(self) -> np.ndarray:
+        """Index of the first row of each part that is read as a whole, and one beyond the last."""
+        ends: np.ndarray = getattr(self.source, "ends", np.array([0, len(self)]))
+        return ends
+
     def __getitem__(self, rows: slice) -> np.ndarray:
         first, last, _ = rows.indices(len(self))
         block = np.asarray(self.source[first:last])
@@ -110,8 +116,12 @@ class StoredTable:
                 f"{block.shape}; its shape attribute says {self.shape}"
             )
         self._release_pages(block.nbytes)
-        _check_finite(block, np.arange(first, last))
+        self._check(block, np.arange(first, last))
         return block
+
+    def _check(self, block: np.ndarray, indices: np.ndarray) -> None:
+        if not getattr(self.source, "is_checked", False):
+            _check_finite(block, indices)
 
     def _release_pages(self, n_bytes: int) -> None:
         """Unmap the pages of a memmap now and then: they count as this process's memory.
@@ -140,7 +150,7 @@ class StoredTable:
                 with name_cells(near, "X", int(first), allow_nan=True):
                     out[begin:end] = near[own - first]
                 self._release_pages(near.nbytes)
-                _check_finite(out[begin:end], own)
+                self._check(out[begin:end], own)
         return out
 
 
@@ -166,6 +176,12 @@ class TablePart:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    @property
+    def ends(self) -> np.ndarray:
+        """As those of the whole table."""
+        ends = self.table.ends
+        return ends - np.searchsorted(self.without, ends)
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         first, last, _ = rows.indices(len(self))

@@ -19,6 +19,7 @@ from .columns import (
     name_numbers,
     needs_encoding,
 )
+from .datasets import DatasetRows, EncodedRows, is_dataset, open_dataset
 from .frames import (
     Cells,
     build_column,
@@ -32,7 +33,7 @@ from .frames import (
 )
 from .inputs import check_frame, convert_input
 from .sample_weights import check_sample_weight, scale_weight
-from .stores import AnyTable
+from .stores import AnyTable, StoredTable
 from .validation import validate_table
 
 
@@ -91,6 +92,9 @@ def read_table(
     if isinstance(X, ReadTable):
         _expect_columns(estimator, X)
         return X
+    X = open_dataset(X)
+    if isinstance(X, DatasetRows):
+        return _read_dataset(estimator, X, choice, sample_weight, min_rows)
     if needs_encoding(X, choice.categorical_features):
         n_rows = _check_columns(estimator, X, reset=True, min_rows=min_rows)
         return _encode_new(X, choice, check_sample_weight(sample_weight, n_rows))
@@ -122,6 +126,11 @@ def encode_table(
     """
     if isinstance(X, ReadTable):
         return X.table
+    X = open_dataset(X)
+    if isinstance(X, DatasetRows):
+        _check_columns(estimator, X.head, reset=False)
+        known = Columns.from_names(X.head) if columns is None else columns
+        return StoredTable(EncodedRows(X, known, unseen))
     if columns is None:
         if not needs_encoding(X):
             return validate_table(estimator, X, reset=False)
@@ -151,9 +160,31 @@ def _list_column(native: Any) -> Any:
 def _open_table(X: Any) -> Any:
     if sparse.issparse(X):
         X = X.toarray()
+    if is_dataset(X):
+        X = X.to_table()
     if isinstance(X, torch.Tensor) or not hasattr(X, "__len__"):
         X = convert_input(X, "X")
     return X
+
+
+def _read_dataset(
+    estimator: BaseEstimator,
+    rows: DatasetRows,
+    choice: ColumnChoice,
+    sample_weight: ArrayLike | None,
+    min_rows: int,
+) -> ReadTable:
+    """Return a dataset that isn't loaded, after a first pass that finds out what columns hold."""
+    _check_columns(estimator, rows.head, reset=True)
+    _check_length(len(rows), min_rows)
+    weight = check_sample_weight(sample_weight, len(rows))
+    columns = Columns.from_blocks(
+        rows.blocks(), choice.categorical_features, choice.max_categories, weight
+    )
+    table = StoredTable(EncodedRows(rows, columns))
+    is_encoded = needs_encoding(rows.head, choice.categorical_features)
+    is_whole = columns.n_encoded == len(columns.columns)  # no column without any value
+    return ReadTable(table, columns if is_encoded or not is_whole else None)
 
 
 def _expect_columns(estimator: BaseEstimator, read: ReadTable) -> None:
@@ -176,6 +207,7 @@ def fill_table(X: Any, values: np.ndarray, columns: Columns | None) -> Any:
     columns : Columns or None
         What their columns stand for; None if they are the table's own numbers.
     """
+    X = X.to_table() if is_dataset(X) else X
     library = find_library(X)
     if columns is None and library == "array":
         return values
@@ -228,14 +260,18 @@ def _encode_new(X: Any, choice: ColumnChoice, weight: np.ndarray | None) -> Read
     return ReadTable(columns.encode(X).values, columns)
 
 
-def _check_columns(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) -> int:
+def _check_columns(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 0) -> int:
     """Check a table's names and number of columns as scikit-learn does; return its length."""
     check_frame(X, "X")
     validate_data(estimator, X, reset=reset, skip_check_array=True)
-    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    n_rows = int(X.shape[0] if hasattr(X, "shape") else len(X))
+    _check_length(n_rows, min_rows)
+    return n_rows
+
+
+def _check_length(n_rows: int, min_rows: int) -> None:
     if n_rows < min_rows:
         raise ValueError(
             f"Found array with {n_rows} sample(s) while a minimum of {min_rows} is required: X "
             "must have rows"
         )
-    return int(n_rows)

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, validate_data
 from .blocks import Table, row_blocks
 from .cells import name_cells
 from .columns import Columns
+from .datasets import is_dataset
 from .frames import to_array
 from .inputs import convert_input
 from .sparse_rows import SparseRows
@@ -123,6 +124,7 @@ def check_target(table: AnyTable, y: Any, columns: Columns | None = None) -> np.
     """
     if y is None:
         return None
+    y = y.to_table() if is_dataset(y) else y
     shape = _measure_target(y)
     if shape == table.shape[:1]:
         return None

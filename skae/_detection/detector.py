@@ -34,11 +34,11 @@ from .._data import (
     TrainingTable,
     check_sample_weight,
     encode_table,
-    load_subsample,
     measure_columns,
     read_table,
     row_blocks,
     subsample_indices,
+    subsample_store,
     take_rows,
     validate_table,
     write_out_copies,
@@ -347,11 +347,11 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         self._labels, self._gap_score = None, None
         if isinstance(estimator, BaseAutoencoder):
             self._gap_score = _make_gap_score(split.train, columns)
-        known_rows = load_subsample(split.train.X)
+        known_rows, known_weight = _load_known(split.train)
         if columns is None:
             self._candidates = choose_candidates(known_rows)
         else:
-            self._labels = SeenLabels.from_rows(columns, known_rows, split.train.weight)
+            self._labels = SeenLabels.from_rows(columns, known_rows, known_weight)
             self._candidates = choose_encoded_candidates(known_rows, columns, self._labels)
         share = None if isinstance(self.contamination, str) else self.contamination
         scored = split.calibration if share is None else rows.X
@@ -668,6 +668,14 @@ def make_default_estimator(n_rows: int) -> DenoisingAutoencoder:
     )
 
 
+def _load_known(table: TrainingTable) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return rows, or the subsample that represents stored ones, and their weights."""
+    if isinstance(table.X, np.ndarray):
+        return table.X, table.weight
+    indices, rows = subsample_store(table.X)
+    return rows, None if table.weight is None else table.weight[indices]
+
+
 def _check_takes_weights(estimator: Any) -> None:
     if not has_fit_parameter(estimator, "sample_weight"):
         raise ValueError(
@@ -690,9 +698,7 @@ def _check_takes_gaps(estimator: Any, table: AnyTable, X: Any) -> None:
 
 
 def _make_gap_score(train: TrainingTable, columns: Columns | None) -> GapScore:
-    rows, weight = load_subsample(train.X), train.weight
-    if weight is not None and len(weight) != len(rows):  # those of a stored table are a sample
-        weight = None
+    rows, weight = _load_known(train)
     owner = np.arange(rows.shape[1]) if columns is None else columns.owner
     return GapScore.from_rows(rows, weight, owner)
 

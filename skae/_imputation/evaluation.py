@@ -20,6 +20,14 @@ _LEAST_HIDDEN = 0.1
 # Errors of held-out rows are clipped at this quantile: a few could carry most of the sum.
 _QUANTILE = 0.95
 
+# How far gains are expected to be from those of training: the factor that all columns share, and
+# what is left of each column's own.
+_SHARED_DEVIATION = 1.0
+_OWN_DEVIATION = 0.25
+
+# Beyond the neighbours' mean, or against what they say, is chance.
+_LEAST_GAINS, _LARGEST_GAINS = (0.0, -0.5), (1.0, 1.5)
+
 
 @dataclass(frozen=True)
 class HiddenCells:
@@ -29,8 +37,8 @@ class HiddenCells:
     ----------
     errors : ndarray of shape (n_answers, n_own)
         The truth less the linear answer.
-    steps : ndarray of shape (n_answers, n_own)
-        The attention's steps from the linear answer.
+    parts : ndarray of shape (n_answers, 2, n_own)
+        The parts of the attention's step from the linear answer, see `look_up_missing`.
     weight : ndarray of shape (n_answers,)
         How often each counts.
     rows : ndarray of int of shape (n_answers,)
@@ -38,65 +46,131 @@ class HiddenCells:
     """
 
     errors: np.ndarray
-    steps: np.ndarray
+    parts: np.ndarray
     weight: np.ndarray
     rows: np.ndarray
 
     @classmethod
-    def join(cls, parts: "list[HiddenCells]") -> "HiddenCells":
-        """Return the answers of several parts."""
-        return cls(
-            np.concatenate([part.errors for part in parts]),
-            np.concatenate([part.steps for part in parts]),
-            np.concatenate([part.weight for part in parts]),
-            np.concatenate([part.rows for part in parts]),
-        )
-
-    @classmethod
     def none(cls, own: slice) -> "HiddenCells":
         """Return no answers for a cell of these encoded columns."""
-        empty = np.empty((0, own.stop - own.start))
-        return cls(empty, empty, np.empty(0), np.empty(0, dtype=int))
+        width = own.stop - own.start
+        empty = np.empty(0)
+        return cls(np.empty((0, width)), np.empty((0, 2, width)), empty, empty.astype(int))
 
-    def choose_gate(self) -> float:
-        """Return the largest share of the steps, up to all, that isn't surely too large.
+    @classmethod
+    def join(cls, several: "list[HiddenCells]") -> "HiddenCells":
+        """Return the answers of several."""
+        return cls(
+            np.concatenate([one.errors for one in several]),
+            np.concatenate([one.parts for one in several]),
+            np.concatenate([one.weight for one in several]),
+            np.concatenate([one.rows for one in several]),
+        )
 
-        It is the share of least squared error and a standard error more.
-        """
-        size = float(self.weight @ np.square(self.steps).sum(axis=1))
-        if size <= 0 or not np.isfinite(size):
-            return 0.0
-        share = float(self.weight @ (self.steps * self.errors).sum(axis=1)) / size
-        left = (self.steps * (self.errors - share * self.steps)).sum(axis=1)
-        deviation = float(np.sqrt(np.square(self.weight * left).sum())) / size
-        return float(np.clip(share + deviation, 0.0, 1.0))
+    def take(self, index: np.ndarray) -> "HiddenCells":
+        """Return some of the answers."""
+        return HiddenCells(
+            self.errors[index], self.parts[index], self.weight[index], self.rows[index]
+        )
 
-    def leave(self, gate: float) -> np.ndarray:
-        """Return the errors that are left with that share of the steps."""
-        # Steps that aren't finite are none.
-        return self.errors - gate * self.steps if gate > 0 else self.errors
+    def leave(self, gains: np.ndarray) -> np.ndarray:
+        """Return the errors that are left after steps of those gains."""
+        if not gains.any():  # parts that aren't finite are none
+            return self.errors
+        return self.errors - np.einsum("k,nkj->nj", gains, self.parts)
 
-    def measure_errors(self, gate: float) -> np.ndarray:
-        """Return the absolute errors with that share of the steps, in ascending order."""
-        return np.sort(np.abs(self.leave(gate)), axis=None)
-
-    def measure_shrinkage(self, gate: float) -> float:
-        """Return the root mean square of the errors as a share of that of the linear answers."""
-        before = float(self.weight @ np.square(self.errors).sum(axis=1))
-        after = float(self.weight @ np.square(self.leave(gate)).sum(axis=1))
-        return float(np.sqrt(after / before)) if before > 0 else 1.0
+    def multiply(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the products (2, 2) of the parts with each other, and (2,) with the errors."""
+        weighted = self.weight[:, None, None] * self.parts
+        return (
+            np.einsum("nkj,nlj->kl", weighted, self.parts),
+            np.einsum("nkj,nj->k", weighted, self.errors),
+        )
 
 
-def choose_gates(answers: list[HiddenCells]) -> np.ndarray:
-    """Return the share of its steps that each cell of a row takes: 0 for all, if in doubt.
+def fit_gains(answers: list[HiddenCells], trained: np.ndarray) -> np.ndarray:
+    """Return the gains (n_cells, 2) of least squared error, near to those of training.
 
-    The steps must be better than none by a standard error, over the cells together, which are
-    many more than those of one column. Errors are compared row by row.
+    Training has fewer rows to look up, and more hidden cells: all gains may be too small by a
+    factor. Each column's own are drawn to what that leaves, the more the fewer its answers.
     """
-    gates = np.array([cells.choose_gate() for cells in answers])
+    products = [cells.multiply() for cells in answers]
+    square = sum(np.outer(own, own) * p for own, (p, _) in zip(trained, products, strict=True))
+    way = sum(own * q for own, (_, q) in zip(trained, products, strict=True))
+    noise = _measure_noise(answers, trained) / _SHARED_DEVIATION**2
+    if not np.isfinite(square).all():
+        return np.zeros_like(trained)
+    factor = np.linalg.solve(square + noise * np.eye(2), way + noise)
+    gains = trained * factor
+    for index, (cells, (p, q)) in enumerate(zip(answers, products, strict=True)):
+        penalty = _measure_noise([cells], gains[[index]]) / _OWN_DEVIATION**2 * np.eye(2)
+        gains[index] += np.linalg.solve(p + penalty, q - p @ gains[index])
+    return gains.clip(_LEAST_GAINS, _LARGEST_GAINS)
+
+
+def _measure_noise(answers: list[HiddenCells], gains: np.ndarray) -> float:
+    """Return the mean squared error that is left, in float64's range."""
+    total = sum(
+        float(cells.weight @ np.square(cells.leave(own)).sum(axis=1))
+        for cells, own in zip(answers, gains, strict=True)
+    )
+    count = sum(float(cells.weight.sum()) for cells in answers)
+    return max(total / max(count, 1e-12), 1e-12)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What held-out rows say of the attention.
+
+    Attributes
+    ----------
+    gains : ndarray of shape (n_cells, 2)
+        How far a step follows each of its parts; 0 for all, if in doubt.
+    left : list of ndarray of shape (n_answers, n_own)
+        For each cell of a row, the errors that are left, with gains fitted to other rows.
+    shrinkage : ndarray of shape (n_cells,)
+        Root mean square of these, as a share of that of the linear answers.
+    """
+
+    gains: np.ndarray
+    left: list[np.ndarray]
+    shrinkage: np.ndarray
+
+
+def assess(answers: list[HiddenCells], trained: np.ndarray) -> Assessment:
+    """Return gains, if steps are better than none by a standard error, and what they leave.
+
+    Cells of all columns count together, since those of one are few. Each half of the rows is
+    assessed with gains that were fitted to the other one.
+    """
+    halves = [
+        fit_gains([cells.take(cells.rows % 2 != half) for cells in answers], trained)
+        for half in (0, 1)
+    ]
+    left = []
+    for index, cells in enumerate(answers):
+        is_odd = (cells.rows % 2 == 1)[:, None]
+        even, odd = (cells.leave(gains[index]) for gains in halves)
+        left.append(np.where(is_odd, odd, even))
+    gains = fit_gains(answers, trained)
+    if not _are_smaller(left, answers):
+        gains, left = np.zeros_like(gains), [cells.errors for cells in answers]
+    shrinkage = [
+        _measure_size(errors, cells) / max(_measure_size(cells.errors, cells), 1e-12)
+        for errors, cells in zip(left, answers, strict=True)
+    ]
+    return Assessment(gains, left, np.where(gains.any(axis=1), shrinkage, 1.0))
+
+
+def _measure_size(errors: np.ndarray, cells: HiddenCells) -> float:
+    return float(np.sqrt(cells.weight @ np.square(errors).sum(axis=1)))
+
+
+def _are_smaller(left: list[np.ndarray], answers: list[HiddenCells]) -> bool:
+    """Whether errors are smaller than those of the linear answers, compared row by row."""
     rows = np.concatenate([cells.rows for cells in answers])
     if len(rows) == 0:
-        return gates
+        return False
     counts = np.bincount(rows)
     known = counts > 0
 
@@ -104,49 +178,43 @@ def choose_gates(answers: list[HiddenCells]) -> np.ndarray:
         return np.bincount(rows, np.concatenate(values))[known] / counts[known]
 
     before = average([np.square(cells.errors).sum(axis=1) for cells in answers])
-    after = average(
-        [
-            np.square(cells.leave(gate)).sum(axis=1)
-            for cells, gate in zip(answers, gates, strict=True)
-        ]
-    )
+    after = average([np.square(errors).sum(axis=1) for errors in left])
     weight = average([cells.weight for cells in answers])
     cap = np.quantile(before, _QUANTILE)
     gain = np.minimum(before, cap) - np.minimum(after, cap)
     mean = np.average(gain, weights=weight)
     error = np.sqrt(np.square(weight * (gain - mean)).sum()) / weight.sum()
-    return gates if mean > error else np.zeros(len(gates))
+    return bool(mean > error)
 
 
 def answer_hidden_cells(
     module: RowAttention,
-    known: KnownRows,
-    fold: np.ndarray,
+    others: KnownRows,
+    held_out: KnownRows,
     generator: np.random.Generator,
 ) -> list[HiddenCells]:
-    """Return answers for each cell of held-out rows, from the others.
+    """Return answers for each cell of held-out rows.
 
     Parameters
     ----------
     module : RowAttention
         The attention.
-    known : KnownRows
-        All rows.
-    fold : ndarray of int of shape (n_held_out,)
-        Indices of those that it was not trained on.
+    others : KnownRows
+        The rows that it was trained on, whose linear answer knows nothing of those held out.
+    held_out : KnownRows
+        Rows that it was not trained on.
     generator : numpy.random.Generator
         Source of the hidden cells.
     """
-    remembered = known.drop(fold).remember(torch.float32)
-    held_out = known.take(fold)
+    remembered = others.remember(torch.float32)
     gaps = float(np.isnan(held_out.rows).mean())
     share = max(_MOST_HIDDEN - gaps, _LEAST_HIDDEN)
     rows = held_out.take(np.tile(np.arange(len(held_out)), _N_DRAWS))
     gapped, hidden = rows.hide((share, share), generator)
-    filled = rows.linear.fill(gapped)
+    filled = others.linear.fill(gapped)
     answers = []
     found = look_up_missing(module, filled, ~np.isnan(gapped), hidden, remembered)
-    for own, (asked, steps) in zip(known.cells, found, strict=True):
+    for own, (asked, parts) in zip(others.cells, found, strict=True):
         errors = rows.rows[asked][:, own] - filled[asked][:, own]
-        answers.append(HiddenCells(errors, steps, rows.weight[asked], fold[asked % len(fold)]))
+        answers.append(HiddenCells(errors, parts, rows.weight[asked], asked % len(held_out)))
     return answers

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from .._environment import RandomStreams, isolate_torch, limit_threads
-from .._linear import COMPLETION_ROWS, WIDEST_COMPLETED, Completion
+from .._linear import Completion
 from ..modules.cells import CellLayout
-from .evaluation import HiddenCells, answer_hidden_cells, choose_gates
+from .evaluation import HiddenCells, answer_hidden_cells, assess
 from .hiding import list_cells
 from .linear_answer import LinearAnswer
 from .probabilities import IndicatorScale
@@ -46,8 +46,8 @@ class Imputer:
         What stands for 0 and 1 in booleans and categories.
     attention : RowAttention
         What leaves the linear answer.
-    gates : ndarray of shape (n_cells,)
-        The share of attention's step that each cell of a row takes.
+    gains : ndarray of shape (n_cells, 2)
+        How far each cell of a row follows the parts of attention's step.
     rows : ndarray of shape (n_remembered, n_encoded)
         The rows that attention looks up, their own missing cells filled.
     observed : ndarray of bool of shape (n_remembered, n_encoded)
@@ -65,7 +65,7 @@ class Imputer:
     linear: LinearAnswer
     indicators: IndicatorScale
     attention: RowAttention
-    gates: np.ndarray
+    gains: np.ndarray
     rows: np.ndarray
     observed: np.ndarray
     weight: np.ndarray
@@ -151,14 +151,13 @@ class Imputer:
     def get_state(self) -> dict[str, Any]:
         """Return plain values and arrays."""
         weights = self.attention.state_dict()
-        completion = self.linear.completion
         return {
             "layout": self.layout.get_state(),
-            "completion": None if completion is None else completion.get_state(),
+            "linear": self.linear.get_state(),
             "zero": self.indicators.zero,
             "unit": self.indicators.unit,
             "attention": {name: value.cpu().numpy().copy() for name, value in weights.items()},
-            "gates": self.gates,
+            "gains": self.gains,
             "rows": self.rows,
             "observed": self.observed,
             "weight": self.weight,
@@ -170,17 +169,15 @@ class Imputer:
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the imputer of a stored state."""
         layout = CellLayout.from_state(state["layout"])
-        completion = state["completion"]
-        linear = LinearAnswer(None if completion is None else Completion.from_state(completion))
         attention = RowAttention(list_cells(layout), np.ones(state["attention"]["others"].shape))
         weights = {name: torch.from_numpy(value) for name, value in state["attention"].items()}
         attention.load_state_dict(weights)
         return cls(
             layout,
-            linear,
+            LinearAnswer.from_state(state["linear"]),
             IndicatorScale(layout, state["zero"], state["unit"]),
             attention.eval(),
-            state["gates"],
+            state["gains"],
             state["rows"],
             state["observed"],
             state["weight"],
@@ -203,13 +200,13 @@ class Imputer:
         missing = np.isnan(rows)
         filled = self.linear.fill(rows)
         answers = filled.copy()
-        open_cells = np.repeat(self.gates > 0, [own.stop - own.start for own in self.cells])
+        open_cells = np.repeat(self.gains.any(axis=1), [own.stop - own.start for own in self.cells])
         wanted = missing & open_cells
         if wanted.any():
             with isolate_torch():
                 found = look_up_missing(self._double, filled, ~missing, wanted, self._remembered)
-                for own, gate, (asked, steps) in zip(self.cells, self.gates, found, strict=True):
-                    answers[asked, own] += gate * steps
+                for own, gains, (asked, parts) in zip(self.cells, self.gains, found, strict=True):
+                    answers[asked, own] += np.einsum("k,nkj->nj", gains, parts)
         return self.indicators.normalize(answers)
 
 
@@ -233,7 +230,7 @@ def fit_imputer(
     weight : ndarray of shape (n_rows,) or None, default=None
         How often each row counts.
     completion : Completion or None, default=None
-        The normal distribution of the rows; None fits it, unless the table is too wide.
+        The normal distribution of the rows; None fits it.
     """
     generator = streams.make_numpy_generator()
     weight = np.ones(len(rows)) if weight is None else weight.astype(np.float64)
@@ -242,28 +239,27 @@ def fit_imputer(
         counting = np.sort(generator.permutation(counting)[:_REMEMBERED_ROWS])
     indicators = IndicatorScale.from_rows(rows, layout)
     rows, weight = rows[counting].astype(np.float64), weight[counting]
-    if completion is None and rows.shape[1] <= WIDEST_COMPLETED:
-        completion = Completion.fit(rows[:COMPLETION_ROWS], weight[:COMPLETION_ROWS])
-    known = KnownRows(rows, weight / weight.mean(), list_cells(layout), LinearAnswer(completion))
+    weight = weight / weight.mean()
+    linear = LinearAnswer.fit(rows, weight) if completion is None else LinearAnswer(completion)
+    known = KnownRows(rows, weight, list_cells(layout), linear)
     with isolate_torch(), limit_threads(1):
         attention, answers = _train_by_folds(known, generator)
-    gates = choose_gates(answers)
+    found = assess(answers, attention.gains.detach().double().numpy())
     errors = tuple(
-        part.measure_errors(gate) if own.stop - own.start == 1 else np.empty(0)
-        for part, gate, own in zip(answers, gates, known.cells, strict=True)
+        np.sort(np.abs(left), axis=None) if left.shape[1] == 1 else np.empty(0)
+        for left in found.left
     )
-    shrinkage = [part.measure_shrinkage(gate) for part, gate in zip(answers, gates, strict=True)]
     imputer = Imputer(
         layout,
         known.linear,
         indicators,
         attention,
-        gates,
+        found.gains,
         known.linear.fill(known.rows),
         ~np.isnan(known.rows),
         known.weight,
         errors,
-        np.array(shrinkage),
+        found.shrinkage,
     )
     # Rows whose own missing cells are better filled are better neighbours.
     return replace(imputer, rows=imputer.complete(known.rows))
@@ -283,8 +279,10 @@ def _train_by_folds(
     n_trained = 1 if len(known) >= _ONE_FOLD_FROM else _FOLDS_OF_FEW
     modules, answers = [], []
     for fold in folds[:n_trained]:
-        module = train_attention(known.drop(fold), generator)
+        others = known.drop(fold)
+        module = train_attention(others, generator)
         modules.append(module)
-        answers.append(answer_hidden_cells(module, known, fold, generator))
+        found = answer_hidden_cells(module, others, known.take(fold), generator)
+        answers.append([replace(cells, rows=fold[cells.rows]) for cells in found])
     joined = [HiddenCells.join(list(parts)) for parts in zip(*answers, strict=True)]
     return RowAttention.average(modules), joined

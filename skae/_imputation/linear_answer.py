@@ -1,10 +1,18 @@
 """What the normal distribution says of missing cells, and where it is wrong."""
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
-from .._linear import SMALLEST_VARIANCE, Completion
+from .._linear import (
+    COMPLETION_ROWS,
+    SMALLEST_VARIANCE,
+    WIDEST_COMPLETED,
+    WIDEST_FACTORED,
+    Completion,
+    FactorCompletion,
+)
 
 # Added to the variances before columns' relations are measured: the indicators of a category
 # determine each other, and would be related to nothing else.
@@ -17,11 +25,34 @@ class LinearAnswer:
 
     Attributes
     ----------
-    completion : Completion or None
+    completion : Completion, FactorCompletion or None
         The normal distribution; None takes every cell for its column's mean, which is 0.
     """
 
-    completion: Completion | None
+    completion: Completion | FactorCompletion | None
+
+    @classmethod
+    def fit(cls, rows: np.ndarray, weight: np.ndarray) -> Self:
+        """Return the answer of scaled rows: the wider they are, the simpler the distribution."""
+        rows, weight = rows[:COMPLETION_ROWS], weight[:COMPLETION_ROWS]
+        if rows.shape[1] <= WIDEST_COMPLETED:
+            return cls(Completion.fit(rows, weight))
+        if rows.shape[1] <= WIDEST_FACTORED and len(rows) > 1:
+            return cls(FactorCompletion.fit(rows, weight))
+        return cls(None)
+
+    def get_state(self) -> dict[str, Any] | None:
+        """Return plain values and arrays."""
+        return None if self.completion is None else self.completion.get_state()
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any] | None) -> Self:
+        """Return the answer of a stored state."""
+        if state is None:
+            return cls(None)
+        if "loadings" in state:
+            return cls(FactorCompletion.from_state(state))
+        return cls(Completion.from_state(state))
 
     def fill(self, rows: np.ndarray) -> np.ndarray:
         """Return scaled rows with missing cells filled."""

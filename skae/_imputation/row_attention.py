@@ -102,8 +102,7 @@ class RowAttention(nn.Module):
         self.register_buffer("others", torch.from_numpy(others.astype(np.float32)))
         self.log_metric = nn.Parameter(torch.from_numpy(initial))
         self.log_sharpness = nn.Parameter(torch.full((len(cells),), _INITIAL_SHARPNESS).log())
-        self.value_gain = nn.Parameter(torch.full((len(cells),), 0.5))
-        self.residual_gain = nn.Parameter(torch.zeros(len(cells)))
+        self.gains = nn.Parameter(torch.tensor([0.5, 0.0]).repeat(len(cells), 1))
 
     @classmethod
     def average(cls, modules: "list[RowAttention]") -> "RowAttention":
@@ -146,5 +145,5 @@ class RowAttention(nn.Module):
 
     def step(self, cell: int, linear: Tensor, found: Neighbourhood) -> Tensor:
         """Return the step from the linear answer (n_rows, n_own) to what is expected."""
-        pull = self.value_gain[cell] * (found.values - linear)
-        return pull + self.residual_gain[cell] * found.residuals
+        way, residuals = self.gains[cell]
+        return way * (found.values - linear) + residuals * found.residuals

@@ -20,7 +20,9 @@ def look_up_missing(
     wanted: np.ndarray,
     remembered: RememberedRows,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield, for each cell of a row, the rows in which it is wanted and the steps to its answers.
+    """Yield, for each cell of a row, the rows in which it is wanted, and the parts of a step there.
+
+    The parts (n_wanted, 2, n_own) are the way to the neighbours' mean, and their residuals.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ def look_up_missing(
         known = remembered.take(is_known.nonzero()[:, 0])
         n_known = len(known.values)
         if len(asked) == 0 or n_known == 0:
-            yield asked, np.zeros((len(asked), own.stop - own.start))
+            yield asked, np.zeros((len(asked), 2, own.stop - own.start))
             continue
         length = block_length(n_known, _BLOCK_CELLS)
         flops = 4.0 * length * n_known * filled.shape[1]
@@ -52,5 +54,6 @@ def look_up_missing(
         with torch.no_grad(), limit_threads(count_threads(flops)):
             for index in torch.from_numpy(asked).split(length):
                 found = module.look_up(cell, rows[index], mask[index], known)
-                parts.append(module.step(cell, rows[index][:, own], found))
+                way = found.values - rows[index][:, own]
+                parts.append(torch.stack([way, found.residuals], dim=1))
         yield asked, torch.cat(parts).double().numpy()

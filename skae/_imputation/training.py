@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -62,8 +62,9 @@ class KnownRows:
         return KnownRows(self.rows[indices], self.weight[indices], self.cells, self.linear)
 
     def drop(self, indices: np.ndarray) -> "KnownRows":
-        """Return all rows but some."""
-        return self.take(np.setdiff1d(np.arange(len(self)), indices))
+        """Return all rows but some, with a linear answer that knows nothing of these."""
+        left = self.take(np.setdiff1d(np.arange(len(self)), indices))
+        return replace(left, linear=LinearAnswer.fit(left.rows, left.weight))
 
     def remember(self, dtype: torch.dtype) -> RememberedRows:
         """Return them as rows to look up."""

@@ -14,6 +14,7 @@ from .gaussian_mixture import (
 )
 from .latent_classes import ClassRecipe, LatentClasses, MixedCells
 from .missing_covariance import draw_missing, fill_missing, fit_with_missing, score_observed
+from .missing_factors import WIDEST_FACTORED, FactorCompletion
 from .moments import SMALLEST_VARIANCE, Moments
 from .normal_scores import ScoredColumns
 from .pca import PrincipalAxes, find_principal_axes
@@ -33,12 +34,14 @@ __all__ = [
     "REGRESSION_ROWS",
     "SMALLEST_VARIANCE",
     "WIDEST_COMPLETED",
+    "WIDEST_FACTORED",
     "AffineMap",
     "ClassRecipe",
     "Codes",
     "CodesAndErrors",
     "Completion",
     "Covariance",
+    "FactorCompletion",
     "LatentClasses",
     "LinearGaussian",
     "MixedCells",

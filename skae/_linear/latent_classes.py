@@ -7,7 +7,7 @@ rest. `sklearn.mixture` has no categories and no weights.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
@@ -15,7 +15,6 @@ import numpy as np
 
 from ..modules.cells import CellLayout
 from .gaussian_mixture import choose_spread_rows
-from .moments import SMALLEST_VARIANCE
 
 _N_STEPS = 60
 
@@ -44,6 +43,9 @@ _LEAST_EIGENVALUE = 1e-4
 
 # Cells of an evaluation's largest array (rows x classes x numbers).
 _BLOCK_CELLS = 2**21
+
+# Smallest variance of a number: whole numbers are that narrow where others are in the thousands.
+_LEAST_VARIANCE = 1e-9
 
 _SEED = 19990901
 _TINY = float(np.finfo(np.float64).tiny)
@@ -185,7 +187,7 @@ class Marginals(NamedTuple):
         mean = (share * np.where(observed, cells.numbers, 0.0)).sum(axis=0) / total
         centred = np.where(observed, cells.numbers - mean, 0.0)
         variance = (share * np.square(centred)).sum(axis=0) / total
-        root = np.sqrt(np.maximum(variance, SMALLEST_VARIANCE))
+        root = np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
         both = np.maximum(share.T @ observed, _TINY)
         correlation = (centred * weight[:, None]).T @ centred / both / np.outer(root, root)
         if len(mean):
@@ -264,7 +266,9 @@ class LatentClasses:
 
     def log_joint(self, cells: MixedCells, patterns: list[Pattern]) -> np.ndarray:
         """Return the log-density `(n_classes, n_rows)` of class and row together."""
-        joint = self.log_mass @ cells.levels.T + np.log(self.weight)[:, None]
+        # A class that no row is of any more has no weight.
+        weight = np.maximum(self.weight, np.finfo(np.float64).tiny)
+        joint = self.log_mass @ cells.levels.T + np.log(weight)[:, None]
         if not self.is_full:
             return joint + self._score_diagonal(cells.numbers)
         for pattern in patterns:
@@ -362,6 +366,8 @@ class ClassRecipe:
             cells = MixedCells(numbers, cells.levels, cells.blocks)
             patterns = group_by_pattern(numbers)
         problem = _Problem(self, cells, weight, patterns, marginals)
+        if not weight.any():  # of a row or two, all may be trimmed or held out
+            return replace(problem, recipe=replace(self, n_classes=1)).begin()
         classes, last = problem.begin(), -np.inf
         for _ in range(_N_STEPS):
             joint = classes.log_joint(cells, patterns)
@@ -455,7 +461,7 @@ def _sum_diagonal(
     centre = share @ centred / total
     squares = (share @ np.square(centred) - total * np.square(centre)).clip(min=0)
     variance = (squares + known_rows * problem.prior) / (total + known_rows)
-    return centre + problem.marginals.mean, np.maximum(variance, SMALLEST_VARIANCE)
+    return centre + problem.marginals.mean, np.maximum(variance, _LEAST_VARIANCE)
 
 
 def _sum_full(
@@ -489,7 +495,7 @@ def _sum_full(
     squares += known_rows * problem.prior
     index = np.arange(size)
     covariance = squares / (total + known_rows)[:, :, None]
-    covariance[:, index, index] += SMALLEST_VARIANCE
+    covariance[:, index, index] += _LEAST_VARIANCE
     return centre + overall, covariance
 
 

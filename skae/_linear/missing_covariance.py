@@ -53,6 +53,8 @@ def fit_with_missing(
     informs = observed.any(axis=1) & (weight > 0)
     X, weight, observed = X[informs].astype(np.float64), weight[informs], observed[informs]
     total = float(weight.sum())
+    if len(X) == 0:  # of columns that are scaled
+        return Moments(0.0, np.zeros(X.shape[1]), np.eye(X.shape[1]))
     patterns = _Patterns.from_mask(observed)
     moments = _begin(X, weight, observed) if initial is None else initial
     for _ in range(max_iter):

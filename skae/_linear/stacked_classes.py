@@ -19,7 +19,7 @@ _ROWS_EACH = 4
 
 # Weights of all rows' covariance in that of a class. Next to none lets a class be as narrow as a
 # number that many rows repeat.
-_PRIOR_ROWS = (0.001, 0.05, 1.0)
+_PRIOR_ROWS = (1e-6, 0.05, 1.0)
 
 
 def stack_classes(

@@ -13,6 +13,10 @@ from ..modules.cells import CellLayout
 _BOUND_SHARE = 0.01
 _BOUND_ROWS = 3.0
 
+# How far beyond its least and largest values, as a share of the range between them, a column's
+# numbers may be drawn: a density has longer tails than that.
+_REACH = 0.1
+
 # Rows are scaled in float32: values this near to zero, in scales, are zero.
 _ZERO = 1e-5
 
@@ -61,20 +65,22 @@ class ColumnRanges:
         )
 
     def find_bounds(self, scaling: Scaling, layout: CellLayout) -> tuple[np.ndarray, np.ndarray]:
-        """Return between which values numbers lie, in the table's units; infinite without bounds.
+        """Return between which values numbers are drawn, in the table's units.
 
         A column has a bound where many rows have its least or largest value, and at zero if all
-        its values lie on one side.
+        its values lie on one side. Others go a tenth of their range beyond. What is no number has
+        infinite ends.
         """
-        ends = []
-        for end, count, sign in ((self.low, self.at_low, 1.0), (self.high, self.at_high, -1.0)):
+        known = [np.where(np.isfinite(end), end, 0.0) for end in (self.low, self.high)]
+        least, largest = scaling.inverse(np.stack(known))
+        reach, ends = _REACH * (largest - least), []
+        for value, count, sign in ((least, self.at_low, 1.0), (largest, self.at_high, -1.0)):
             is_common = count >= max(_BOUND_SHARE * self.total, _BOUND_ROWS)
-            known = np.where(np.isfinite(end), end, 0.0)
-            value = scaling.inverse(known[None])[0]
             is_zero = np.abs(value) <= _ZERO * scaling.scale
             is_beside_zero = (sign * value >= 0) | is_zero
-            value = np.where(is_zero, 0.0, _shorten(value))
-            bound = np.where(is_common, value, np.where(is_beside_zero, 0.0, -sign * np.inf))
+            farthest = value - sign * reach
+            beyond = np.where(is_beside_zero & (sign * farthest < 0), 0.0, farthest)
+            bound = np.where(is_common, np.where(is_zero, 0.0, _shorten(value)), beyond)
             ends.append(np.where(layout.is_number, bound, -sign * np.inf))
         return ends[0], ends[1]
 

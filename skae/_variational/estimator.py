@@ -33,7 +33,9 @@ from .._data import (
     Columns,
     Scaling,
     TrainingTable,
+    block_length,
     check_probabilities,
+    load_rows,
     name_column,
     subsample_indices,
     take_rows,
@@ -49,6 +51,7 @@ from .blueprint import VariationalBlueprint
 from .column_ranges import ColumnRanges, scale_ends
 from .density import EvidenceBound, VariationalDensity, evidence_bound, measure_codes
 from .initialization import find_floor_share, fit_floor, initialize_variational
+from .missing_cells import count_codes, draw_missing
 from .objective import VariationalObjective
 
 # Variance of a code unit's posterior means above which it is active (Burda et al. 2016).
@@ -65,6 +68,13 @@ _FLOOR_SEED = 19690720
 
 _State = FittedState[VariationalAutoencoder, VariationalBlueprint, VariationalDensity]
 
+# Cells of a block's draws.
+_DRAWN_CELLS = 2**22
+
+_DRAWS: Constraints = {
+    "n_draws": [Interval(Integral, 1, None, closed="left")],
+    "random_state": ["random_state"],
+}
 _SAMPLE: Constraints = {
     "n_samples": [Interval(Integral, 1, None, closed="left")],
     "random_state": ["random_state"],
@@ -257,7 +267,8 @@ default="from_dtype"
         Mean loss on held-out rows at initialization and after each epoch; lower is better.
         None without held-out rows.
     noise_variance_ : float or ndarray of shape (n_features,)
-        Variance of a scaled cell around its reconstruction, for `likelihood="gaussian"`.
+        Variance of a scaled cell around its reconstruction, for `likelihood="gaussian"`; of
+        numbers only, where there are other columns.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -288,6 +299,17 @@ default="from_dtype"
     more of them. It is exact if the result is probabilistic PCA or factor analysis. With a
     Gaussian likelihood and `init="pca"`, the linear model of all rows makes as many rows as
     ten of those trained on, at most a tenth, in `score_samples` and in `sample`.
+
+    In tables with booleans or categories these have a mass given the code: a probability, or a
+    softmax over the labels. Numbers beside them are normal scores: with `standardize`, each is
+    mapped by a Gaussian mixture of its own column to a standard normal distribution, so that
+    peaks, bounds and tails cost nothing, and errors of reconstruction are errors of scores. The
+    scores of rows are in the units of the table nevertheless. The linear model is then factor
+    analysis in which frequencies are the noise of the labels, and its share of the density makes
+    labels independent of all else. Of a row with missing cells `score_samples` is the density of
+    the observed ones. There, and with categories, draws of the code are from a mixture of
+    Gaussians at the posterior's mode; `elbo` and `posterior` are of the encoder's Gaussian, which
+    knows a completed row only, and is too narrow for one with many gaps.
 
     Smooth functions bound log-variances, and the noise's variance is at least 1e-6 of a
     scaled column's, so that constant columns and far outliers give large numbers and never
@@ -482,7 +504,7 @@ default="from_dtype"
         random_state: int | np.random.RandomState | None = None,
         *,
         noise: bool = True,
-    ) -> np.ndarray:
+    ) -> Any:
         """Draw rows from the model: a code from the prior, a row given the code.
 
         Parameters
@@ -496,8 +518,13 @@ default="from_dtype"
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            The rows, in the units of the table, in float64.
+        X : ndarray of shape (n_samples, n_features), or a frame
+            The rows, in the units of the table. Of a frame with columns that are no numbers it is
+            a frame; booleans and labels are values, and numbers keep the least or largest value
+            of their column where at least a hundredth of the rows has it, and zero where all lie
+            on one side of it; others go a tenth of their range beyond. Such draws are conditional
+            on these bounds given the code, of which `score_samples` does not know. Other arrays
+            are in float64, and have no bounds.
         """
         state = self._state
         given = {"n_samples": n_samples, "random_state": random_state, "noise": noise}
@@ -512,10 +539,7 @@ default="from_dtype"
         generator = RandomStreams(random_state).make_torch_generator(device)
 
         low, high = self._find_bounds(state)
-        bounds = None
-        if low is not None and high is not None:
-            scaled_ends = (scale_ends(end, state.scaling) for end in (low, high))
-            bounds = Bounds(*(torch.from_numpy(end).to(device) for end in scaled_ends))
+        bounds = _scale_bounds(state.scaling, low, high, device)
 
         def draw(module: VariationalAutoencoder, code: Tensor) -> Tensor:
             output, likelihood = module.decoder(code), module.likelihood
@@ -540,6 +564,83 @@ default="from_dtype"
         if noise and state.blueprint.likelihood == "bernoulli" and state.columns is None:
             rows = rows.round()
         return state.restore(rows)
+
+    def impute(
+        self,
+        X: ArrayLike,
+        *,
+        interval: float | None = None,
+        n_draws: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> Any:
+        """Return a table with its missing cells filled, or several drawn from what they may be.
+
+        Observed cells stay as they are. Without `n_draws`, a missing one becomes what is expected
+        of it, as in `AutoencoderTransformer.impute`. With it, cells are drawn from the model given
+        the observed cells of their row: what differs between the tables is what is not known
+        (multiple imputation [1]_). Rows are drawn as by MIWAE [2]_: a code by its importance
+        weight, and cells given the code.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            The rows.
+        interval : float, default=None
+            Also return limits that a missing number is within with this probability, in (0, 1).
+        n_draws : int, default=None
+            Number of tables to draw.
+        random_state : int, RandomState instance or None, default=None
+            Fixes the draws. None takes fresh entropy.
+
+        Returns
+        -------
+        X_imputed : array, frame, or list of `n_draws` of them, of shape (n_samples, n_features)
+            The rows, in the form and the types of `X`.
+        low, high : array or frame of shape (n_samples, n_features)
+            With `interval`: the limits, as in `AutoencoderTransformer.impute`.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its bounds, if both `interval` and `n_draws` are given, or if
+            `interval` is and no cell was missing in `fit`.
+
+        References
+        ----------
+        .. [1] Rubin (1987), "Multiple imputation for nonresponse in surveys", Wiley.
+        .. [2] Mattei and Frellsen (2019), "MIWAE: deep generative modelling and imputation of
+           incomplete data sets", ICML, section 3.3.
+        """
+        if n_draws is None:
+            return super().impute(X, interval=interval)
+        given = {"n_draws": n_draws, "random_state": random_state}
+        validate_parameter_constraints(_DRAWS, given, caller_name="impute")
+        if interval is not None:
+            raise ValueError(
+                f"impute takes either n_draws or interval, got n_draws={n_draws!r} and "
+                f"interval={interval!r}: the draws show how far cells may be off"
+            )
+        table, state = self._read(X)
+        values = load_rows(table)
+        device = state.trained.device
+        generator = RandomStreams(random_state).make_torch_generator(device)
+        low, high = self._find_bounds(state)
+        bounds = _scale_bounds(state.scaling, low, high, device)
+
+        def draw(module: VariationalAutoencoder, batch: Batch) -> Tensor:
+            return draw_missing(module, batch, int(n_draws), generator, bounds)
+
+        n_codes = count_codes(int(n_draws))
+        draws = state.trained.apply_to_batches(
+            draw,
+            table,
+            lambda rows: state.prepare(rows, np.float64),
+            block_length(n_codes * state.density.widest, _DRAWN_CELLS),
+        )
+        filled = (state.scaling.inverse(np.ascontiguousarray(d)) for d in draws.swapaxes(0, 1))
+        if low is not None:  # where rounding went beyond
+            filled = (np.clip(rows, low, high) for rows in filled)
+        return [state.fill(X, np.where(np.isnan(values), f, values)) for f in filled]
 
     @staticmethod
     def _find_bounds(state: _State) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -730,3 +831,12 @@ default="from_dtype"
     @staticmethod
     def _load_density(state: dict[str, Any]) -> VariationalDensity:
         return VariationalDensity.from_state(state)
+
+
+def _scale_bounds(
+    scaling: Scaling, low: np.ndarray | None, high: np.ndarray | None, device: torch.device
+) -> Bounds | None:
+    """Return bounds in the table's units as the network sees them."""
+    if low is None or high is None:
+        return None
+    return Bounds(*(torch.from_numpy(scale_ends(end, scaling)).to(device) for end in (low, high)))

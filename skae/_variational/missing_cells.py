@@ -1,9 +1,8 @@
-"""Missing cells of rows, given the observed ones: their means, and draws of them."""
+"""Draws of missing cells, given the observed ones."""
 
 import torch
 from torch import Tensor
 
-from .._base.draws import draw_normal
 from .._data import Batch
 from ..modules import VariationalAutoencoder
 from ..modules.likelihoods import Bounds
@@ -12,31 +11,6 @@ from .density import weigh_codes_given_observed
 # Codes that a row's draws are chosen from, and how many of them for each draw.
 _LEAST_CODES = 100
 _CODES_PER_DRAW = 20
-
-
-def expect_missing(module: VariationalAutoencoder, batch: Batch, n_draws: int) -> Tensor:
-    """Return rows with the means of their missing cells given the observed ones.
-
-    Codes are weighted as in the importance-weighted bound (Mattei and Frellsen 2019, "MIWAE",
-    equation 12).
-
-    Parameters
-    ----------
-    module : VariationalAutoencoder
-        The model.
-    batch : Batch
-        Completed rows, and which of their cells are observed.
-    n_draws : int
-        Codes that the means are taken over.
-    """
-    rows, mask = batch.input, batch.mask
-    if mask is None:
-        return rows
-    normal = draw_normal(n_draws, _count_components(module))
-    code, log_weight = weigh_codes_given_observed(module, rows, mask, normal)
-    expected = module.decode(code.flatten(0, 1)).unflatten(0, code.shape[:2])
-    share = log_weight.softmax(dim=1).unsqueeze(2)
-    return torch.where(mask, rows, (share * expected).sum(dim=1))
 
 
 def draw_missing(
@@ -67,8 +41,7 @@ def draw_missing(
     rows, mask = batch.input, batch.mask
     if mask is None:
         return rows.unsqueeze(1).expand(-1, n_draws, -1)
-    n_codes = max(_LEAST_CODES, _CODES_PER_DRAW * n_draws)
-    size = (n_codes, _count_components(module))
+    size = (count_codes(n_draws), _count_components(module))
     normal = torch.empty(size, dtype=rows.dtype, device=rows.device).normal_(generator=generator)
     code, log_weight = weigh_codes_given_observed(module, rows, mask, normal, generator)
     chosen = torch.multinomial(
@@ -78,6 +51,11 @@ def draw_missing(
     output = module.decoder(code.flatten(0, 1)).unflatten(0, code.shape[:2])
     drawn = module.likelihood.draw(output, generator, bounds)
     return torch.where(mask.unsqueeze(1), rows.unsqueeze(1), drawn)
+
+
+def count_codes(n_draws: int) -> int:
+    """Return how many codes a row's draws are chosen from."""
+    return max(_LEAST_CODES, _CODES_PER_DRAW * n_draws)
 
 
 def _count_components(module: VariationalAutoencoder) -> int:

@@ -78,7 +78,20 @@ class WienerFilter(nn.Module):
         return bias + noise * level.square().squeeze(1)
 
     def cell_errors(self, clean: Tensor, level: Tensor) -> Tensor:
-        """Return each cell's expected squared error (n_rows, n_features)."""
+        """Return the expected squared error of each cell.
+
+        Parameters
+        ----------
+        clean : Tensor of shape (n_rows, n_features)
+            Rows without noise.
+        level : Tensor of shape (n_rows, 1)
+            The noise level of each row.
+
+        Returns
+        -------
+        errors : Tensor of shape (n_rows, n_features)
+            Over draws of the noise.
+        """
         along, across = self._kept(level)
         noise = (along.square() - across.square()) @ self.axes.square() + across.square()
         return (clean - self(clean, level)).square() + noise * level.square()

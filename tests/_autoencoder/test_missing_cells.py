@@ -17,6 +17,7 @@ from skae._autoencoder.density import (
 )
 from skae._autoencoder.tangent_mixture import (
     TangentMixture,
+    Tangents,
     fit_tangent_mixture,
     measure_background,
 )
@@ -172,6 +173,28 @@ def test_only_the_observed_cells_of_a_column_tell_its_noise():
     expected = fit_tangent_mixture(measure_tangents(whole, trained, 0.0))
     assert len(mixture.mean) == len(expected.mean) == 1
     np.testing.assert_allclose(mixture.whitening, expected.whitening, rtol=0.15, atol=0.15)
+
+
+def test_errors_of_drawn_cells_do_not_widen_the_noise():
+    rng = np.random.default_rng(0)
+    errors, observed = rng.normal(size=(400, 3)), np.ones((400, 3), dtype=bool)
+    observed[::2, 2] = False
+    errors[~observed] *= 10  # draws that the decoder is far from
+    indices = np.arange(400)
+    given = (rng.normal(size=(400, 1)), errors, np.ones(400), np.zeros((400, 3, 1)), indices)
+    mixture = fit_tangent_mixture(Tangents(*given, errors, observed))
+    noise = mixture.whitening.square().reciprocal()[0]
+    assert noise.shape == (3,)
+    np.testing.assert_allclose(noise / 1.5, np.ones(3), rtol=0.2)  # for a degree of freedom
+
+
+def test_the_error_that_training_counts_is_that_of_observed_cells():
+    rows, trained, _ = draw_linear(300, 0)
+    batch = rows.batch._replace(input=rows.batch.input + 3 * ~rows.batch.mask)  # badly filled
+    squares = (trained.module(batch.input) - batch.input).square()
+    found = CodeMoments.from_rows(Rows(batch), trained, 0.0).counted_error
+    assert found == pytest.approx((squares * batch.mask).sum(dim=1).mean().item(), rel=1e-5)
+    assert found < 0.7 * squares.sum(dim=1).mean()
 
 
 def test_held_out_rows_are_compared_by_the_error_that_training_counts():

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from skae._data import ColumnMoments, StoredTable, StreamSample, TrainingTable
+from skae._data import (
+    ColumnMoments,
+    Scaling,
+    StoredTable,
+    StreamSample,
+    TrainingTable,
+    measure_distance,
+)
+from skae.modules.cells import CellLayout
 
 
 def begin(X, weight=None, target=None):
@@ -100,3 +108,24 @@ def test_other_scales_wait_until_the_stream_is_twice_as_long():
     assert 0.5 < ratios[3] < 2  # which the scale of a constant column happens to fit
     assert ratios[1] > 2
     assert ratios[2] < 0.5
+
+
+def test_indicators_of_a_category_have_one_scale():
+    """A level that was rare at first has the scale of its category, which hardly changes."""
+    labels = np.repeat([0, 1, 2], [1, 100, 99])
+    later = np.repeat([0, 1, 2], [100, 50, 50])
+    sample = extend(begin(np.eye(3)[labels]), np.eye(3)[later])
+    layout = CellLayout((), (), ((0, 3),))
+    assert sample.find_wrong_scales(False)[0].any()
+    assert not sample.find_wrong_scales(False, layout)[0].any()
+
+
+def test_a_column_without_a_cell_is_not_far_out():
+    X = np.random.default_rng(0).normal(1e3, 1, size=(20, 2))
+    scaling = Scaling.from_moments(ColumnMoments.from_table(X, None), True)
+    none = np.column_stack([X[:, 0], np.full(20, np.nan)])
+    # Shares of seven rows do not sum to one exactly.
+    for rows in (none, none[:7]):
+        moments = ColumnMoments.from_table(rows, None)
+        assert moments.observed[1] == 0
+        assert not measure_distance(scaling, moments).any()

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from skae._environment import RandomStreams
-from skae._imputation import Imputer, fit_imputer, training
-from skae._imputation import imputer as imputer_file
-from skae._linear import Completion
+from skae._imputation import Imputer, fit_imputer, linear_answer, training
+from skae._linear import Completion, FactorCompletion
 from skae.modules.cells import CellLayout
 
 from .tables import draw_curve, draw_levels, draw_normal, hide
@@ -72,7 +71,8 @@ def test_normal_rows_stay_at_the_linear_answer():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_observed_cells_stay_as_they_are(dtype, levels):
-    gapped, imputer = levels[1].astype(dtype), levels[3]
+    rows, imputer = levels[0].astype(dtype), levels[3]
+    gapped = np.vstack([hide(rows, columns)[0] for columns in ([0], [1, 2, 3], [4], [0, 4])])
     kept = gapped.copy()
     filled = imputer.complete(gapped)
     assert filled.dtype == dtype
@@ -157,12 +157,18 @@ def test_a_single_column_and_columns_without_cells_are_filled_with_means():
     assert np.isfinite(fit(empty, CellLayout.from_numbers(3)).complete(empty)).all()
 
 
-def test_tables_too_wide_for_a_covariance_are_filled(monkeypatch):
-    monkeypatch.setattr(imputer_file, "WIDEST_COMPLETED", 1)
+@pytest.mark.parametrize(
+    ("narrower", "kind"), [(["COMPLETED"], FactorCompletion), (["COMPLETED", "FACTORED"], None)]
+)
+def test_tables_too_wide_for_a_covariance_are_filled(narrower, kind, monkeypatch):
+    for name in narrower:
+        monkeypatch.setattr(linear_answer, f"WIDEST_{name}", 1)
     rows, layout = draw_curve()
     gapped, hidden = hide(rows, [1])
     imputer = fit(gapped, layout)
-    assert imputer.linear.completion is None
+    assert isinstance(imputer.linear.completion, kind or type(None))
+    loaded = Imputer.from_state(imputer.get_state())
+    np.testing.assert_array_equal(loaded.complete(gapped), imputer.complete(gapped))
     assert measure_error(imputer.complete(gapped), rows, hidden) < 0.2
     drawn = imputer.draw(gapped, 1, np.random.default_rng(0))[0]
     assert measure_error(drawn, rows, hidden) < 0.4

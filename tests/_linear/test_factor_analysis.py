@@ -5,7 +5,12 @@ import pytest
 from scipy.stats import multivariate_normal
 from sklearn.decomposition import FactorAnalysis
 
-from skae._linear import factor_analysis, fit_factor_analysis, fit_probabilistic_pca
+from skae._linear import (
+    Moments,
+    factor_analysis,
+    fit_factor_analysis,
+    fit_probabilistic_pca,
+)
 
 from .bounds import covariance_of, draw_neighbours, evidence_bound, measure_slopes
 
@@ -112,3 +117,38 @@ def test_a_column_without_noise_keeps_some(table):
     found = fit(exact, n_components=3)
     assert (found.noise >= 1e-6).all()
     assert np.isfinite(found.loadings).all()
+
+
+def test_known_moments_take_the_place_of_rows(table):
+    """Filled cells make rows too narrow."""
+    moments = Moments.from_rows(table, np.ones(len(table)), 400.0)
+    expected = fit(table)
+    narrow = 0.5 * table
+    initial = fit_probabilistic_pca(narrow, None, 2, 1.0, 0.0, rng(), known=moments)
+    plain = fit_probabilistic_pca(table, None, 2, 1.0, 0.0, rng())
+    np.testing.assert_allclose(covariance_of(initial), covariance_of(plain), atol=1e-8)
+    np.testing.assert_allclose(initial.mean, plain.mean)
+    found = fit_factor_analysis(initial, narrow, None, 1.0, 0.0, known=moments)
+    np.testing.assert_allclose(covariance_of(found), covariance_of(expected), atol=1e-4)
+    np.testing.assert_allclose(found.noise, expected.noise, rtol=1e-3)
+
+
+def test_noise_that_is_known_stays(table):
+    given = np.full(7, np.nan)
+    given[[1, 4]] = 0.7, 2.0
+    initial = fit_probabilistic_pca(table, None, 2, 1.0, 0.0, rng())
+    found = fit_factor_analysis(initial, table, None, 1.0, 0.0, given_noise=given)
+    np.testing.assert_array_equal(found.noise[[1, 4]], [0.7, 2.0])
+    others = np.isnan(given)
+    assert len(np.unique(found.noise[others])) == 5
+    tied = fit_factor_analysis(
+        initial, table, None, 1.0, 0.0, given_noise=given, is_shared=True
+    ).noise
+    np.testing.assert_array_equal(tied[[1, 4]], [0.7, 2.0])
+    assert len(np.unique(tied[others])) == 1
+
+
+def test_noise_that_all_share_is_probabilistic_pcas(table):
+    initial = fit_probabilistic_pca(table, None, 2, 1.0, 0.0, rng())
+    found = fit_factor_analysis(initial, table, None, 1.0, 0.0, is_shared=True)
+    np.testing.assert_allclose(found.noise, initial.noise, rtol=1e-3)

@@ -219,3 +219,10 @@ def test_a_completed_number_is_its_conditional_mean():
     classes = LatentClasses(np.ones(1), np.array([[1.0, -1.0]]), covariance, np.empty((1, 0)))
     cells = MixedCells(np.array([[3.0, np.nan]]), np.empty((1, 0)), ())
     assert classes.complete(cells).numbers[0, 1] == pytest.approx(-1 + 0.6 * 2)
+
+
+def test_rows_without_weight_say_nothing():
+    cells = MixedCells(np.zeros((2, 1)), np.eye(2), [slice(0, 2)])
+    classes = ClassRecipe(3, False, 1.0, 1.0).fit(cells, np.zeros(2))
+    assert len(classes.weight) >= 1
+    assert np.isfinite(classes.log_density(cells)).all()

@@ -224,3 +224,20 @@ def test_a_draw_from_a_repeated_column_is_its_value():
     gaps = np.array([[2.0, np.nan], [np.nan, -1.0], [0.5, 0.5]])
     drawn = draw_missing(gaps, Moments(1.0, np.zeros(2), exact), np.random.default_rng(0))
     np.testing.assert_allclose(drawn, [[2, 2], [-1, -1], [0.5, 0.5]], atol=0.01)
+
+
+def test_steps_begin_where_they_are_told():
+    rng = np.random.default_rng(0)
+    X = rng.multivariate_normal([1, -1, 0], [[2, 1, 0], [1, 2, 0.5], [0, 0.5, 1]], size=300)
+    X[rng.random(X.shape) < 0.3] = np.nan
+    whole = fit_with_missing(X, tol=1e-8)
+    once = fit_with_missing(X, max_iter=1, initial=whole)
+    np.testing.assert_allclose(once.covariance, whole.covariance, atol=1e-5)
+    alone = fit_with_missing(X, max_iter=1)
+    assert np.abs(alone.covariance - whole.covariance).max() > 0.05
+
+
+def test_rows_without_a_cell_leave_scaled_columns_as_they_are():
+    moments = fit_with_missing(np.full((3, 2), np.nan), ridge=1.0)
+    np.testing.assert_array_equal(moments.mean, [0, 0])
+    np.testing.assert_array_equal(moments.covariance, np.eye(2))

@@ -47,3 +47,11 @@ def test_a_part_counts_by_its_total(table):
     assert merged.total == one_by_one.total == 3
     np.testing.assert_allclose(merged.mean, one_by_one.mean)
     np.testing.assert_allclose(merged.covariance, one_by_one.covariance)
+
+
+def test_moments_of_columns_in_other_units():
+    X, unit = np.random.default_rng(0).normal(size=(30, 3)), np.array([2.0, 0.5, 10.0])
+    found = Moments.from_rows(X, np.ones(30), 30.0).rescale(unit)
+    expected = Moments.from_rows(X * unit, np.ones(30), 30.0)
+    np.testing.assert_allclose(found.mean, expected.mean)
+    np.testing.assert_allclose(found.covariance, expected.covariance)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skae._linear.normal_scores import NormalScores
+from skae._linear.normal_scores import NormalScores, ScoredColumns
 
 
 def draw_columns(n_rows=4000, seed=0):
@@ -83,12 +83,20 @@ def test_numbers_beyond_all_others_have_finite_scores(margins):
     assert np.isfinite(log_slope).all()
 
 
-def test_weights_count_as_copies():
-    X, weight = draw_columns(200), np.random.default_rng(1).integers(0, 3, size=200)
-    by_weight = NormalScores.fit(X, weight.astype(float))
-    copied = NormalScores.fit(X.repeat(weight, axis=0), np.ones(weight.sum()))
-    for own, other in zip(by_weight.get_state().values(), copied.get_state().values(), strict=True):
-        assert own.shape == other.shape
+def test_the_order_of_rows_changes_nothing():
+    X, order = draw_columns(200), np.random.default_rng(1).permutation(200)
+    weight = np.random.default_rng(2).uniform(size=200)
+    found = NormalScores.fit(X, weight).get_state().values()
+    other = NormalScores.fit(X[order], weight[order]).get_state().values()
+    for own, mixed in zip(found, other, strict=True):
+        np.testing.assert_allclose(own, mixed, rtol=1e-8, atol=1e-10)
+
+
+def test_rows_of_weight_zero_have_no_part_in_it():
+    X = draw_columns(100)
+    spoilt = np.vstack([X, np.full((50, 4), 1e3)])
+    found = NormalScores.fit(spoilt, np.repeat([1.0, 0.0], [100, 50]))
+    np.testing.assert_array_equal(found.mean, NormalScores.fit(X, np.ones(100)).mean)
 
 
 def test_a_table_without_numbers_has_no_scores():
@@ -104,3 +112,44 @@ def test_blocks_of_rows_are_scored_alike(margins, monkeypatch):
     monkeypatch.setattr("skae._linear.normal_scores._BLOCK_CELLS", 7 * margins.mean.size)
     np.testing.assert_array_equal(margins.transform(X).scores, whole.scores)
     np.testing.assert_array_equal(margins.transform(X).log_slope, whole.log_slope)
+
+
+# And back -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Columns that are normal, half zeros, counts, and long-tailed."""
+    rng = np.random.default_rng(0)
+    half = np.where(rng.random(800) < 0.5, 0.0, rng.exponential(size=800))
+    tail = np.exp(1.5 * rng.normal(size=800))
+    return np.column_stack([rng.normal(size=800), half, rng.integers(4, size=800), tail])
+
+
+@pytest.fixture(scope="module")
+def peaked(table):
+    return NormalScores.fit(table, np.ones(len(table)))
+
+
+def test_the_inverse_returns_the_numbers(table, peaked):
+    np.testing.assert_allclose(peaked.inverse(peaked.transform(table).scores), table, atol=1e-8)
+    far = np.array([[30.0, 40.0, -20.0, 300.0], [-30.0, -40.0, 25.0, -5.0]])
+    found = peaked.inverse(peaked.transform(far).scores)
+    np.testing.assert_allclose(found, far, rtol=1e-3)
+    between = np.linspace(-5, 5, 400)[:, None].repeat(4, axis=1)
+    scores = peaked.transform(peaked.inverse(between)).scores
+    np.testing.assert_allclose(scores, between, atol=1e-3)  # between two peaks they are steep
+    assert np.isnan(peaked.inverse(np.full((2, 4), np.nan))).all()
+
+
+def test_columns_among_others(table):
+    X = np.column_stack([table[:, 0], table[:, 0] > 0, table[:, 3]])
+    columns = ScoredColumns.fit(X, np.array([0, 2]), np.ones(len(X)))
+    mapped = columns.forward(X)
+    np.testing.assert_array_equal(mapped[:, 1], X[:, 1])
+    expected = columns.margins.transform(X[:, [0, 2]])
+    np.testing.assert_array_equal(mapped[:, [0, 2]], expected.scores)
+    np.testing.assert_array_equal(columns.log_slope(X), expected.log_slope)
+    np.testing.assert_allclose(columns.inverse(mapped), X, atol=1e-8)
+    again = ScoredColumns.from_state(columns.get_state())
+    np.testing.assert_array_equal(again.forward(X), mapped)

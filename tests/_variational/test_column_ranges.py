@@ -29,8 +29,23 @@ def make_rows(X, observed=None, weight=None):
 def test_bounds_are_where_many_rows_are_and_at_zero():
     X = make_table(500)
     low, high = ColumnRanges.from_rows(make_rows(X)).find_bounds(SCALING, LAYOUT)
-    np.testing.assert_array_equal(low, [9.6, -np.inf, 0, -np.inf, -np.inf])
-    np.testing.assert_array_equal(high, [11.1, np.inf, np.inf, 0, np.inf])
+    least, largest = X.min(axis=0), X.max(axis=0)
+    reach = (largest - least) / 10
+    expected = [9.6, (least - reach)[1], (least - reach)[2], (least - reach)[3], -np.inf]
+    expected[2] = max(expected[2], 0.0)
+    np.testing.assert_allclose(low, expected, rtol=1e-5)
+    expected = [11.1, (largest + reach)[1], (largest + reach)[2], 0.0, np.inf]
+    expected[3] = min((largest + reach)[3], 0.0)
+    np.testing.assert_allclose(high, expected, rtol=1e-5)
+
+
+def test_columns_on_one_side_of_zero_stay_there():
+    X = np.abs(make_table(500)) + 0.01
+    X[:, 3] *= -1
+    low, high = ColumnRanges.from_rows(make_rows(X)).find_bounds(SCALING, LAYOUT)
+    assert low[1] == 0
+    assert low[2] > 0
+    assert high[3] <= 0
 
 
 def test_a_few_rows_are_no_bound():
@@ -39,20 +54,23 @@ def test_a_few_rows_are_no_bound():
     for n_copies, is_bound in ((2, False), (6, True)):
         X[:n_copies, 1] = X[:, 1].min()
         low, _ = ColumnRanges.from_rows(make_rows(X)).find_bounds(SCALING, LAYOUT)
-        assert np.isfinite(low[1]) == is_bound
+        assert np.isclose(low[1], X[:, 1].min(), rtol=1e-5) == is_bound
     few = X[:40]
     few[:, 1] = np.arange(40) - 20.0  # the least is more than a hundredth of the rows
     low, _ = ColumnRanges.from_rows(make_rows(few)).find_bounds(SCALING, LAYOUT)
-    assert low[1] == -np.inf
+    np.testing.assert_allclose(low[1], -20 - 0.1 * 39, rtol=1e-5)
 
 
 def test_missing_cells_are_no_bound():
     X = make_table(500)
     observed = np.ones(X.shape, dtype=bool)
     observed[:50, 1] = False
-    X[:50, 1] = -100
+    X[:50, 1] = X[50:, 1].min()
+    X[:5, 0] = -100
+    observed[:5, 0] = False
     low, _ = ColumnRanges.from_rows(make_rows(X, observed)).find_bounds(SCALING, LAYOUT)
-    assert low[1] == -np.inf
+    assert low[1] < X[50:, 1].min() - 0.1
+    assert low[0] == 9.6
 
 
 def test_ranges_of_blocks_are_those_of_all_rows():

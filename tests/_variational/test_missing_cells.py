@@ -8,7 +8,7 @@ from scipy.stats import multivariate_normal
 from skae import VAETransformer
 from skae._data import Batch
 from skae._variational.density import draw_normal, importance_bound, weigh_codes_given_observed
-from skae._variational.missing_cells import draw_missing, expect_missing
+from skae._variational.missing_cells import draw_missing
 from skae._variational.proposal import find_proposal
 from skae.modules import MLPArchitecture, make_variational
 from skae.modules.cells import CellLayout
@@ -78,16 +78,13 @@ def test_missing_cells_have_their_conditional_distribution(gaussian, fitted):
     module, batch = prepare(fitted, X)
     with torch.no_grad():
         drawn = draw_missing(module, batch, 2000, generator()).numpy()
-        expected = expect_missing(module, batch, 1000).numpy()
     drawn = drawn * fitted.scale_ + fitted.mean_
-    expected = expected * fitted.scale_ + fitted.mean_
-    for row, several, mean in zip(X, drawn, expected, strict=True):
+    for row, several in zip(X, drawn, strict=True):
         seen = ~np.isnan(row)
         np.testing.assert_allclose(several[:, seen], np.tile(row[seen], (2000, 1)), rtol=1e-9)
         own = covariance[np.ix_(~seen, seen)] @ np.linalg.inv(covariance[np.ix_(seen, seen)])
         centre = 3 + own @ (row[seen] - 3)
         spread = covariance[np.ix_(~seen, ~seen)] - own @ covariance[np.ix_(seen, ~seen)]
-        np.testing.assert_allclose(mean[~seen], centre, atol=0.2)
         np.testing.assert_allclose(several[:, ~seen].mean(axis=0), centre, atol=0.3)
         variance = several[:, ~seen].var(axis=0)
         np.testing.assert_allclose(variance, spread.diagonal(), rtol=0.3)
@@ -106,7 +103,6 @@ def test_draws_are_reproducible_and_differ(gaussian, fitted):
 def test_complete_rows_are_left_as_they_are(fitted):
     rows = torch.randn(4, 6, generator=generator(), dtype=torch.float64)
     module = fitted.module_.double()
-    assert expect_missing(module, Batch(rows), 10) is rows
     several = draw_missing(module, Batch(rows), 3, generator())
     assert torch.equal(several, rows.unsqueeze(1).expand(-1, 3, -1))
 
@@ -226,9 +222,6 @@ def test_draws_of_mixed_rows_are_values(gaussian):
     rows, mask = draw_mixed_rows(module, 30)
     with torch.no_grad():
         drawn = draw_missing(module, Batch(rows, mask=mask), 4, generator())
-        expected = expect_missing(module, Batch(rows, mask=mask), 50)
     cells = drawn[:, :, [1, 2, 3, 5]]
     assert ((cells == 0) | (cells == 1)).all()
     assert (drawn[:, :, 1:4].sum(2) == 1).all()
-    torch.testing.assert_close(expected[:, 1:4].sum(1), torch.ones(30, dtype=torch.float64))
-    assert torch.equal(expected[mask], rows[mask])

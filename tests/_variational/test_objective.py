@@ -11,6 +11,8 @@ from skae import VAETransformer
 from skae._data import Batch
 from skae._training import MINIMUM_IMPROVEMENT_NATS
 from skae._variational.objective import VariationalObjective
+from skae.modules import MLPArchitecture, make_variational
+from skae.modules.cells import CellLayout
 
 
 def test_warm_up_raises_the_weight_of_the_divergence(curve, trained):
@@ -119,3 +121,40 @@ def test_binarize_changes_training(digits):
         for each in (False, True)
     ]
     assert np.abs(codes[0] - codes[1]).max() > 1e-4
+
+
+def mixed_module():
+    layout = CellLayout(numbers=(0, 4), categories=((1, 4),))
+    generator = torch.Generator().manual_seed(0)
+    module = make_variational(
+        5, 2, MLPArchitecture((4,), "silu", generator=generator), layout=layout, generator=generator
+    )
+    rows = torch.randn(6, 5, generator=generator)
+    rows[:, 1:4] = torch.eye(3)[rows[:, 1:4].argmax(1)]
+    return module.eval(), layout, rows
+
+
+def test_losses_are_of_observed_cells_and_a_column_of_the_table():
+    module, layout, rows = mixed_module()
+    mask = torch.ones(6, 5, dtype=torch.bool)
+    mask[0, 0] = mask[1, 1:4] = mask[2] = False
+    objective = VariationalObjective(1.0, 0.0, True, None, layout=layout)
+    found = objective.row_losses(module, Batch(rows, mask=mask))
+    whole = objective.row_losses(module, Batch(rows))
+    free = VariationalObjective(0.0, 0.0, True, None, layout=layout)
+    assert free.row_losses(module, Batch(rows, mask=mask))[2].item() == 0.0
+    torch.testing.assert_close(found[3:], whole[3:])
+    generator = torch.Generator().manual_seed(20140416)
+    mean, log_variance = module.posterior(rows)
+    noise = torch.empty_like(mean).normal_(generator=generator)
+    code = mean + noise * torch.exp(0.5 * log_variance)
+    bound = module.log_likelihood(rows, code, mask) - module.divergence(mean, log_variance, code)
+    torch.testing.assert_close(found, -bound / 3)  # two numbers and a category
+
+
+def test_numbers_must_gain_their_share_of_nats():
+    layout = CellLayout(numbers=(0,), booleans=(1,), categories=((2, 5), (5, 7)))
+    mixed = VariationalObjective(1.0, 0.0, True, None, layout=layout)
+    assert mixed.minimum_improvement == pytest.approx(MINIMUM_IMPROVEMENT_NATS / 4)
+    none = VariationalObjective(1.0, 0.0, True, None, layout=CellLayout((), (0, 1)))
+    assert none.minimum_improvement == 0

@@ -145,8 +145,8 @@ def _run_classes(train: pd.DataFrame, seed: int) -> Score:
         ).fit(rows)
         one = one or model
         criterion = model.bic(rows)
-        # The criterion has one minimum; larger fits are slow.
-        if criterion >= least:
+        # The criterion has one minimum, and larger fits are slow. It is NaN if a class has no rows.
+        if not criterion < least:
             break
         best, least = model, criterion
 

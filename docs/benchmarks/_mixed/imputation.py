@@ -251,14 +251,18 @@ def _find_bars(figures: Figures) -> list[Bar]:
 def _find_own_bars(figures: Figures, setting: str, ours: str) -> list[Bar]:
     bars = []
     start = f"{setting}, {ours}"
-    peers = _find_complete(figures, setting, [ours, *figures.list_peers(setting)])
-    limit = _MOST_TIMES * _add_seconds(figures, setting, ours)
-    rivals = [p for p in peers if p != ours and _add_seconds(figures, setting, p) <= limit]
-    if ours in peers and rivals:
+    own = set(_list_own(figures, setting, ours))
+    rivals = []
+    for peer in figures.list_peers(setting):
+        seconds = figures.gather(setting, [ours, peer], "seconds")[1].sum(axis=0)
+        is_complete = own <= set(_list_own(figures, setting, peer))
+        if own and is_complete and seconds[1] <= _MOST_TIMES * seconds[0]:
+            rivals.append(peer)
+    if rivals:
         ranks = _rank(figures, setting, [ours, *rivals])
         best = [ours, *rivals][int(np.argmin(ranks))]
-        text = f"first in mean rank of those within {_MOST_TIMES} times its time: the first is"
-        bars.append(Bar(f"{start}, {text} {best}", best == ours))
+        text = f"first in mean rank over {len(own)} tables of those within {_MOST_TIMES} times"
+        bars.append(Bar(f"{start}, {text} its time: the first is {best}", best == ours))
     if _FLOOR in figures.list_methods(setting):
         worse = []
         for field in _FIELDS:

@@ -164,10 +164,12 @@ _FIELDS = {
 def _show(figures: Figures) -> Iterable[str]:
     yield (
         "As many rows are drawn as are fitted, and compared with held-out rows: by the column "
-        "shapes and the pair trends of sdmetrics (1 at best), by the accuracy of a gradient "
+        "shapes and the pair trends of sdmetrics (1 at best; of the pairs that are correlated or "
+        "associated in the held-out rows, by its thresholds), by the accuracy of a gradient "
         "boosting classifier that tells them apart (0.5 at best), and by the share of held-out "
-        "rows that are nearer to a drawn row than to a training row (0.5 at best; copies have it "
-        "too). Labels beyond the fiftieth of a column are pooled beforehand."
+        "rows that are nearer to a drawn row than to a training row: 0.5 if drawn rows are as good "
+        "as other real ones. `copied rows` are drawn with replacement, and so leave out a third of "
+        "the rows. Labels beyond the fiftieth of a column are pooled beforehand."
     )
     methods = figures.list_methods(_SETTING)
     rows = []
