@@ -9,10 +9,10 @@ import numpy as np
 from .anomaly_score import AnomalyScore, HiddenTails
 from .hidden_cells import (
     ScoreAdjustment,
-    find_fullest,
     hide_cells,
     observe_columns,
     sample_reference,
+    thin_rows,
 )
 
 #: Returns the score of each row; lower is more anomalous.
@@ -43,8 +43,6 @@ class GapScore:
     ----------
     reference : ndarray of shape (n_rows, n_encoded)
         A sample of the training rows.
-    fullest : ndarray of shape (n_rows, n_encoded)
-        Those in which most columns are observed; empty if all rows are complete.
     owner : ndarray of shape (n_encoded,)
         Index of the column that each encoded one is of.
     model : _GapModel or None
@@ -53,7 +51,6 @@ class GapScore:
     """
 
     reference: np.ndarray
-    fullest: np.ndarray
     owner: np.ndarray
     model: _GapModel | None = None
 
@@ -62,14 +59,14 @@ class GapScore:
         cls, rows: np.ndarray, weight: np.ndarray | None, owner: np.ndarray
     ) -> "GapScore":
         """Return the score that has a sample of these training rows as reference."""
-        return cls(sample_reference(rows, weight), find_fullest(rows, owner), owner)
+        return cls(sample_reference(rows, weight), owner)
 
     def find_gaps(self, rows: np.ndarray) -> np.ndarray:
         """Return which rows are scored by this score, (n_rows,).
 
-        If the training rows are complete, complete rows have the score that they have without.
+        If these training rows are complete, complete rows have the score that they have without.
         """
-        if len(self.fullest):
+        if np.isnan(self.reference).any():
             return np.ones(len(rows), dtype=bool)
         return np.isnan(rows).any(axis=1)
 
@@ -89,18 +86,30 @@ class GapScore:
         rows : ndarray of shape (n_rows, n_encoded)
             The rows; NaN is a missing cell.
         """
-        observed = observe_columns(rows, self.owner)
         if self.model is None:
             self.model = self._fit(estimator, anomaly_score, score)
         tails, adjustment = self.model.tails, self.model.adjustment
-        if anomaly_score is None or tails is None:
-            scores = score(rows)
-        else:
-            scores = -tails.combine(anomaly_score.view(estimator, rows), observed.sum(axis=1))
-        return adjustment.adjust(scores, observed)
+
+        def measure(part: np.ndarray) -> np.ndarray:
+            observed = observe_columns(part, self.owner)
+            if anomaly_score is None or tails is None:
+                return adjustment.adjust(score(part), observed)
+            views = anomaly_score.view(estimator, part)
+            return adjustment.adjust(-tails.combine(views, observed.sum(axis=1)), observed)
+
+        # No reference rows tell how rows score that are fuller than all of them.
+        most = int(adjustment.counts[0])
+        is_fuller = observe_columns(rows, self.owner).sum(axis=1) > most
+        scores = np.empty(len(rows))
+        if is_fuller.any():
+            parts = thin_rows(rows[is_fuller], self.owner, most)
+            scores[is_fuller] = np.mean([measure(part) for part in parts], axis=0)
+        if not is_fuller.all():
+            scores[~is_fuller] = measure(rows[~is_fuller])
+        return scores
 
     def _fit(self, estimator: Any, anomaly_score: AnomalyScore | None, score: Score) -> _GapModel:
-        groups = hide_cells(np.vstack([self.reference, self.fullest]), self.owner)
+        groups = hide_cells(self.reference, self.owner)
         counts = [group.n_observed for group in groups]
         known = [self.reference, *(group.rows for group in groups)]
         observed = [observe_columns(rows, self.owner) for rows in known]

@@ -12,10 +12,11 @@ from .._data import subsample_indices
 # Reference rows whose cells are hidden.
 _HIDDEN_ROWS = 400
 
-# Rows of the first group, in which most columns are observed; the fullest rows of the table are
-# added to the reference rows, of which fewer may be as full.
+# Rows of the first group, in which most columns are observed.
 _LEAST_ROWS = 60
-_FULLEST_ROWS = 100
+
+# In how many ways cells of rows are hidden that are fuller than the first group.
+_N_THINNED = 4
 
 # Shares of the observed columns that are left: these, and halves of the last.
 _SHARES = (0.75, 0.5)
@@ -74,19 +75,13 @@ def sample_reference(rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     return rows[np.sort(generator.choice(len(rows), size, p=weight / weight.sum()))]
 
 
-def find_fullest(rows: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """Return the rows in which most columns are observed; none if all rows are complete."""
-    missing = (~observe_columns(rows, owner)).sum(axis=1)
-    return rows[np.argsort(missing, kind="stable")[:_FULLEST_ROWS]] if missing.any() else rows[:0]
-
-
 def hide_cells(reference: np.ndarray, owner: np.ndarray) -> list[HiddenRows]:
     """Return groups of reference rows in which fewer and fewer columns are observed.
 
     Parameters
     ----------
     reference : ndarray of shape (n_rows, n_encoded)
-        The rows, the fullest ones among them; NaN is a missing cell.
+        The rows; NaN is a missing cell.
     owner : ndarray of shape (n_encoded,)
         Index of the column that each encoded one is of.
     """
@@ -103,6 +98,33 @@ def hide_cells(reference: np.ndarray, owner: np.ndarray) -> list[HiddenRows]:
         left = (ranks < count)[:, column]
         groups.append(HiddenRows(count, np.where(left, reference, np.nan)[enough]))
     return groups
+
+
+def thin_rows(rows: np.ndarray, owner: np.ndarray, most: int) -> list[np.ndarray]:
+    """Return rows with no more observed columns than that, in several ways.
+
+    Which columns are hidden depends on the row alone.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_encoded)
+        The rows; NaN is a missing cell.
+    owner : ndarray of shape (n_encoded,)
+        Index of the column that each encoded one is of.
+    most : int
+        How many columns may be observed.
+    """
+    observed = observe_columns(rows, owner)
+    n_columns = observed.shape[1]
+    order = np.random.default_rng(_SEED).permutation(n_columns)
+    column, thinned = np.cumsum(np.diff(owner, prepend=-1) > 0) - 1, []
+    for number in range(_N_THINNED):
+        # Each way hides other columns first.
+        ways = np.roll(order, number * n_columns // _N_THINNED)
+        left = np.empty_like(observed)
+        left[:, ways] = observed[:, ways].cumsum(axis=1) <= most
+        thinned.append(np.where(left[:, column], rows, np.nan))
+    return thinned
 
 
 def _choose_counts(most: int) -> list[int]:

@@ -6,10 +6,10 @@ import pytest
 from skae._detection.hidden_cells import (
     CountWeights,
     ScoreAdjustment,
-    find_fullest,
     hide_cells,
     observe_columns,
     sample_reference,
+    thin_rows,
 )
 
 OWNER = np.array([0, 1, 1, 1, 2, 4, 5, 5])  # column 3 has no encoded ones
@@ -36,12 +36,19 @@ def test_whole_columns_are_hidden_until_as_many_are_left():
     assert len(groups[-1].rows) == 300
 
 
-def test_the_fullest_rows_are_none_of_a_complete_table():
-    rows = np.zeros((300, 8))
-    assert len(find_fullest(rows, OWNER)) == 0
-    rows[:280, 0] = np.nan
-    fullest = find_fullest(rows, OWNER)
-    assert np.isnan(fullest).any(axis=1).sum() == len(fullest) - 20
+def test_fuller_rows_are_thinned_in_ways_that_show_each_column():
+    rows = np.random.default_rng(0).normal(size=(30, 8))
+    rows[:10, 0] = np.nan
+    rows[10:20, [0, 4, 5]] = np.nan
+    ways = thin_rows(rows, OWNER, 3)
+    seen = np.array([observe_columns(way, OWNER) for way in ways])
+    whole = observe_columns(rows, OWNER)
+    most = np.minimum(whole.sum(axis=1), 3)
+    np.testing.assert_array_equal(seen.sum(axis=2), np.tile(most, (4, 1)))
+    assert (seen <= whole).all()
+    np.testing.assert_array_equal(seen.any(axis=0), whole)
+    for way, alone in zip(ways, thin_rows(rows[20:], OWNER, 3), strict=True):
+        np.testing.assert_array_equal(way[20:], alone)
 
 
 def test_reference_rows_are_drawn_by_weight():

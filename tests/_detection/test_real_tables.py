@@ -146,7 +146,7 @@ def test_a_number_of_columns_or_types_that_were_not_fitted(fitted):
         fitted.score_samples(frame.drop(columns="age"))
     with pytest.raises(TypeError, match="numbers in column 'age', as in fitting, got text"):
         fitted.score_samples(frame.assign(age="old"))
-    with pytest.raises(ValueError, match="infinity in column 'weight'"):
+    with pytest.raises(ValueError, match=r"got inf.* in column 'weight'"):
         fitted.explain(frame.assign(weight=np.inf))
 
 
@@ -230,16 +230,32 @@ def test_few_observed_cells_are_no_anomaly_and_hide_none(estimator, known):
         odd = clean.assign(weight=clean["weight"] + rng.choice([-60, 60], 1000))
         for share in (0.0, 0.2, 0.5, 0.8):
             hidden = hide(clean, share, rng)
-            is_few = hidden.notna().sum(axis=1).to_numpy() <= 3
+            n_observed = hidden.notna().sum(axis=1).to_numpy()
             is_outlier = detector.predict(hidden) == -1
-            alarms["few"].append((is_outlier[is_few].sum(), is_few.sum()))
-            alarms["many"].append((is_outlier[~is_few].sum(), (~is_few).sum()))
+            for name, own in (
+                ("few", (n_observed > 0) & (n_observed <= 3)),
+                ("many", n_observed > 3),
+            ):
+                alarms[name].append((is_outlier[own].sum(), own.sum()))
         odd = hide(odd, 0.5, rng)
         found.append((detector.predict(odd) == -1)[odd["weight"].notna()].mean())
     for counts in alarms.values():
         n_outliers, n_rows = np.sum(counts, axis=0)
         assert 0.05 < n_outliers / n_rows < 0.15
     assert np.mean(found) > 0.9
+
+
+def test_rows_that_are_fuller_than_those_of_fit_are_no_anomaly():
+    fresh, rates = draw(500, 9), []
+    for seed in range(2):
+        detector = AEAnomalyDetector(
+            LINEAR, alpha=0.1, calibration_fraction=0.4, random_state=seed
+        ).fit(draw(800, seed, missing=0.6))
+        rates.append((detector.predict(fresh) == -1).mean())
+        scores = detector.score_samples(fresh)
+        np.testing.assert_allclose(detector.score_samples(fresh[7:8]), scores[7], rtol=1e-6)
+        assert (detector.predict(fresh.assign(weight=300.0, height=20.0)) == -1).mean() > 0.9
+    assert np.mean(rates) < 0.25
 
 
 def test_complete_rows_of_a_complete_table_have_the_scores_that_they_had(complete):
@@ -306,6 +322,20 @@ def test_the_guarantee_holds_for_labels_that_few_rows_have():
     assert np.mean(rates) < 0.05 + 3 * np.std(rates) / np.sqrt(len(rates))
 
 
+def test_calibration_rows_are_scored_as_fresh_ones():
+    """Some of their labels are in no training row: to the detector they are new."""
+    rng = np.random.default_rng(0)
+    labels = np.where(rng.uniform(size=200) < 0.2, np.arange(200), 0).astype(str)
+    frame = pd.DataFrame({"x": rng.normal(size=200), "k": labels})
+    estimator = clone(LINEAR).set_params(max_categories=None)
+    detector = AEAnomalyDetector(estimator, calibration_fraction=0.3, random_state=0).fit(frame)
+    scores = detector.score_samples(frame)
+    is_new = scores == detector.score_samples(frame.assign(k="new"))
+    assert is_new.sum() > 5
+    assert not is_new[labels == "0"].any()
+    assert np.isin(scores[is_new], detector.calibration_scores_).all()
+
+
 # Explanations ------------------------------------------------------------------------------
 
 
@@ -358,6 +388,22 @@ def test_a_planted_cell_is_the_first_reason(complete):
                 hits.append(own["contribution"].idxmax() == (label, column))
     assert len(hits) > 15
     assert np.mean(hits) > 0.7
+
+
+def test_an_infrequent_label_that_is_not_changed_is_expected_itself():
+    rng = np.random.default_rng(0)
+    labels = rng.choice(list("uvwxyz"), 200, p=[0.4, 0.3, 0.1, 0.1, 0.05, 0.05])
+    frame = pd.DataFrame({"x": rng.normal(size=200), "k": labels})
+    estimator = clone(LINEAR).set_params(max_categories=3)
+    detector = AEAnomalyDetector(estimator, alpha=0.3, random_state=0).fit(frame)
+    usual = frame[frame["x"].abs() < 1]
+    reasons = detector.explain(usual)
+    same = reasons[reasons["contribution"] == 0].loc[(slice(None), "k"), :]
+    assert {"w", "y"} <= set(same.loc[same["expected"] == same["value"], "value"])
+    # All infrequent labels are one to the model, which has no preference among them.
+    among = same[same["value"].isin(["y", "z"]) & ~same["expected"].isin(["u", "v"])]
+    assert len(among) > 0
+    assert (among["expected"] == among["value"]).all()
 
 
 def test_columns_of_one_type_keep_it():
