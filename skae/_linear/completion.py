@@ -55,10 +55,10 @@ class Completion:
         X : ndarray of shape (n_rows, n_columns)
             Scaled rows; NaN is a missing cell.
         """
-        observed = ~np.isnan(X)
-        if observed.all():
+        missing = np.isnan(X)
+        if not missing.any():
             return CompletedRows(np.ascontiguousarray(X))
-        filled = fill_missing(X, self.moments).astype(X.dtype)
+        observed, filled = ~missing, fill_missing(X, self.moments).astype(X.dtype)
         return CompletedRows(np.where(observed, X, filled), observed)
 
     def measure_uncertainty(self, X: np.ndarray) -> np.ndarray:
