@@ -130,7 +130,7 @@ def _measure_codes(code: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     all_rows = each.sum(dim=1)
     centre = (all_rows @ flat) / all_rows.sum()
     whole = ((flat - centre).mT * all_rows) @ (flat - centre) / all_rows.sum()
-    least = _LEAST_SPREAD * whole.diagonal().max().clamp_min(SMALLEST_VARIANCE)
+    least = (_LEAST_SPREAD * whole.diagonal().max()).clamp_min(SMALLEST_VARIANCE)
     whole = whole + least * torch.eye(size).to(whole)
     for own in each.unbind(1):
         total = own.sum() + _CODE_ROWS

@@ -283,7 +283,8 @@ def fit_mixed_density(
     order = _order_rows(cells, weight, n_own)
     cells, weight = cells.take(order), weight[order]
     batch = batch.select(torch.from_numpy(order).to(batch.input.device))
-    splits = split_for_stacking(n_own)
+    # A single row, of which none can be held out, is left to speak for itself.
+    splits = split_for_stacking(n_own) if n_own > 1 else [Split(np.arange(1), np.arange(1))]
     if task.held_out is not None:
         splits = [Split(np.arange(n_own), np.arange(n_own, len(weight)))]
     marginals = Marginals.from_cells(cells, weight)

@@ -762,9 +762,9 @@ class BaseAutoencoder(
             labels identify rows, and columns that had no observed cell in `fit`.
         low, high : array or frame of shape (n_samples, n_features)
             With `interval`: the limits of numbers and dates that are missing in `X`, missing for
-            all other cells. Infinite where too few cells were hidden to tell. They are calibrated
-            on cells hidden at random from rows that were held out, which need missing cells like
-            those in probability.
+            all other cells, and where too few cells were hidden to tell. They lie on both sides
+            at the same distance, and are calibrated on cells hidden at random from rows that
+            were held out.
 
         Raises
         ------
@@ -780,9 +780,9 @@ class BaseAutoencoder(
         if half is None:
             return filled
         # Of the others, observed cells and those that are no numbers, there is nothing to show.
-        reach = np.where(np.isnan(load_rows(table)), half, np.nan)
-        index = getattr(X, "index", None)
-        low, high = (state.restore(values + side * reach, index) for side in (-1, 1))
+        is_shown = np.isnan(load_rows(table)) & np.isfinite(half)
+        reach = np.where(is_shown, np.where(np.isfinite(half), half, 0.0), np.nan)
+        low, high = (state.show(values + side * reach, X) for side in (-1, 1))
         return filled, low, high
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:

@@ -32,6 +32,7 @@ from .tables import (
     fill_table,
     list_cells,
     read_table,
+    wrap_numbers,
 )
 from .training_table import TrainingTable, merge_copies, write_out_copies
 from .validation import check_codes, check_probabilities, check_target, validate_table
@@ -87,5 +88,6 @@ __all__ = [
     "trim_weight_array",
     "validate_table",
     "weighted_quantile",
+    "wrap_numbers",
     "write_out_copies",
 ]

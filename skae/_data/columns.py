@@ -136,7 +136,7 @@ class BooleanCoding:
     def encode(self, cells: Cells, column: Any) -> np.ndarray:
         """Return zeros and ones."""
         if cells.kind not in ("number", "boolean", "empty"):
-            _raise_other_kind(cells, column, "booleans", "with astype(bool)")
+            _raise_other_kind(cells, column, "booleans", "by comparing it with the text for True")
         values = _hide(cells.values, cells)
         odd = np.flatnonzero(~cells.missing & (values != 0) & (values != 1))
         if len(odd):
@@ -199,6 +199,8 @@ class TimeCoding:
             remedy = f"with pandas.to_{'timedelta' if self.kind == 'duration' else 'datetime'}"
             if "date" in cells.kind and "date" in self.kind:
                 remedy = "with dt.tz_localize"
+            elif self.kind.startswith("period"):
+                remedy = "with dt.to_period or dt.asfreq"
             _raise_other_kind(cells, column, expected, remedy)
         if cells.unit == self.unit:
             steps = self._count_steps(cells.values)
@@ -255,11 +257,14 @@ class CategoryCoding:
         Ranks of their frequencies, at least 1.
     max_categories : int or None
         Number of indicators up to which infrequent levels are pooled.
+    is_identifier : bool, default=False
+        Whether the levels identify rows, so that none of them can be told.
     """
 
     levels: tuple[Any, ...]
     counts: tuple[int, ...]
     max_categories: int | None
+    is_identifier: bool = False
 
     name: ClassVar[str] = "category"
 
@@ -274,7 +279,7 @@ class CategoryCoding:
 
     def pool_all(self) -> "CategoryCoding":
         """Return the coding in which all levels are infrequent."""
-        return replace(self, max_categories=1)
+        return replace(self, max_categories=1, is_identifier=True)
 
     @cached_property
     def _encoder(self) -> OneHotEncoder:
@@ -308,7 +313,7 @@ class CategoryCoding:
         frequent = np.setdiff1d(np.arange(len(self.levels)), self._infrequent)
         if len(self._infrequent) == 0:
             return tuple(frequent.tolist())
-        pooled = -1 if len(frequent) == 0 else int(self._infrequent[0])
+        pooled = -1 if self.is_identifier else int(self._infrequent[0])
         return (*frequent.tolist(), pooled)
 
     @property
@@ -362,6 +367,7 @@ class CategoryCoding:
             "levels": tuple(freeze_label(level, "") for level in self.levels),
             "counts": self.counts,
             "max_categories": self.max_categories,
+            "is_identifier": self.is_identifier,
         }
 
 
@@ -514,7 +520,7 @@ class Columns:
             )
         if empty:
             warn_user(
-                f"X has no observed cell in {_list(empty)}: nothing is learnt of them, and they "
+                f"X has no observed cell in {_list(empty)}: nothing is learnt there, and cells "
                 "come back as missing",
                 UserWarning,
             )
@@ -912,7 +918,8 @@ def _list(names: list[Any]) -> str:
 def _load_coding(name: str, state: dict[str, Any]) -> AnyCoding:
     if name == CategoryCoding.name:
         levels = tuple(thaw_label(level) for level in state["levels"])
-        return CategoryCoding(levels, tuple(state["counts"]), state["max_categories"])
+        rest = state["max_categories"], state["is_identifier"]
+        return CategoryCoding(levels, tuple(state["counts"]), *rest)
     if name == TimeCoding.name:
         return TimeCoding(**state)
     simple: dict[str, AnyCoding] = {

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, localcontext
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -205,6 +206,13 @@ def build_column(cells: Cells, dtype: Dtype, name: Any) -> Any:
     if dtype[0] == "arrow":
         return _build_arrow(cells, dtype)
     return _build_pandas(cells, dtype)
+
+
+def add_labels(dtype: Dtype, labels: Sequence[Any], name: Any) -> Dtype:
+    """Return a pandas type of categories with the labels that it has not, behind its own."""
+    kind, known, ordered, type_ = dtype
+    new = [label for label in map(partial(freeze_label, name=name), labels) if label not in known]
+    return kind, (*known, *new), ordered, type_
 
 
 def choose_cells(column: Any, other: Any, is_other: np.ndarray) -> Any:

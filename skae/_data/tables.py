@@ -22,6 +22,7 @@ from .columns import (
 from .datasets import DatasetRows, EncodedRows, is_dataset, open_dataset
 from .frames import (
     Cells,
+    add_labels,
     build_column,
     build_frame,
     choose_cells,
@@ -214,6 +215,9 @@ def fill_table(X: Any, values: np.ndarray, columns: Columns | None) -> Any:
     names, natives = open_columns(X)
     slices = [(None, slice(index, index + 1)) for index in range(len(natives))]
     known = slices if columns is None else list(columns.slices())
+    if columns is not None and "array" not in (library, columns.library):
+        by_name = {column.name: (column, own) for column, own in columns.slices()}
+        known = [by_name[name] for name in names]
     filled = [
         _fill_column(native, name, column, values[:, own])
         for name, native, (column, own) in zip(names, natives, known, strict=True)
@@ -226,6 +230,24 @@ def fill_table(X: Any, values: np.ndarray, columns: Columns | None) -> Any:
     return out
 
 
+def wrap_numbers(values: np.ndarray, X: Any) -> Any:
+    """Return numbers in a frame with the names of a table, or as they are for an array."""
+    library = find_library(X)
+    if library == "array":
+        return values
+    dtype = {
+        "pandas": ("pandas", "float64"),
+        "polars": ("polars", "Float64"),
+        "pyarrow": ("arrow", ("alias", "double")),
+    }[library]
+    names, _ = open_columns(X)
+    columns = [
+        build_column(Cells("number", own, np.isnan(own)), dtype, name)
+        for name, own in zip(names, values.astype(np.float64).T, strict=True)
+    ]
+    return build_frame(library, names, columns, getattr(X, "index", None))
+
+
 def _fill_column(native: Any, name: Any, column: Column | None, values: np.ndarray) -> Any:
     """Return a column with missing cells filled; one without any as it is."""
     cells, dtype = read_column(native, name)
@@ -233,11 +255,12 @@ def _fill_column(native: Any, name: Any, column: Column | None, values: np.ndarr
         return native
     coding = NumberCoding() if column is None else column.coding
     other = coding.decode(values, np.zeros(len(values), dtype=bool))
-    has_other_labels = dtype[0] == "category" and not {*other.labels} <= {*cells.labels}
-    if column is not None and (cells.kind == "empty" or has_other_labels):
-        return build_column(_merge(cells, other), column.dtype, name)
-    filled = build_column(_merge(cells, other), dtype, name)
-    return choose_cells(native, filled, cells.missing)
+    merged = _merge(cells, other)
+    if cells.kind == "empty" and column is not None:
+        return build_column(merged, column.dtype, name)
+    if dtype[0] == "category":
+        return build_column(merged, add_labels(dtype, merged.labels, name), name)
+    return choose_cells(native, build_column(merged, dtype, name), cells.missing)
 
 
 def _merge(cells: Cells, other: Cells) -> Cells:

@@ -280,7 +280,9 @@ def measure_errors(
         if mask is None:
             filtered = module.filter.error(rows, column)
         else:
-            filtered = (module.filter.cell_errors(rows, column) * mask).sum(1)
+            cells = (module.filter.cell_errors(rows, column) * mask).sum(1)
+            # A complete row's as it is alone, to the last bit.
+            filtered = torch.where(mask.all(dim=1), module.filter.error(rows, column), cells)
         errors.append(filtered + size - 2 * agreement)
     return torch.stack(errors, dim=1)
 

@@ -374,8 +374,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        is_own = self.estimator is None or isinstance(self.estimator, BaseAutoencoder)
-        tags.input_tags.allow_nan = is_own or _takes_gaps(self.estimator)
+        estimator = getattr(self, "estimator_", self.estimator)  # what was fitted decides
+        is_own = estimator is None or isinstance(estimator, BaseAutoencoder)
+        tags.input_tags.allow_nan = is_own or _takes_gaps(estimator)
         return tags
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:

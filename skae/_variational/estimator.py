@@ -72,7 +72,7 @@ _State = FittedState[VariationalAutoencoder, VariationalBlueprint, VariationalDe
 _DRAWN_CELLS = 2**22
 
 _DRAWS: Constraints = {
-    "n_draws": [Interval(Integral, 1, None, closed="left")],
+    "n_draws": [Interval(Integral, 1, None, closed="left"), None],
     "random_state": ["random_state"],
 }
 _SAMPLE: Constraints = {
@@ -611,10 +611,10 @@ default="from_dtype"
         .. [2] Mattei and Frellsen (2019), "MIWAE: deep generative modelling and imputation of
            incomplete data sets", ICML, section 3.3.
         """
-        if n_draws is None:
-            return super().impute(X, interval=interval)
         given = {"n_draws": n_draws, "random_state": random_state}
         validate_parameter_constraints(_DRAWS, given, caller_name="impute")
+        if n_draws is None:
+            return super().impute(X, interval=interval)
         if interval is not None:
             raise ValueError(
                 f"impute takes either n_draws or interval, got n_draws={n_draws!r} and "
@@ -622,6 +622,7 @@ default="from_dtype"
             )
         table, state = self._read(X)
         values = load_rows(table)
+        check_memory(8 * int(n_draws) * values.size, f"n_draws={n_draws} tables", "draw fewer")
         device = state.trained.device
         generator = RandomStreams(random_state).make_torch_generator(device)
         low, high = self._find_bounds(state)
@@ -640,6 +641,8 @@ default="from_dtype"
         filled = (state.scaling.inverse(np.ascontiguousarray(d)) for d in draws.swapaxes(0, 1))
         if low is not None:  # where rounding went beyond
             filled = (np.clip(rows, low, high) for rows in filled)
+        if state.blueprint.likelihood == "bernoulli" and state.columns is None:
+            filled = (rows.round() for rows in filled)
         return [state.fill(X, np.where(np.isnan(values), f, values)) for f in filled]
 
     @staticmethod

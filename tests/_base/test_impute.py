@@ -86,6 +86,30 @@ def test_limits_hold_as_often_as_asked(fitted, table):
     assert (shown == gaps["day"].isna()).all()
 
 
+def test_limits_of_numbers_have_the_form_of_the_table(table):
+    numbers = hide(table[["x", "curve"]])
+    model = AutoencoderTransformer(1, **SMALL).fit(numbers)
+    for found in model.impute(numbers, interval=0.8):
+        assert list(found.columns) == ["x", "curve"]
+    _, low, high = model.impute(numbers, interval=0.9999)  # more than so few cells can tell
+    assert low.isna().all(axis=None)
+    assert high.isna().all(axis=None)
+
+
+def test_equal_rows_are_fitted(table):
+    for transformer in TRANSFORMERS:
+        one = pd.concat([table.iloc[[0]]] * 20, ignore_index=True)
+        model = transformer.fit(one)
+        assert np.isfinite(model.score_samples(table)).all()
+
+
+def test_draws_of_bits_are_bits():
+    bits = (np.random.default_rng(0).random((60, 4)) > 0.5).astype(float)
+    gaps = np.where(np.random.default_rng(1).random(bits.shape) < 0.1, np.nan, bits)
+    model = VAETransformer(1, likelihood="bernoulli", max_epochs=2, random_state=0).fit(gaps)
+    assert set(np.unique(model.impute(gaps, n_draws=2, random_state=0))) == {0.0, 1.0}
+
+
 def test_a_stored_transformer_fills_alike(fitted, table):
     gaps = hide(table)
     again = pickle.loads(pickle.dumps(fitted))

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from sklearn.base import BaseEstimator
 
-from skae._data import ColumnChoice, encode_table, fill_table, read_table
+from skae._data import ColumnChoice, encode_table, fill_table, read_table, wrap_numbers
 
 NAN = np.nan
 FRAME = pd.DataFrame(
@@ -155,3 +155,34 @@ def test_names_and_numbers_of_columns_are_scikit_learns():
         encode_table(reader, FRAME.iloc[:, :2], columns)
     with pytest.raises(ValueError, match="0 sample"):
         read(FRAME.iloc[:0])
+
+
+def test_columns_in_another_order_are_filled_by_their_names():
+    frame = pd.DataFrame({0: [1.0, 2.0], 1: [50.0, 60.0], 2: ["a", "b"]})
+    _, (table, columns) = read(frame)
+    other = pd.DataFrame({2: ["a", None], 1: [NAN, 70.0], 0: [3.0, NAN]})
+    encoded = columns.encode(other).values
+    filled = fill_table(other, np.where(np.isnan(encoded), table, encoded), columns)
+    assert filled[[0, 1, 2]].to_numpy().tolist() == [[3.0, 50.0, "a"], [2.0, 70.0, "b"]]
+
+
+def test_an_observed_label_that_was_not_fitted_stays():
+    frame = pd.DataFrame({"job": pd.Categorical(["a", "b", "b"])})
+    reader, (_, columns) = read(frame)
+    X = pd.DataFrame({"job": pd.Categorical(["new", None, "a"], ["a", "new"])})
+    table = encode_table(reader, X, columns)
+    filled = fill_table(X, np.where(np.isnan(table), [[1.0, 0.0]], table), columns)
+    assert filled["job"].tolist() == ["new", "b", "a"]
+    assert filled["job"].cat.categories.tolist() == ["a", "new", "b"]
+
+
+def test_numbers_are_wrapped_as_the_table_is():
+    frame = pd.DataFrame({"a": [1, 2], "b": [0.5, 1.5]}, index=[7, 8])
+    values = np.array([[1.0, NAN], [3.0, 4.0]])
+    expected = pd.DataFrame(values, columns=["a", "b"], index=[7, 8])
+    pd.testing.assert_frame_equal(wrap_numbers(values, frame), expected)
+    in_polars = wrap_numbers(values, pl.from_pandas(frame))
+    assert in_polars.rows() == [(1.0, None), (3.0, 4.0)]
+    in_arrow = wrap_numbers(values, pa.table({"a": [1, 2], "b": [0.5, 1.5]}))
+    assert in_arrow.to_pydict() == {"a": [1.0, 3.0], "b": [None, 4.0]}
+    assert wrap_numbers(values, frame.to_numpy()) is values
