@@ -215,6 +215,29 @@ def add_labels(dtype: Dtype, labels: Sequence[Any], name: Any) -> Dtype:
     return kind, (*known, *new), ordered, type_
 
 
+def convert_column(column: Any, native: Any, name: Any) -> Any:
+    """Return a column in the library of another one; its type may become a plain one there."""
+    libraries = [_find_owner(one) for one in (column, native)]
+    if libraries[0] == libraries[1] or isinstance(native, np.ndarray):
+        return column
+    if libraries == ["pyarrow", "pandas"]:  # a frame takes it as it is
+        return column
+    values = column.to_pylist() if hasattr(column, "to_pylist") else list(column)
+    if libraries[1] == "pandas":
+        return pd.Series(values)
+    if libraries[1] == "polars":
+        import polars as pl
+
+        return pl.Series(name, values)
+    import pyarrow as pa
+
+    return pa.array(values)
+
+
+def _find_owner(column: Any) -> str:
+    return type(column).__module__.split(".")[0]
+
+
 def choose_cells(column: Any, other: Any, is_other: np.ndarray) -> Any:
     """Return a frame's or an array's column with some cells of another one of its type."""
     if isinstance(column, np.ndarray):

@@ -26,6 +26,7 @@ from .frames import (
     build_column,
     build_frame,
     choose_cells,
+    convert_column,
     find_library,
     open_columns,
     read_column,
@@ -257,7 +258,7 @@ def _fill_column(native: Any, name: Any, column: Column | None, values: np.ndarr
     other = coding.decode(values, np.zeros(len(values), dtype=bool))
     merged = _merge(cells, other)
     if cells.kind == "empty" and column is not None:
-        return build_column(merged, column.dtype, name)
+        return convert_column(build_column(merged, column.dtype, name), native, name)
     if dtype[0] == "category":
         return build_column(merged, add_labels(dtype, merged.labels, name), name)
     return choose_cells(native, build_column(merged, dtype, name), cells.missing)

@@ -109,7 +109,7 @@ class GapScore:
         return scores
 
     def _fit(self, estimator: Any, anomaly_score: AnomalyScore | None, score: Score) -> _GapModel:
-        groups = hide_cells(self.reference, self.owner)
+        groups = [group for group in hide_cells(self.reference, self.owner) if len(group.rows)]
         counts = [group.n_observed for group in groups]
         known = [self.reference, *(group.rows for group in groups)]
         observed = [observe_columns(rows, self.owner) for rows in known]

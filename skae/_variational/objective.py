@@ -10,6 +10,7 @@ from .._training import MINIMUM_IMPROVEMENT_NATS, Objective
 from ..modules import VariationalAutoencoder
 from ..modules.cells import CellLayout
 from ..modules.likelihoods import BernoulliLikelihood
+from ..modules.mixed_likelihood import MixedLikelihood
 
 # Seed of the held-out rows' codes: epochs are compared under the same noise.
 _HELD_OUT_SEED = 20140416
@@ -73,7 +74,9 @@ class VariationalObjective(Objective[VariationalAutoencoder]):
         if not module.training:
             generator = torch.Generator(input.device).manual_seed(_HELD_OUT_SEED)
         if self.binarize:
-            input = cast(BernoulliLikelihood, module.likelihood).binarize(input, generator)
+            input = cast(BernoulliLikelihood | MixedLikelihood, module.likelihood).binarize(
+                input, generator
+            )
         mean, log_variance = module.posterior(input)
         noise = torch.empty_like(mean).normal_(generator=generator)
         code = mean + noise * torch.exp(0.5 * log_variance)

@@ -61,6 +61,27 @@ class MixedLikelihood(Likelihood):
         self.register_buffer("places", columns.argsort(), persistent=False)
         self.register_buffer("cell_places", cells.argsort(), persistent=False)
 
+    def binarize(self, input: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Return rows whose probabilities are replaced by 0 and 1 drawn from them, scaled.
+
+        Parameters
+        ----------
+        input : Tensor of shape (n_rows, n_encoded)
+            The rows.
+        generator : torch.Generator or None
+            Source of the draws; None is torch's global generator.
+
+        Returns
+        -------
+        rows : Tensor of shape (n_rows, n_encoded)
+            The rows, whose numbers, categories and drawn cells are as they were scaled.
+        """
+        if self.booleans is None:
+            return input
+        own, rows = list(self.layout.booleans), input.clone()
+        rows[:, own] = self.booleans.binarize(input[:, own], generator)
+        return rows
+
     @property
     def is_number(self) -> Tensor:
         """Which encoded columns hold numbers."""

@@ -186,3 +186,15 @@ def test_numbers_are_wrapped_as_the_table_is():
     in_arrow = wrap_numbers(values, pa.table({"a": [1, 2], "b": [0.5, 1.5]}))
     assert in_arrow.to_pydict() == {"a": [1.0, 3.0], "b": [None, 4.0]}
     assert wrap_numbers(values, frame.to_numpy()) is values
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_a_missing_column_of_another_library_is_filled(library):
+    fitted = pl.DataFrame({"job": ["a", "b"], "x": [1.0, 2.0]})
+    _, (_, columns) = read(fitted)
+    values = {"job": [None, None], "x": [1.0, 2.0]}
+    make = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}[library]
+    filled = fill_table(make(values), np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 2.0]]), columns)
+    assert type(filled) is type(make(values))
+    expected = [columns.columns[0].coding.levels[index] for index in (0, 1)]
+    assert [*(filled["job"].to_pylist() if library == "pyarrow" else filled["job"])] == expected

@@ -410,3 +410,11 @@ def test_columns_of_one_type_keep_it():
     flags = pd.DataFrame(np.random.default_rng(0).uniform(size=(80, 3)) < 0.3, columns=list("abc"))
     reasons = AEAnomalyDetector(LINEAR, random_state=0).fit(flags).explain(flags[:2])
     assert reasons["value"].dtype == reasons["expected"].dtype == bool
+
+
+def test_a_single_column_with_gaps():
+    X = np.random.default_rng(0).normal(size=(40, 1))
+    X[::5] = np.nan
+    detector = AEAnomalyDetector(LINEAR, calibration_fraction=0.3, random_state=0).fit(X)
+    assert np.isfinite(detector.score_samples(X)).all()
+    assert detector.predict([[50.0]]).tolist() == [-1]

@@ -238,3 +238,9 @@ def test_few_rows_of_large_weights_begin_at_their_frequencies():
     ours = VAETransformer(2, **UNTRAINED).fit(frame, sample_weight=2000 * share)
     found = share @ (ours.score_samples(frame) - np.log(share))
     assert found == pytest.approx(0, abs=0.05)
+
+
+def test_shares_beside_categories_are_binarized(frame):
+    shares = frame[["colour"]][:100].assign(share=np.linspace(0, 1, 100))
+    model = VAETransformer(1, likelihood="bernoulli", binarize=True, max_epochs=2, random_state=0)
+    assert np.isfinite(model.fit(shares).score_samples(shares)).all()

@@ -214,3 +214,16 @@ def test_the_likelihood_of_a_layout(name):
         )
         torch.testing.assert_close(cells[:, 2], expected)
         assert mixed.numbers is None
+
+
+def test_booleans_alone_are_drawn_from_probabilities():
+    likelihood = MixedLikelihood(LAYOUT, True, 1e-6)
+    rows = torch.full((2000, LAYOUT.n_encoded), 0.3)
+    drawn = likelihood.binarize(rows, generator())
+    others = [index for index in range(LAYOUT.n_encoded) if index not in LAYOUT.booleans]
+    assert torch.equal(drawn[:, others], rows[:, others])
+    own = drawn[:, list(LAYOUT.booleans)]
+    assert set(own.unique().tolist()) == {0.0, 1.0}
+    assert 0.25 < own.mean() < 0.35
+    numbers = MixedLikelihood(CellLayout(numbers=(0,), categories=((1, 3),)), True, 1e-6)
+    assert numbers.binarize(rows, generator()) is rows
