@@ -76,8 +76,8 @@ class AutoencoderTransformer(
         count by their variance.
     categorical_features : "from_dtype", None, or array-like of bool, int or str, \
 default="from_dtype"
-        Which columns hold categories: those whose types are categories or text; none; or those of
-        a mask, of indices, or of names.
+        Which columns hold categories: with "from_dtype" those whose types are categories or text,
+        with None no column, else those of a mask, of indices, or of names.
     max_categories : int or None, default=50
         Number of indicators that stand for a category at most: its infrequent levels share one.
         None has one for each level.
@@ -89,8 +89,8 @@ default="from_dtype"
         one Gaussian, and one noise for all columns. "mixture" is up to eight Gaussians, as many
         as the rows ask for, each with a noise of its own. "auto" is "mixture", but "gaussian"
         with `hidden_layer_sizes=()`, whose score is then that of probabilistic PCA. After
-        `partial_fit` it is always "gaussian": blocks do not add to a mixture. Tables with
-        booleans or categories have several classes of codes where others have a mixture.
+        `partial_fit` it is always "gaussian": blocks do not add to a mixture. In tables with
+        booleans or categories, "mixture" is up to four Gaussians.
     penalty : {"l1", "kl", "contractive"} or None, default=None
         Penalty on the code: "l1" on its absolute values; "kl" on the divergence of each
         unit's mean activity from 0.05, for codes that a logistic function maps to (0, 1);

@@ -101,8 +101,8 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
         count by their variance.
     categorical_features : "from_dtype", None, or array-like of bool, int or str, \
 default="from_dtype"
-        Which columns hold categories: those whose types are categories or text; none; or those of
-        a mask, of indices, or of names.
+        Which columns hold categories: with "from_dtype" those whose types are categories or text,
+        with None no column, else those of a mask, of indices, or of names.
     max_categories : int or None, default=50
         Number of indicators that stand for a category at most: its infrequent levels share one.
         None has one for each level.
