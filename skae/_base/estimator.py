@@ -506,8 +506,10 @@ class BaseAutoencoder(
             described = _scale_rows(kept, scaling, complete, trained.device)
         imputation = None if previous is None else previous.imputation
         if sample is not None and len(sample.rows.X):
-            kept, cells = sample.rows.make_table(), blueprint.network.cells
-            imputation = Imputation.gather(kept, scaling, cells, completion)
+            imputation = None
+            if np.isnan(sample.rows.X).any():  # to merge copies takes longer than to look
+                kept, cells = sample.rows.make_table(), blueprint.network.cells
+                imputation = Imputation.gather(kept, scaling, cells, completion)
         return FittedState(
             trained,
             scaling,
