@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache, partial
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from ..modules import CodeDenoiser, Denoiser
 from .incomplete import CellCodes, make_gaussian_class, score_with_completion
 from .initialization import set_filter
 from .stacking import Evidence, Stack, fit_stack
+
+Model = TypeVar("Model")
 
 #: Levels of the integral.
 N_LEVELS = 32
@@ -119,9 +121,7 @@ class ErrorDensity(Density[Denoiser]):
             Draws of noise at each level.
         """
         fit_residual_filter(trained, rows, trim_fraction)
-        sample = subsample_rows(
-            rows if unseen is None else unseen, count_calibration_rows(rows.n_features, n_draws)
-        )
+        sample = choose_calibration_rows(rows, unseen, n_draws)
         fit_model = partial(_fit_score_model, trained, sample, evidence, trim_fraction, n_draws)
         return cls(rows.n_features, n_draws, fit_model)
 
@@ -129,7 +129,7 @@ class ErrorDensity(Density[Denoiser]):
     def score_model(self) -> ScoreModel:
         """What the score needs besides the denoiser."""
         model = self._fit_model()
-        self._fit_model = partial(_identity, model)  # and no rows any more
+        self._fit_model = hold(model)  # and no rows any more
         return model
 
     def log_density(self, module: Denoiser, batch: Batch) -> Tensor:
@@ -183,7 +183,7 @@ class ErrorDensity(Density[Denoiser]):
         """Return the density of a stored state."""
         stack = Stack.from_state(state) if "share" in state else None
         model = ScoreModel(Calibration(state["gains"], state["offset"]), stack)
-        return cls(state["n_features"], state["n_draws"], partial(_identity, model))
+        return cls(state["n_features"], state["n_draws"], hold(model))
 
 
 @dataclass(frozen=True)
@@ -302,7 +302,7 @@ def fit_residual_filter(trained: TrainedModule[Denoiser], rows: Rows, trim_fract
     module = trained.module
     if not isinstance(module, CodeDenoiser):
         return
-    sample = subsample_rows(rows, _RESIDUAL_ROWS)
+    sample = _subsample(rows, _RESIDUAL_ROWS)
     residuals = trained.apply(lambda module, part: part - module(part), sample.table)
     generator = np.random.default_rng(0)  # for wide tables' approximate axes
     covariance = fit_covariance(residuals, sample.weight_array, trim_fraction, generator)
@@ -426,14 +426,20 @@ def _compare(
     return agreement, step.square().sum(1).reshape(shape).mean(1)
 
 
-def count_calibration_rows(n_features: int, n_draws: int) -> int:
+def choose_calibration_rows(rows: Rows, unseen: Rows | None, n_draws: int) -> Rows:
+    """Return the rows to calibrate on: some of those that training has not seen, if there are."""
+    most = _count_calibration_rows(rows.n_features, n_draws)
+    return _subsample(rows if unseen is None else unseen, most)
+
+
+def _count_calibration_rows(n_features: int, n_draws: int) -> int:
     """Return how many rows to calibrate on."""
     return max(
         _CALIBRATION_ROWS, min(_CALIBRATION_ROWS * n_draws, _CALIBRATION_CELLS // n_features)
     )
 
 
-def subsample_rows(rows: Rows, most: int) -> Rows:
+def _subsample(rows: Rows, most: int) -> Rows:
     """Return up to so many rows that represent all."""
     return rows.take(subsample_indices(len(rows), most))
 
@@ -467,5 +473,10 @@ def _fit_score_model(
     return ScoreModel(calibration, fit_stack(trained, known, evidence, trim_fraction))
 
 
-def _identity(model: ScoreModel) -> ScoreModel:
+def hold(model: Model) -> Callable[[], Model]:
+    """Return a function that returns a model, in the place of one that would fit it."""
+    return partial(_return_it, model)
+
+
+def _return_it(model: Model) -> Model:
     return model

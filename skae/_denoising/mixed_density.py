@@ -26,13 +26,13 @@ from .._training import TrainedModule
 from ..modules import Denoiser, WienerFilter
 from .density import (
     block_of_draws,
-    count_calibration_rows,
+    choose_calibration_rows,
     draw_common_noise,
     draw_fresh_noise,
     estimate_gains,
     fit_residual_filter,
+    hold,
     integration_levels,
-    subsample_rows,
 )
 from .incomplete import CellCodes, score_with_completion
 from .stacking import ClassStack, Evidence, combine, fit_class_stack
@@ -414,9 +414,7 @@ class MixedErrorDensity(Density[Denoiser]):
         """
         fit_residual_filter(trained, rows, trim_fraction)
         reference = Reference.fit(codes, codes.read(rows.batch), rows.counts)
-        sample = subsample_rows(
-            rows if unseen is None else unseen, count_calibration_rows(rows.n_features, n_draws)
-        )
+        sample = choose_calibration_rows(rows, unseen, n_draws)
         fit_model = partial(
             _fit_model, trained, reference, sample, evidence, trim_fraction, n_draws
         )
@@ -426,7 +424,7 @@ class MixedErrorDensity(Density[Denoiser]):
     def model(self) -> MixedModel:
         """What the score needs besides the denoiser and its reference."""
         model = self._fit_model()
-        self._fit_model = partial(_identity, model)  # and no rows any more
+        self._fit_model = hold(model)  # and no rows any more
         return model
 
     def log_density(self, module: Denoiser, batch: Batch) -> Tensor:
@@ -468,7 +466,7 @@ class MixedErrorDensity(Density[Denoiser]):
             MixedCalibration(**state["calibration"]),
             None if stack is None else ClassStack.from_state(stack),
         )
-        return cls(reference, state["n_draws"], partial(_identity, model))
+        return cls(reference, state["n_draws"], hold(model))
 
 
 @dataclass(frozen=True)
@@ -551,7 +549,3 @@ def _fit_model(
         return trained.apply_to_rows(own, rows, block_of_draws(rows.n_features, n_draws))
 
     return MixedModel(calibration, fit_class_stack(codes, score, evidence, trim_fraction))
-
-
-def _identity(model: MixedModel) -> MixedModel:
-    return model
