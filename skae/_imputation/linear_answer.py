@@ -7,11 +7,11 @@ import numpy as np
 
 from .._linear import (
     COMPLETION_ROWS,
-    SMALLEST_VARIANCE,
     WIDEST_COMPLETED,
     WIDEST_FACTORED,
     Completion,
     FactorCompletion,
+    invert_covariance,
 )
 
 # Added to the variances before columns' relations are measured: the indicators of a category
@@ -68,8 +68,7 @@ class LinearAnswer:
         if self.completion is None:
             return filled.copy()
         moments = self.completion.moments
-        values, vectors = np.linalg.eigh(moments.covariance)
-        precision = (vectors / np.maximum(values, SMALLEST_VARIANCE)) @ vectors.T
+        precision = invert_covariance(moments.covariance)
         pull = (filled - moments.mean) @ precision
         for own in cells:
             pull[:, own] = np.linalg.solve(precision[own, own], pull[:, own].T).T

@@ -13,7 +13,13 @@ from .gaussian_mixture import (
     fit_mixture,
 )
 from .latent_classes import ClassRecipe, LatentClasses, MixedCells
-from .missing_covariance import draw_missing, fill_missing, fit_with_missing, score_observed
+from .missing_covariance import (
+    draw_missing,
+    fill_missing,
+    fit_with_missing,
+    invert_covariance,
+    score_observed,
+)
 from .missing_factors import WIDEST_FACTORED, FactorCompletion
 from .moments import SMALLEST_VARIANCE, Moments
 from .normal_scores import ScoredColumns
@@ -65,6 +71,7 @@ __all__ = [
     "fit_ridge_regression",
     "fit_with_missing",
     "fit_with_unit_noise",
+    "invert_covariance",
     "reduce_rank",
     "repeat_axes",
     "score_observed",

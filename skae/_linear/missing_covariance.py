@@ -67,7 +67,9 @@ def fit_with_missing(
 def fill_missing(X: np.ndarray, moments: Moments) -> np.ndarray:
     """Return rows whose missing cells are their means given the observed ones."""
     patterns = _Patterns.from_mask(~np.isnan(X))
-    return _complete(X.astype(np.float64), patterns, moments.mean, _invert(moments.covariance))[0]
+    return _complete(
+        X.astype(np.float64), patterns, moments.mean, invert_covariance(moments.covariance)
+    )[0]
 
 
 def draw_missing(X: np.ndarray, moments: Moments, generator: np.random.Generator) -> np.ndarray:
@@ -84,7 +86,7 @@ def draw_missing(X: np.ndarray, moments: Moments, generator: np.random.Generator
 
 def measure_uncertainty(X: np.ndarray, moments: Moments) -> np.ndarray:
     """Return the variance of each missing cell given the observed ones; 0 for those."""
-    precision = _invert(moments.covariance)
+    precision = invert_covariance(moments.covariance)
     variance = np.zeros(X.shape)
     for group in _Patterns.from_mask(~np.isnan(X)).split():
         cells = group.cells
@@ -96,7 +98,7 @@ def measure_uncertainty(X: np.ndarray, moments: Moments) -> np.ndarray:
 
 def score_observed(X: np.ndarray, moments: Moments) -> np.ndarray:
     """Return the log-density of each row's observed cells; 0 where there are none."""
-    precision = _invert(moments.covariance)
+    precision = invert_covariance(moments.covariance)
     observed = ~np.isnan(X)
     patterns = _Patterns.from_mask(observed)
     filled, _ = _complete(X.astype(np.float64), patterns, moments.mean, precision)
@@ -185,7 +187,9 @@ def _begin(X: np.ndarray, weight: np.ndarray, observed: np.ndarray) -> Moments:
 def _step(
     X: np.ndarray, share: np.ndarray, patterns: _Patterns, moments: Moments, ridge: float
 ) -> Moments:
-    filled, left = _complete(X, patterns, moments.mean, _invert(moments.covariance), share)
+    filled, left = _complete(
+        X, patterns, moments.mean, invert_covariance(moments.covariance), share
+    )
     mean = share @ filled
     centred = filled - mean
     covariance = centred.T @ (centred * share[:, None]) + left
@@ -239,7 +243,7 @@ def _apply(matrices: np.ndarray, vectors: np.ndarray, which: np.ndarray) -> np.n
     return out
 
 
-def _invert(covariance: np.ndarray) -> np.ndarray:
+def invert_covariance(covariance: np.ndarray) -> np.ndarray:
     """Return the inverse of a covariance none of whose variances is too small."""
     values, vectors = linalg.eigh(covariance)
     return (vectors / np.maximum(values, SMALLEST_VARIANCE)) @ vectors.T

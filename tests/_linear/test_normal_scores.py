@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
+from scipy.stats import norm
 
 from skae._linear.normal_scores import NormalScores, ScoredColumns
 
@@ -131,6 +133,14 @@ def peaked(table):
     return NormalScores.fit(table, np.ones(len(table)))
 
 
+def test_scores_of_peaks_and_tails_are_standard_normal(table, peaked):
+    scores = peaked.transform(table).scores
+    assert np.abs(scores.mean(axis=0)).max() < 0.1
+    for column in (0, 3):
+        quantiles = np.quantile(scores[:, column], [0.1, 0.3, 0.5, 0.7, 0.9])
+        np.testing.assert_allclose(quantiles, norm.ppf([0.1, 0.3, 0.5, 0.7, 0.9]), atol=0.15)
+
+
 def test_the_inverse_returns_the_numbers(table, peaked):
     np.testing.assert_allclose(peaked.inverse(peaked.transform(table).scores), table, atol=1e-8)
     far = np.array([[30.0, 40.0, -20.0, 300.0], [-30.0, -40.0, 25.0, -5.0]])
@@ -140,6 +150,17 @@ def test_the_inverse_returns_the_numbers(table, peaked):
     scores = peaked.transform(peaked.inverse(between)).scores
     np.testing.assert_allclose(scores, between, atol=1e-3)  # between two peaks they are steep
     assert np.isnan(peaked.inverse(np.full((2, 4), np.nan))).all()
+
+
+def test_slopes_are_those_of_the_scores(peaked):
+    """The density of numbers whose scores are standard normal integrates to one."""
+    grid = np.linspace(-8, 8, 20_001)
+    for column in range(3):
+        X = np.full((len(grid), 4), np.nan)
+        X[:, column] = grid
+        scored = peaked.transform(X)
+        density = np.exp(norm.logpdf(scored.scores[:, column]) + scored.log_slope)
+        assert trapezoid(density, grid) == pytest.approx(1, abs=0.02)
 
 
 def test_columns_among_others(table):
