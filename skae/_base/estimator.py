@@ -36,7 +36,6 @@ from .._data import (
     check_codes,
     check_sample_weight,
     encode_table,
-    load_rows,
     measure_columns,
     measure_distance,
     merge_copies,
@@ -80,7 +79,7 @@ from .blueprints import Blueprint, BlueprintT, NetworkConfig
 from .density import DensityT
 from .drafts import copy_shallow, replace_when_done
 from .fingerprint import describe_fit
-from .imputation import Imputation
+from .imputation import Imputation, show_limits
 from .parameters import (
     Constraints,
     Interval,
@@ -781,10 +780,7 @@ class BaseAutoencoder(
         filled = state.fill(X, values.astype(table.dtype))
         if half is None:
             return filled
-        # Of the others, observed cells and those that are no numbers, there is nothing to show.
-        is_shown = np.isnan(load_rows(table)) & np.isfinite(half)
-        reach = np.where(is_shown, np.where(np.isfinite(half), half, 0.0), np.nan)
-        low, high = (state.show(values + side * reach, X) for side in (-1, 1))
+        low, high = show_limits(X, table, values, half, state.columns)
         return filled, low, high
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:

@@ -20,7 +20,6 @@ from .._data import (
     StreamSample,
     fill_table,
     row_blocks,
-    wrap_numbers,
 )
 from .._environment import resolve_device
 from .._linear import Completion, ScoredColumns
@@ -131,12 +130,6 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
             The rows.
         """
         return fill_table(X, values, self.columns)
-
-    def show(self, values: np.ndarray, X: Any) -> Any:
-        """Return rows of the encoded table in the form of the fitted one, numbers in that of X."""
-        if self.columns is None:
-            return wrap_numbers(values, X)
-        return self.restore(values, getattr(X, "index", None))
 
     def find_half_widths(self, coverage: float) -> np.ndarray:
         """Return how far, in the table's units, the truth may be from what fills a number."""
