@@ -34,7 +34,8 @@ from .tables import (
     read_table,
     wrap_numbers,
 )
-from .training_table import TrainingTable, merge_copies, write_out_copies
+from .time_order import TimeSplit
+from .training_table import TrainingTable, keep_order, merge_copies, write_out_copies
 from .validation import check_codes, check_probabilities, check_target, validate_table
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "StreamSample",
     "Table",
     "TablePart",
+    "TimeSplit",
     "TrainingTable",
     "batch_length",
     "block_length",
@@ -69,6 +71,7 @@ __all__ = [
     "check_target",
     "encode_table",
     "fill_table",
+    "keep_order",
     "list_cells",
     "load_rows",
     "load_subsample",

@@ -6,6 +6,7 @@ import pytest
 from skae._data import (
     StoredTable,
     TrainingTable,
+    keep_order,
     merge_copies,
     training_table,
     write_out_copies,
@@ -95,3 +96,12 @@ def test_written_out_rows_are_sorted_by_their_first_column_first():
     assert written.X.tolist() == [[0.0, 0.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]
     merged = merge_copies(TrainingTable(X))
     np.testing.assert_array_equal(write_out_copies(TrainingTable(X)).X, merged.X)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_rows_in_the_order_of_time_keep_it_and_their_copies(stored):
+    X = np.array([[3.0], [1.0], [3.0], [2.0], [0.0]])
+    weight = np.array([1.0, 2.0, 1.0, 0.0, 4.0])
+    kept = keep_order(TrainingTable(StoredTable(X) if stored else X, weight))
+    np.testing.assert_array_equal(kept.X[:], X[[0, 1, 2, 4]])
+    np.testing.assert_array_equal(kept.weight, [0.5, 1.0, 0.5, 2.0])
