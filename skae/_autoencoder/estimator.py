@@ -175,8 +175,10 @@ default="from_dtype"
         The skorch net around `module_`.
     components_ : ndarray of shape (n_components, n_features)
         Weights of the encoder's linear path, for scaled columns.
-    mean_, scale_ : ndarray of shape (n_features,)
-        Means and scales of the columns.
+    mean_ : ndarray of shape (n_features,)
+        Means that columns are centred at.
+    scale_ : ndarray of shape (n_features,)
+        Scales that centred columns are divided by.
     n_components_ : int
         Size of the code.
     n_iter_ : int

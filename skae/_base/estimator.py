@@ -78,6 +78,7 @@ from ..modules import Architecture, set_dropout_generator
 from ..modules.cells import CellLayout
 from .blueprints import Blueprint, BlueprintT, NetworkConfig
 from .density import DensityT
+from .documentation import DOC_LINK_TEMPLATE
 from .drafts import copy_shallow, replace_when_done
 from .fingerprint import describe_fit
 from .imputation import Imputation
@@ -173,6 +174,8 @@ class BaseAutoencoder(
     checkpoint: str | os.PathLike[str] | None
     verbose: int
 
+    _doc_link_module: ClassVar = "skae"
+    _doc_link_template: ClassVar = DOC_LINK_TEMPLATE
     #: Returns a training step without autograd where there is one, see `TrainingConfig`.
     _fast_step: ClassVar["staticmethod[..., TrainingStep | None] | None"] = None
     #: Whether the density of a block adds to that of the blocks before; else it is of the sample.

@@ -219,8 +219,10 @@ default="from_dtype"
     noise_levels_ : tuple of (float, float)
         The range of noise in training, in the units of `noise_level`; zeros for pairs and
         callables.
-    mean_, scale_ : ndarray of shape (n_features,)
-        Means and scales of the columns.
+    mean_ : ndarray of shape (n_features,)
+        Means that columns are centred at.
+    scale_ : ndarray of shape (n_features,)
+        Scales that centred columns are divided by.
     n_components_ : int
         Size of the code.
     n_iter_ : int

@@ -14,6 +14,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._base import BaseAutoencoder
+from .._base.documentation import DOC_LINK_TEMPLATE
 from .._base.drafts import copy_shallow, replace_when_done
 from .._base.estimator import fit_within
 from .._base.fingerprint import describe_fit
@@ -206,6 +207,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     'ash'
     """
 
+    _doc_link_module: ClassVar = "skae"
+    _doc_link_template: ClassVar = DOC_LINK_TEMPLATE
     # Not in detectors that earlier versions stored.
     _labels: SeenLabels | None = None
     _gap_score: GapScore | None = None

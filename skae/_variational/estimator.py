@@ -255,8 +255,10 @@ default="from_dtype"
     active_units_ : ndarray of shape (n_components,), dtype=bool
         Which units of the code carry information: those whose posterior mean has a variance
         above 0.01 over the training rows [5]_.
-    mean_, scale_ : ndarray of shape (n_features,)
-        Means and scales of the columns.
+    mean_ : ndarray of shape (n_features,)
+        Means that columns are centred at.
+    scale_ : ndarray of shape (n_features,)
+        Scales that centred columns are divided by.
     n_components_ : int
         Size of the code.
     n_iter_ : int
