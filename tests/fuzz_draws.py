@@ -116,7 +116,13 @@ PARAMETERS = {
     "trim_fraction": Draws((0.0, 0.1), (0.49, 1e-12), (0.5, -0.1, _NAN)),
     "warm_start": _SWITCH,
     "random_state": Draws(
-        (0, 1), (Fresh(lambda folder: np.random.RandomState(3)), 2**32 - 1), (-1, "x", 1.5)
+        (0, 1),
+        (
+            Fresh(lambda folder: np.random.RandomState(3)),
+            Fresh(lambda folder: np.random.default_rng(3)),
+            2**32 - 1,
+        ),
+        (-1, "x", 1.5),
     ),
     "checkpoint": Draws(
         (None,),

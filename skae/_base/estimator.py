@@ -48,6 +48,7 @@ from .._data import (
     write_out_copies,
 )
 from .._environment import (
+    RandomSource,
     RandomStreams,
     check_memory,
     isolate_torch,
@@ -170,7 +171,7 @@ class BaseAutoencoder(
     tol: float
     trim_fraction: float
     warm_start: bool
-    random_state: int | np.random.RandomState | None
+    random_state: RandomSource
     checkpoint: str | os.PathLike[str] | None
     verbose: int
 
@@ -302,7 +303,7 @@ class BaseAutoencoder(
         self,
         given: "GivenTable[BlueprintT]",
         previous: FittedState[Module, BlueprintT, DensityT] | None,
-        random_state: int | np.random.RandomState | None,
+        random_state: RandomSource,
         checkpoint: Checkpoint | None,
     ) -> FittedState[Module, BlueprintT, DensityT]:
         table, blueprint = given.table, given.blueprint

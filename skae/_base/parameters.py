@@ -37,6 +37,7 @@ validate_meta_parameters: Callable[[Method], Method] = _fit_context(
 __all__ = [
     "CODE_CONSTRAINTS",
     "LARGEST_FACTOR",
+    "RANDOM_STATE",
     "SHARED_CONSTRAINTS",
     "Constraints",
     "HasMethods",
@@ -70,6 +71,9 @@ def validate_each_time(method: Method) -> Method:
     return cast(Method, wrapper)
 
 
+#: Of what fixes random draws, a `RandomSource`.
+RANDOM_STATE: list[Any] = ["random_state", np.random.Generator]
+
 #: The largest factor or rate: float32, in which networks train, holds products of it.
 LARGEST_FACTOR = 1e30
 
@@ -98,7 +102,7 @@ SHARED_CONSTRAINTS: Constraints = {
     "tol": [Interval(Real, 0, 1, closed="left")],
     "trim_fraction": [Interval(Real, 0, 0.5, closed="left")],
     "warm_start": ["boolean"],
-    "random_state": ["random_state"],
+    "random_state": RANDOM_STATE,
     "checkpoint": [str, os.PathLike, None],
     "verbose": ["verbose"],
 }

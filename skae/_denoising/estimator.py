@@ -29,7 +29,7 @@ from .._base.parameters import (
     validate_parameter_constraints,
 )
 from .._data import AnyRows, AnyTable, Columns, Complete, Scaling, check_target
-from .._environment import RandomStreams, resolve_device
+from .._environment import RandomSource, RandomStreams, resolve_device
 from .._linear import Completion
 from .._training import (
     MINIMUM_IMPROVEMENT_NATS,
@@ -195,10 +195,11 @@ default="from_dtype"
         those that are farthest from the linear model at initialization.
     warm_start : bool, default=False
         Continue `fit` with the network of the last one.
-    random_state : int, RandomState instance or None, default=None
-        Seed of weights, noise, shuffles and splits; None takes fresh entropy. The global
-        random states of NumPy and torch are neither read nor changed, unless a custom
-        architecture has random layers other than `torch.nn.Dropout`.
+    random_state : int, RandomState instance, Generator or None, default=None
+        Seed of weights, noise, shuffles and splits. An instance is advanced, so that a second fit
+        differs; None takes fresh entropy. The global random states of NumPy and torch are neither
+        read nor changed, unless a custom architecture has random layers other than
+        `torch.nn.Dropout`.
     checkpoint : str or path-like, default=None
         File in which `fit` stores its progress as it trains. If it is killed or interrupted, the
         next `fit` with the same table, parameters and versions goes on from there, and ends
@@ -371,7 +372,7 @@ default="from_dtype"
         tol: float = 1e-4,
         trim_fraction: float = 0.0,
         warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: RandomSource = None,
         checkpoint: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:

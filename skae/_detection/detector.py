@@ -19,6 +19,7 @@ from .._base.drafts import copy_shallow, replace_when_done
 from .._base.estimator import fit_within
 from .._base.fingerprint import describe_fit
 from .._base.parameters import (
+    RANDOM_STATE,
     Constraints,
     HasMethods,
     Interval,
@@ -47,7 +48,7 @@ from .._data import (
 from .._data.cells import find_cell
 from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
-from .._environment import RandomStreams
+from .._environment import RandomSource, RandomStreams
 from .._training import Checkpoint, open_checkpoint
 from .anomaly_score import AnomalyScore, score_at_share
 from .calibration import CalibrationSplit, count_calibration_rows, make_split_generator
@@ -113,7 +114,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     calibration_fraction : "auto" or float, default="auto"
         Share of the rows that calibrates, in (0, 1). "auto" is a tenth, or the `1 / alpha - 1`
         rows that `alpha` needs if they are more, but at most a fifth of the rows.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState instance, Generator or None, default=None
         Seed of the calibration split, and of an estimator whose `random_state` is None.
     checkpoint : str or path-like, default=None
         File in which `fit` stores its progress as it trains, for estimators of skae, in place
@@ -218,7 +219,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         "contamination": [StrOptions({"auto"}), _CONTAMINATION],
         "alpha": [_ALPHA],
         "calibration_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
-        "random_state": ["random_state"],
+        "random_state": RANDOM_STATE,
         "checkpoint": [str, os.PathLike, None],
     }
 
@@ -229,7 +230,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         contamination: float | str = "auto",
         alpha: float = 0.01,
         calibration_fraction: float | str = "auto",
-        random_state: int | np.random.RandomState | None = None,
+        random_state: RandomSource = None,
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> None:
         self.estimator = estimator
@@ -316,7 +317,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         self,
         rows: TrainingTable,
         columns: Columns | None,
-        random_state: int | np.random.RandomState | None,
+        random_state: RandomSource,
         checkpoint: Checkpoint | None,
     ) -> None:
         streams = RandomStreams(random_state)

@@ -17,6 +17,7 @@ from .._base import BaseAutoencoder
 from .._base.estimator import GivenTable, apply_exactly, subtract_units
 from .._base.parameters import (
     LARGEST_FACTOR,
+    RANDOM_STATE,
     SHARED_CONSTRAINTS,
     Constraints,
     Interval,
@@ -40,7 +41,13 @@ from .._data import (
     subsample_indices,
     take_rows,
 )
-from .._environment import RandomStreams, check_memory, isolate_torch, resolve_device
+from .._environment import (
+    RandomSource,
+    RandomStreams,
+    check_memory,
+    isolate_torch,
+    resolve_device,
+)
 from .._linear import ScoredColumns
 from .._training import TrainedModule, TrainingConfig, TrainingResult
 from ..modules import Architecture, VariationalAutoencoder
@@ -73,11 +80,11 @@ _DRAWN_CELLS = 2**22
 
 _DRAWS: Constraints = {
     "n_draws": [Interval(Integral, 1, None, closed="left"), None],
-    "random_state": ["random_state"],
+    "random_state": RANDOM_STATE,
 }
 _SAMPLE: Constraints = {
     "n_samples": [Interval(Integral, 1, None, closed="left")],
-    "random_state": ["random_state"],
+    "random_state": RANDOM_STATE,
     "noise": ["boolean"],
 }
 
@@ -232,10 +239,11 @@ default="from_dtype"
         those that are farthest from the linear model at initialization.
     warm_start : bool, default=False
         Continue `fit` with the network of the last one.
-    random_state : int, RandomState instance or None, default=None
-        Seed of weights, noise, shuffles and splits; None takes fresh entropy. The global
-        random states of NumPy and torch are neither read nor changed, unless a custom
-        architecture has random layers other than `torch.nn.Dropout`.
+    random_state : int, RandomState instance, Generator or None, default=None
+        Seed of weights, noise, shuffles and splits. An instance is advanced, so that a second fit
+        differs; None takes fresh entropy. The global random states of NumPy and torch are neither
+        read nor changed, unless a custom architecture has random layers other than
+        `torch.nn.Dropout`.
     checkpoint : str or path-like, default=None
         File in which `fit` stores its progress as it trains. If it is killed or interrupted, the
         next `fit` with the same table, parameters and versions goes on from there, and ends
@@ -394,7 +402,7 @@ default="from_dtype"
         tol: float = 1e-4,
         trim_fraction: float = 0.0,
         warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: RandomSource = None,
         checkpoint: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:
@@ -503,7 +511,7 @@ default="from_dtype"
     def sample(
         self,
         n_samples: int = 1,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: RandomSource = None,
         *,
         noise: bool = True,
     ) -> Any:
@@ -513,7 +521,7 @@ default="from_dtype"
         ----------
         n_samples : int, default=1
             How many.
-        random_state : int, RandomState instance or None, default=None
+        random_state : int, RandomState instance, Generator or None, default=None
             Fixes the draws. None takes fresh entropy.
         noise : bool, default=True
             Draw rows given their codes; otherwise return the rows expected for them.
@@ -573,7 +581,7 @@ default="from_dtype"
         *,
         interval: float | None = None,
         n_draws: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: RandomSource = None,
     ) -> Any:
         """Return a table with its missing cells filled, or several drawn from what they may be.
 
@@ -591,7 +599,7 @@ default="from_dtype"
             Also return limits that a missing number is within with this probability, in (0, 1).
         n_draws : int, default=None
             Number of tables to draw.
-        random_state : int, RandomState instance or None, default=None
+        random_state : int, RandomState instance, Generator or None, default=None
             Fixes the draws. None takes fresh entropy.
 
         Returns
