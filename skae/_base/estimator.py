@@ -344,6 +344,7 @@ class BaseAutoencoder(
             result.n_epochs,
             result.loss_curve,
             result.validation_scores,
+            result.gain,
             result.net,
         )
 
@@ -525,6 +526,7 @@ class BaseAutoencoder(
             1 if previous is None else previous.n_iter + 1,
             losses if previous is None else [*previous.loss_curve, *losses],
             None if previous is None else previous.validation_scores,
+            None,  # no rows are held out
             net,
             is_stream=True,
             sample=sample,
@@ -660,13 +662,25 @@ class BaseAutoencoder(
 
     @property
     def loss_curve_(self) -> list[float]:
-        """Training loss of each epoch."""
+        """Training loss of each epoch that was run."""
         return self._state.loss_curve
 
     @property
     def validation_scores_(self) -> list[float] | None:
         """Mean loss on held-out rows at initialization and after each epoch."""
         return self._state.validation_scores
+
+    @property
+    def gain_(self) -> float | None:
+        """How far the held-out loss of the weights is below that at initialization."""
+        gain = self._state.gain
+        return None if gain is None else gain[0]
+
+    @property
+    def gain_error_(self) -> float | None:
+        """Standard error of `gain_`."""
+        gain = self._state.gain
+        return None if gain is None else gain[1]
 
     @property
     def net_(self) -> AutoencoderNet:
