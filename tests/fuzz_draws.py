@@ -71,7 +71,9 @@ _SWITCH = Draws((False, True), (np.True_,), ("yes", 2, None))
 _NAN = float("nan")
 
 PARAMETERS = {
-    "n_components": Draws((1, 2, 3), (np.int64(2), 7, 50), (0, -1, 1.5, "many", _NAN)),
+    "n_components": Draws(
+        (1, 2, 3), (np.int64(2), 7, 50, 0.9, 1e-9, np.float32(0.5)), (0, -1, 1.5, 1.0, "many", _NAN)
+    ),
     "hidden_layer_sizes": Draws(
         ((), (3,), (4, 3)), ([5], np.array([3]), (1,)), ((0,), 3, ("a",), (-1,), (10**12,), None)
     ),

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from skorch.callbacks import Callback
@@ -51,9 +51,10 @@ class AutoencoderTransformer(
     ----------
     Network:
 
-    n_components : int, default=2
-        Size of the code. It may exceed the number of columns or rows; axes that PCA does not
-        have are then completed at random.
+    n_components : int or float, default=2
+        Size of the code. A share in (0, 1) is as many components as PCA needs for more than that
+        share of the variance. An int may exceed the number of columns or rows; axes that PCA does
+        not have are then completed at random.
     hidden_layer_sizes : sequence of int, default=(128, 128)
         Units of the encoder's hidden layers; the decoder has them in reverse order. `()` is
         linear. For `architecture="mlp"`.
@@ -272,7 +273,7 @@ default="from_dtype"
 
     def __init__(
         self,
-        n_components: int = 2,
+        n_components: float = 2,
         *,
         hidden_layer_sizes: Sequence[int] = (128, 128),
         activation: str = "silu",
@@ -346,12 +347,14 @@ default="from_dtype"
     def _linear_weights(module: Autoencoder) -> Tensor | None:
         return module.linear_layers[0].weight if module.has_linear_path else None
 
-    def _make_blueprint(self, layout: CellLayout, has_target: bool) -> AutoencoderBlueprint:
+    def _make_blueprint(
+        self, layout: CellLayout, has_target: bool, n_components: int | None
+    ) -> AutoencoderBlueprint:
         network = self._make_network_config(layout)
         if self.architecture != "mlp":
             refuse_parameters(self, ("tied_weights", "pretrain"), 'architecture="mlp"')
         code = make_code_config(
-            self.n_components, self.tied_weights, self.penalty, network.linear_path
+            cast(int, n_components), self.tied_weights, self.penalty, network.linear_path
         )
         return AutoencoderBlueprint(network, code)
 
@@ -374,7 +377,7 @@ default="from_dtype"
         if module.has_linear_path:
             generator = streams.make_numpy_generator()
             axes = find_principal_axes(
-                rows.table, rows.weight_array, self.n_components, self.trim_fraction, generator
+                rows.table, rows.weight_array, blueprint.code_size, self.trim_fraction, generator
             )
             if self.penalty == "kl":
                 sample = rows.subsample()

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
+    RealNotInt,
     StrOptions,
     validate_parameter_constraints,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "StrOptions",
     "check_draws",
     "check_layer_sizes",
+    "is_share",
     "refuse_parameters",
     "validate_each_time",
     "validate_meta_parameters",
@@ -79,7 +81,10 @@ LARGEST_FACTOR = 1e30
 
 #: Of the parameters that all three transformers have.
 SHARED_CONSTRAINTS: Constraints = {
-    "n_components": [Interval(Integral, 1, None, closed="left")],
+    "n_components": [
+        Interval(Integral, 1, None, closed="left"),
+        Interval(RealNotInt, 0, 1, closed="neither"),
+    ],
     "hidden_layer_sizes": ["array-like"],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "architecture": [StrOptions({"mlp"}), callable],
@@ -114,6 +119,11 @@ CODE_CONSTRAINTS: Constraints = {
     "tied_weights": ["boolean"],
     "pretrain": [StrOptions({"layerwise"}), None],
 }
+
+
+def is_share(n_components: float | None) -> bool:
+    """Whether `n_components` is a share of the variance, not a number."""
+    return n_components is not None and not isinstance(n_components, Integral)
 
 
 def check_layer_sizes(hidden_layer_sizes: Sequence[int]) -> tuple[int, ...]:

@@ -77,9 +77,10 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
     ----------
     Network:
 
-    n_components : int or None, default=2
-        Size of the code. None is a network without a bottleneck, whose code is the denoised
-        row.
+    n_components : int, float or None, default=2
+        Size of the code. A share in (0, 1) is as many components as PCA of the clean rows needs
+        for more than that share of the variance. None is a network without a bottleneck, whose
+        code is the denoised row.
     hidden_layer_sizes : sequence of int, default=(128, 128)
         Units of the encoder's hidden layers; the decoder has them in reverse order. `()` is
         linear. For `architecture="mlp"`.
@@ -346,7 +347,7 @@ default="from_dtype"
 
     def __init__(
         self,
-        n_components: int | None = 2,
+        n_components: float | None = 2,
         *,
         hidden_layer_sizes: Sequence[int] = (128, 128),
         activation: str = "silu",
@@ -529,18 +530,20 @@ default="from_dtype"
     def _check_target(self, table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
         return check_target(table, y, columns)
 
-    def _make_blueprint(self, layout: CellLayout, has_target: bool) -> DenoiserBlueprint:
+    def _make_blueprint(
+        self, layout: CellLayout, has_target: bool, n_components: int | None
+    ) -> DenoiserBlueprint:
         network, code = self._make_network_config(layout), None
         check_draws(self.n_draws, N_LEVELS * layout.n_encoded)
         low, high = resolve_noise_range(self.noise, self.noise_level)
-        if self.n_components is None:
+        if n_components is None:
             names = ("penalty", "tied_weights", "pretrain")
             refuse_parameters(self, names, "a code, and n_components is None")
         else:
             if self.architecture != "mlp":
                 refuse_parameters(self, ("tied_weights", "pretrain"), 'architecture="mlp"')
             code = make_code_config(
-                self.n_components, self.tied_weights, self.penalty, network.linear_path
+                n_components, self.tied_weights, self.penalty, network.linear_path
             )
         return DenoiserBlueprint(
             network,

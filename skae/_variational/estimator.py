@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -122,8 +122,9 @@ class VAETransformer(
     ----------
     Network:
 
-    n_components : int, default=2
-        Size of the code. Units that the rows do not need keep the prior as their posterior.
+    n_components : int or float, default=2
+        Size of the code. A share in (0, 1) is as many components as PCA needs for more than that
+        share of the variance. Units that the rows do not need keep the prior as their posterior.
     hidden_layer_sizes : sequence of int, default=(128, 128)
         Units of the encoder's hidden layers; the decoder has them in reverse order. `()` is
         linear. For `architecture="mlp"`.
@@ -376,7 +377,7 @@ default="from_dtype"
 
     def __init__(
         self,
-        n_components: int = 2,
+        n_components: float = 2,
         *,
         hidden_layer_sizes: Sequence[int] = (128, 128),
         activation: str = "silu",
@@ -756,17 +757,20 @@ default="from_dtype"
         columns = np.flatnonzero(cells.is_number)
         return replace(scaling, margins=ScoredColumns.fit(rows, columns, weight))
 
-    def _make_blueprint(self, layout: CellLayout, has_target: bool) -> VariationalBlueprint:
+    def _make_blueprint(
+        self, layout: CellLayout, has_target: bool, n_components: int | None
+    ) -> VariationalBlueprint:
         if self.binarize and self.likelihood != "bernoulli":
             raise ValueError(
                 f'binarize=True requires likelihood="bernoulli", got likelihood={self.likelihood!r}'
             )
         network = self._make_network_config(layout)
-        sizes = (layout.n_encoded, self.n_components, *network.hidden_layer_sizes)
+        code_size = cast(int, n_components)
+        sizes = (layout.n_encoded, code_size, *network.hidden_layer_sizes)
         check_draws(self.n_draws, max(sizes))
         return VariationalBlueprint(
             network,
-            int(self.n_components),
+            int(code_size),
             self.likelihood,
             bool(self.noise_per_column) and self.likelihood == "gaussian",
             self.prior,
