@@ -130,6 +130,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         The threshold: `decision_function` is `score_samples` minus this.
     calibration_scores_ : ndarray of shape (n_calibration,)
         Scores of the calibration rows, in increasing order.
+    labels_ : ndarray of shape (n_samples,)
+        What `fit_predict` returned: -1 for outliers, +1 for inliers. `fit` alone does not score
+        all of its rows, and leaves no labels.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -349,6 +352,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         """Score and calibrate, and set the fitted attributes."""
         self.estimator_, self._anomaly_score = estimator, _fit_anomaly_score(estimator, split.train)
         self._labels, self._gap_score = None, None
+        self.__dict__.pop("labels_", None)  # those of another fit
         if isinstance(estimator, BaseAutoencoder):
             self._gap_score = _make_gap_score(split.train, columns)
         known_rows, known_weight = _load_known(split.train)
@@ -433,6 +437,28 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             -1 for outliers, +1 for inliers.
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    def fit_predict(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> np.ndarray:
+        """Fit on rows and return which of them are outliers, as `labels_` too.
+
+        Parameters
+        ----------
+        X : array-like, frame or store of shape (n_samples, n_features)
+            The rows, as in `fit`.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts, as in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            -1 for outliers, +1 for inliers.
+        """
+        self.labels_: np.ndarray = self.fit(X, y, sample_weight).predict(X)
+        return self.labels_
 
     def set_threshold(
         self, *, alpha: float | None = None, contamination: float | None = None

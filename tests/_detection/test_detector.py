@@ -57,6 +57,20 @@ def test_learns_from_contaminated_rows():
     assert roc_auc_score(is_clean, detector.score_samples(X)) > 0.85
 
 
+def test_the_labels_are_those_of_the_rows_of_fit_predict():
+    X, weight = ring(100, 1), np.repeat([1.0, 2.0], 50)
+    detector = AEAnomalyDetector(KernelDensity(), contamination=0.1, random_state=0)
+    labels = detector.fit_predict(X, sample_weight=weight)
+    np.testing.assert_array_equal(detector.labels_, labels)
+    np.testing.assert_array_equal(detector.predict(X), labels)
+    assert set(labels) == {-1, 1}
+    with pytest.raises(ValueError, match="got nan"):
+        detector.fit(np.full((100, 2), np.nan))
+    np.testing.assert_array_equal(detector.labels_, labels)  # of the fit that succeeded
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(detector)).labels_, labels)
+    assert not hasattr(detector.fit(X), "labels_")
+
+
 def test_decision_and_prediction_follow_the_score(fitted):
     X = np.vstack([ring(50, 3), 2 * ring(50, 4)])
     decision = fitted.decision_function(X)
