@@ -73,6 +73,7 @@ _ALPHA = Interval(Real, 0, 1, closed="neither")
 _CONTAMINATION = Interval(Real, 0, 0.5, closed="right")
 _THRESHOLDS: Constraints = {"alpha": [_ALPHA, None], "contamination": [_CONTAMINATION, None]}
 _DISCOVERIES: Constraints = {"false_discovery_rate": [_ALPHA]}
+_EXPLAIN: Constraints = {"feature_names": ["array-like", None]}
 
 # The share of the calibration rows that score lower than a typical row.
 _TYPICAL = 0.25
@@ -556,7 +557,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         validate_parameter_constraints(_DISCOVERIES, given, caller_name="discoveries")
         return false_discovery_control(self.p_values(X)) <= false_discovery_rate
 
-    def explain(self, X: ArrayLike) -> pd.DataFrame:
+    def explain(self, X: ArrayLike, *, feature_names: ArrayLike | None = None) -> pd.DataFrame:
         """Return the cells that make rows anomalous, and their expected values.
 
         Each row is changed into a counterfactual: one cell after the other, the one that
@@ -569,6 +570,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_features)
             The rows. Each takes some `32 * n_features` evaluations of the score for each cell
             that is changed; a category takes one for each of its labels, up to 100.
+        feature_names : array-like of shape (n_features,), default=None
+            Names of the columns, such as `pipeline[:-1].get_feature_names_out()` for a detector
+            at the end of a pipeline. None is their names in the table, or numbers.
 
         Returns
         -------
@@ -578,6 +582,11 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             not changed. A row's contributions add up to the score of the changed row minus
             its own. Values are those of the table, such as labels and dates; a missing cell
             stays so.
+
+        Raises
+        ------
+        ValueError
+            If there is not a name for each column.
 
         Examples
         --------
@@ -592,10 +601,16 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         >>> detector.explain(odd)["expected"].loc[0, "job"]
         'retired'
         """
+        given = {"feature_names": feature_names}
+        validate_parameter_constraints(_EXPLAIN, given, caller_name="explain")
         now, whole = self._read(X)
         table, columns = whole[:], now._columns
         index = X.index if isinstance(X, pd.DataFrame) else range(len(table))
         names: Any = getattr(now, "feature_names_in_", range(now.n_features_in_))
+        if feature_names is not None:
+            names = _check_names(feature_names, now.n_features_in_)
+        elif columns is not None:
+            names = columns.names
         enough = float(np.quantile(now.calibration_scores_, _TYPICAL))
         choices = CellChoice.from_candidates(now._candidates, columns)
         found = [find_counterfactual(now._score, row, choices, enough) for row in table]
@@ -603,7 +618,6 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         expected: Any = np.concatenate([each.expected for each in found])
         gains = np.concatenate([each.gains for each in found])
         if columns is not None:
-            names = columns.names
             value, expected, gains = list_reasons(X, table, columns, found)
         return pd.DataFrame(
             {"value": value, "expected": expected, "contribution": gains},
@@ -697,6 +711,17 @@ def make_default_estimator(n_rows: int) -> DenoisingAutoencoder:
         trim_fraction=0.04,
         early_stopping=False,
     )
+
+
+def _check_names(feature_names: ArrayLike, n_features: int) -> np.ndarray:
+    """Return names of all columns."""
+    names = np.asarray(feature_names, dtype=object)
+    if names.shape != (n_features,):
+        raise ValueError(
+            f"feature_names must have a name for each of the {n_features} columns, got an array of "
+            f"shape {names.shape}: take get_feature_names_out of the step before the detector"
+        )
+    return names
 
 
 def _load_known(table: TrainingTable) -> tuple[np.ndarray, np.ndarray | None]:
