@@ -296,7 +296,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         if isinstance(own, BaseAutoencoder):
             choice = ColumnChoice(own.categorical_features, own.max_categories)
             return read_table(self, X, choice, sample_weight, min_rows=2)
-        table = validate_table(self, X, reset=True, min_rows=2)
+        table = validate_table(self, X, reset=True, min_rows=2, allow_nan=_takes_gaps(own))
         _check_takes_gaps(own, table, X)
         return ReadTable(table, None)
 
@@ -640,7 +640,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         now = copy_shallow(self)
         check_is_fitted(now)
         if not isinstance(now.estimator_, BaseAutoencoder):
-            table = validate_table(now, X, reset=False)
+            allow_nan = _takes_gaps(now.estimator_)
+            table = validate_table(now, X, reset=False, allow_nan=allow_nan)
             _check_takes_gaps(now.estimator_, table, X)
             return now, table
         return now, now._mark_unseen(encode_table(now, X, now._columns, UNSEEN))

@@ -718,7 +718,7 @@ default="from_dtype"
 
     def _check_cells(self, table: AnyTable, columns: Columns | None) -> None:
         if self.likelihood == "bernoulli":
-            check_probabilities(table)
+            check_probabilities(self, table, None if columns is None else columns.owner)
 
     def _make_scaling(
         self,
