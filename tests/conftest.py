@@ -25,6 +25,12 @@ def curve():
     return np.hstack(columns) + 0.05 * rng.normal(size=(600, 6))
 
 
+@pytest.fixture
+def short_attention(monkeypatch):
+    """Attention that takes few steps to train, for tests that are not about what it learns."""
+    monkeypatch.setattr("skae._attention.training._N_STEPS", (2, 2))
+
+
 @pytest.fixture(autouse=True)
 def _leaves_global_state_alone(request):
     """Whatever a test does with skae, the process's states stay as they were."""

@@ -39,7 +39,6 @@ from .._data import (
     encode_table,
     find_row_shape,
     flatten_rows,
-    load_rows,
     measure_columns,
     measure_distance,
     merge_copies,
@@ -84,7 +83,7 @@ from .blueprints import Blueprint, BlueprintT, NetworkConfig
 from .density import DensityT
 from .drafts import copy_shallow, replace_when_done
 from .fingerprint import describe_fit
-from .imputation import Imputation
+from .imputation import Imputation, show_limits
 from .parameters import (
     Constraints,
     Interval,
@@ -803,11 +802,9 @@ class BaseAutoencoder(
         filled = state.fill(X, values.astype(table.dtype))
         if half is None:
             return filled
-        # Of the others, observed cells and those that are no numbers, there is nothing to show.
-        is_shown = np.isnan(load_rows(table)) & np.isfinite(half)
-        reach = np.where(is_shown, np.where(np.isfinite(half), half, 0.0), np.nan)
-        low, high = (state.show(values + side * reach, X) for side in (-1, 1))
-        return filled, low, high
+        flat, row_shape = flatten_rows(X)
+        limits = show_limits(flat, table, values, half, state.columns)
+        return filled, *(reshape_rows(limit, row_shape) for limit in limits)
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
         """Return the squared error of each row's reconstruction.

@@ -23,7 +23,6 @@ from .._data import (
     flatten_rows,
     reshape_rows,
     row_blocks,
-    wrap_numbers,
 )
 from .._environment import resolve_device
 from .._linear import Completion, ScoredColumns
@@ -152,13 +151,6 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         """
         flat, row_shape = flatten_rows(X)
         return reshape_rows(fill_table(flat, values, self.columns), row_shape)
-
-    def show(self, values: np.ndarray, X: Any) -> Any:
-        """Return rows of the encoded table in the form of the fitted one, numbers in that of X."""
-        flat, row_shape = flatten_rows(X)
-        if self.columns is None:
-            return reshape_rows(wrap_numbers(values, flat), row_shape)
-        return self.restore(values, row_shape, getattr(X, "index", None))
 
     def find_half_widths(self, coverage: float) -> np.ndarray:
         """Return how far, in the table's units, the truth may be from what fills a number."""
