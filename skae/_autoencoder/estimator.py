@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from .._base import BaseAutoencoder
+from .._base import BaseAutoencoder, DeferredDensity
 from .._base.parameters import (
     CODE_CONSTRAINTS,
     SHARED_CONSTRAINTS,
@@ -24,7 +25,7 @@ from .._training import TrainedModule, TrainingConfig, TrainingResult
 from ..modules import Architecture, Autoencoder
 from ..modules.cells import CellLayout
 from .blueprint import AutoencoderBlueprint, make_code_config
-from .density import LaplaceDensity
+from .density import LaplaceDensity, LaplaceTask
 from .fast_step import make_fast_step
 from .initialization import initialize_at_pca, initialize_sparse_codes
 from .mixed_density import MixedTask
@@ -389,7 +390,7 @@ default="from_dtype"
         rows: AnyRows,
         result: TrainingResult[Autoencoder] | None,
         previous: LaplaceDensity[Autoencoder] | None,
-    ) -> LaplaceDensity[Autoencoder]:
+    ) -> LaplaceDensity[Autoencoder] | DeferredDensity[LaplaceDensity[Autoencoder]]:
         loss = None
         if result is not None and self.penalty is None:
             loss = result.held_out_loss
@@ -402,7 +403,10 @@ default="from_dtype"
             held_out = None if result is None else result.held_out
             task = MixedTask(layout, scaling, seen, held_out, is_mixture)
             return LaplaceDensity.fit_mixed(rows, trained, task, self.trim_fraction, loss, previous)
-        return LaplaceDensity.fit(rows, trained, self.trim_fraction, loss, previous, is_mixture)
+        known = LaplaceTask.gather(rows, trained, self.trim_fraction, loss, is_mixture)
+        if result is None:  # a block of a stream adds to those before
+            return LaplaceDensity.finish(known, previous)
+        return DeferredDensity(partial(LaplaceDensity.finish, known))
 
     def _can_add_density(self, blueprint: AutoencoderBlueprint) -> bool:
         return blueprint.network.layout is None

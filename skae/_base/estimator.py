@@ -80,7 +80,7 @@ from .._training.losses import squared_error
 from ..modules import Architecture, set_dropout_generator
 from ..modules.cells import CellLayout
 from .blueprints import Blueprint, BlueprintT, NetworkConfig
-from .density import DensityT
+from .density import DeferredDensity, DensityT
 from .drafts import copy_shallow, replace_when_done
 from .fingerprint import describe_fit
 from .imputation import Imputation, show_limits
@@ -221,7 +221,7 @@ class BaseAutoencoder(
         rows: AnyRows,
         result: TrainingResult[Module] | None,
         previous: DensityT | None,
-    ) -> DensityT:
+    ) -> DensityT | DeferredDensity[DensityT]:
         """Return the density of the module, from these rows and those of `previous`."""
 
     @staticmethod
@@ -480,7 +480,7 @@ class BaseAutoencoder(
         begun = self._train_on_block(net, block, context, sample, None, previous)
         # Of all rows so far, not of the last block.
         density = self._fit_density(begun.trained, blueprint, scaling, rows, None, None)
-        return replace(begun, density=density)
+        return replace(begun, known_density=density)
 
     def _continue_stream(
         self,

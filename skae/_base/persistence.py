@@ -29,7 +29,7 @@ from .._linear import Completion, ScoredColumns
 from .._training import AutoencoderNet, Module, TrainedModule
 from ..modules.architectures import ShapedArchitecture
 from .blueprints import BlueprintT
-from .density import DensityT
+from .density import DeferredDensity, DensityT
 from .imputation import Imputation
 
 
@@ -45,8 +45,8 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         The scaling of its columns.
     blueprint : Blueprint
         What it was built from.
-    density : Density
-        What its score needs.
+    known_density : Density or DeferredDensity
+        What its score needs, which may be fitted when it is first asked for.
     columns : Columns or None
         What the encoded columns stand for; None if they are the table's own numbers.
     completion : Completion or None
@@ -72,7 +72,7 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     trained: TrainedModule[Module]
     scaling: Scaling
     blueprint: BlueprintT
-    density: DensityT
+    known_density: DensityT | DeferredDensity[DensityT]
     columns: Columns | None
     completion: Completion | None
     imputation: Imputation | None
@@ -83,6 +83,12 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     is_stream: bool = False
     sample: StreamSample | None = None
     row_shape: RowShape = None
+
+    @property
+    def density(self) -> DensityT:
+        """What the score needs."""
+        known = self.known_density
+        return known.get() if isinstance(known, DeferredDensity) else known
 
     @property
     def expected_shape(self) -> RowShape:

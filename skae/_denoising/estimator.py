@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -12,10 +13,10 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._autoencoder.blueprint import make_code_config
-from .._autoencoder.density import LaplaceDensity
+from .._autoencoder.density import LaplaceDensity, LaplaceTask
 from .._autoencoder.penalties import CodePenalty
 from .._autoencoder.pretraining import pretrain_layerwise
-from .._base import BaseAutoencoder, Density
+from .._base import BaseAutoencoder, DeferredDensity, Density
 from .._base.drafts import copy_shallow
 from .._base.estimator import apply_exactly
 from .._base.parameters import (
@@ -610,7 +611,7 @@ default="from_dtype"
         rows: AnyRows,
         result: TrainingResult[Denoiser] | None,
         previous: Density[Denoiser] | None,
-    ) -> Density[Denoiser]:
+    ) -> Density[Denoiser] | DeferredDensity[Density[Denoiser]]:
         layout = blueprint.network.layout
         if has_score_by_errors(trained.module):
             unseen = None if result is None else result.held_out
@@ -631,8 +632,11 @@ default="from_dtype"
             )
             evidence = gather_evidence(sample, None, None) if self.stacking else None
             return ClassDensity.fit(codes, sample, evidence, self.trim_fraction)
-        known = previous if isinstance(previous, LaplaceDensity) else None
-        return LaplaceDensity.fit(rows, trained, self.trim_fraction, None, known)
+        if result is None:
+            known = previous if isinstance(previous, LaplaceDensity) else None
+            return LaplaceDensity.fit(rows, trained, self.trim_fraction, None, known)
+        task = LaplaceTask.gather(rows, trained, self.trim_fraction, None, is_mixture=False)
+        return DeferredDensity(partial(LaplaceDensity.finish, task))
 
     def _gather_evidence(
         self, module: Denoiser, rows: AnyRows, result: TrainingResult[Denoiser] | None

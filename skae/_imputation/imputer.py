@@ -167,8 +167,8 @@ default="from_dtype"
         table, columns, row_shape = read_table(self, X, choice, sample_weight)
         if row_shape is not None:
             raise ValueError(
-                f"X must have rows and columns, got rows of the shape {row_shape}: reshape X, or use "
-                "impute of AutoencoderTransformer"
+                f"X must have rows and columns, got rows of the shape {row_shape}: reshape X, or "
+                "use impute of AutoencoderTransformer"
             )
         weight = check_sample_weight(sample_weight, len(table))
         rows = merge_copies(TrainingTable(table, weight))
