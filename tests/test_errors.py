@@ -165,7 +165,6 @@ NO_TABLES = {
     "fields": (np.zeros(30, dtype=[("a", float), ("b", float)]), "structured_to_unstructured"),
     "Series": (pd.Series(ROWS[:, 0]), "2-dimensional container"),
     "flat": (ROWS[:, 0], "Expected 2D array, got 1D"),
-    "deep": (ROWS[None], "dim 3"),
     "scalar array": (np.array(1.0), "Expected 2D array, got scalar"),
     "number": (1.0, "Expected 2D array, got scalar"),
     "ragged": ([[1.0, 2.0, 3.0], [1.0]], "rows of equal length, got 1 cells in row 1 and 3 in row"),

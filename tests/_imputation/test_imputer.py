@@ -208,3 +208,8 @@ def test_it_fills_as_a_transformer_fitted_to_gaps_does():
     missing = GAPS["side"].isna()
     assert (own["side"] == other["side"])[missing].mean() > 0.9
     assert np.corrcoef(own["curve"], other["curve"])[0, 1] > 0.9
+
+
+def test_rows_with_a_shape_are_refused():
+    with pytest.raises(ValueError, match=r"got rows of the shape \(3, 2\): reshape X, or use"):
+        AEImputer().fit(np.ones((9, 3, 2)))
