@@ -12,6 +12,7 @@ from .._base.parameters import Constraints, validate_meta_parameters
 from .._detection import AEAnomalyDetector
 from .._detection.anomaly_score import score_at_share
 from .._detection.conformal import conformal_threshold
+from .._environment import RandomSource
 from .overlaps import average_overlaps, count_overlapping, find_starts
 from .recordings import read_recordings
 from .windows import Windows
@@ -42,7 +43,7 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     calibration_fraction : "auto" or float, default="auto"
         Share of the windows that calibrates, the last ones, in (0, 1). "auto" as in
         `AEAnomalyDetector`.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState instance, Generator or None, default=None
         Seed of an estimator whose `random_state` is None.
 
     Attributes
@@ -112,7 +113,7 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         contamination: float | str = "auto",
         alpha: float = 0.01,
         calibration_fraction: float | str = "auto",
-        random_state: int | np.random.RandomState | None = None,
+        random_state: RandomSource = None,
     ) -> None:
         self.estimator = estimator
         self.length = length
