@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from skae import (
     AEAnomalyDetector,
+    AEImputer,
     AutoencoderTransformer,
     DenoisingAutoencoder,
     VAETransformer,
@@ -34,9 +35,14 @@ ESTIMATORS = [
     DenoisingAutoencoder(2, n_draws=2, **LINEAR),
     VAETransformer(2, n_draws=2, prior="mixture", max_epochs=1, early_stopping=False, **LINEAR),
     AEAnomalyDetector(VAETransformer(2, **LINEAR), random_state=0),
+    AEImputer(random_state=0),
 ]
 EXPECTED = (ValueError, TypeError, NotFittedError, OSError, MemoryError)
 ROWS = np.random.default_rng(0).normal(size=(30, 3))
+GAPS = np.where(np.arange(90).reshape(30, 3) % 7 == 0, np.nan, ROWS)
+
+
+pytestmark = pytest.mark.usefixtures("short_attention")
 
 
 def name_of(value):
@@ -57,6 +63,11 @@ def public_methods(estimator):
         for name, value in inspect.getmembers(type(estimator), inspect.isfunction)
         if not name.startswith("_")
     ]
+
+
+def show(fitted, X):
+    """What a fitted estimator says of rows."""
+    return fitted.score_samples(X) if hasattr(fitted, "score_samples") else fitted.transform(X)
 
 
 def methods_of_tables(estimator):
@@ -154,7 +165,6 @@ NO_TABLES = {
     "fields": (np.zeros(30, dtype=[("a", float), ("b", float)]), "structured_to_unstructured"),
     "Series": (pd.Series(ROWS[:, 0]), "2-dimensional container"),
     "flat": (ROWS[:, 0], "Expected 2D array, got 1D"),
-    "deep": (ROWS[None], "dim 3"),
     "scalar array": (np.array(1.0), "Expected 2D array, got scalar"),
     "number": (1.0, "Expected 2D array, got scalar"),
     "ragged": ([[1.0, 2.0, 3.0], [1.0]], "rows of equal length, got 1 cells in row 1 and 3 in row"),
@@ -298,6 +308,7 @@ NUMBERS = {
     "pyarrow": pa.table({"a": [1.0, None, 3.0] * 10, "b": [1, 2, None] * 10}),
 }
 ROWS_BACK = ["impute", "reconstruct", "denoise"]
+IMPUTER = ESTIMATORS[4]
 
 
 def list_types(X):
@@ -334,6 +345,28 @@ def test_real_tables_come_out_as_they_went_in(estimator, case):
     require_like(
         ours.inverse_transform(pd.DataFrame(ours.transform(X), getattr(X, "index", None))), X
     )
+
+
+@pytest.mark.parametrize("case", REAL)
+def test_filled_tables_have_the_form_of_those_with_gaps(case):
+    X = REAL[case]
+    if isinstance(X, pd.DataFrame):
+        X = X.set_index(pd.Index(range(100, 130)))
+    imputer = clone(IMPUTER).fit(X)
+    for result in (imputer.transform(X), imputer.fit_transform(X), imputer.impute(X)):
+        require_like(result, X)
+
+
+@pytest.mark.parametrize("case", NUMBERS)
+def test_filled_numbers_are_arrays(case):
+    X = NUMBERS[case]
+    imputer = clone(IMPUTER).fit(X)
+    filled = imputer.transform(X)
+    assert isinstance(filled, np.ndarray)
+    assert filled.dtype == (np.float32 if case == "float32" else np.float64)
+    assert np.isfinite(filled).all()
+    if isinstance(X, pd.DataFrame | pl.DataFrame | pa.Table):
+        require_like(imputer.impute(X), X)
 
 
 @pytest.mark.parametrize("case", NUMBERS)
@@ -536,7 +569,7 @@ def test_other_forms_of_a_table_give_the_same_to_the_last_bit(estimator, kind, f
         for X in (THIN, USABLE[kind]):
             ours = clone(estimator) if "fit" in method else fitted[name_of(estimator)]
             result = getattr(ours, method)(X)
-            results.append(result.score_samples(THIN) if result is ours else result)
+            results.append(show(result, THIN) if result is ours else result)
         np.testing.assert_array_equal(*map(np.asarray, results), err_msg=method)
 
 
@@ -544,7 +577,7 @@ def test_other_forms_of_a_table_give_the_same_to_the_last_bit(estimator, kind, f
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.int8, torch.bool])
 def test_tensors_of_other_types(estimator, dtype):
     X = torch.from_numpy(THIN).to(dtype)
-    a, b = (clone(estimator).fit(rows).score_samples(ROWS) for rows in (X, X.double().numpy()))
+    a, b = (show(clone(estimator).fit(rows), GAPS) for rows in (X, X.double().numpy()))
     np.testing.assert_array_equal(a, b)
 
 
@@ -699,7 +732,7 @@ def test_only_ratios_of_weights_count(estimator, factor):
     # As they are in float64, which has few digits for the least of these factors.
     weight = WEIGHT * factor
     same = weight / weight.max()
-    a, b = (clone(estimator).fit(ROWS, sample_weight=w).score_samples(ROWS) for w in (weight, same))
+    a, b = (show(clone(estimator).fit(ROWS, sample_weight=w), GAPS) for w in (weight, same))
     np.testing.assert_allclose(a, b, rtol=1e-5)
 
 

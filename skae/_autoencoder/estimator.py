@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar, cast
 
 import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from .._base import BaseAutoencoder
+from .._base import BaseAutoencoder, DeferredDensity
 from .._base.parameters import (
     CODE_CONSTRAINTS,
     SHARED_CONSTRAINTS,
@@ -23,7 +24,7 @@ from .._training import TrainedModule, TrainingConfig, TrainingResult
 from ..modules import Architecture, Autoencoder
 from ..modules.cells import CellLayout
 from .blueprint import AutoencoderBlueprint, make_code_config
-from .density import LaplaceDensity
+from .density import LaplaceDensity, LaplaceTask
 from .fast_step import make_fast_step
 from .initialization import initialize_at_pca, initialize_sparse_codes
 from .mixed_density import MixedTask
@@ -59,21 +60,25 @@ class AutoencoderTransformer(
         Units of the encoder's hidden layers; the decoder has them in reverse order. `()` is
         linear. For `architecture="mlp"`.
     activation : str, default="silu"
-        "elu", "gelu", "identity", "logistic", "relu", "silu" or "tanh", after each hidden
-        layer. For `architecture="mlp"`.
-    architecture : "mlp" or callable, default="mlp"
-        Builder of the nonlinear paths: "mlp" makes multilayer perceptrons; a callable
-        `architecture(role, n_inputs, n_outputs)` returns a module that maps tensors of shape
-        `(n, n_inputs)` to `(n, n_outputs)`. The notes list the roles.
+        "elu", "gelu", "identity", "leaky_relu", "logistic", "relu", "silu" or "tanh", after
+        each hidden layer. For `architecture="mlp"`.
+    architecture : {"mlp", "convolutional", "recurrent"} or callable, default="mlp"
+        Builder of the nonlinear paths: "mlp" makes multilayer perceptrons; "convolutional" and
+        "recurrent" are `ConvolutionalArchitecture()` and `RecurrentArchitecture()` of
+        `skae.modules`, for images and sequences; a callable `architecture(role, n_inputs,
+        n_outputs)` returns a module that maps tensors of shape `(n, n_inputs)` to
+        `(n, n_outputs)`. The notes list the roles.
     init : {"pca", "random"}, default="pca"
         "pca" adds a linear path, and begins training at the best linear model; "random" is a
         plain network with random weights, as in the literature.
 
     Columns:
 
-    standardize : bool, default=True
-        Scale columns to unit variance inside, and scale all outputs back. Without it columns
-        count by their variance.
+    standardize : bool or {"column", "channel"}, default=True
+        Scale columns to unit variance inside, and scale all outputs back: each column by itself
+        with "column"; with "channel" all cells of a channel alike, so that a pixel that is nearly
+        always dark has no large values. True is "channel" if the architecture has a shape, such
+        as "convolutional", else "column". With False columns count by their variance.
     categorical_features : "from_dtype", None, or array-like of bool, int or str, \
 default="from_dtype"
         Which columns hold categories: with "from_dtype" those whose types are categories or text,
@@ -279,7 +284,7 @@ default="from_dtype"
         activation: str = "silu",
         architecture: str | Architecture = "mlp",
         init: str = "pca",
-        standardize: bool = True,
+        standardize: bool | str = True,
         categorical_features: Any = "from_dtype",
         max_categories: int | None = 50,
         prior: str = "auto",
@@ -396,7 +401,7 @@ default="from_dtype"
         rows: AnyRows,
         result: TrainingResult[Autoencoder] | None,
         previous: LaplaceDensity[Autoencoder] | None,
-    ) -> LaplaceDensity[Autoencoder]:
+    ) -> LaplaceDensity[Autoencoder] | DeferredDensity[LaplaceDensity[Autoencoder]]:
         loss = None
         if result is not None and self.penalty is None:
             loss = result.held_out_loss
@@ -409,7 +414,10 @@ default="from_dtype"
             held_out = None if result is None else result.held_out
             task = MixedTask(layout, scaling, seen, held_out, is_mixture)
             return LaplaceDensity.fit_mixed(rows, trained, task, self.trim_fraction, loss, previous)
-        return LaplaceDensity.fit(rows, trained, self.trim_fraction, loss, previous, is_mixture)
+        known = LaplaceTask.gather(rows, trained, self.trim_fraction, loss, is_mixture)
+        if result is None:  # a block of a stream adds to those before
+            return LaplaceDensity.finish(known, previous)
+        return DeferredDensity(partial(LaplaceDensity.finish, known))
 
     def _can_add_density(self, blueprint: AutoencoderBlueprint) -> bool:
         return blueprint.network.layout is None

@@ -23,6 +23,7 @@ from sklearn.utils._param_validation import (
 from .._environment import check_memory
 from .._training import OPTIMIZERS
 from ..modules import ACTIVATIONS
+from .blueprints import ARCHITECTURES
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -87,9 +88,9 @@ SHARED_CONSTRAINTS: Constraints = {
     ],
     "hidden_layer_sizes": ["array-like"],
     "activation": [StrOptions(set(ACTIVATIONS))],
-    "architecture": [StrOptions({"mlp"}), callable],
+    "architecture": [StrOptions({"mlp", *ARCHITECTURES}), callable],
     "init": [StrOptions({"pca", "random"})],
-    "standardize": ["boolean"],
+    "standardize": ["boolean", StrOptions({"column", "channel"})],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
     "max_categories": [Interval(Integral, 1, None, closed="left"), None],
     "dropout": [Interval(Real, 0, 1, closed="left")],

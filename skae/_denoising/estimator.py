@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -12,10 +13,10 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._autoencoder.blueprint import make_code_config
-from .._autoencoder.density import LaplaceDensity
+from .._autoencoder.density import LaplaceDensity, LaplaceTask
 from .._autoencoder.penalties import CodePenalty
 from .._autoencoder.pretraining import pretrain_layerwise
-from .._base import BaseAutoencoder, Density
+from .._base import BaseAutoencoder, DeferredDensity, Density
 from .._base.drafts import copy_shallow
 from .._base.estimator import apply_exactly
 from .._base.parameters import (
@@ -85,21 +86,25 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
         Units of the encoder's hidden layers; the decoder has them in reverse order. `()` is
         linear. For `architecture="mlp"`.
     activation : str, default="silu"
-        "elu", "gelu", "identity", "logistic", "relu", "silu" or "tanh", after each hidden
-        layer. For `architecture="mlp"`.
-    architecture : "mlp" or callable, default="mlp"
-        Builder of the nonlinear paths: "mlp" makes multilayer perceptrons; a callable
-        `architecture(role, n_inputs, n_outputs)` returns a module that maps tensors of shape
-        `(n, n_inputs)` to `(n, n_outputs)`. The notes list the roles.
+        "elu", "gelu", "identity", "leaky_relu", "logistic", "relu", "silu" or "tanh", after
+        each hidden layer. For `architecture="mlp"`.
+    architecture : {"mlp", "convolutional", "recurrent"} or callable, default="mlp"
+        Builder of the nonlinear paths: "mlp" makes multilayer perceptrons; "convolutional" and
+        "recurrent" are `ConvolutionalArchitecture()` and `RecurrentArchitecture()` of
+        `skae.modules`, for images and sequences; a callable `architecture(role, n_inputs,
+        n_outputs)` returns a module that maps tensors of shape `(n, n_inputs)` to
+        `(n, n_outputs)`. The notes list the roles.
     init : {"pca", "random"}, default="pca"
         "pca" adds a linear path, and begins training at the best linear model; "random" is a
         plain network with random weights, as in the literature.
 
     Columns:
 
-    standardize : bool, default=True
-        Scale columns to unit variance inside, and scale all outputs back. Without it columns
-        count by their variance.
+    standardize : bool or {"column", "channel"}, default=True
+        Scale columns to unit variance inside, and scale all outputs back: each column by itself
+        with "column"; with "channel" all cells of a channel alike, so that a pixel that is nearly
+        always dark has no large values. True is "channel" if the architecture has a shape, such
+        as "convolutional", else "column". With False columns count by their variance.
     categorical_features : "from_dtype", None, or array-like of bool, int or str, \
 default="from_dtype"
         Which columns hold categories: with "from_dtype" those whose types are categories or text,
@@ -353,7 +358,7 @@ default="from_dtype"
         activation: str = "silu",
         architecture: str | Architecture = "mlp",
         init: str = "pca",
-        standardize: bool = True,
+        standardize: bool | str = True,
         categorical_features: Any = "from_dtype",
         max_categories: int | None = 50,
         noise: str | UserNoiseFunction = "gaussian",
@@ -476,9 +481,10 @@ default="from_dtype"
         X : array-like of shape (n_samples, n_features)
             Noisy rows.
         noise_level : float, default=None
-            Their noise level, for a network that was trained on a range, in the units of the
-            parameter of that name. None takes, for Gaussian noise, each row's likeliest level
-            under the linear path, and for other noise the geometric mean of the range.
+            Their noise level, in the units of the parameter of that name: within the range that
+            the network was trained on, or the one level that it was trained for. None takes, of
+            a range, each row's likeliest level under the linear path for Gaussian noise, and
+            the geometric mean for other noise.
 
         Returns
         -------
@@ -617,7 +623,7 @@ default="from_dtype"
         rows: AnyRows,
         result: TrainingResult[Denoiser] | None,
         previous: Density[Denoiser] | None,
-    ) -> Density[Denoiser]:
+    ) -> Density[Denoiser] | DeferredDensity[Density[Denoiser]]:
         layout = blueprint.network.layout
         if has_score_by_errors(trained.module):
             unseen = None if result is None else result.held_out
@@ -638,8 +644,11 @@ default="from_dtype"
             )
             evidence = gather_evidence(sample, None, None) if self.stacking else None
             return ClassDensity.fit(codes, sample, evidence, self.trim_fraction)
-        known = previous if isinstance(previous, LaplaceDensity) else None
-        return LaplaceDensity.fit(rows, trained, self.trim_fraction, None, known)
+        if result is None:
+            known = previous if isinstance(previous, LaplaceDensity) else None
+            return LaplaceDensity.fit(rows, trained, self.trim_fraction, None, known)
+        task = LaplaceTask.gather(rows, trained, self.trim_fraction, None, is_mixture=False)
+        return DeferredDensity(partial(LaplaceDensity.finish, task))
 
     def _gather_evidence(
         self, module: Denoiser, rows: AnyRows, result: TrainingResult[Denoiser] | None

@@ -34,9 +34,12 @@ from .._data import (
     ColumnChoice,
     Columns,
     ReadTable,
+    RowShape,
     TrainingTable,
+    check_row_shape,
     check_sample_weight,
     encode_table,
+    flatten_rows,
     measure_columns,
     read_table,
     row_blocks,
@@ -218,6 +221,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     # Not in detectors that earlier versions stored.
     _labels: SeenLabels | None = None
     _gap_score: GapScore | None = None
+    _row_shape: RowShape = None
 
     _parameter_constraints: ClassVar[Constraints] = {
         "estimator": [HasMethods(["fit", "score_samples"]), None],
@@ -276,17 +280,19 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         return self
 
     def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
-        table, columns = self._read_new(X, sample_weight)
+        table, columns, row_shape = self._read_new(X, sample_weight)
         weight = check_sample_weight(sample_weight, len(table))
         if weight is not None and self.estimator is not None:
             _check_takes_weights(self.estimator)
-        rows = write_out_copies(TrainingTable(table, weight))
+        rows, self._row_shape = write_out_copies(TrainingTable(table, weight)), row_shape
         if len(rows) < 2:
             raise ValueError(f"X must have two rows of positive weight at least, got {len(rows)}")
         if self.checkpoint is None:
             self._fit_rows(rows, columns, self.random_state, None)
             return
-        fingerprint = describe_fit(self, rows, self._find_device(), columns=columns)
+        fingerprint = describe_fit(
+            self, rows, self._find_device(), columns=columns, row_shape=row_shape
+        )
         with open_checkpoint(self.checkpoint, fingerprint) as checkpoint:
             seed = checkpoint.seed if self.random_state is None else self.random_state
             self._fit_rows(rows, columns, seed, checkpoint)
@@ -297,9 +303,10 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         if isinstance(own, BaseAutoencoder):
             choice = ColumnChoice(own.categorical_features, own.max_categories)
             return read_table(self, X, choice, sample_weight, min_rows=2)
-        table = validate_table(self, X, reset=True, min_rows=2, allow_nan=_takes_gaps(own))
-        _check_takes_gaps(own, table, X)
-        return ReadTable(table, None)
+        flat, row_shape = flatten_rows(X)
+        table = validate_table(self, flat, reset=True, min_rows=2, allow_nan=_takes_gaps(own))
+        _check_takes_gaps(own, table, flat)
+        return ReadTable(table, None, row_shape)
 
     def _find_device(self) -> str:
         """Return the device of an estimator that can have a checkpoint, or raise."""
@@ -334,7 +341,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
             # Which would not know the columns' names.
             measure_columns(self, split.train, float(len(split.train)))
         with pass_tasks_on(self, estimator):
-            fitted = _fit_on(estimator, split.train, columns, checkpoint)
+            fitted = _fit_on(estimator, split.train, columns, self._row_shape, checkpoint)
         self._set_fitted(fitted, rows, columns, split)
 
     def _make_estimator(self, n_rows: int, streams: RandomStreams) -> Any:
@@ -385,6 +392,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.three_d_array = True
         estimator = getattr(self, "estimator_", self.estimator)  # what was fitted decides
         is_own = estimator is None or isinstance(estimator, BaseAutoencoder)
         tags.input_tags.allow_nan = is_own or _takes_gaps(estimator)
@@ -642,11 +650,14 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         now = copy_shallow(self)
         check_is_fitted(now)
         if not isinstance(now.estimator_, BaseAutoencoder):
+            flat, given = flatten_rows(X)
+            check_row_shape(given, now._row_shape, now.n_features_in_)
             allow_nan = _takes_gaps(now.estimator_)
-            table = validate_table(now, X, reset=False, allow_nan=allow_nan)
-            _check_takes_gaps(now.estimator_, table, X)
+            table = validate_table(now, flat, reset=False, allow_nan=allow_nan)
+            _check_takes_gaps(now.estimator_, table, flat)
             return now, table
-        return now, now._mark_unseen(encode_table(now, X, now._columns, UNSEEN))
+        row_shape = now.estimator_._state.expected_shape
+        return now, now._mark_unseen(encode_table(now, X, now._columns, UNSEEN, row_shape))
 
     @property
     def _columns(self) -> Columns | None:
@@ -763,15 +774,23 @@ def _make_gap_score(train: TrainingTable, columns: Columns | None) -> GapScore:
 
 
 def _fit_on(
-    estimator: Any, table: TrainingTable, columns: Columns | None, checkpoint: Checkpoint | None
+    estimator: Any,
+    table: TrainingTable,
+    columns: Columns | None,
+    row_shape: RowShape,
+    checkpoint: Checkpoint | None,
 ) -> Any:
     """Return an estimator fitted to rows, which are loaded if it isn't of this package."""
     rows: Any = table.X
     if not isinstance(estimator, BaseAutoencoder):
         rows = rows[:]
-    elif columns is not None or (isinstance(rows, np.ndarray) and np.isnan(rows).any()):
+    elif (
+        columns is not None
+        or row_shape is not None
+        or (isinstance(rows, np.ndarray) and np.isnan(rows).any())
+    ):
         # As it was read: a column of which training sees no cell stays one.
-        rows = ReadTable(rows, columns)
+        rows = ReadTable(rows, columns, row_shape)
     if checkpoint is not None:
         return fit_within(estimator, checkpoint, rows, table.weight)
     if table.weight is None:

@@ -129,21 +129,25 @@ class VAETransformer(
         Units of the encoder's hidden layers; the decoder has them in reverse order. `()` is
         linear. For `architecture="mlp"`.
     activation : str, default="silu"
-        "elu", "gelu", "identity", "logistic", "relu", "silu" or "tanh", after each hidden
-        layer. For `architecture="mlp"`.
-    architecture : "mlp" or callable, default="mlp"
-        Builder of the nonlinear paths: "mlp" makes multilayer perceptrons; a callable
-        `architecture(role, n_inputs, n_outputs)` returns a module that maps tensors of shape
-        `(n, n_inputs)` to `(n, n_outputs)`. The notes list the roles.
+        "elu", "gelu", "identity", "leaky_relu", "logistic", "relu", "silu" or "tanh", after
+        each hidden layer. For `architecture="mlp"`.
+    architecture : {"mlp", "convolutional", "recurrent"} or callable, default="mlp"
+        Builder of the nonlinear paths: "mlp" makes multilayer perceptrons; "convolutional" and
+        "recurrent" are `ConvolutionalArchitecture()` and `RecurrentArchitecture()` of
+        `skae.modules`, for images and sequences; a callable `architecture(role, n_inputs,
+        n_outputs)` returns a module that maps tensors of shape `(n, n_inputs)` to
+        `(n, n_outputs)`. The notes list the roles.
     init : {"pca", "random"}, default="pca"
         "pca" adds a linear path, and begins training at the best linear model; "random" is a
         plain network with random weights, as in the literature.
 
     Columns:
 
-    standardize : bool, default=True
-        Scale columns to unit variance inside, and scale all outputs back. Without it columns
-        count by their variance.
+    standardize : bool or {"column", "channel"}, default=True
+        Scale columns to unit variance inside, and scale all outputs back: each column by itself
+        with "column"; with "channel" all cells of a channel alike, so that a pixel that is nearly
+        always dark has no large values. True is "channel" if the architecture has a shape, such
+        as "convolutional", else "column". With False columns count by their variance.
     categorical_features : "from_dtype", None, or array-like of bool, int or str, \
 default="from_dtype"
         Which columns hold categories: with "from_dtype" those whose types are categories or text,
@@ -383,7 +387,7 @@ default="from_dtype"
         activation: str = "silu",
         architecture: str | Architecture = "mlp",
         init: str = "pca",
-        standardize: bool = True,
+        standardize: bool | str = True,
         categorical_features: Any = "from_dtype",
         max_categories: int | None = 50,
         beta: float = 1.0,
@@ -580,7 +584,7 @@ default="from_dtype"
             rows = np.clip(rows, low, high)
         if noise and state.blueprint.likelihood == "bernoulli" and state.columns is None:
             rows = rows.round()
-        return state.restore(rows)
+        return state.restore(rows, state.row_shape)
 
     def impute(
         self,
