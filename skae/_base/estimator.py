@@ -81,6 +81,7 @@ from .._training.losses import squared_error
 from ..modules import Architecture, set_dropout_generator
 from ..modules.cells import CellLayout
 from .blueprints import Blueprint, BlueprintT, NetworkConfig
+from .callback_support import CallbackSupportMixin, begin_tasks, find_tasks
 from .density import DeferredDensity, DensityT
 from .documentation import DOC_LINK_TEMPLATE
 from .drafts import copy_shallow, replace_when_done
@@ -145,6 +146,7 @@ class _Context(NamedTuple, Generic[BlueprintT]):
 
 
 class BaseAutoencoder(
+    CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
@@ -279,7 +281,7 @@ class BaseAutoencoder(
         MemoryError
             If the network, or a dense array of sparse rows, is larger than this machine's memory.
         """
-        with isolate_torch(), replace_when_done(self) as draft:
+        with isolate_torch(), begin_tasks(self, X, y), replace_when_done(self) as draft:
             draft._fitted = draft._fit(X, y, sample_weight)
         return self
 
@@ -287,7 +289,7 @@ class BaseAutoencoder(
     def _fit_within(
         self, checkpoint: Checkpoint, X: ArrayLike, sample_weight: ArrayLike | None
     ) -> Self:
-        with isolate_torch(), replace_when_done(self) as draft:
+        with isolate_torch(), begin_tasks(self, X, None), replace_when_done(self) as draft:
             draft._fitted = draft._fit(X, None, sample_weight, checkpoint)
         return self
 
@@ -678,6 +680,7 @@ class BaseAutoencoder(
             tol=self.tol,
             verbose=int(self.verbose),
             checkpoint=checkpoint,
+            tasks=find_tasks(self),
         )
 
     def __sklearn_is_fitted__(self) -> bool:
