@@ -372,12 +372,12 @@ class BaseAutoencoder(
     ) -> Self:
         """Train for one epoch on a block of rows.
 
-        The first block determines the columns' means and scales and the initialization, so it
-        should be a fair sample of all blocks. Where later blocks show that a column's scale is
-        off by a factor of two, all of these are determined again, from a sample of up to 2,000
-        rows so far; at once and with a warning if the scale is a tenth of what it should be, else
-        when the stream is twice as long. No rows are held out, and a linear autoencoder takes
-        steps from PCA.
+        The first block determines the columns' means and scales, the initialization, and how many
+        components a share in `n_components` is, so it should be a fair sample of all blocks. Where
+        later blocks show that a column's scale is off by a factor of two, all but the number of
+        components is determined again, from a sample of up to 2,000 rows so far; at once and with a
+        warning if the scale is a tenth of what it should be, else when the stream is twice as long.
+        No rows are held out, and a linear autoencoder takes steps from PCA.
 
         Parameters
         ----------
