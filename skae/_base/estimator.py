@@ -51,13 +51,14 @@ from .._data import (
     write_out_copies,
 )
 from .._environment import (
+    RandomSource,
     RandomStreams,
     check_memory,
     isolate_torch,
     resolve_device,
     warn_user,
 )
-from .._linear import COMPLETION_ROWS, WIDEST_COMPLETED, Completion
+from .._linear import COMPLETION_ROWS, WIDEST_COMPLETED, Completion, count_components
 from .._training import (
     OPTIMIZERS,
     AutoencoderNet,
@@ -80,7 +81,9 @@ from .._training.losses import squared_error
 from ..modules import Architecture, set_dropout_generator
 from ..modules.cells import CellLayout
 from .blueprints import Blueprint, BlueprintT, NetworkConfig
+from .callback_support import CallbackSupportMixin, begin_tasks, find_tasks
 from .density import DeferredDensity, DensityT
+from .documentation import DOC_LINK_TEMPLATE
 from .drafts import copy_shallow, replace_when_done
 from .fingerprint import describe_fit
 from .imputation import Imputation, show_limits
@@ -88,6 +91,7 @@ from .parameters import (
     Constraints,
     Interval,
     check_layer_sizes,
+    is_share,
     validate_each_time,
     validate_parameter_constraints,
     validate_parameters,
@@ -142,6 +146,7 @@ class _Context(NamedTuple, Generic[BlueprintT]):
 
 
 class BaseAutoencoder(
+    CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
@@ -154,6 +159,7 @@ class BaseAutoencoder(
     leads to is one `FittedState`, set at its end.
     """
 
+    n_components: float | None
     hidden_layer_sizes: Sequence[int]
     activation: str
     architecture: str | Architecture
@@ -176,10 +182,12 @@ class BaseAutoencoder(
     tol: float
     trim_fraction: float
     warm_start: bool
-    random_state: int | np.random.RandomState | None
+    random_state: RandomSource
     checkpoint: str | os.PathLike[str] | None
     verbose: int
 
+    _doc_link_module: ClassVar = "skae"
+    _doc_link_template: ClassVar = DOC_LINK_TEMPLATE
     #: Returns a training step without autograd where there is one, see `TrainingConfig`.
     _fast_step: ClassVar["staticmethod[..., TrainingStep | None] | None"] = None
     #: Whether the density of a block adds to that of the blocks before; else it is of the sample.
@@ -192,8 +200,10 @@ class BaseAutoencoder(
         return self._density_accumulates
 
     @abstractmethod
-    def _make_blueprint(self, layout: CellLayout, has_target: bool) -> BlueprintT:
-        """Return what the module is built from."""
+    def _make_blueprint(
+        self, layout: CellLayout, has_target: bool, n_components: int | None
+    ) -> BlueprintT:
+        """Return what a module with a code of that size is built from."""
 
     @abstractmethod
     def _make_objective(
@@ -271,7 +281,7 @@ class BaseAutoencoder(
         MemoryError
             If the network, or a dense array of sparse rows, is larger than this machine's memory.
         """
-        with isolate_torch(), replace_when_done(self) as draft:
+        with isolate_torch(), begin_tasks(self, X, y), replace_when_done(self) as draft:
             draft._fitted = draft._fit(X, y, sample_weight)
         return self
 
@@ -279,7 +289,7 @@ class BaseAutoencoder(
     def _fit_within(
         self, checkpoint: Checkpoint, X: ArrayLike, sample_weight: ArrayLike | None
     ) -> Self:
-        with isolate_torch(), replace_when_done(self) as draft:
+        with isolate_torch(), begin_tasks(self, X, None), replace_when_done(self) as draft:
             draft._fitted = draft._fit(X, None, sample_weight, checkpoint)
         return self
 
@@ -308,7 +318,7 @@ class BaseAutoencoder(
         self,
         given: "GivenTable[BlueprintT]",
         previous: FittedState[Module, BlueprintT, DensityT] | None,
-        random_state: int | np.random.RandomState | None,
+        random_state: RandomSource,
         checkpoint: Checkpoint | None,
     ) -> FittedState[Module, BlueprintT, DensityT]:
         table, blueprint = given.table, given.blueprint
@@ -320,6 +330,10 @@ class BaseAutoencoder(
             completion = fit_completion(table, scaling)
         else:
             scaling, completion = previous.scaling, previous.completion
+        complete = self._choose_complete(blueprint, scaling, completion)
+        rows = _scale_rows(table, scaling, complete, resolve_device(self.device))
+        if previous is None and is_share(self.n_components):
+            blueprint = self._choose_code_size(given, rows)
         config = self._make_config(blueprint, scaling, streams, checkpoint)
 
         def initialize(rows: AnyRows) -> Module:
@@ -329,8 +343,6 @@ class BaseAutoencoder(
                 module = copy.deepcopy(previous.trained.module)
             return _prepare_module(module, config.device, streams)
 
-        complete = self._choose_complete(blueprint, scaling, completion)
-        rows = _scale_rows(table, scaling, complete, config.device)
         if blueprint.is_closed_form:
             result = leave_untrained(config, initialize(rows), len(rows))
         else:
@@ -349,6 +361,7 @@ class BaseAutoencoder(
             result.n_epochs,
             result.loss_curve,
             result.validation_scores,
+            result.gain,
             result.net,
             row_shape=given.row_shape,
         )
@@ -465,11 +478,13 @@ class BaseAutoencoder(
         blueprint = given.blueprint
         streams = RandomStreams(self.random_state)
         scaling = self._fit_margins(scaling, known, blueprint)
-        config = self._make_config(blueprint, scaling, streams)
         completion = fit_completion(known, scaling)
-        context = _Context(blueprint, scaling, given.columns, completion, given.row_shape)
         complete = self._choose_complete(blueprint, scaling, completion)
-        rows = _scale_rows(known, scaling, complete, config.device)
+        rows = _scale_rows(known, scaling, complete, resolve_device(self.device))
+        if previous is None and is_share(self.n_components):
+            blueprint = self._choose_code_size(given, rows)
+        config = self._make_config(blueprint, scaling, streams)
+        context = _Context(blueprint, scaling, given.columns, completion, given.row_shape)
         module = self._initialize(blueprint, scaling, rows, config, streams)
         module = _prepare_module(module, config.device, streams)
         net = make_stream_net(config, module, len(known), streams)
@@ -541,6 +556,7 @@ class BaseAutoencoder(
             1 if previous is None else previous.n_iter + 1,
             losses if previous is None else [*previous.loss_curve, *losses],
             None if previous is None else previous.validation_scores,
+            None,  # no rows are held out
             net,
             is_stream=True,
             sample=sample,
@@ -591,21 +607,46 @@ class BaseAutoencoder(
         weight = check_sample_weight(sample_weight, len(table))
         target = self._check_target(table, columns, flatten_target(y, X))
         layout = CellLayout.from_numbers(table.shape[1]) if columns is None else columns.layout
-        blueprint = self._make_blueprint(layout, target is not None).fit_shape(row_shape)
+        n_components: Any = self.n_components
+        if is_share(n_components):  # how many that are, scaled rows tell, or the first ones have
+            n_components = 1 if previous is None else previous.blueprint.code_size
+        blueprint = self._plan_network(layout, target is not None, n_components, row_shape)
         if previous is not None:
             blueprint.check_continues(previous.blueprint)
-        n_weights = blueprint.count_weights()
-        check_memory(
-            _BYTES_PER_WEIGHT * n_weights,
-            f"to train a network of {n_weights:,} weights",
-            "choose a smaller n_components or hidden_layer_sizes, or fewer columns",
-        )
         rows = table if target is None else table[:]
         total = float(len(table) if weight is None else _sum_weights(weight))
         # Rows without numbers repeat: split one by one, none would be held out that has been seen.
         merge = merge_copies if layout.numbers or target is not None else write_out_copies
         merged = merge(TrainingTable(rows, weight, target))
         return GivenTable(merged.set_total(total), columns, total, blueprint, row_shape)
+
+    def _plan_network(
+        self,
+        layout: CellLayout,
+        has_target: bool,
+        n_components: int | None,
+        row_shape: tuple[int, ...] | None,
+    ) -> BlueprintT:
+        """Return what a module is built from, if it can be trained in memory."""
+        blueprint = self._make_blueprint(layout, has_target, n_components).fit_shape(row_shape)
+        n_weights = blueprint.count_weights()
+        check_memory(
+            _BYTES_PER_WEIGHT * n_weights,
+            f"to train a network of {n_weights:,} weights",
+            "choose a smaller n_components or hidden_layer_sizes, or fewer columns",
+        )
+        return blueprint
+
+    def _choose_code_size(self, given: "GivenTable[BlueprintT]", rows: AnyRows) -> BlueprintT:
+        """Return a blueprint whose code is as large as a share of the rows' variance needs."""
+        has_target = isinstance(rows, Rows) and rows.batch.target is not None
+        table = rows.target_table if isinstance(rows, Rows) else rows.table
+        share, generator = float(self.n_components or 0), np.random.default_rng(0)
+        n_components = count_components(
+            table, rows.weight_array, share, self.trim_fraction, generator
+        )
+        cells = given.blueprint.network.cells
+        return self._plan_network(cells, has_target, n_components, given.row_shape)
 
     def _check_target(self, table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
         """Return the rows to reconstruct, None if they are those of the table."""
@@ -639,6 +680,7 @@ class BaseAutoencoder(
             tol=self.tol,
             verbose=int(self.verbose),
             checkpoint=checkpoint,
+            tasks=find_tasks(self),
         )
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -677,13 +719,25 @@ class BaseAutoencoder(
 
     @property
     def loss_curve_(self) -> list[float]:
-        """Training loss of each epoch."""
+        """Training loss of each epoch that was run."""
         return self._state.loss_curve
 
     @property
     def validation_scores_(self) -> list[float] | None:
         """Mean loss on held-out rows at initialization and after each epoch."""
         return self._state.validation_scores
+
+    @property
+    def gain_(self) -> float | None:
+        """How far the held-out loss of the weights is below that at initialization."""
+        gain = self._state.gain
+        return None if gain is None else gain[0]
+
+    @property
+    def gain_error_(self) -> float | None:
+        """Standard error of `gain_`."""
+        gain = self._state.gain
+        return None if gain is None else gain[1]
 
     @property
     def net_(self) -> AutoencoderNet:

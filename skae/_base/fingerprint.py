@@ -108,6 +108,8 @@ def _describe(value: Any, around: set[int]) -> Any:
         return {str(name): _describe(part, around) for name, part in value.items()}
     if isinstance(value, np.random.RandomState):
         return ["RandomState", _describe(value.get_state(legacy=True), around)]
+    if isinstance(value, np.random.Generator):
+        return ["Generator", _describe(value.bit_generator.state, around)]
     if isinstance(value, functools.partial):
         return [_describe(part, around) for part in (value.func, value.args, value.keywords)]
     return _describe_object(value, around)

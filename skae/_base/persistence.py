@@ -59,6 +59,8 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         Training loss of each epoch.
     validation_scores : list of float or None
         Mean loss on held-out rows at initialization and after each epoch.
+    gain : tuple of (float, float) or None
+        What the weights gain over the initialization on held-out rows, and its standard error.
     net : AutoencoderNet or None
         The skorch net around it; None if it was loaded.
     is_stream : bool
@@ -79,6 +81,7 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     n_iter: int
     loss_curve: list[float]
     validation_scores: list[float] | None
+    gain: tuple[float, float] | None
     net: AutoencoderNet | None = None
     is_stream: bool = False
     sample: StreamSample | None = None
@@ -194,6 +197,7 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
         "n_iter": fitted.n_iter,
         "loss_curve": fitted.loss_curve,
         "validation_scores": fitted.validation_scores,
+        "gain": fitted.gain,
         "stream": None if fitted.sample is None else _dump_sample(fitted.sample),
         "row_shape": fitted.row_shape,
     }
@@ -222,6 +226,7 @@ def load_state(
     _load_weights(module, state["weights"])
     # Not in the states of earlier versions.
     columns, known, gaps = (state.get(name) for name in ("columns", "completion", "imputation"))
+    gain = state.get("gain")
     row_shape = state.get("row_shape")
     completion = None if known is None else Completion.from_state(known)
     cells = blueprint.network.cells
@@ -240,6 +245,7 @@ def load_state(
         state["n_iter"],
         state["loss_curve"],
         state["validation_scores"],
+        None if gain is None else tuple(gain),
         is_stream=state["stream"] is not None,
         sample=None if state["stream"] is None else _load_sample(state["stream"]),
         row_shape=None if row_shape is None else tuple(row_shape),

@@ -30,7 +30,7 @@ from .._base.parameters import (
     validate_parameter_constraints,
 )
 from .._data import AnyRows, AnyTable, Columns, Complete, Scaling, check_target
-from .._environment import RandomStreams, resolve_device
+from .._environment import RandomSource, RandomStreams, resolve_device
 from .._linear import Completion
 from .._training import (
     MINIMUM_IMPROVEMENT_NATS,
@@ -78,9 +78,10 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
     ----------
     Network:
 
-    n_components : int or None, default=2
-        Size of the code. None is a network without a bottleneck, whose code is the denoised
-        row.
+    n_components : int, float or None, default=2
+        Size of the code. A share in (0, 1) is as many components as PCA of the clean rows needs
+        for more than that share of the variance. None is a network without a bottleneck, whose
+        code is the denoised row.
     hidden_layer_sizes : sequence of int, default=(128, 128)
         Units of the encoder's hidden layers; the decoder has them in reverse order. `()` is
         linear. For `architecture="mlp"`.
@@ -200,10 +201,11 @@ default="from_dtype"
         those that are farthest from the linear model at initialization.
     warm_start : bool, default=False
         Continue `fit` with the network of the last one.
-    random_state : int, RandomState instance or None, default=None
-        Seed of weights, noise, shuffles and splits; None takes fresh entropy. The global
-        random states of NumPy and torch are neither read nor changed, unless a custom
-        architecture has random layers other than `torch.nn.Dropout`.
+    random_state : int, RandomState instance, Generator or None, default=None
+        Seed of weights, noise, shuffles and splits. An instance is advanced, so that a second fit
+        differs; None takes fresh entropy. The global random states of NumPy and torch are neither
+        read nor changed, unless a custom architecture has random layers other than
+        `torch.nn.Dropout`.
     checkpoint : str or path-like, default=None
         File in which `fit` stores its progress as it trains. If it is killed or interrupted, the
         next `fit` with the same table, parameters and versions goes on from there, and ends
@@ -224,17 +226,25 @@ default="from_dtype"
     noise_levels_ : tuple of (float, float)
         The range of noise in training, in the units of `noise_level`; zeros for pairs and
         callables.
-    mean_, scale_ : ndarray of shape (n_features,)
-        Means and scales of the columns.
+    mean_ : ndarray of shape (n_features,)
+        Means that columns are centred at.
+    scale_ : ndarray of shape (n_features,)
+        Scales that centred columns are divided by.
     n_components_ : int
         Size of the code.
     n_iter_ : int
         Epochs that the weights have seen; 0 if the result is the initialization.
     loss_curve_ : list of float
-        Training loss of each epoch.
+        Training loss of each epoch that was run, also where the initialization is kept.
     validation_scores_ : list of float or None
         Mean loss on held-out rows at initialization and after each epoch; lower is better.
         None without held-out rows.
+    gain_ : float or None
+        How far the held-out loss of the weights is below that at initialization, where both are
+        clipped at the initial 95 % quantile; 0 if the initialization is kept. In the units of
+        `validation_scores_`, and None where these are, or after `partial_fit`.
+    gain_error_ : float or None
+        Standard error of `gain_`.
     noise_variance_ : float
         Estimated variance of a scaled cell around its reconstruction, if the score is one of
         codes.
@@ -342,7 +352,7 @@ default="from_dtype"
 
     def __init__(
         self,
-        n_components: int | None = 2,
+        n_components: float | None = 2,
         *,
         hidden_layer_sizes: Sequence[int] = (128, 128),
         activation: str = "silu",
@@ -374,7 +384,7 @@ default="from_dtype"
         tol: float = 1e-4,
         trim_fraction: float = 0.0,
         warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: RandomSource = None,
         checkpoint: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:
@@ -526,18 +536,20 @@ default="from_dtype"
     def _check_target(self, table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
         return check_target(table, y, columns)
 
-    def _make_blueprint(self, layout: CellLayout, has_target: bool) -> DenoiserBlueprint:
+    def _make_blueprint(
+        self, layout: CellLayout, has_target: bool, n_components: int | None
+    ) -> DenoiserBlueprint:
         network, code = self._make_network_config(layout), None
         check_draws(self.n_draws, N_LEVELS * layout.n_encoded)
         low, high = resolve_noise_range(self.noise, self.noise_level)
-        if self.n_components is None:
+        if n_components is None:
             names = ("penalty", "tied_weights", "pretrain")
             refuse_parameters(self, names, "a code, and n_components is None")
         else:
             if self.architecture != "mlp":
                 refuse_parameters(self, ("tied_weights", "pretrain"), 'architecture="mlp"')
             code = make_code_config(
-                self.n_components, self.tied_weights, self.penalty, network.linear_path
+                n_components, self.tied_weights, self.penalty, network.linear_path
             )
         return DenoiserBlueprint(
             network,

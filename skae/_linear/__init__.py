@@ -23,7 +23,7 @@ from .missing_covariance import (
 from .missing_factors import WIDEST_FACTORED, FactorCompletion
 from .moments import SMALLEST_VARIANCE, Moments
 from .normal_scores import NormalScores, ScoredColumns
-from .pca import PrincipalAxes, find_principal_axes
+from .pca import PrincipalAxes, count_components, find_principal_axes
 from .probabilistic_pca import LinearGaussian, fit_probabilistic_pca, fit_with_unit_noise
 from .regression import (
     REGRESSION_ROWS,
@@ -63,6 +63,7 @@ __all__ = [
     "choose_mixture",
     "choose_spread_rows",
     "count_axes",
+    "count_components",
     "draw_missing",
     "fill_missing",
     "find_clusters",

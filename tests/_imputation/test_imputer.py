@@ -137,6 +137,9 @@ def test_the_seed_determines_the_cells():
     one, same, other = (AEImputer(random_state=seed).fit_transform(GAPS) for seed in (0, 0, 1))
     pd.testing.assert_frame_equal(one, same)
     assert not one.equals(other)
+    generator = np.random.default_rng(0)
+    first, second = (AEImputer(random_state=generator).fit_transform(GAPS) for _ in range(2))
+    assert not first.equals(second)
 
 
 @pytest.mark.parametrize("weight", [2, 0])
