@@ -21,10 +21,11 @@ from .tangent_mixture import TangentMixture, Tangents, fit_tangent_mixture
 # Cells of a block's largest array (rows x columns x components).
 _BLOCK_CELLS = 2**22
 
-# Rows whose Jacobians are averaged, a mean needs no more; and columns of all of them together,
-# each of which costs a backward pass of a row.
+# Rows whose Jacobians are averaged, a mean needs no more; columns of all of them together, each of
+# which costs a backward pass of a row; and cells of all, which cost the more the wider rows are.
 _JACOBIAN_ROWS = (64, 1000)
 _JACOBIAN_COLUMNS = 2**14
+_JACOBIAN_CELLS = 2**24
 
 # Rows that a mixture is fitted to, rows that its sizes are compared on, and cells of the latter's
 # Jacobians.
@@ -188,7 +189,8 @@ class MomentsTask:
         weight = trim_weight_array(errors, sample.given_weight, trim_fraction)
         total = float(weight.sum()) * len(rows) / len(sample)
         each = weight if n_draws == 1 else np.tile(weight, n_draws)
-        n_tangents = int(np.clip(_JACOBIAN_COLUMNS // codes.shape[1], *_JACOBIAN_ROWS))
+        n_columns = min(_JACOBIAN_COLUMNS, _JACOBIAN_CELLS // X.shape[1])
+        n_tangents = int(np.clip(n_columns // codes.shape[1], *_JACOBIAN_ROWS))
         indices = subsample_indices(len(X), n_tangents)
         return cls(
             Moments.from_rows(codes, each, total),

@@ -347,7 +347,7 @@ class BaseAutoencoder(
             result = leave_untrained(config, initialize(rows), len(rows))
         else:
             result = train(config, initialize, rows, streams, blueprint.network.linear_path)
-        trained = TrainedModule(result.module)
+        trained = TrainedModule(result.module, rows.n_features)
         if not blueprint.is_closed_form:  # pretraining can diverge, and no epoch follow
             trained.check_outputs(rows, self._measure_losses, self.lr)
         return FittedState(
@@ -532,7 +532,7 @@ class BaseAutoencoder(
         losses = run_block(net, rows)
         blueprint, scaling, columns, completion, row_shape = context
         # A copy: the next block trains the net's module, maybe while rows are scored.
-        trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_))
+        trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_), rows.n_features)
         trained.check_outputs(rows, self._measure_losses, self.lr)
         described: AnyRows = rows
         if sample is not None and not self._can_add_density(blueprint):

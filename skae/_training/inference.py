@@ -22,11 +22,15 @@ from .._data import (
 )
 from .._environment import count_threads, isolate_torch, limit_threads
 from .objective import Module
+from .workload import count_products
 
 # Rows of a block, fewer of a wide table: the work on a block should stay in the cache, and be
 # worth a call.
 _BLOCK_ROWS = 4096
 _BLOCK_CELLS = 2**19
+
+# Rows that a trained network is tried on, at least.
+_LEAST_TRIED = 256
 
 
 class TrainedModule(Generic[Module]):
@@ -39,11 +43,13 @@ class TrainedModule(Generic[Module]):
     ----------
     module : skae.modules.EncoderDecoder
         The module, in float32.
+    n_features : int or None, default=None
+        Number of columns of its rows, to know how much work one is; None counts weights.
     """
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module, n_features: int | None = None) -> None:
         self.module: Module = module.eval()
-        self._n_weights = sum(parameter.numel() for parameter in module.parameters())
+        self._n_products = count_products(module, n_features)
         self._double: Module | None = None
 
     def in_precision(self, dtype: torch.dtype) -> Module:
@@ -72,13 +78,14 @@ class TrainedModule(Generic[Module]):
         Parameters
         ----------
         rows : Rows or StoredRows
-            Training rows, of which up to 4,096 are tried.
+            Training rows, of which up to 4,096 are tried, fewer of a wide table.
         measure : callable
             Maps the module and rows to a number for each row.
         lr : float or str
             The learning rate, for the message.
         """
-        part = rows.take(subsample_indices(len(rows), _BLOCK_ROWS)).table
+        n_tried = max(_LEAST_TRIED, _choose_block(rows.n_features))
+        part = rows.take(subsample_indices(len(rows), n_tried)).table
         if not np.isfinite(self.apply(measure, part)).all():
             raise ValueError(
                 "training diverged: the network's outputs for its training rows are not finite. "
@@ -174,7 +181,7 @@ class TrainedModule(Generic[Module]):
     ) -> np.ndarray:
         out: np.ndarray | None = None
         first = 0
-        flops = 2.0 * min(block, n_rows) * self._n_weights
+        flops = 2.0 * min(block, n_rows) * self._n_products
         n_threads = count_threads(flops)
         with isolate_torch(), limit_threads(n_threads), torch.no_grad():
             for batch in batches:
