@@ -8,6 +8,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.gridspec import GridSpecBase
     from matplotlib.text import Text
 
 # The palette of Okabe and Ito, which colour-blind readers can tell apart, without its yellow,
@@ -60,14 +61,14 @@ def get_figure(ax: "Axes") -> "Figure":
 
 def divide_axes(ax: "Axes", n_panels: int) -> list["Axes"]:
     """Replace axes by panels side by side in their place."""
-    figure, grid = ax.figure, ax.get_subplotspec()
-    if grid is None:
-        box = ax.get_position()
-        panels = figure.add_gridspec(
-            1, n_panels, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1
-        )
+    figure, place = ax.figure, ax.get_subplotspec()
+    box = ax.get_position()
+    panels: GridSpecBase
+    if place is None:
+        edges = {"left": box.x0, "right": box.x1, "bottom": box.y0, "top": box.y1}
+        panels = figure.add_gridspec(1, n_panels, **edges)
     else:
-        panels = grid.subgridspec(1, n_panels)
+        panels = place.subgridspec(1, n_panels)
     ax.remove()
     return [figure.add_subplot(panels[0, index]) for index in range(n_panels)]
 

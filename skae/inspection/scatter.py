@@ -61,13 +61,17 @@ def draw_points(
 
 
 def scatter_points(
-    ax: "Axes", points: np.ndarray, colouring: list[Group] | ColourScale | None
+    ax: "Axes",
+    points: np.ndarray,
+    colouring: list[Group] | ColourScale | None,
+    area: float = 1.0,
 ) -> list["PathCollection"]:
     """Draw points, and return those that were drawn alike."""
+    area *= _choose_area(len(points))
     if isinstance(colouring, ColourScale):
-        return _draw_scale(ax, points, colouring)
+        return _draw_scale(ax, points, colouring, area)
     everyone = [Group("", np.full(len(points), True))]
-    return _draw_groups(ax, points, everyone if colouring is None else colouring)
+    return _draw_groups(ax, points, everyone if colouring is None else colouring, area)
 
 
 def draw_key(
@@ -122,7 +126,9 @@ def _shorten(value: object) -> str:
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 3] + "..."
 
 
-def _draw_groups(ax: "Axes", points: np.ndarray, groups: list[Group]) -> list["PathCollection"]:
+def _draw_groups(
+    ax: "Axes", points: np.ndarray, groups: list[Group], area: float
+) -> list["PathCollection"]:
     n_drawn, drawn = 0, []
     for group in groups:
         colour, mark, is_hollow = GREY, "o", True
@@ -133,7 +139,7 @@ def _draw_groups(ax: "Axes", points: np.ndarray, groups: list[Group]) -> list["P
         collection = ax.scatter(
             points[group.members, 0],
             points[group.members, 1],
-            s=_choose_area(len(points)),
+            s=area,
             facecolors="none" if is_hollow else colour,
             edgecolors=colour,
             marker=mark,
@@ -146,9 +152,11 @@ def _draw_groups(ax: "Axes", points: np.ndarray, groups: list[Group]) -> list["P
     return drawn
 
 
-def _draw_scale(ax: "Axes", points: np.ndarray, scale: ColourScale) -> list["PathCollection"]:
+def _draw_scale(
+    ax: "Axes", points: np.ndarray, scale: ColourScale, area: float
+) -> list["PathCollection"]:
     has_value = np.isfinite(scale.values)
-    drawn = _draw_groups(ax, points, [Group("no value", ~has_value, is_rest=True)])
+    drawn = _draw_groups(ax, points, [Group("no value", ~has_value, is_rest=True)], area)
     known = ax.scatter(
         points[has_value, 0],
         points[has_value, 1],
@@ -156,7 +164,7 @@ def _draw_scale(ax: "Axes", points: np.ndarray, scale: ColourScale) -> list["Pat
         cmap=SCALE_MAP,
         vmin=scale.lowest,
         vmax=scale.highest,
-        s=_choose_area(len(points)),
+        s=area,
         alpha=_ALPHA,
         linewidths=0,
         rasterized=len(points) > _MOST_VECTORS,
@@ -199,4 +207,4 @@ def limit_view(ax: "Axes", points: np.ndarray) -> None:
     n_outside = int(((points < lowest) | (points > highest)).any(axis=1).sum())
     if n_outside:
         rows = "row" if n_outside == 1 else "rows"
-        ax.set_xlabel(f"component 1 ({n_outside} {rows} outside of the view)")
+        ax.set_xlabel(f"{ax.get_xlabel()} ({n_outside} {rows} outside of the view)")

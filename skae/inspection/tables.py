@@ -1,0 +1,52 @@
+"""Tables as displays read them."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+
+def read_numbers(X: ArrayLike) -> np.ndarray | None:
+    """Return rows as floats, or None if a column holds something else."""
+    frame = read_frame(X)
+    if not all(is_number(frame[name]) for name in frame):
+        return None
+    return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def read_frame(X: Any) -> pd.DataFrame:
+    """Return a table as a frame of pandas with distinct column names."""
+    if hasattr(X, "to_pandas"):
+        X = X.to_pandas()
+    if hasattr(X, "toarray"):
+        X = X.toarray()
+    frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
+    return frame if frame.columns.is_unique else frame.set_axis(range(frame.shape[1]), axis=1)
+
+
+def read_column(frame: pd.DataFrame, place: int) -> np.ndarray:
+    """Return a column of numbers as floats, NaN where a cell is missing."""
+    column: Any = frame.iloc[:, place]
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def is_number(column: "pd.Series[Any]") -> bool:
+    """Whether a column is drawn on a scale."""
+    kinds = pd.api.types
+    return kinds.is_numeric_dtype(column.dtype) and not kinds.is_bool_dtype(column.dtype)
+
+
+def check_image_shape(image_shape: tuple[int, ...], n_features: int) -> tuple[int, ...]:
+    """Return the shape of an image, of rows and columns and at most three colours."""
+    shape = tuple(int(size) for size in image_shape)
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (3, 4)):
+        raise ValueError(
+            f"image_shape must be (height, width) or (height, width, 3), got {image_shape}"
+        )
+    if np.prod(shape) != n_features:
+        raise ValueError(
+            f"image_shape must have as many cells as rows have columns, got {image_shape}, "
+            f"which has {np.prod(shape)}, for {n_features} columns"
+        )
+    return shape
