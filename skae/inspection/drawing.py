@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,6 +82,9 @@ def show_as_they_are(texts: Iterable["Text"]) -> None:
 
 def shorten_text(value: object, length: int) -> str:
     """Return a value as a text that is not too long."""
-    is_float = isinstance(value, float | np.floating)
-    text = f"{value:.4g}" if is_float else str(value)
+    text = str(value)
+    if isinstance(value, float | np.floating):
+        text = f"{value:.4g}"
+    elif isinstance(value, pd.Timestamp) and value == value.normalize():
+        text = str(value.date())
     return text if len(text) <= length else text[: length - 3] + "..."

@@ -290,5 +290,6 @@ def _set_ticks(axis: Any, values: ArrayLike | None) -> None:
     shown = np.arange(0, len(numbers), step)
     # As many decimals as tell neighbours apart.
     n_decimals = max(0, int(np.ceil(0.3 - np.log10(np.ptp(numbers) / len(numbers) or 1.0))))
-    labels = [f"{numbers[index] + 0.0:.{n_decimals}f}" for index in shown]
+    n_decimals = 0 if np.array_equal(numbers, numbers.round()) else n_decimals
+    labels = [f"{numbers[index]:z.{n_decimals}f}" for index in shown]
     axis.set_ticks(shown + 0.5, labels=labels)

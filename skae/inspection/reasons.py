@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("value", "expected", "contribution")
 _LONGEST_NAME, _LONGEST_VALUE = 28, 16
 _MOST_ROWS = 12
+_LEAST_SHARE = 0.01
 
 
 @final
@@ -118,8 +119,8 @@ class ReasonsDisplay:
         ax : matplotlib.axes.Axes, default=None
             Where to draw. None takes pyplot's current figure if that is empty, else a new one.
         n_reasons : int, default=4
-            Number of cells to draw for each row at most. Cells that contribute nothing are
-            left out.
+            Number of cells to draw for each row at most. Cells that contribute less than a
+            hundredth are left out.
 
         Returns
         -------
@@ -176,9 +177,9 @@ def _choose_cells(reasons: pd.DataFrame, n_reasons: int) -> list[tuple[Any, floa
     for start in range(0, min(len(reasons), _MOST_ROWS * n_columns), n_columns):
         cells = reasons.iloc[start : start + n_columns]
         row, cells = cells.index[0][0], cells.droplevel(0)
-        cells = cells[cells["contribution"] > 0]
-        order = np.argsort(-cells["contribution"].to_numpy(), kind="stable")
         total = float(cells["contribution"].sum())
+        cells = cells[cells["contribution"] > _LEAST_SHARE * total]
+        order = np.argsort(-cells["contribution"].to_numpy(), kind="stable")
         chosen.append((row, total, cells.iloc[order[:n_reasons]]))
     return chosen
 

@@ -257,6 +257,7 @@ class ThresholdDisplay:
                     ha="left" if is_left else "right",
                     va="center",
                     fontsize="small",
+                    bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1},
                 )
                 show_as_they_are([text])
         return len(scores) if is_named else 1

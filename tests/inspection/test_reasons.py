@@ -53,6 +53,11 @@ def test_a_row_that_no_cell_explains():
     assert names_of(display) == ["column 0"]
 
 
+def test_cells_that_contribute_next_to_nothing_are_left_out():
+    display = ReasonsDisplay.from_predictions(make_reasons([[1, 100, 2]], index=["only"]))
+    assert names_of(display) == ["column 1", "column 2"]
+
+
 def test_rows_that_share_a_label():
     display = ReasonsDisplay.from_predictions(make_reasons([[1, 0], [0, 2]], index=["x", "y"]))
     twice = make_reasons([[1, 0], [0, 2]], index=["x", "y"])
@@ -64,6 +69,14 @@ def test_twelve_rows_at_most():
     reasons = make_reasons(np.ones((20, 2)), index=range(20))
     display = ReasonsDisplay.from_predictions(reasons)
     assert len(display.bars_) == 24
+
+
+def test_dates_are_short():
+    reasons = make_reasons([[1.0]], index=["only"])
+    reasons["value"] = pd.Timestamp("2020-01-31")
+    reasons["expected"] = pd.Timestamp("2020-01-31 12:30")
+    texts = texts_of(ReasonsDisplay.from_predictions(reasons))
+    assert texts[1] == "2020-01-31, expected 2020-01-31 12..."
 
 
 def test_names_and_values_are_text():
