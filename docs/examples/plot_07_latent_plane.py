@@ -15,7 +15,7 @@ from skae import VAETransformer
 from skae.inspection import LatentDisplay, ManifoldDisplay
 
 X, y = load_digits(return_X_y=True)
-plane = VAETransformer(2, standardize=False, random_state=0).fit(X)
+plane = VAETransformer(2, noise_per_column=False, standardize=False, random_state=0).fit(X)
 ManifoldDisplay.from_estimator(plane, X, n_steps=14, image_shape=(8, 8))
 
 # %%
@@ -30,7 +30,7 @@ LatentDisplay.from_estimator(plane, X, y, label_name="digit", shade="stretch", e
 
 # %%
 # More numbers say more. With twelve, these are rows that nobody wrote:
-model = VAETransformer(12, standardize=False, random_state=0).fit(X)
+model = VAETransformer(12, noise_per_column=False, standardize=False, random_state=0).fit(X)
 drawn = model.sample(60, random_state=0, noise=False)
 ManifoldDisplay(decoded=drawn.reshape(4, 15, 64), image_shape=(8, 8), limits=(0, 16)).plot()
 
