@@ -75,6 +75,7 @@ sphinx_gallery_conf = {
     "matplotlib_animations": False,
     "remove_config_comments": True,
     "show_memory": False,
+    "ignore_repr_types": r"(skae|matplotlib)\..*",
     "download_all_examples": False,
 }
 copybutton_prompt_text = r">>> |\.\.\. |\$ "

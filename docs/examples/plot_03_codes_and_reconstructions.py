@@ -57,3 +57,4 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
 LatentDisplay.from_estimator(plain, X_test, y_test, spread="squash", label_name="digit", ax=left)
 embedded = TSNE(random_state=0).fit_transform(codes)
 LatentDisplay.from_predictions(embedded, y_test, X=X_test, label_name="digit", ax=right)
+# sphinx_gallery_thumbnail_number = 4

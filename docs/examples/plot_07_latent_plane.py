@@ -37,3 +37,4 @@ ManifoldDisplay(decoded=drawn.reshape(4, 15, 64), image_shape=(8, 8), limits=(0,
 # %%
 # And these lie between rows that somebody did write, on the straight line between their codes:
 ManifoldDisplay.from_rows(model, X[:5], X[15:20], n_steps=12, image_shape=(8, 8))
+# sphinx_gallery_thumbnail_number = 2

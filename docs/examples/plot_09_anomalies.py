@@ -78,3 +78,4 @@ broken["flow"] *= rng.uniform(0.3, 0.7, len(broken))
 batch = pd.concat([fresh[:1800], broken], ignore_index=True)
 found = detector.discoveries(batch, false_discovery_rate=0.1)
 print(f"{found.sum()} rows named, {found[1800:].sum()} of them broken, of 200")
+# sphinx_gallery_thumbnail_number = 2

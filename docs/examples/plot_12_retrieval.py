@@ -62,3 +62,4 @@ display.ax_.axvline(1, color="black", linewidth=2)
 # %%
 # What eight numbers keep of a digit:
 ReconstructionDisplay.from_estimator(model, X_test, image_shape=(8, 8))
+# sphinx_gallery_thumbnail_number = 2

@@ -55,9 +55,7 @@ def find_axes(ax: "Axes | None", width: float, height: float) -> "Axes":
 
 def get_figure(ax: "Axes") -> "Figure":
     """Return the figure of axes, not the subfigure that they may be in."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None  # axes that were removed have none
-    return figure
+    return ax.figure.figure
 
 
 def divide_axes(ax: "Axes", n_panels: int) -> list["Axes"]:

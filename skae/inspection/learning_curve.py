@@ -144,17 +144,28 @@ class LearningCurveDisplay:
             held_out = np.asarray(self.validation_scores, dtype=np.float64)
             shown = np.append(losses, held_out)
             self._draw_held_out(ax, held_out)
-        elif self.kept_epoch is not None:
-            ax.set_title(f"epoch {self.kept_epoch} kept: no rows were held out")
         known = shown[np.isfinite(shown)]
         if len(known) and known.min() > 0 and known.max() > _WIDE_RANGE * known.min():
             ax.set_yscale("log")
-        ax.set(xlabel="epoch", ylabel="loss")
+        ax.set(title=self._describe(), xlabel="epoch", ylabel="loss")
         ax.grid(axis="y", color="0.9")
         ax.set_axisbelow(True)
         ax.legend(frameon=False)
         self.ax_, self.figure_ = ax, get_figure(ax)
         return self
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self._describe() or 'losses by epoch'}>"
+
+    def _describe(self) -> str:
+        """Return which epoch was kept, and why."""
+        if self.kept_epoch is None:
+            return ""
+        if self.validation_scores is None:
+            return f"epoch {self.kept_epoch} kept: no rows were held out"
+        if self.kept_epoch == 0:
+            return f"{self.init} kept: no epoch was surely better"
+        return f"epoch {self.kept_epoch} of {len(np.asarray(self.validation_scores)) - 1} kept"
 
     def _draw_held_out(self, ax: "Axes", held_out: np.ndarray) -> None:
         (self.validation_line_,) = ax.plot(
@@ -163,27 +174,19 @@ class LearningCurveDisplay:
         ax.axhline(
             held_out[0], color=DARK_GREY, linestyle=":", linewidth=1, label=f"{self.init}, held out"
         )
-        if self.kept_epoch is None:
-            return
-        (self.mark_,) = ax.plot(
-            [self.kept_epoch],
-            [held_out[self.kept_epoch]],
-            color="black",
-            marker="D",
-            markersize=7,
-            fillstyle="none",
-            linestyle="none",
-            label="kept",
-        )
-        title = f"epoch {self.kept_epoch} of {len(held_out) - 1} kept"
-        if self.kept_epoch == 0:
-            title = f"{self.init} kept: no epoch was surely better"
-        ax.set_title(title)
+        if self.kept_epoch is not None:
+            (self.mark_,) = ax.plot(
+                [self.kept_epoch],
+                [held_out[self.kept_epoch]],
+                color="black",
+                marker="D",
+                markersize=7,
+                fillstyle="none",
+                linestyle="none",
+                label="kept",
+            )
 
 
 def find_kept_epoch(estimator: Any) -> int:
     """Return the epoch whose weights a transformer has, 0 for the initialization."""
-    n_run = len(estimator.loss_curve_)
-    if estimator.validation_scores_ is not None:
-        n_run = len(estimator.validation_scores_) - 1
-    return min(estimator.n_iter_, n_run)  # with `warm_start` also those of earlier fits count
+    return int(estimator.n_iter_)

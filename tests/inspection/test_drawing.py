@@ -42,3 +42,11 @@ def test_an_empty_figure_is_used_and_a_full_one_is_not():
 def test_figures_of_the_command_are_unknown_to_pyplot():
     make_figure(3, 2)
     assert plt.get_fignums() == []
+
+
+def test_subfigures_have_a_figure():
+    figure = plt.figure()
+    left, _ = figure.subfigures(1, 2)
+    display = make_display().plot(left.subplots())
+    assert display.figure_ is figure
+    assert {ax.get_figure() for ax in display.axes_} == {left}

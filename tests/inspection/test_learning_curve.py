@@ -47,7 +47,9 @@ def test_a_kept_linear_model_says_so(kept):
     assert kept.n_iter_ == 0
     display = LearningCurveDisplay.from_estimator(kept)
     assert display.mark_.get_xdata() == [0]
-    assert display.ax_.get_title() == "linear model kept: no epoch was surely better"
+    sentence = "linear model kept: no epoch was surely better"
+    assert display.ax_.get_title() == sentence
+    assert repr(display) == f"<LearningCurveDisplay: {sentence}>"
 
 
 def test_folds_that_keep_the_linear_model():
@@ -89,6 +91,7 @@ def test_random_weights_are_called_so():
 def test_losses_that_fall_far_have_a_logarithmic_axis(losses, scale):
     display = LearningCurveDisplay(loss_curve=losses).plot()
     assert display.ax_.get_yscale() == scale
+    assert repr(display) == "<LearningCurveDisplay: losses by epoch>"
 
 
 def test_what_has_no_losses():
