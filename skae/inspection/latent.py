@@ -176,10 +176,11 @@ class LatentDisplay:
             The display, drawn.
         """
         codes = np.asarray(estimator.transform(X), dtype=np.float64)
-        if codes.ndim != 2 or max(components) >= codes.shape[1]:
+        n_codes = codes.shape[1]
+        if len(set(components)) != 2 or not set(components) <= set(range(n_codes)):
             raise ValueError(
                 f"components must be two of the code's, counted from zero, got {components} and "
-                f"a code of {codes.shape[-1]}"
+                f"a code of {n_codes}"
             )
         chosen = list(components)
         scales = decode = trust = None
@@ -190,7 +191,7 @@ class LatentDisplay:
             unit = getattr(estimator, "scale_", None)
             unit = np.ones(rows.shape[1]) if unit is None else np.asarray(unit)
             trust = _find_trustworthiness(rows / unit, codes[:, chosen])
-            if codes.shape[1] == 2 and hasattr(estimator, "inverse_transform"):
+            if n_codes == 2 and hasattr(estimator, "inverse_transform"):
 
                 def decode(part: np.ndarray) -> np.ndarray:
                     return np.asarray(estimator.inverse_transform(part[:, chosen])) / unit

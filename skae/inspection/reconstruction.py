@@ -229,14 +229,14 @@ class ReconstructionDisplay:
         names = ["row", "reconstruction", *["target"] * len(rest), "error"]
         height = 1.1 * len(names) * shape[0] / shape[1]
         ax = find_axes(ax, max(4.0, 1.0 * len(rows)) + 1.6, height + 0.3)
-        low, high = float(np.min(wanted)), float(np.max(wanted))
+        low, high = float(np.nanmin(wanted)), float(np.nanmax(wanted))
         for place, strip in enumerate([rows, output, *rest]):
             picture = _join_images(strip, shape)
             picture = picture if len(shape) == 2 else np.clip((picture - low) / (high - low), 0, 1)
             self.images_.append(_show(ax, picture, place, len(rows), IMAGE_MAP, (low, high)))
         picture = _join_images(error.reshape(rows.shape), shape)
         picture = picture if len(shape) == 2 else picture[..., 0]
-        limit = float(error.max()) or 1.0
+        limit = float(np.nanmax(error)) or 1.0
         drawn = _show(ax, picture, len(names) - 1, len(rows), ERROR_MAP, (0.0, limit))
         self.images_.append(drawn)
         ax.set(xlim=(0, len(rows)), ylim=(len(names), 0), aspect=shape[0] / shape[1], xticks=[])

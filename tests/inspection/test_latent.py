@@ -170,6 +170,9 @@ def test_codes_of_other_sizes(rows):
         LatentDisplay(codes=rows).plot()
     with pytest.raises(ValueError, match=r"components must be two of the code's.*\(0, 1\).* of 1"):
         LatentDisplay.from_estimator(PCA(1).fit(rows), rows)
+    for components in ((1, 1), (-1, 0)):
+        with pytest.raises(ValueError, match=r"components must be two of the code's"):
+            LatentDisplay.from_estimator(PCA(2).fit(rows), rows, components=components)
 
 
 def test_unknown_shades():

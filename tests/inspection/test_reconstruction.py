@@ -75,6 +75,16 @@ def test_colours():
     np.testing.assert_allclose(error[0, 0], 0.5 * rows[0, :3].mean())
 
 
+def test_missing_pixels_are_blank():
+    rows = np.arange(12.0).reshape(2, 6)
+    gaps = rows.copy()
+    gaps[0, 0] = np.nan
+    display = ReconstructionDisplay.from_predictions(gaps, rows + 1, image_shape=(2, 3))
+    assert display.images_[0].get_clim() == (1, 11)
+    assert display.images_[-1].get_clim() == (0, 1)
+    assert np.isnan(np.asarray(display.images_[0].get_array().filled(np.nan))[0, 0])
+
+
 def test_images_of_labels(table):
     with pytest.raises(TypeError, match="numbers alone"):
         ReconstructionDisplay.from_predictions(table, table, image_shape=(1, 3))
