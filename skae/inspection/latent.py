@@ -12,7 +12,7 @@ from .._data import subsample_indices
 from .drawing import DARK_GREY, SHADE_MAP, find_axes, get_figure
 from .scatter import draw_key, group_labels, limit_view, scatter_points
 from .spread import Spread
-from .tables import read_numbers
+from .tables import find_scaling, read_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,8 +188,7 @@ class LatentDisplay:
             scales = np.asarray(estimator.posterior(X)[1])[:, chosen]
         rows = read_numbers(X)
         if rows is not None:
-            unit = getattr(estimator, "scale_", None)
-            unit = np.ones(rows.shape[1]) if unit is None else np.asarray(unit)
+            _, unit = find_scaling(estimator, rows.shape[1]) or (0.0, np.ones(rows.shape[1]))
             trust = _find_trustworthiness(rows / unit, codes[:, chosen])
             if n_codes == 2 and hasattr(estimator, "inverse_transform"):
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .drawing import BLUE, IMAGE_MAP, find_axes, get_figure
-from .tables import check_image_shape, read_numbers
+from .tables import check_image_shape, find_scaling, read_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -233,7 +233,8 @@ def _decode(
         raise TypeError("estimator must decode to numbers alone: ManifoldDisplay draws no labels")
     if not is_curve:
         return rows, (float(np.nanmin(given)), float(np.nanmax(given)))
-    return (rows - getattr(estimator, "mean_", 0.0)) / getattr(estimator, "scale_", 1.0), None
+    center, scale = find_scaling(estimator, rows.shape[1]) or (0.0, 1.0)
+    return (rows - center) / scale, None
 
 
 def _draw_grid(ax: "Axes", n_down: int, n_across: int) -> None:

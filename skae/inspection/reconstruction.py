@@ -19,7 +19,14 @@ from .drawing import (
     shorten_text,
     show_as_they_are,
 )
-from .tables import check_image_shape, is_number, read_column, read_frame, read_numbers
+from .tables import (
+    check_image_shape,
+    find_scaling,
+    is_number,
+    read_column,
+    read_frame,
+    read_numbers,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -135,11 +142,7 @@ class ReconstructionDisplay:
             reconstruction = estimator.reconstruct(X)
         else:
             reconstruction = estimator.inverse_transform(estimator.transform(X))
-        n_features = np.shape(X)[1]
-        center: Any = getattr(estimator, "mean_", None)
-        scale: Any = getattr(estimator, "scale_", None)
-        if np.shape(center) != (n_features,) or np.shape(scale) != (n_features,):
-            center = scale = None  # those of encoded columns, or none
+        center, scale = find_scaling(estimator, np.shape(X)[1]) or (None, None)
         display = cls(
             rows=X,
             reconstruction=reconstruction,
@@ -232,7 +235,8 @@ class ReconstructionDisplay:
         low, high = float(np.nanmin(wanted)), float(np.nanmax(wanted))
         for place, strip in enumerate([rows, output, *rest]):
             picture = _join_images(strip, shape)
-            picture = picture if len(shape) == 2 else np.clip((picture - low) / (high - low), 0, 1)
+            if len(shape) == 3:
+                picture = np.clip((picture - low) / ((high - low) or 1.0), 0, 1)
             self.images_.append(_show(ax, picture, place, len(rows), IMAGE_MAP, (low, high)))
         picture = _join_images(error.reshape(rows.shape), shape)
         picture = picture if len(shape) == 2 else picture[..., 0]

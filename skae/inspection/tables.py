@@ -37,6 +37,17 @@ def is_number(column: "pd.Series[Any]") -> bool:
     return kinds.is_numeric_dtype(column.dtype) and not kinds.is_bool_dtype(column.dtype)
 
 
+def find_scaling(estimator: Any, n_features: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the means and scales of columns, None for an estimator that has none of them.
+
+    Those of encoded columns are not of the table's.
+    """
+    center, scale = (getattr(estimator, name, None) for name in ("mean_", "scale_"))
+    if np.shape(center) != (n_features,) or np.shape(scale) != (n_features,):
+        return None
+    return np.asarray(center), np.asarray(scale)
+
+
 def check_image_shape(image_shape: tuple[int, ...], n_features: int) -> tuple[int, ...]:
     """Return the shape of an image, of rows and columns and at most three colours."""
     shape = tuple(int(size) for size in image_shape)

@@ -90,6 +90,13 @@ def test_mixed_tables_are_drawn_without_it():
     assert legend_of(display.ax_) == ["a", "b", "c"]
 
 
+def test_numbers_that_are_categories():
+    X = np.column_stack([np.arange(40.0), np.arange(40) % 3])
+    model = AutoencoderTransformer(2, hidden_layer_sizes=(), categorical_features=[1]).fit(X)
+    display = LatentDisplay.from_estimator(model, X)
+    assert display.trustworthiness == pytest.approx(trustworthiness(X, model.transform(X)))
+
+
 # Room for crowded rows --------------------------------------------------------------------
 
 
