@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from ._autoencoder import AutoencoderTransformer
     from ._denoising import DenoisingAutoencoder
     from ._detection import AEAnomalyDetector
+    from ._imputation import AEImputer
     from ._variational import VAETransformer
 
 __all__ = [
     "AEAnomalyDetector",
+    "AEImputer",
     "AutoencoderTransformer",
     "DenoisingAutoencoder",
     "VAETransformer",
@@ -22,6 +24,7 @@ __version__ = "0.1.0.dev0"
 
 _HOMES = {
     "AEAnomalyDetector": "_detection",
+    "AEImputer": "_imputation",
     "AutoencoderTransformer": "_autoencoder",
     "DenoisingAutoencoder": "_denoising",
     "VAETransformer": "_variational",

@@ -1,5 +1,12 @@
 """Tables that the tests share."""
 
+import os
+
+# Processes that run beside each other wait for each other's threads. Before torch is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
 import numpy as np
 import pytest
 import torch
@@ -23,6 +30,12 @@ def curve():
     hidden = rng.uniform(-1, 1, size=(600, 2))
     columns = [hidden, hidden**2, np.sin(3 * hidden)]
     return np.hstack(columns) + 0.05 * rng.normal(size=(600, 6))
+
+
+@pytest.fixture
+def short_attention(monkeypatch):
+    """Attention that takes few steps to train, for tests that are not about what it learns."""
+    monkeypatch.setattr("skae._attention.training._N_STEPS", (2, 2))
 
 
 @pytest.fixture(autouse=True)

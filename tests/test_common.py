@@ -8,10 +8,13 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import (
     AEAnomalyDetector,
+    AEImputer,
     AutoencoderTransformer,
     DenoisingAutoencoder,
     VAETransformer,
 )
+
+pytestmark = pytest.mark.usefixtures("short_attention")
 
 # Training is short: the checks are about behaviour, not about quality.
 SETTINGS = [
@@ -41,6 +44,7 @@ SETTINGS = [
     AEAnomalyDetector(contamination=0.1, alpha=0.2),
     AEAnomalyDetector(AutoencoderTransformer(hidden_layer_sizes=(8,), max_epochs=3)),
     AEAnomalyDetector(VAETransformer(1, hidden_layer_sizes=()), calibration_fraction=0.3),
+    AEImputer(),
 ]
 
 
@@ -77,6 +81,16 @@ def test_further_checks(estimator_class, check):
     check(type(estimator).__name__, estimator)
 
 
+@pytest.mark.parametrize(
+    "check",
+    [check for check in FURTHER if "partial_fit" not in check.__name__],
+    ids=lambda check: check.__name__,
+)
+@pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
+def test_further_checks_of_the_imputer(check):
+    check("AEImputer", AEImputer())
+
+
 # Those of them that are not for transformers alone.
 FURTHER_FOR_DETECTORS = [
     checks.check_dataframe_column_names_consistency,
@@ -93,7 +107,7 @@ def test_further_checks_of_detectors(check):
 
 @pytest.mark.parametrize(
     "estimator_class",
-    [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer, AEAnomalyDetector],
+    [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer, AEAnomalyDetector, AEImputer],
 )
 def test_sample_weight_can_be_routed(estimator_class):
     with config_context(enable_metadata_routing=True):

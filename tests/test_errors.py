@@ -16,11 +16,13 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.mixture import GaussianMixture
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from skae import (
     AEAnomalyDetector,
+    AEImputer,
     AutoencoderTransformer,
     DenoisingAutoencoder,
     VAETransformer,
@@ -33,9 +35,14 @@ ESTIMATORS = [
     DenoisingAutoencoder(2, n_draws=2, **LINEAR),
     VAETransformer(2, n_draws=2, prior="mixture", max_epochs=1, early_stopping=False, **LINEAR),
     AEAnomalyDetector(VAETransformer(2, **LINEAR), random_state=0),
+    AEImputer(random_state=0),
 ]
 EXPECTED = (ValueError, TypeError, NotFittedError, OSError, MemoryError)
 ROWS = np.random.default_rng(0).normal(size=(30, 3))
+GAPS = np.where(np.arange(90).reshape(30, 3) % 7 == 0, np.nan, ROWS)
+
+
+pytestmark = pytest.mark.usefixtures("short_attention")
 
 
 def name_of(value):
@@ -56,6 +63,11 @@ def public_methods(estimator):
         for name, value in inspect.getmembers(type(estimator), inspect.isfunction)
         if not name.startswith("_")
     ]
+
+
+def show(fitted, X):
+    """What a fitted estimator says of rows."""
+    return fitted.score_samples(X) if hasattr(fitted, "score_samples") else fitted.transform(X)
 
 
 def methods_of_tables(estimator):
@@ -153,7 +165,6 @@ NO_TABLES = {
     "fields": (np.zeros(30, dtype=[("a", float), ("b", float)]), "structured_to_unstructured"),
     "Series": (pd.Series(ROWS[:, 0]), "2-dimensional container"),
     "flat": (ROWS[:, 0], "Expected 2D array, got 1D"),
-    "deep": (ROWS[None], "dim 3"),
     "scalar array": (np.array(1.0), "Expected 2D array, got scalar"),
     "number": (1.0, "Expected 2D array, got scalar"),
     "ragged": ([[1.0, 2.0, 3.0], [1.0]], "rows of equal length, got 1 cells in row 1 and 3 in row"),
@@ -297,6 +308,7 @@ NUMBERS = {
     "pyarrow": pa.table({"a": [1.0, None, 3.0] * 10, "b": [1, 2, None] * 10}),
 }
 ROWS_BACK = ["impute", "reconstruct", "denoise"]
+IMPUTER = ESTIMATORS[4]
 
 
 def list_types(X):
@@ -333,6 +345,28 @@ def test_real_tables_come_out_as_they_went_in(estimator, case):
     require_like(
         ours.inverse_transform(pd.DataFrame(ours.transform(X), getattr(X, "index", None))), X
     )
+
+
+@pytest.mark.parametrize("case", REAL)
+def test_filled_tables_have_the_form_of_those_with_gaps(case):
+    X = REAL[case]
+    if isinstance(X, pd.DataFrame):
+        X = X.set_index(pd.Index(range(100, 130)))
+    imputer = clone(IMPUTER).fit(X)
+    for result in (imputer.transform(X), imputer.fit_transform(X), imputer.impute(X)):
+        require_like(result, X)
+
+
+@pytest.mark.parametrize("case", NUMBERS)
+def test_filled_numbers_are_arrays(case):
+    X = NUMBERS[case]
+    imputer = clone(IMPUTER).fit(X)
+    filled = imputer.transform(X)
+    assert isinstance(filled, np.ndarray)
+    assert filled.dtype == (np.float32 if case == "float32" else np.float64)
+    assert np.isfinite(filled).all()
+    if isinstance(X, pd.DataFrame | pl.DataFrame | pa.Table):
+        require_like(imputer.impute(X), X)
 
 
 @pytest.mark.parametrize("case", NUMBERS)
@@ -472,6 +506,46 @@ def test_codes_with_gaps_are_refused(fitted_on_all_kinds):
             ours.inverse_transform(codes)
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "transform", "score_samples", "elbo"])
+def test_cells_that_are_no_probabilities(method):
+    probabilities = pd.DataFrame(np.abs(np.tanh(ROWS)), columns=["a", "b", "c"])
+    ours = VAETransformer(2, likelihood="bernoulli", **SMALL).fit(probabilities)
+    odd = probabilities.copy()
+    odd.loc[4, "b"] = 1.5
+    message = r"got 1\.5 in column 'b' and row 4: scale the column, or use likelihood=\"gaussian\""
+    check_refused(ours, odd, message, [method])
+
+
+def test_cells_beside_labels_that_are_no_probabilities():
+    odd = frame(ROWS[:, 1]).assign(a=LABELS, b=[0.0, 1.5] * 15)[["a", "b"]]
+    with pytest.raises(ValueError, match=r"got 1\.5 in column 'b' and row 1"):
+        VAETransformer(2, likelihood="bernoulli", **SMALL).fit(odd)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (("d", None), r"got a missing cell in column 'd' and row 4: fill such cells"),
+        (("d", "w"), r"a label that X does not have in column 'd' and row 4: correct such labels"),
+        (("b", np.nan), r"got a missing cell in column 'b' and row 4: fill such cells"),
+    ],
+)
+def test_cells_of_clean_rows(value, message):
+    noisy = frame(ROWS[:, 1]).assign(d=LABELS)
+    name, cell = value
+    clean = noisy.copy()
+    clean.loc[4, name] = cell
+    with pytest.raises(ValueError, match=message):
+        clone(ESTIMATORS[1]).fit(noisy, clean)
+
+
+def test_an_estimator_without_gaps_is_not_told_to_make_some():
+    detector = AEAnomalyDetector(GaussianMixture(), random_state=0).fit(ROWS)
+    for method in (detector.fit, detector.predict, detector.explain):
+        with pytest.raises(ValueError, match=r"numbers only, got inf .*row 4: fill such cells, or"):
+            method(array(np.inf).astype(float))
+
+
 SPARSE = ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"]
 THIN = np.where(np.abs(ROWS) > 0.5, ROWS, 0.0)
 USABLE = {
@@ -495,7 +569,7 @@ def test_other_forms_of_a_table_give_the_same_to_the_last_bit(estimator, kind, f
         for X in (THIN, USABLE[kind]):
             ours = clone(estimator) if "fit" in method else fitted[name_of(estimator)]
             result = getattr(ours, method)(X)
-            results.append(result.score_samples(THIN) if result is ours else result)
+            results.append(show(result, THIN) if result is ours else result)
         np.testing.assert_array_equal(*map(np.asarray, results), err_msg=method)
 
 
@@ -503,7 +577,7 @@ def test_other_forms_of_a_table_give_the_same_to_the_last_bit(estimator, kind, f
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.int8, torch.bool])
 def test_tensors_of_other_types(estimator, dtype):
     X = torch.from_numpy(THIN).to(dtype)
-    a, b = (clone(estimator).fit(rows).score_samples(ROWS) for rows in (X, X.double().numpy()))
+    a, b = (show(clone(estimator).fit(rows), GAPS) for rows in (X, X.double().numpy()))
     np.testing.assert_array_equal(a, b)
 
 
@@ -658,7 +732,7 @@ def test_only_ratios_of_weights_count(estimator, factor):
     # As they are in float64, which has few digits for the least of these factors.
     weight = WEIGHT * factor
     same = weight / weight.max()
-    a, b = (clone(estimator).fit(ROWS, sample_weight=w).score_samples(ROWS) for w in (weight, same))
+    a, b = (show(clone(estimator).fit(ROWS, sample_weight=w), GAPS) for w in (weight, same))
     np.testing.assert_allclose(a, b, rtol=1e-5)
 
 
@@ -688,7 +762,8 @@ WEIGHTS = {
     "short": (np.ones(29), r"a value for each row, shape \(30,\)"),
     "deep": (np.ones((30, 1)), r"a value for each row, shape \(30,\)"),
     "frame": (pd.DataFrame({"w": np.ones(30)}), r"a value for each row, shape \(30,\)"),
-    "words": (["a"] * 30, "a number for each row: could not convert string to float: .*'a'"),
+    "words": (["a"] * 30, "a number for each row, got 'a' for row 0: give each row the number of"),
+    "a word": (pd.Series([1.0, "a"] * 15), "a number for each row, got 'a' for row 1: give each"),
     "word": ("a", "a number for each row"),
     "missing": (pd.Series([pd.NA] * 30), "a number for each row"),
     "mapping": ({"a": 1.0}, "a number for each row"),

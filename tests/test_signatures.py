@@ -12,8 +12,8 @@ from skae import AutoencoderTransformer
 from skae._base.parameters import CODE_CONSTRAINTS, SHARED_CONSTRAINTS
 
 ESTIMATORS = [getattr(skae, name) for name in skae.__all__ if name != "__version__"]
-# The detector wraps one, and shares only the seed and the checkpoint with them.
-NETWORKS = [estimator for estimator in ESTIMATORS if estimator is not skae.AEAnomalyDetector]
+# The others share only the seed and few more with them.
+NETWORKS = [e for e in ESTIMATORS if e not in (skae.AEAnomalyDetector, skae.AEImputer)]
 
 SHARED = {
     "n_components": 2,
@@ -65,10 +65,13 @@ def test_shared_names_order_and_defaults(estimator):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_keyword_only_but_the_first(estimator):
-    first, *others = inspect.signature(estimator).parameters.values()
-    assert first.kind is first.POSITIONAL_OR_KEYWORD
-    assert all(other.kind is other.KEYWORD_ONLY for other in others)
+def test_keyword_only_but_the_size_of_codes_or_an_estimator(estimator):
+    parameters = inspect.signature(estimator).parameters
+    for name, parameter in parameters.items():
+        is_first = name in ("n_components", "estimator")
+        assert parameter.kind is (
+            parameter.POSITIONAL_OR_KEYWORD if is_first else parameter.KEYWORD_ONLY
+        )
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -101,7 +104,9 @@ def test_shared_parameters_have_the_same_words(name):
     assert len({read_section(estimator, "Parameters")[name] for estimator in own}) == 1
 
 
-@pytest.mark.parametrize("name", ["net_", "n_iter_", "loss_curve_", "validation_scores_"])
+@pytest.mark.parametrize(
+    "name", ["net_", "n_iter_", "loss_curve_", "validation_scores_", "gain_", "gain_error_"]
+)
 def test_shared_attributes_have_the_same_words(name):
     assert len({read_section(estimator, "Attributes")[name] for estimator in NETWORKS}) == 1
 

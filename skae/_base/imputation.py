@@ -1,4 +1,4 @@
-"""What fills missing cells after a fit: the rows for an imputer, which is fitted when asked for."""
+"""What fills missing cells after a fit: attention to rows, fitted when it is asked for."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -6,14 +6,20 @@ from typing import Any, Self
 
 import numpy as np
 
-from .._data import Scaling, TrainingTable, subsample_indices, take_rows
+from .._attention import REMEMBERED_ROWS, AttentionCompletion, fit_attention
+from .._data import (
+    AnyTable,
+    Columns,
+    Scaling,
+    TrainingTable,
+    load_rows,
+    subsample_indices,
+    take_rows,
+    wrap_numbers,
+)
 from .._environment import RandomStreams
-from .._imputation import Imputer, fit_imputer
 from .._linear import Completion
 from ..modules.cells import CellLayout
-
-# Rows that an imputer learns from and remembers.
-_ROWS = 4096
 
 # Filled cells depend on the rows, not on how the network was trained.
 _SEED = 19870914
@@ -21,7 +27,7 @@ _SEED = 19870914
 
 @dataclass(frozen=True)
 class Imputation:
-    """Rows with missing cells, and the imputer that learns from them.
+    """Rows with missing cells, and the attention that learns from them.
 
     Fitting one takes about as long as a fit, and codes and scores don't need it.
 
@@ -36,7 +42,7 @@ class Imputation:
     layout : CellLayout
         What the columns hold.
     completion : Completion or None
-        The normal distribution of the rows; None fits it with the imputer.
+        The normal distribution of the rows; None fits it with the attention.
     """
 
     rows: np.ndarray
@@ -54,7 +60,7 @@ class Imputation:
         completion: Completion | None,
     ) -> Self | None:
         """Return rows of a table, None if none of them has a missing cell."""
-        indices = subsample_indices(len(table), _ROWS)
+        indices = subsample_indices(len(table), REMEMBERED_ROWS)
         rows = take_rows(table.X, indices)
         if not np.isnan(rows).any():
             return None
@@ -64,23 +70,23 @@ class Imputation:
         return cls(linear.forward(rows, np.float32), linear, weight, layout, known)
 
     @cached_property
-    def imputer(self) -> Imputer:
-        """The imputer, fitted to the rows when first asked for."""
-        return fit_imputer(
+    def attention(self) -> AttentionCompletion:
+        """Attention to the rows, fitted when first asked for."""
+        return fit_attention(
             self.rows, self.layout, RandomStreams(_SEED), self.weight, self.completion
         )
 
     def complete(self, rows: np.ndarray) -> np.ndarray:
         """Return rows of the encoded table with missing cells filled."""
         scaled = self.scaling.forward(rows, np.float64)
-        return self.scaling.inverse(self.imputer.complete(scaled))
+        return self.scaling.inverse(self.attention.complete(scaled))
 
     def find_half_widths(self, coverage: float) -> np.ndarray:
         """Return how far, in the table's units, the truth may be from what fills a number."""
-        return self.imputer.half_widths(coverage) * self.scaling.scale
+        return self.attention.half_widths(coverage) * self.scaling.scale
 
     def get_state(self) -> dict[str, Any]:
-        """Return plain values and arrays; the imputer is fitted again when it is asked for."""
+        """Return plain values and arrays; attention is fitted again when it is asked for."""
         return {"rows": self.rows, "weight": self.weight}
 
     @classmethod
@@ -95,3 +101,33 @@ class Imputation:
         linear = replace(scaling, margins=None)
         known = completion if scaling.margins is None else None
         return cls(state["rows"], linear, state["weight"], layout, known)
+
+
+def show_limits(
+    X: Any, table: AnyTable, values: np.ndarray, half_widths: np.ndarray, columns: Columns | None
+) -> tuple[Any, Any]:
+    """Return the limits of filled numbers, in the form of the table.
+
+    Parameters
+    ----------
+    X : frame or array of shape (n_rows, n_features)
+        The table.
+    table : ndarray or stored table of shape (n_rows, n_encoded)
+        The same as numbers; NaN is a missing cell.
+    values : ndarray of shape (n_rows, n_encoded)
+        Its rows with missing cells filled.
+    half_widths : ndarray of shape (n_encoded,)
+        How far the truth may be from what fills a number; NaN or inf where there is no limit.
+    columns : Columns or None
+        What the encoded columns stand for; None if they are the table's own numbers.
+    """
+    # Of the others, observed cells and those that are no numbers, there is nothing to show.
+    is_shown = np.isnan(load_rows(table)) & np.isfinite(half_widths)
+    reach = np.where(is_shown, np.where(np.isfinite(half_widths), half_widths, 0.0), np.nan)
+
+    def show(limits: np.ndarray) -> Any:
+        if columns is None:
+            return wrap_numbers(limits, X)
+        return columns.decode(limits, index=getattr(X, "index", None))
+
+    return show(values - reach), show(values + reach)

@@ -1,288 +1,274 @@
-"""The imputer: attention whose gates held-out rows set, its intervals and its draws."""
+"""The imputer."""
 
-import copy
-import math
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, Self
+from numbers import Real
+from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
 
-from .._environment import RandomStreams, isolate_torch, limit_threads
-from .._linear import Completion
-from ..modules.cells import CellLayout
-from .evaluation import HiddenCells, answer_hidden_cells, assess
-from .hiding import list_cells
-from .linear_answer import LinearAnswer
-from .probabilities import IndicatorScale
-from .row_attention import RememberedRows, RowAttention
-from .search import look_up_missing
-from .training import KnownRows, train_attention
+from .._base.documentation import DOC_LINK_TEMPLATE
+from .._base.drafts import copy_shallow, replace_when_done
+from .._base.imputation import show_limits
+from .._base.parameters import (
+    SHARED_CONSTRAINTS,
+    Constraints,
+    Interval,
+    validate_parameter_constraints,
+    validate_parameters,
+)
+from .._base.seal import is_sealed, open_sealed, seal
+from .._data import (
+    AnyTable,
+    ColumnChoice,
+    TrainingTable,
+    check_sample_weight,
+    encode_table,
+    fill_table,
+    measure_columns,
+    merge_copies,
+    read_table,
+)
+from .._environment import RandomSource, RandomStreams
+from .fitted import FittedImputer
 
-# Rows that are remembered: each missing cell is compared with all of them.
-_REMEMBERED_ROWS = 4096
-
-# With fewer rows no distance can be told from another.
-_FEWEST_ROWS = 30
-
-# Held-out rows, and the rows from which one part of these is enough.
-_N_FOLDS = 4
-_FOLDS_OF_FEW = 3
-_ONE_FOLD_FROM = 500
-
-
-@dataclass(frozen=True)
-class Imputer:
-    """Fills missing cells of scaled rows.
-
-    Attributes
-    ----------
-    layout : CellLayout
-        What the encoded columns hold.
-    linear : LinearAnswer
-        The linear answer.
-    indicators : IndicatorScale
-        What stands for 0 and 1 in booleans and categories.
-    attention : RowAttention
-        What leaves the linear answer.
-    gains : ndarray of shape (n_cells, 2)
-        How far each cell of a row follows the parts of attention's step.
-    rows : ndarray of shape (n_remembered, n_encoded)
-        The rows that attention looks up, their own missing cells filled.
-    observed : ndarray of bool of shape (n_remembered, n_encoded)
-        Which of their cells were not missing.
-    weight : ndarray of shape (n_remembered,)
-        How often each counts.
-    errors : tuple of ndarray
-        For each cell of a row, the absolute errors of answers for cells hidden from held-out rows,
-        in ascending order; none for categories.
-    shrinkage : ndarray of shape (n_cells,)
-        Root mean square of these errors, as a share of that of the linear answers.
-    """
-
-    layout: CellLayout
-    linear: LinearAnswer
-    indicators: IndicatorScale
-    attention: RowAttention
-    gains: np.ndarray
-    rows: np.ndarray
-    observed: np.ndarray
-    weight: np.ndarray
-    errors: tuple[np.ndarray, ...]
-    shrinkage: np.ndarray
-
-    @property
-    def cells(self) -> tuple[slice, ...]:
-        """The encoded columns of each cell of a row."""
-        return self.attention.cells
-
-    def complete(self, rows: np.ndarray) -> np.ndarray:
-        """Return rows with missing cells filled by what is expected of them.
-
-        Indicators of categories are filled by probabilities, scaled as the indicators are.
-        Observed cells stay as they are, to the bit.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n_rows, n_encoded)
-            Scaled rows; NaN is a missing cell.
-        """
-        out = rows.copy()
-        incomplete = np.flatnonzero(np.isnan(rows).any(axis=1))
-        if len(incomplete):
-            part = rows[incomplete]
-            filled = self._expect(part.astype(np.float64)).astype(rows.dtype)
-            out[incomplete] = np.where(np.isnan(part), filled, part)
-        return out
-
-    def draw(
-        self, rows: np.ndarray, n_draws: int, generator: np.random.Generator
-    ) -> list[np.ndarray]:
-        """Return rows several times, with missing cells drawn from what they may be.
-
-        Numbers differ from what is expected as the normal distribution's do, less in columns whose
-        cells are better known than it says; categories are drawn from their probabilities.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n_rows, n_encoded)
-            Scaled rows; NaN is a missing cell.
-        n_draws : int
-            How many.
-        generator : numpy.random.Generator
-            Source of the draws.
-        """
-        missing = np.isnan(rows)
-        expected = self.complete(rows)
-        widths = [own.stop - own.start for own in self.cells]
-        factor = np.repeat(self.shrinkage, widths) * self.layout.is_number
-        draws = []
-        for _ in range(n_draws):
-            noise = self.linear.draw_errors(missing, generator)
-            drawn = self.indicators.draw(expected + factor * noise, generator)
-            draws.append(np.where(missing, drawn.astype(rows.dtype), rows))
-        return draws
-
-    def half_widths(self, coverage: float) -> np.ndarray:
-        """Return how far the truth may be from what a missing number is filled with.
-
-        Split-conformal quantiles of the errors for cells hidden from held-out rows (Lei et al.
-        2018): a cell that is missing as they were is within them with that probability. They are
-        inf where too few were hidden to tell, and NaN for booleans and categories.
-
-        Parameters
-        ----------
-        coverage : float
-            The probability, in (0, 1).
-
-        Returns
-        -------
-        half_widths : ndarray of shape (n_encoded,)
-            In scaled units.
-        """
-        widths = np.full(self.layout.n_encoded, np.nan)
-        for own, errors in zip(self.cells, self.errors, strict=True):
-            if self.layout.is_number[own.start]:
-                rank = math.ceil(coverage * (len(errors) + 1))
-                widths[own.start] = errors[rank - 1] if rank <= len(errors) else np.inf
-        return widths
-
-    def get_state(self) -> dict[str, Any]:
-        """Return plain values and arrays."""
-        weights = self.attention.state_dict()
-        return {
-            "layout": self.layout.get_state(),
-            "linear": self.linear.get_state(),
-            "zero": self.indicators.zero,
-            "unit": self.indicators.unit,
-            "attention": {name: value.cpu().numpy().copy() for name, value in weights.items()},
-            "gains": self.gains,
-            "rows": self.rows,
-            "observed": self.observed,
-            "weight": self.weight,
-            "errors": list(self.errors),
-            "shrinkage": self.shrinkage,
-        }
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Self:
-        """Return the imputer of a stored state."""
-        layout = CellLayout.from_state(state["layout"])
-        attention = RowAttention(list_cells(layout), np.ones(state["attention"]["others"].shape))
-        weights = {name: torch.from_numpy(value) for name, value in state["attention"].items()}
-        attention.load_state_dict(weights)
-        return cls(
-            layout,
-            LinearAnswer.from_state(state["linear"]),
-            IndicatorScale(layout, state["zero"], state["unit"]),
-            attention.eval(),
-            state["gains"],
-            state["rows"],
-            state["observed"],
-            state["weight"],
-            tuple(state["errors"]),
-            state["shrinkage"],
-        )
-
-    @cached_property
-    def _remembered(self) -> RememberedRows:
-        residuals = self.linear.measure_residuals(self.rows, self.cells)
-        return RememberedRows.from_arrays(
-            self.rows, residuals, self.observed, self.weight, torch.float64
-        )
-
-    @cached_property
-    def _double(self) -> RowAttention:
-        return copy.deepcopy(self.attention).double()
-
-    def _expect(self, rows: np.ndarray) -> np.ndarray:
-        missing = np.isnan(rows)
-        filled = self.linear.fill(rows)
-        answers = filled.copy()
-        open_cells = np.repeat(self.gains.any(axis=1), [own.stop - own.start for own in self.cells])
-        wanted = missing & open_cells
-        if wanted.any():
-            with isolate_torch():
-                found = look_up_missing(self._double, filled, ~missing, wanted, self._remembered)
-                for own, gains, (asked, parts) in zip(self.cells, self.gains, found, strict=True):
-                    answers[asked, own] += np.einsum("k,nkj->nj", gains, parts)
-        return self.indicators.normalize(answers)
+_IMPUTE: Constraints = {"interval": [Interval(Real, 0, 1, closed="neither"), None]}
 
 
-def fit_imputer(
-    rows: np.ndarray,
-    layout: CellLayout,
-    streams: RandomStreams,
-    weight: np.ndarray | None = None,
-    completion: Completion | None = None,
-) -> Imputer:
-    """Return an imputer fitted to rows.
+class AEImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Fill the missing cells of tables with numbers, categories and dates.
+
+    A missing cell becomes what is expected of it given the observed cells of its row, and a
+    category the likeliest of its labels. Observed cells stay as they are. A table with columns that
+    aren't numbers comes out in its own form and types.
 
     Parameters
     ----------
-    rows : ndarray of shape (n_rows, n_encoded)
-        Scaled rows; NaN is a missing cell.
-    layout : CellLayout
-        What the encoded columns hold.
-    streams : RandomStreams
-        Source of all that is drawn.
-    weight : ndarray of shape (n_rows,) or None, default=None
-        How often each row counts.
-    completion : Completion or None, default=None
-        The normal distribution of the rows; None fits it.
+    categorical_features : "from_dtype", None, or array-like of bool, int or str, \
+default="from_dtype"
+        Which columns hold categories: with "from_dtype" those whose types are categories or text,
+        with None no column, else those of a mask, of indices, or of names.
+    max_categories : int or None, default=50
+        Number of indicators that stand for a category at most: its infrequent levels share one.
+        None has one for each level.
+    random_state : int, RandomState instance, Generator or None, default=None
+        Seed of the cells that are hidden in training. An instance is advanced, so that a second fit
+        differs; None takes fresh entropy. The global random states of NumPy and torch are neither
+        read nor changed.
+
+    Attributes
+    ----------
+    relative_errors_ : ndarray of shape (n_features_in_,)
+        Root mean square error of what fills a column, as a share of linear regression's, on cells
+        hidden from rows that were held out. 1 is a column that is filled by linear regression;
+        NaN is one without any observed cell.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if all of them are strings.
+
+    See Also
+    --------
+    AutoencoderTransformer : Its `impute` fills cells alike, after a fit on a table with gaps.
+    VAETransformer : Its `impute` draws cells from a generative model.
+    sklearn.impute.KNNImputer : Means of the nearest rows, for numbers.
+    sklearn.impute.IterativeImputer : A regression for each column, for numbers.
+
+    Notes
+    -----
+    It is a masked autoencoder: cells of the training rows are hidden at random, and the model
+    learns to tell them from those that are left. What is expected of a cell is the sum of
+
+    1. its mean given the observed cells under a normal distribution, fitted to all observed cells
+       by expectation maximization [1]_: linear regression on whichever cells are observed;
+    2. the step from there to the mean of that cell in similar rows, found by attention to up to
+       4,096 training rows [2]_, and what linear regression misses in these rows. Which columns
+       make two rows similar is learnt, for each column that is filled.
+
+    Rows that were held out decide, for each column, how much of the second part is added to the
+    first. Where they can't tell, linear regression is all there is.
+
+    The transformers of skae need no imputer before them: they count observed cells only. Their
+    `impute` needs missing cells in `fit`; this estimator learns from complete tables too.
+
+    References
+    ----------
+    .. [1] Little and Rubin (2002), "Statistical analysis with missing data", section 11.2.
+    .. [2] Kossen, Band, Lyle, Gomez, Rainforth and Gal (2021), "Self-attention between
+       datapoints: going beyond individual input-output pairs in deep learning", NeurIPS,
+       section 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from skae import AEImputer
+    >>> iris = load_iris(as_frame=True)
+    >>> table = iris.data.assign(species=iris.target_names[iris.target])
+    >>> gaps = table.mask(np.random.default_rng(0).random(table.shape) < 0.1)
+    >>> filled = AEImputer(random_state=0).fit_transform(gaps)
+    >>> print(gaps.isna().sum().sum(), filled.isna().sum().sum())
+    66 0
+    >>> bool((filled == table)["species"].mean() > 0.98)
+    True
     """
-    generator = streams.make_numpy_generator()
-    weight = np.ones(len(rows)) if weight is None else weight.astype(np.float64)
-    counting = np.flatnonzero(weight > 0)
-    if len(counting) > _REMEMBERED_ROWS:
-        counting = np.sort(generator.permutation(counting)[:_REMEMBERED_ROWS])
-    indicators = IndicatorScale.from_rows(rows, layout)
-    rows, weight = rows[counting].astype(np.float64), weight[counting]
-    weight = weight / weight.mean()
-    linear = LinearAnswer.fit(rows, weight) if completion is None else LinearAnswer(completion)
-    known = KnownRows(rows, weight, list_cells(layout), linear)
-    with isolate_torch(), limit_threads(1):
-        attention, answers = _train_by_folds(known, generator)
-    found = assess(answers, attention.gains.detach().double().numpy())
-    errors = tuple(
-        np.sort(np.abs(left), axis=None) if left.shape[1] == 1 else np.empty(0)
-        for left in found.left
-    )
-    imputer = Imputer(
-        layout,
-        known.linear,
-        indicators,
-        attention,
-        found.gains,
-        known.linear.fill(known.rows),
-        ~np.isnan(known.rows),
-        known.weight,
-        errors,
-        found.shrinkage,
-    )
-    # Rows whose own missing cells are better filled are better neighbours.
-    return replace(imputer, rows=imputer.complete(known.rows))
 
+    _parameter_constraints: ClassVar[Constraints] = {
+        "categorical_features": SHARED_CONSTRAINTS["categorical_features"],
+        "max_categories": SHARED_CONSTRAINTS["max_categories"],
+        "random_state": SHARED_CONSTRAINTS["random_state"],
+    }
+    _doc_link_module: ClassVar = "skae"
+    _doc_link_template: ClassVar = DOC_LINK_TEMPLATE
+    _fitted: FittedImputer
 
-def _train_by_folds(
-    known: KnownRows, generator: np.random.Generator
-) -> tuple[RowAttention, list[HiddenCells]]:
-    """Return attention, and its answers to cells hidden from rows that it was not trained on.
+    def __init__(
+        self,
+        *,
+        categorical_features: Any = "from_dtype",
+        max_categories: int | None = 50,
+        random_state: RandomSource = None,
+    ) -> None:
+        self.categorical_features = categorical_features
+        self.max_categories = max_categories
+        self.random_state = random_state
 
-    In tables of few rows it is the mean of several, each trained without some of them.
-    """
-    if len(known) < _FEWEST_ROWS or len(known.cells) < 2:
-        untrained = RowAttention(known.cells, np.ones((len(known.cells), known.rows.shape[1])))
-        return untrained, [HiddenCells.none(own) for own in known.cells]
-    folds = np.array_split(generator.permutation(len(known)), _N_FOLDS)
-    n_trained = 1 if len(known) >= _ONE_FOLD_FROM else _FOLDS_OF_FEW
-    modules, answers = [], []
-    for fold in folds[:n_trained]:
-        others = known.drop(fold)
-        module = train_attention(others, generator)
-        modules.append(module)
-        found = answer_hidden_cells(module, others, known.take(fold), generator)
-        answers.append([replace(cells, rows=fold[cells.rows]) for cells in found])
-    joined = [HiddenCells.join(list(parts)) for parts in zip(*answers, strict=True)]
-    return RowAttention.average(modules), joined
+    @validate_parameters
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Learn what cells say of each other.
+
+        Parameters
+        ----------
+        X : array-like, frame or store of shape (n_samples, n_features)
+            The rows, complete or with missing cells; frames and stores as in
+            `AutoencoderTransformer`.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts.
+
+        Returns
+        -------
+        self : object
+            The fitted imputer.
+
+        Raises
+        ------
+        ValueError
+            If `X` has infinite values or no observed cell, or if a column holds prose. The
+            imputer is then as it was.
+        TypeError
+            If `X` is no table, or if a column holds other things, such as lists.
+        """
+        with replace_when_done(self) as draft:
+            draft._fitted = draft._fit(X, sample_weight)
+        return self
+
+    def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> FittedImputer:
+        choice = ColumnChoice(self.categorical_features, self.max_categories)
+        table, columns, row_shape = read_table(self, X, choice, sample_weight)
+        if row_shape is not None:
+            raise ValueError(
+                f"X must have rows and columns, got rows of the shape {row_shape}: reshape X, or "
+                "use impute of AutoencoderTransformer"
+            )
+        weight = check_sample_weight(sample_weight, len(table))
+        rows = merge_copies(TrainingTable(table, weight))
+        owner = None if columns is None else columns.owner
+        moments = measure_columns(self, rows, float(len(rows)), owner)
+        return FittedImputer.fit(rows, columns, moments, RandomStreams(self.random_state))
+
+    def transform(self, X: ArrayLike) -> Any:
+        """Return a table with its missing cells filled.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        X_imputed : ndarray or frame of shape (n_samples, n_features)
+            The rows: in the form and the types of `X` if the table of `fit` had columns that
+            aren't numbers, else an array, or what `set_output` asks for. Still missing are labels
+            of columns whose labels identify rows, and columns that had no observed cell in `fit`.
+        """
+        table, fitted = self._read(X)
+        values = fitted.complete(table).astype(table.dtype)
+        return values if fitted.columns is None else fill_table(X, values, fitted.columns)
+
+    def impute(self, X: ArrayLike, *, interval: float | None = None) -> Any:
+        """Return a table with its missing cells filled, and limits of them.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            The rows.
+        interval : float, default=None
+            Also return limits that a missing number is within with this probability, in (0, 1).
+
+        Returns
+        -------
+        X_imputed : array or frame of shape (n_samples, n_features)
+            The rows as `transform` fills them, in the form and the types of `X`, numbers too.
+        low, high : array or frame of shape (n_samples, n_features)
+            With `interval`: the limits of numbers and dates that are missing in `X`, missing for
+            all other cells, and where too few cells were hidden to tell. They lie on both sides
+            at the same distance, and are calibrated on cells hidden at random from rows that
+            were held out.
+
+        Raises
+        ------
+        ValueError
+            If `interval` is out of its bounds.
+        """
+        given = {"interval": interval}
+        validate_parameter_constraints(_IMPUTE, given, caller_name="impute")
+        table, fitted = self._read(X)
+        values = fitted.complete(table)
+        filled = fill_table(X, values.astype(table.dtype), fitted.columns)
+        if interval is None:
+            return filled
+        half_widths = fitted.find_half_widths(float(interval))
+        low, high = show_limits(X, table, values, half_widths, fitted.columns)
+        return filled, low, high
+
+    @property
+    def relative_errors_(self) -> np.ndarray:
+        """Error of what fills each column, as a share of linear regression's."""
+        check_is_fitted(self)
+        return self._fitted.compare_errors(self.n_features_in_)
+
+    def _read(self, X: ArrayLike) -> tuple[AnyTable, FittedImputer]:
+        """Return a checked table and what fills it, both of one moment.
+
+        Another thread may fit the imputer anew in the meantime.
+        """
+        now = copy_shallow(self)
+        check_is_fitted(now)
+        fitted = now._fitted
+        return encode_table(now, X, fitted.columns), fitted
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_fitted")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if "_fitted" not in state:
+            return state
+        return seal({**state, "_fitted": state["_fitted"].get_state()})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if is_sealed(state) or "_fitted" in state:
+            state = open_sealed(self, state)
+            state = {**state, "_fitted": FittedImputer.from_state(state["_fitted"])}
+        super().__setstate__(state)

@@ -42,7 +42,8 @@ def find_scaling(estimator: Any, n_features: int) -> tuple[np.ndarray, np.ndarra
 
     Those of encoded columns are not of the table's.
     """
-    center, scale = (getattr(estimator, name, None) for name in ("mean_", "scale_"))
+    center: Any = getattr(estimator, "mean_", None)
+    scale: Any = getattr(estimator, "scale_", None)
     if np.shape(center) != (n_features,) or np.shape(scale) != (n_features,):
         return None
     return np.asarray(center), np.asarray(scale)

@@ -1,215 +1,215 @@
-"""What missing cells are filled with."""
+"""The imputer: what it fills, how sure it is, and what it is in a pipeline."""
 
 import pickle
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
-import torch
+import skops.io
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.impute import KNNImputer
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from skae._environment import RandomStreams
-from skae._imputation import Imputer, fit_imputer, linear_answer, training
-from skae._linear import Completion, FactorCompletion
-from skae.modules.cells import CellLayout
-
-from .tables import draw_curve, draw_levels, draw_normal, hide
-
-
-def fit(rows, layout, seed=0, **given):
-    """Return an imputer that takes few steps to train."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_N_STEPS", (60, 60))
-        return fit_imputer(rows, layout, RandomStreams(seed), **given)
+from skae import AEImputer, AutoencoderTransformer
 
 
-@pytest.fixture(scope="module")
-def curve():
-    """Rows, the same with gaps, where these are, and an imputer."""
-    rows, layout = draw_curve()
-    gapped, hidden = hide(rows, [1])
-    return rows, gapped, hidden, fit(gapped, layout)
+@pytest.fixture(autouse=True)
+def _few_steps(monkeypatch):
+    monkeypatch.setattr("skae._attention.training._N_STEPS", (60, 60))
 
 
-@pytest.fixture(scope="module")
-def levels():
-    """The same, with a category and a boolean that are missing together."""
-    rows, layout, _ = draw_levels()
-    gapped, hidden = hide(rows, [1, 2, 3, 4])
-    return rows, gapped, hidden, fit(gapped, layout)
-
-
-def measure_error(filled, rows, hidden):
-    return float(np.sqrt(np.square(filled - rows)[hidden].mean()))
-
-
-def test_a_function_of_another_column_is_recovered(curve):
-    rows, gapped, hidden, imputer = curve
-    filled = imputer.complete(gapped)
-    linear = Completion.fit(gapped).complete(gapped).values
-    assert measure_error(linear, rows, hidden) > 0.8
-    assert measure_error(filled, rows, hidden) < 0.1
-
-
-def test_categories_and_booleans_that_a_number_determines_are_recovered(levels):
-    rows, gapped, hidden, imputer = levels
-    scale = imputer.indicators
-    shares = ((imputer.complete(gapped) - scale.zero)[:, 1:] / scale.unit[1:])[hidden[:, 1]]
-    truth = ((rows - scale.zero)[:, 1:] / scale.unit[1:])[hidden[:, 1]]
-    np.testing.assert_allclose(shares[:, :3].sum(axis=1), 1.0, atol=1e-9)
-    assert ((shares > -1e-9) & (shares < 1 + 1e-9)).all()
-    assert (shares[:, :3].argmax(axis=1) == truth[:, :3].argmax(axis=1)).mean() > 0.9
-    assert ((shares > 0.5) == (truth > 0.5))[:, 3].mean() > 0.9
-
-
-def test_normal_rows_stay_at_the_linear_answer():
-    rows = draw_normal()
-    gapped, hidden = hide(rows, [1, 2])
-    filled = fit(gapped, CellLayout.from_numbers(4)).complete(gapped)
-    linear = Completion.fit(gapped).complete(gapped).values
-    assert measure_error(filled, rows, hidden) < measure_error(linear, rows, hidden) + 0.01
-    assert measure_error(filled, linear, hidden) < 0.05
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_observed_cells_stay_as_they_are(dtype, levels):
-    rows, imputer = levels[0].astype(dtype), levels[3]
-    gapped = np.vstack([hide(rows, columns)[0] for columns in ([0], [1, 2, 3], [4], [0, 4])])
-    kept = gapped.copy()
-    filled = imputer.complete(gapped)
-    assert filled.dtype == dtype
-    assert not np.isnan(filled).any()
-    np.testing.assert_array_equal(gapped, kept)
-    observed = ~np.isnan(gapped)
-    np.testing.assert_array_equal(filled[observed], gapped[observed])
-
-
-def test_rows_are_filled_alike_with_and_without_others(curve):
-    _, gapped, _, imputer = curve
-    whole = imputer.complete(gapped)
-    for part in (slice(0, 1), slice(3, 40)):
-        np.testing.assert_allclose(imputer.complete(gapped[part]), whole[part], atol=1e-9)
-    assert imputer.complete(gapped[:0]).shape == (0, 2)
-
-
-def test_a_row_without_any_observed_cell_is_filled(levels):
-    assert np.isfinite(levels[3].complete(np.full((2, 5), np.nan))).all()
-
-
-def test_complete_rows_can_be_learnt_from():
-    rows, layout = draw_curve()
-    imputer = fit(rows, layout)
-    new = np.array([[0.5, np.nan], [-1.2, np.nan]])
-    nearest = np.abs(rows[:, :1] - new[:, 0]).argmin(axis=0)
-    np.testing.assert_allclose(imputer.complete(new)[:, 1], rows[nearest, 1], atol=0.2)
-
-
-def test_the_same_seed_gives_the_same_cells_and_another_others(curve):
-    _, gapped, hidden, imputer = curve
-    first, layout = imputer.complete(gapped), imputer.layout
-    state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    again, other = (fit(gapped, layout, seed).complete(gapped) for seed in (0, 1))
-    np.testing.assert_array_equal(first, again)
-    assert (first != other)[hidden].any()
-    assert torch.equal(torch.get_rng_state(), state[0])
-    np.testing.assert_array_equal(np.random.get_state()[1], state[1])  # noqa: NPY002
-
-
-def test_the_state_gives_the_same_imputer(levels):
-    _, gapped, _, imputer = levels
-    loaded = Imputer.from_state(pickle.loads(pickle.dumps(imputer.get_state())))
-    np.testing.assert_array_equal(loaded.complete(gapped), imputer.complete(gapped))
-    np.testing.assert_array_equal(loaded.half_widths(0.9), imputer.half_widths(0.9))
-    drawn = [one.draw(gapped, 1, np.random.default_rng(0))[0] for one in (loaded, imputer)]
-    np.testing.assert_array_equal(*drawn)
-    for value in imputer.get_state()["attention"].values():
-        assert isinstance(value, np.ndarray)
-
-
-def test_rows_of_weight_zero_do_not_count():
-    rows, layout = draw_curve(300)
-    gapped, hidden = hide(rows, [1])
-    wrong = np.column_stack([rows[:, 0], -3 - rows[:, 1]])
-    both = np.vstack([gapped, wrong])
-    weight = np.repeat([1.0, 0.0], 300)
-    filled = fit(both, layout, weight=weight).complete(gapped)
-    assert measure_error(filled, rows, hidden) < 0.1
-    unweighted = fit(both, layout).complete(gapped)
-    assert measure_error(unweighted, rows, hidden) > 0.5
-
-
-@pytest.mark.parametrize("n_rows", [1, 3, 29])
-def test_few_rows_have_the_linear_answer(n_rows):
-    rows, layout = draw_curve()
-    gapped = rows[:n_rows].copy()
-    gapped[0, 1] = np.nan
-    imputer = fit(gapped, layout)
-    np.testing.assert_array_equal(
-        imputer.complete(gapped), Completion.fit(gapped).complete(gapped).values
+def draw_table(n_rows=150, seed=0):
+    """A number that all others follow: one by a curve, labels and a date by steps."""
+    x = np.random.default_rng(seed).uniform(-1, 1, n_rows)
+    return pd.DataFrame(
+        {
+            "x": x,
+            "curve": np.square(x),
+            "side": np.where(x > 0, "right", "left"),
+            "day": pd.Timestamp("2020-01-01") + pd.to_timedelta(np.rint(100 * x), unit="D"),
+        }
     )
-    assert imputer.half_widths(0.9)[0] == np.inf
 
 
-def test_a_single_column_and_columns_without_cells_are_filled_with_means():
-    one = np.array([[0.0], [1.0], [np.nan]] * 20)
-    filled = fit(one, CellLayout.from_numbers(1)).complete(one)
-    assert filled[2, 0] == pytest.approx(0.5, abs=0.01)
-    rows, _ = draw_curve()
-    empty = np.column_stack([rows, np.full(len(rows), np.nan)])
-    assert np.isfinite(fit(empty, CellLayout.from_numbers(3)).complete(empty)).all()
+def hide(table, share=0.15, seed=1):
+    return table.mask(np.random.default_rng(seed).random(table.shape) < share)
 
 
-@pytest.mark.parametrize(
-    ("narrower", "kind"), [(["COMPLETED"], FactorCompletion), (["COMPLETED", "FACTORED"], None)]
-)
-def test_tables_too_wide_for_a_covariance_are_filled(narrower, kind, monkeypatch):
-    for name in narrower:
-        monkeypatch.setattr(linear_answer, f"WIDEST_{name}", 1)
-    rows, layout = draw_curve()
-    gapped, hidden = hide(rows, [1])
-    imputer = fit(gapped, layout)
-    assert isinstance(imputer.linear.completion, kind or type(None))
-    loaded = Imputer.from_state(imputer.get_state())
-    np.testing.assert_array_equal(loaded.complete(gapped), imputer.complete(gapped))
-    assert measure_error(imputer.complete(gapped), rows, hidden) < 0.2
-    drawn = imputer.draw(gapped, 1, np.random.default_rng(0))[0]
-    assert measure_error(drawn, rows, hidden) < 0.4
+TABLE = draw_table()
+GAPS = hide(TABLE)
 
 
-def test_intervals_hold_the_truth_as_often_as_asked():
+@pytest.fixture(scope="module")
+def fitted():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skae._attention.training._N_STEPS", (60, 60))
+        return AEImputer(random_state=0).fit(GAPS)
+
+
+def test_cells_that_others_determine_are_recovered(fitted):
+    filled = fitted.transform(GAPS)
+    pd.testing.assert_series_equal(filled.dtypes, TABLE.dtypes)
+    known, missing = GAPS.notna(), GAPS.isna()
+    assert (filled == GAPS).to_numpy()[known].all()
+    assert filled.notna().all(axis=None)
+    # The line through the curve is flat: linear regression explains nothing of it.
+    off = (filled["curve"] - TABLE["curve"])[missing["curve"]]
+    assert off.std() < 0.6 * TABLE["curve"].std()
+    assert (filled["side"] == TABLE["side"])[missing["side"]].mean() > 0.9
+    # So says the estimator, too.
+    errors = dict(zip(GAPS.columns, fitted.relative_errors_, strict=True))
+    assert errors["curve"] < 0.6 < errors["day"] <= 1.0
+
+
+def test_complete_tables_are_learnt_from():
+    new = hide(draw_table(100, seed=2), seed=3)
+    filled = AEImputer(random_state=0).fit(TABLE).transform(new)
+    missing = new["curve"].isna()
+    off = (filled["curve"] - draw_table(100, seed=2)["curve"])[missing]
+    assert off.std() < 0.6 * TABLE["curve"].std()
+
+
+def test_normal_rows_are_filled_with_their_conditional_means():
     rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, 1500)
-    y = np.cos(3 * x) + 0.3 * rng.normal(size=1500)
-    rows = np.column_stack([x, y]) / [x.std(), y.std()]
-    imputer = fit(hide(rows[:1000], [1])[0], CellLayout.from_numbers(2))
-    new = np.column_stack([rows[1000:, 0], np.full(500, np.nan)])
-    error = np.abs(imputer.complete(new) - rows[1000:])[:, 1]
-    for coverage in (0.5, 0.8, 0.95):
-        width = imputer.half_widths(coverage)[1]
-        assert (error <= width).mean() == pytest.approx(coverage, abs=0.08)
-    assert imputer.half_widths(0.999_999)[1] == np.inf
+    covariance = np.array([[1.0, 0.8, 0.3], [0.8, 2.0, 0.5], [0.3, 0.5, 1.5]])
+    X = rng.multivariate_normal([1.0, 0.0, -2.0], covariance, 2000)
+    rows = X[:50].copy()
+    rows[:, 2] = np.nan
+    imputer = AEImputer(random_state=0).fit(X)
+    mean, found = X.mean(axis=0), np.cov(X.T)
+    slope = np.linalg.solve(found[:2, :2], found[:2, 2])
+    expected = mean[2] + (X[:50, :2] - mean[:2]) @ slope
+    # Of a standard deviation of 1.2 given the others.
+    assert np.sqrt(np.square(imputer.transform(rows)[:, 2] - expected).mean()) < 0.06
+    np.testing.assert_allclose(imputer.relative_errors_, 1.0, atol=0.01)
 
 
-def test_intervals_are_for_numbers(levels):
-    widths = levels[3].half_widths(0.9)
-    assert np.isfinite(widths[0])
-    assert np.isnan(widths[1:]).all()
+def test_limits_hold_as_often_as_asked(fitted):
+    fresh = draw_table(400, seed=2)
+    gaps = hide(fresh, seed=3)
+    filled, low, high = fitted.impute(gaps, interval=0.8)
+    pd.testing.assert_frame_equal(filled, fitted.transform(gaps))
+    missing = gaps["x"].isna()
+    inside = (low["x"] <= fresh["x"]) & (fresh["x"] <= high["x"])
+    assert 0.6 < inside[missing].mean() < 0.99
+    assert low["x"][~missing].isna().all()
+    assert low["side"].isna().all()
 
 
-def test_draws_spread_as_the_cells_do():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=800)
-    rows = np.column_stack([x, 0.8 * x + 0.6 * rng.normal(size=800)])
-    gapped, hidden = hide(rows, [1])
-    drawn = fit(gapped, CellLayout.from_numbers(2)).draw(gapped, 40, np.random.default_rng(1))
-    assert len(drawn) == 40
-    spread = np.stack(drawn)[:, hidden].std(axis=0).mean()
-    assert spread == pytest.approx(0.6, abs=0.05)
-    for one in drawn:
-        np.testing.assert_array_equal(one[~hidden], gapped[~hidden])
+@pytest.mark.parametrize("interval", [0, 1, -0.1, "wide", np.nan])
+def test_an_interval_is_a_probability(fitted, interval):
+    with pytest.raises(ValueError, match="interval"):
+        fitted.impute(GAPS, interval=interval)
 
 
-def test_draws_of_categories_are_levels(levels):
-    rows, gapped, _, imputer = levels
-    for one in imputer.draw(gapped, 2, np.random.default_rng(0)):
-        for column in range(1, 5):
-            known = np.unique(rows[:, column].round(9))
-            assert set(one[:, column].round(9)) <= set(known)
+def test_numbers_of_a_frame_are_an_array_unless_a_frame_is_asked_for():
+    numbers = GAPS[["x", "curve"]]
+    imputer = AEImputer(random_state=0)
+    assert isinstance(imputer.fit_transform(numbers), np.ndarray)
+    assert isinstance(imputer.impute(numbers), pd.DataFrame)
+    framed = imputer.set_output(transform="polars").transform(numbers)
+    assert isinstance(framed, pl.DataFrame)
+    assert framed.columns == ["x", "curve"]
+    assert list(imputer.get_feature_names_out()) == ["x", "curve"]
+
+
+def test_a_column_without_cells_stays_missing():
+    with pytest.warns(UserWarning, match="empty"):
+        imputer = AEImputer(random_state=0).fit(GAPS.assign(empty=np.nan))
+    filled = imputer.transform(GAPS.assign(empty=np.nan))
+    assert filled["empty"].isna().all()
+    assert filled.drop(columns="empty").notna().all(axis=None)
+    assert np.isnan(imputer.relative_errors_).tolist() == [False] * 4 + [True]
+
+
+def test_columns_hold_what_their_parameter_says():
+    codes = GAPS.assign(side=GAPS["side"].map({"left": 3, "right": 8}))
+    filled = AEImputer(categorical_features=["side"], random_state=0).fit_transform(codes)
+    assert set(filled["side"]) == {3, 8}
+
+
+def test_the_seed_determines_the_cells():
+    one, same, other = (AEImputer(random_state=seed).fit_transform(GAPS) for seed in (0, 0, 1))
+    pd.testing.assert_frame_equal(one, same)
+    assert not one.equals(other)
+    generator = np.random.default_rng(0)
+    first, second = (AEImputer(random_state=generator).fit_transform(GAPS) for _ in range(2))
+    assert not first.equals(second)
+
+
+@pytest.mark.parametrize("weight", [2, 0])
+def test_a_weight_counts_rows(weight):
+    weights = np.where(np.arange(len(GAPS)) < 50, weight, 1)
+    copies = GAPS.loc[np.repeat(np.arange(len(GAPS)), weights)]
+    one = AEImputer(random_state=0).fit(GAPS, sample_weight=weights)
+    two = AEImputer(random_state=0).fit(copies)
+    pd.testing.assert_frame_equal(one.transform(GAPS), two.transform(GAPS))
+
+
+@pytest.mark.parametrize("table", [GAPS, GAPS[["x", "curve"]].to_numpy()], ids=["mixed", "numbers"])
+def test_a_stored_imputer_fills_alike(table):
+    imputer = AEImputer(random_state=0).fit(table)
+    expected = imputer.transform(table)
+    stored = skops.io.dumps(imputer)
+    types = skops.io.get_untrusted_types(data=stored)
+    assert types == ["skae._imputation.imputer.AEImputer"]
+    for again in (pickle.loads(pickle.dumps(imputer)), skops.io.loads(stored, trusted=types)):
+        np.testing.assert_array_equal(np.asarray(again.transform(table)), np.asarray(expected))
+        np.testing.assert_array_equal(again.relative_errors_, imputer.relative_errors_)
+
+
+def test_a_damaged_imputer_is_refused(fitted):
+    state = fitted.__getstate__()
+    state["_fitted"]["attention"]["gains"] = state["_fitted"]["attention"]["gains"] + 1
+    with pytest.raises(ValueError, match="digest differs"):
+        AEImputer().__setstate__(state)
+
+
+def test_a_fit_that_fails_leaves_the_imputer_as_it_was():
+    imputer = AEImputer(random_state=0).fit(GAPS)
+    before = imputer.transform(GAPS)
+    with pytest.raises(ValueError, match="inf in column 'x'"):
+        imputer.fit(GAPS.assign(x=np.inf))
+    pd.testing.assert_frame_equal(imputer.transform(GAPS), before)
+    with pytest.raises(NotFittedError):
+        clone(imputer).transform(GAPS)
+
+
+def test_a_step_before_a_classifier():
+    X, y = GAPS[["x", "curve"]], TABLE["side"]
+    own, other = AEImputer(random_state=0), KNNImputer()
+    pipeline = make_pipeline(StandardScaler(), own, RandomForestClassifier(10, random_state=0))
+    search = GridSearchCV(pipeline, {"aeimputer": [own, other]}, cv=2)
+    assert search.fit(X, y).best_score_ > 0.9
+
+
+def test_a_table_that_is_read_block_by_block(tmp_path, monkeypatch):
+    X = GAPS[["x", "curve"]].to_numpy()
+    expected = AEImputer(random_state=0).fit(X).transform(X)
+    path = tmp_path / "rows.npy"
+    np.save(path, X)
+    monkeypatch.setattr("skae._data.stores.LOADED_UP_TO", 1000)
+    stored = np.load(path, mmap_mode="r")
+    imputer = AEImputer(random_state=0).fit(stored)
+    filled = imputer.transform(stored)
+    assert np.isfinite(filled).all()
+    # Rows of stores keep their order and their copies, so other cells are hidden in training.
+    assert np.abs(filled - expected)[np.isnan(X)].mean() < 0.2
+
+
+def test_it_fills_as_a_transformer_fitted_to_gaps_does():
+    model = AutoencoderTransformer(2, hidden_layer_sizes=(), random_state=0).fit(GAPS)
+    own, other = model.impute(GAPS), AEImputer(random_state=0).fit_transform(GAPS)
+    missing = GAPS["side"].isna()
+    assert (own["side"] == other["side"])[missing].mean() > 0.9
+    assert np.corrcoef(own["curve"], other["curve"])[0, 1] > 0.9
+
+
+def test_rows_with_a_shape_are_refused():
+    with pytest.raises(ValueError, match=r"got rows of the shape \(3, 2\): reshape X, or use"):
+        AEImputer().fit(np.ones((9, 3, 2)))

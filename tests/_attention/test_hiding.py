@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skae._imputation.hiding import hide_cells, list_cells
+from skae._attention.hiding import hide_cells, list_cells
 from skae.modules.cells import CellLayout
 
 LAYOUT = CellLayout((0, 4), (5,), ((1, 4), (6, 8)))

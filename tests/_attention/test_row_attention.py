@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skae._imputation.row_attention import RememberedRows, RowAttention
+from skae._attention.row_attention import RememberedRows, RowAttention
 
 CELLS = (slice(0, 1), slice(1, 3), slice(3, 4))
 

@@ -74,23 +74,6 @@ class LinearAnswer:
             pull[:, own] = np.linalg.solve(precision[own, own], pull[:, own].T).T
         return pull
 
-    def draw_errors(self, missing: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Return errors that the answers for missing cells may have; 0 in observed ones.
-
-        Parameters
-        ----------
-        missing : ndarray of bool of shape (n_rows, n_encoded)
-            Which cells are missing.
-        generator : numpy.random.Generator
-            Source of the errors.
-        """
-        rows = generator.standard_normal(missing.shape)
-        if self.completion is not None:
-            moments = self.completion.moments
-            values, vectors = np.linalg.eigh(moments.covariance)
-            rows = moments.mean + (rows * np.sqrt(values.clip(0.0))) @ vectors.T
-        return rows - self.fill(np.where(missing, np.nan, rows))
-
     def relate(self, cells: tuple[slice, ...], n_encoded: int) -> np.ndarray:
         """Return the largest partial correlation of each cell (row) with each encoded column."""
         if self.completion is None:

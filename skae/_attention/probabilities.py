@@ -46,19 +46,6 @@ class IndicatorScale:
             out[:, own] = self.zero[own] + self.unit[own] * shares
         return out
 
-    def draw(self, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Return complete rows with a level drawn from the probabilities of each."""
-        out = rows.copy()
-        for own, shares in self._measure_shares(rows):
-            if shares.shape[1] == 1:
-                chosen = generator.random(shares.shape) < shares
-            else:
-                # The largest of probabilities over exponential times is one drawn from them.
-                times = generator.exponential(size=shares.shape)
-                chosen = np.arange(shares.shape[1]) == (shares / times).argmax(axis=1)[:, None]
-            out[:, own] = self.zero[own] + self.unit[own] * chosen
-        return out
-
     def _measure_shares(self, rows: np.ndarray) -> list[tuple[slice, np.ndarray]]:
         shares = []
         for own in _list_indicators(self.layout):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skae._imputation.linear_answer import LinearAnswer
+from skae._attention.linear_answer import LinearAnswer
 from skae._linear import Completion
 
 from .tables import draw_levels, draw_normal
@@ -25,18 +25,6 @@ def test_residuals_of_a_category_are_given_other_columns_only():
     gapped = rows.copy()
     gapped[:, 1:4] = np.nan
     np.testing.assert_allclose(residuals[:, 1:4], (rows - linear.fill(gapped))[:, 1:4], atol=1e-6)
-
-
-def test_drawn_errors_have_the_conditional_covariance():
-    rows = draw_normal()
-    completion = Completion.fit(rows)
-    missing = np.zeros((40_000, 4), dtype=bool)
-    missing[:, :2] = True
-    errors = LinearAnswer(completion).draw_errors(missing, np.random.default_rng(0))
-    assert not errors[:, 2:].any()
-    precision = np.linalg.inv(completion.moments.covariance)
-    expected = np.linalg.inv(precision[:2, :2])
-    np.testing.assert_allclose(np.cov(errors[:, :2].T), expected, atol=0.03)
 
 
 def test_without_a_distribution_means_fill():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skae._imputation.evaluation import HiddenCells, assess, fit_gains
+from skae._attention.evaluation import HiddenCells, assess, fit_gains
 
 TRAINED = np.array([0.5, 0.2])
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skae._imputation.probabilities import IndicatorScale
+from skae._attention.probabilities import IndicatorScale
 
 from .tables import draw_levels
 
@@ -29,17 +29,6 @@ def test_a_category_without_any_probability_is_uniform():
     scale = IndicatorScale.from_rows(rows, layout)
     found = scale.normalize((scale.zero - scale.unit)[None])[0]
     np.testing.assert_allclose((found - scale.zero)[1:4] / scale.unit[1:4], 1 / 3)
-
-
-def test_levels_are_drawn_with_their_probabilities():
-    rows, layout, _ = draw_levels()
-    scale = IndicatorScale.from_rows(rows, layout)
-    shares = np.array([0.0, 0.2, 0.5, 0.3, 0.9])
-    many = np.tile(scale.zero + scale.unit * shares, (20_000, 1))
-    drawn = (scale.draw(many, np.random.default_rng(0)) - scale.zero)[:, 1:] / scale.unit[1:]
-    np.testing.assert_allclose(drawn[:, :3].sum(axis=1), 1.0)
-    assert set(np.unique(drawn.round(9))) == {0.0, 1.0}
-    np.testing.assert_allclose(drawn.mean(axis=0), shares[1:], atol=0.015)
 
 
 def test_a_level_that_no_row_has_shares_the_scale_of_the_others():
