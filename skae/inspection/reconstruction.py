@@ -142,7 +142,7 @@ class ReconstructionDisplay:
             reconstruction = estimator.reconstruct(X)
         else:
             reconstruction = estimator.inverse_transform(estimator.transform(X))
-        center, scale = find_scaling(estimator, np.shape(X)[1]) or (None, None)
+        center, scale = find_scaling(estimator, read_frame(X).shape[1]) or (None, None)
         display = cls(
             rows=X,
             reconstruction=reconstruction,

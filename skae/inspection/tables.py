@@ -16,12 +16,15 @@ def read_numbers(X: ArrayLike) -> np.ndarray | None:
 
 
 def read_frame(X: Any) -> pd.DataFrame:
-    """Return a table as a frame of pandas with distinct column names."""
+    """Return a table as a frame of pandas with distinct column names; images become rows."""
     if hasattr(X, "to_pandas"):
         X = X.to_pandas()
     if hasattr(X, "toarray"):
         X = X.toarray()
-    frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
+    if not isinstance(X, pd.DataFrame):
+        rows = np.asarray(X)
+        X = pd.DataFrame(rows.reshape(len(rows), -1) if rows.ndim > 2 and len(rows) else rows)
+    frame: pd.DataFrame = X
     return frame if frame.columns.is_unique else frame.set_axis(range(frame.shape[1]), axis=1)
 
 

@@ -99,3 +99,10 @@ def test_labels_are_not_drawn():
     model = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(frame)
     with pytest.raises(TypeError, match="numbers alone"):
         ManifoldDisplay.from_estimator(model, frame)
+
+
+def test_images_that_are_no_flat_rows(rows):
+    images = rows.reshape(-1, 2, 3)
+    model = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(images)
+    display = ManifoldDisplay.from_estimator(model, images, n_steps=2, image_shape=(2, 3))
+    assert display.image_.get_array().shape == (4, 6)

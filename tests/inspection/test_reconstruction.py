@@ -85,6 +85,15 @@ def test_missing_pixels_are_blank():
     assert np.isnan(np.asarray(display.images_[0].get_array().filled(np.nan))[0, 0])
 
 
+def test_images_that_are_no_flat_rows():
+    images = np.random.default_rng(0).uniform(size=(60, 4, 5))
+    model = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(images)
+    display = ReconstructionDisplay.from_estimator(model, images[:2], image_shape=(4, 5))
+    np.testing.assert_allclose(np.asarray(display.images_[0].get_array())[:, 5:], images[1])
+    output = np.asarray(display.images_[1].get_array())
+    np.testing.assert_allclose(output[:, 5:], model.reconstruct(images[1:2])[0])
+
+
 def test_images_of_labels(table):
     with pytest.raises(TypeError, match="numbers alone"):
         ReconstructionDisplay.from_predictions(table, table, image_shape=(1, 3))

@@ -15,6 +15,7 @@ from skae.inspection.tables import check_image_shape, read_frame, read_numbers
         [[1, 2], [3, 4]],
         np.array([[1, 2], [3, 4]]),
         csr_array([[1, 2], [3, 4]]),
+        np.array([[[1], [2]], [[3], [4]]]),
         pd.DataFrame({"a": [1, 3], "b": [2.0, 4.0]}),
         pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"]),
         pl.DataFrame({"a": [1, 3], "b": [2, 4]}),
