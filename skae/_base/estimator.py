@@ -39,6 +39,7 @@ from .._data import (
     encode_table,
     find_row_shape,
     flatten_rows,
+    keep_order,
     measure_columns,
     measure_distance,
     merge_copies,
@@ -178,6 +179,7 @@ class BaseAutoencoder(
     compile: bool
     early_stopping: bool
     validation_fraction: float
+    gap: int | None
     n_iter_no_change: int
     tol: float
     trim_fraction: float
@@ -617,6 +619,7 @@ class BaseAutoencoder(
         total = float(len(table) if weight is None else _sum_weights(weight))
         # Rows without numbers repeat: split one by one, none would be held out that has been seen.
         merge = merge_copies if layout.numbers or target is not None else write_out_copies
+        merge = merge if self.gap is None else keep_order
         merged = merge(TrainingTable(rows, weight, target))
         return GivenTable(merged.set_total(total), columns, total, blueprint, row_shape)
 
@@ -676,6 +679,7 @@ class BaseAutoencoder(
             callbacks=list(self.callbacks or ()),
             early_stopping=self.early_stopping,
             validation_fraction=self.validation_fraction,
+            gap=self.gap,
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
             verbose=int(self.verbose),

@@ -69,6 +69,12 @@ def merge_copies(table: TrainingTable) -> TrainingTable:
     return TrainingTable(np.ascontiguousarray(X), weight, np.ascontiguousarray(target))
 
 
+def keep_order(table: TrainingTable) -> TrainingTable:
+    """Return the rows of positive weight in their order, each with its weight and its copies."""
+    table = drop_zero_weights(table)
+    return TrainingTable(table.X, _scale_to_mean_one(table.weight), table.target)
+
+
 def write_out_copies(table: TrainingTable) -> TrainingTable:
     """Return rows as often as they count, if their weights are counts.
 

@@ -6,6 +6,7 @@ import pytest
 from skae._data import (
     StoredTable,
     TrainingTable,
+    keep_order,
     merge_copies,
     training_table,
     write_out_copies,
@@ -110,3 +111,12 @@ def test_distinct_rows_are_those_of_numpy(dtype, order):
     assert len(found) < len(rows)
     assert np.array_equal(found, expected)
     assert np.array_equal(inverse, theirs.ravel())
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_rows_in_the_order_of_time_keep_it_and_their_copies(stored):
+    X = np.array([[3.0], [1.0], [3.0], [2.0], [0.0]])
+    weight = np.array([1.0, 2.0, 1.0, 0.0, 4.0])
+    kept = keep_order(TrainingTable(StoredTable(X) if stored else X, weight))
+    np.testing.assert_array_equal(kept.X[:], X[[0, 1, 2, 4]])
+    np.testing.assert_array_equal(kept.weight, [0.5, 1.0, 0.5, 2.0])
