@@ -1,6 +1,7 @@
 """A discriminator beside a variational autoencoder."""
 
 import copy
+import math
 import pickle
 
 import numpy as np
@@ -14,8 +15,6 @@ from torch import nn
 
 from skae import VAETransformer
 from skae._data import Batch
-from skae._training import checkpoint as checkpoint_module
-from skae._training.checkpoint_file import CheckpointFile
 from skae._variational.adversarial import AdversarialObjective, Adversary
 from skae._variational.objective import VariationalObjective
 from skae.modules import MLP, MLPArchitecture, make_variational
@@ -39,7 +38,8 @@ def small(**parameters):
 def game(curve):
     """A module, an adversary past its steps alone, their objective, and a batch."""
     generator = torch.Generator().manual_seed(0)
-    module = make_variational(6, 2, MLPArchitecture((8,), generator=generator), generator=generator)
+    mlp = MLPArchitecture((8,), generator=generator)
+    module = make_variational(6, 2, mlp, prior="mixture", generator=generator)
     nn.init.constant_(module.decoder.gate, 0.5)  # closed, the nonlinear path would have no gradient
     adversary = Adversary(MLP(6, 1, (8,), generator=generator))
     adversary.n_steps = 100
@@ -151,11 +151,15 @@ def test_the_warm_up_of_the_divergence_is_over(game):
 @pytest.mark.parametrize("n_rows", [60, 600])
 def test_the_training_before_is_that_without_a_discriminator(curve, n_rows):
     """To the last bit; then follow as many epochs as it may have had."""
-    plain = small(discriminator=None, init="random").fit(curve[:n_rows])
-    ours = small(init="random").fit(curve[:n_rows])
+    ours = small(init="random", batch_size=60)
+    plain = clone(ours).set_params(discriminator=None).fit(curve[:n_rows])
+    ours.fit(curve[:n_rows])
     assert ours.loss_curve_[:-2] == plain.loss_curve_
     assert ours.validation_scores_ == plain.validation_scores_
     assert ours.n_iter_ == plain.n_iter_ + 2
+    # Rows that are held out stay so.
+    n_trained = n_rows if n_rows < 500 else 540
+    assert ours.net_.criterion_.adversary.n_steps == 2 * math.ceil(n_trained / 60)
     assert not np.array_equal(ours.transform(curve), plain.transform(curve))
 
 
@@ -282,45 +286,6 @@ def test_what_is_stored_has_no_discriminator(curve):
     for loaded in (pickle.loads(pickle.dumps(ours)), skops.io.loads(stored, trusted=untrusted)):
         np.testing.assert_array_equal(loaded.score_samples(curve), ours.score_samples(curve))
         assert loaded.discriminator == "mlp"
-
-
-class Stop(Exception):
-    """What stops a fit, as a kill would."""
-
-
-def test_a_fit_goes_on_from_each_of_its_writes(curve, tmp_path, monkeypatch):
-    """Also in the middle of the adversarial training, with the discriminator as it was."""
-    monkeypatch.setattr(checkpoint_module, "_LEAST_PAUSE", 0.0)
-    monkeypatch.setattr(checkpoint_module, "_PAUSE_PER_WRITE", 0.0)
-    write, n_left = CheckpointFile.write, [0]
-
-    def write_and_stop(file, value):
-        write(file, value)
-        n_left[0] -= 1
-        if n_left[0] == 0:
-            raise Stop
-
-    monkeypatch.setattr(CheckpointFile, "write", write_and_stop)
-    ours = small(dropout=0.2, max_epochs=3, early_stopping=False)  # of 18 steps
-    expected = describe_result(clone(ours).fit(curve), curve)
-    path = tmp_path / "fit.ckpt"
-    n_in_the_middle = 0
-    for n in range(1, 50):
-        n_left[0] = n
-        stopped = clone(ours).set_params(checkpoint=path)
-        try:
-            stopped.fit(curve)
-        except Stop:
-            trainings = CheckpointFile(path).read()["trainings"]
-            is_begun = len(trainings) == 2 and not trainings[1]["is_finished"]
-            n_in_the_middle += is_begun
-            n_left[0] = 0
-            resumed = clone(stopped).fit(curve)
-            resumed.checkpoint = None
-            assert are_equal(describe_result(resumed, curve), expected)
-        else:
-            break
-    assert n_in_the_middle == 3
 
 
 # Errors -----------------------------------------------------------------------------------
