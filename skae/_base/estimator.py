@@ -224,6 +224,17 @@ class BaseAutoencoder(
     ) -> Module:
         """Return a module that is initialized from the rows that it will be trained on."""
 
+    def _train_further(
+        self,
+        config: TrainingConfig[Module],
+        result: TrainingResult[Module],
+        blueprint: BlueprintT,
+        rows: AnyRows,
+        streams: RandomStreams,
+    ) -> TrainingResult[Module]:
+        """Return the module after a second training, where the family has one."""
+        return result
+
     @abstractmethod
     def _fit_density(
         self,
@@ -349,6 +360,7 @@ class BaseAutoencoder(
             result = leave_untrained(config, initialize(rows), len(rows))
         else:
             result = train(config, initialize, rows, streams, blueprint.network.linear_path)
+            result = self._train_further(config, result, blueprint, rows, streams)
         trained = TrainedModule(result.module, rows.n_features)
         if not blueprint.is_closed_form:  # pretraining can diverge, and no epoch follow
             trained.check_outputs(rows, self._measure_losses, self.lr)
