@@ -16,6 +16,7 @@ from .._environment import limit_threads
 from .._linear import fit_covariance
 from .._training import TrainedModule
 from ..modules import CodeDenoiser, Denoiser
+from ..modules.single_precision import SinglePrecision
 from .incomplete import CellCodes, make_gaussian_class, score_with_completion
 from .initialization import set_filter
 from .stacking import Evidence, Stack, fit_stack
@@ -88,6 +89,10 @@ class ErrorPlan(NamedTuple):
 
     levels: tuple[int, ...]
     n_whole: int
+
+    def count_evaluations(self, n_draws: int) -> int:
+        """Return how many evaluations of the network a row takes."""
+        return -(-n_draws // 2) * (len(self.levels) + self.n_whole)
 
 
 #: All draws at all levels.
@@ -528,7 +533,9 @@ def _subsample(rows: Rows, most: int) -> Rows:
 def block_of_draws(n_features: int, n_draws: int) -> int:
     """Return how many rows to score at a time."""
     cells = n_draws * max(n_features, 128)
-    return block_length(cells, _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
+    length = block_length(cells, _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
+    # Networks in float32 have products of that length: the last should be full.
+    return max(length - length % SinglePrecision.length, min(length, SinglePrecision.length))
 
 
 def _fit_score_model(

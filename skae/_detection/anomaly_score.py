@@ -257,7 +257,7 @@ def _measure_errors(
     state: FittedState[Any, Any, Any], rows: CompletedRows, plan: ErrorPlan
 ) -> np.ndarray:
     n_draws = state.density.n_draws
-    block = block_of_draws(rows.values.shape[1], len(plan.levels) * n_draws)
+    block = block_of_draws(rows.values.shape[1], plan.count_evaluations(n_draws))
 
     def measure(module: Denoiser, batch: Batch) -> Tensor:
         return measure_errors(module, batch.input, n_draws, batch.mask, plan)

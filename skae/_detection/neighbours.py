@@ -4,7 +4,9 @@
 takes 0.8 to 1.0 of the time for 10,000 rows, and two to five times as long for a single one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,7 +86,7 @@ class NeighbourDistances:
         length = block_length(len(self.rows), _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
         with limit_threads(1), torch.no_grad():
             if observed is None:
-                groups = _Groups.from_rows(self.rows, self.n_usual)
+                groups = self._groups
                 split = torch.from_numpy(rows).split(length)
                 parts = [
                     self._find_nearest(part, groups.measure_nearest(part), groups.n_near)
@@ -102,6 +104,14 @@ class NeighbourDistances:
                     for part, mask in zip(cells, masks, strict=True)
                 ]
         return torch.cat(parts).numpy()
+
+    @cached_property
+    def _groups(self) -> "_Groups":
+        return _Groups.from_rows(self.rows, self.n_usual)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Without the groups, which are made again.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def _find_nearest(self, rows: Tensor, distances: Tensor, n_usual: int) -> Tensor:
         """Return both distances, of distances of which the first so many are to usual rows."""

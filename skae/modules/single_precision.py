@@ -33,7 +33,8 @@ class SinglePrecision(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map rows to the network's outputs, in the rows' precision."""
-        rows = input.clamp(-_LARGEST, _LARGEST).float()
-        rows = pad(rows, [0, 0] * (rows.ndim - 1) + [0, -len(rows) % self.length])
+        rows = input.float().clamp(-_LARGEST, _LARGEST)
+        if n_missing := -len(rows) % self.length:
+            rows = pad(rows, [0, 0] * (rows.ndim - 1) + [0, n_missing])
         out = torch.cat([self.network(part) for part in rows.split(self.length)])
         return out[: len(input)].to(input.dtype)
