@@ -930,7 +930,10 @@ class BaseAutoencoder(
             Always float64.
         """
         table, state = self._read(X)
-        return subtract_units(state, table, apply_exactly(state, table, state.density.log_density))
+        density = state.density
+        in_single = density.tolerates_single(state.trained.module)
+        scores = apply_exactly(state, table, density.log_density, in_single)
+        return subtract_units(state, table, scores)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean log-density of rows.
@@ -1032,10 +1035,18 @@ def apply_exactly(
     state: FittedState[Module, BlueprintT, DensityT],
     table: AnyTable,
     function: Callable[[Module, Batch], Tensor],
+    in_single: bool = False,
 ) -> np.ndarray:
-    """Return a function of scaled rows, in float64 and in the density's blocks."""
+    """Return a function of scaled rows, in float64 and in the density's blocks.
+
+    With `in_single`, networks beside a linear path compute in float32.
+    """
     return state.trained.apply_to_batches(
-        function, table, lambda rows: state.prepare(rows, np.float64), state.density.block_length()
+        function,
+        table,
+        lambda rows: state.prepare(rows, np.float64),
+        state.density.block_length(),
+        is_mixed=in_single,
     )
 
 

@@ -21,6 +21,8 @@ from .._data import (
     subsample_indices,
 )
 from .._environment import count_threads, isolate_torch, limit_threads
+from ..modules import Bypass
+from ..modules.single_precision import SinglePrecision
 from .objective import Module
 from .workload import count_products
 
@@ -51,6 +53,7 @@ class TrainedModule(Generic[Module]):
         self.module: Module = module.eval()
         self._n_products = count_products(module, n_features)
         self._double: Module | None = None
+        self._mixed: Module | None = None
 
     def in_precision(self, dtype: torch.dtype) -> Module:
         """Return the module, or its float64 copy, which is made when first asked for."""
@@ -62,6 +65,25 @@ class TrainedModule(Generic[Module]):
                 copied = copied.cpu()
             self._double = copied.double()
         return self._double
+
+    def in_mixed_precision(self) -> Module:
+        """Return a float64 copy whose networks beside a linear path compute in float32.
+
+        A network's rounding is relative to what it adds to the linear path. On other devices than
+        the processor it is the float64 copy.
+        """
+        if self.device.type != "cpu":
+            return self.in_precision(torch.float64)
+        if self._mixed is None:
+            copied = copy.deepcopy(self.module).double()
+            pairs = zip(list(copied.modules()), list(self.module.modules()), strict=True)
+            for part, single in pairs:
+                if not (isinstance(part, Bypass) and isinstance(single, Bypass)):
+                    continue
+                if single.nonlinear is not None:
+                    part.nonlinear = SinglePrecision(single.nonlinear)
+            self._mixed = copied
+        return self._mixed
 
     @property
     def device(self) -> torch.device:
@@ -150,6 +172,7 @@ class TrainedModule(Generic[Module]):
         prepare: Complete,
         block: int | None = None,
         finish: Callable[[np.ndarray], np.ndarray] | None = None,
+        is_mixed: bool = False,
     ) -> np.ndarray:
         """Return `finish(function(module, prepare(X)))`, computed in blocks of rows.
 
@@ -165,11 +188,30 @@ class TrainedModule(Generic[Module]):
             Rows at a time; None is as many as suit the processor's cache.
         finish : callable, default=None
             Maps a block of outputs to a block of the result.
+        is_mixed : bool, default=False
+            Whether networks compute in float32 for rows of float64.
         """
         if block is None:
             block = _choose_block(X.shape[1])
         batches = (prepare(rows).to_batch() for rows in _read_blocks(X, block))
-        return self._run(function, batches, len(X), block, finish)
+        return self._run(function, batches, len(X), block, finish, is_mixed)
+
+    def apply_to_completed(
+        self, function: Callable[[Module, Batch], Tensor], rows: CompletedRows, block: int
+    ) -> np.ndarray:
+        """Return `function(module, batch)` of rows, with networks in float32.
+
+        Parameters
+        ----------
+        function : callable
+            Maps the module and a batch of `n` rows to a tensor of `n` rows.
+        rows : CompletedRows
+            The rows, in float64.
+        block : int
+            Rows at a time.
+        """
+        batches = rows.to_batch().split(block)
+        return self._run(function, batches, len(rows.values), block, None, True)
 
     def _run(
         self,
@@ -178,14 +220,19 @@ class TrainedModule(Generic[Module]):
         n_rows: int,
         block: int,
         finish: Callable[[np.ndarray], np.ndarray] | None,
+        is_mixed: bool = False,
     ) -> np.ndarray:
         out: np.ndarray | None = None
         first = 0
-        flops = 2.0 * min(block, n_rows) * self._n_products
-        n_threads = count_threads(flops)
+        # Networks in float32 have products of a fixed length, and round alike for any rows.
+        length = SinglePrecision.length if is_mixed else min(block, n_rows)
+        n_threads = count_threads(2.0 * length * self._n_products)
         with isolate_torch(), limit_threads(n_threads), torch.no_grad():
             for batch in batches:
-                module = self.in_precision(batch.input.dtype)
+                if is_mixed:
+                    module = self.in_mixed_precision()
+                else:
+                    module = self.in_precision(batch.input.dtype)
                 part = function(module, batch.to(_find_device(module))).cpu().numpy()
                 part = part if finish is None else finish(part)
                 if out is None:

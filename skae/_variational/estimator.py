@@ -188,7 +188,7 @@ default="from_dtype"
         Largest number of Gaussians of the mixture, or number of pseudo-rows. The mixture has
         as many Gaussians as the initial codes have by the Bayesian information criterion;
         with `init="random"` it has all of them.
-    n_draws : int, default=100
+    n_draws : int, default=24
         Draws of the code for each row that `score_samples` and `elbo` average over.
 
     Adversarial training:
@@ -432,7 +432,7 @@ default="from_dtype"
         noise_per_column: bool = True,
         prior: str = "mixture",
         n_prior_components: int = 10,
-        n_draws: int = 100,
+        n_draws: int = 24,
         discriminator: str | Architecture | None = None,
         adversarial_weight: float = 0.02,
         dropout: float = 0.0,
