@@ -454,8 +454,8 @@ default="from_dtype"
         Raises
         ------
         ValueError
-            If `X` has infinite values or no observed cell, if `y` has another shape than `X` or
-            missing cells, or if a parameter is out of its bounds.
+            If `X` has infinite values or no observed cell, if `y` has another shape than `X`, its
+            columns in another order, or missing cells, or if a parameter is out of its bounds.
         """
         return super().fit(X, y, sample_weight)
 
@@ -542,7 +542,7 @@ default="from_dtype"
         return module.linear_weights
 
     def _check_target(self, table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
-        return check_target(table, y, columns)
+        return check_target(table, y, columns, getattr(self, "feature_names_in_", None))
 
     def _make_blueprint(
         self, layout: CellLayout, has_target: bool, n_components: int | None

@@ -14,6 +14,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._base import BaseAutoencoder
+from .._base.callback_support import CallbackSupportMixin, begin_tasks, pass_tasks_on
 from .._base.documentation import DOC_LINK_TEMPLATE
 from .._base.drafts import copy_shallow, replace_when_done
 from .._base.estimator import fit_within
@@ -90,7 +91,7 @@ _DENSITY_ROUNDING = 1e-4
 _LEAST_ROUNDING, _MOST_ROUNDING = 1e-9, 1e-3
 
 
-class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
+class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     """Anomaly detection with conformal thresholds, p-values and reasons.
 
     The detector learns what most rows have in common, and scores rows by how well they fit.
@@ -283,7 +284,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             rows have a positive weight, if weights are given to an estimator that takes none, or
             if `checkpoint` is another fit's.
         """
-        with replace_when_done(self) as draft:
+        with begin_tasks(self, X, y, max_subtasks=1), replace_when_done(self) as draft:
             draft._fit(X, sample_weight)
         return self
 
@@ -352,7 +353,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         if isinstance(estimator, BaseAutoencoder) and columns is None:
             # Which would not know the columns' names.
             measure_columns(self, split.train, float(len(split.train)))
-        fitted = _fit_on(estimator, split.train, columns, self._row_shape, checkpoint)
+        with pass_tasks_on(self, estimator):
+            fitted = _fit_on(estimator, split.train, columns, self._row_shape, checkpoint)
         self._set_fitted(fitted, rows, columns, split)
 
     def _make_estimator(self, n_rows: int, streams: RandomStreams) -> Any:

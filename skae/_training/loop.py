@@ -22,6 +22,7 @@ from .objective import Module
 from .progress import EpochProgress
 from .schedules import CosineSchedule, InverseRootSchedule, ObjectiveProgress, StreamSchedulers
 from .user_callbacks import check_monitors, find_schedulers, name_own
+from .workload import count_products
 
 _VALIDATION_BLOCK = 4096
 
@@ -111,7 +112,8 @@ def run(
     checkpoint = config.checkpoint
     state = None if checkpoint is None else checkpoint.begin_training()
     writer = [] if checkpoint is None else [CheckpointWriter(checkpoint, state)]
-    every = [*name_own(callbacks), *config.callbacks, *name_own(writer)]
+    tasks = [] if config.tasks is None else [config.tasks.add_training(description, n_epochs)]
+    every = [*name_own(callbacks), *config.callbacks, *name_own([*writer, *tasks])]
     net = make_net(config, module, n_epochs, len(rows), generator, every)
     net.set_params(train_split=None if valid is None else predefined_split(valid))
     net.initialize()
@@ -164,7 +166,7 @@ def restore_on_failure(net: AutoencoderNet) -> Iterator[None]:
 
 
 def _train(net: AutoencoderNet, rows: AnyRows, n_epochs: int) -> None:
-    with _limit_threads_for(net), net.attached_parameters():
+    with _limit_threads_for(net, rows.n_features), net.attached_parameters():
         try:
             net.partial_fit(rows.to_device(), None, epochs=n_epochs)
         except KeyError as error:
@@ -176,9 +178,9 @@ def _train(net: AutoencoderNet, rows: AnyRows, n_epochs: int) -> None:
             ) from error
 
 
-def _limit_threads_for(net: AutoencoderNet) -> AbstractContextManager[None]:
-    n_weights = sum(parameter.numel() for parameter in net.module_.parameters())
-    return limit_threads(count_threads(6.0 * n_weights * net.batch_size))
+def _limit_threads_for(net: AutoencoderNet, n_features: int) -> AbstractContextManager[None]:
+    n_products = count_products(net.module_, n_features)
+    return limit_threads(count_threads(6.0 * n_products * net.batch_size))
 
 
 def _note_interruption(net: AutoencoderNet, n_epochs: int) -> None:

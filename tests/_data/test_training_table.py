@@ -11,6 +11,7 @@ from skae._data import (
     training_table,
     write_out_copies,
 )
+from skae._data.training_table import _find_distinct
 
 
 def test_copies_become_weights():
@@ -96,6 +97,20 @@ def test_written_out_rows_are_sorted_by_their_first_column_first():
     assert written.X.tolist() == [[0.0, 0.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]
     merged = merge_copies(TrainingTable(X))
     np.testing.assert_array_equal(write_out_copies(TrainingTable(X)).X, merged.X)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_distinct_rows_are_those_of_numpy(dtype, order):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 3)).round(1).astype(dtype) * [1, 1e30, 1e-30]
+    rows = rows.astype(dtype)[rng.integers(0, 40, size=60)]
+    rows[5], rows[9], rows[11, 0] = 0.0, -0.0, np.inf
+    found, inverse = _find_distinct(np.array(rows, order=order))
+    expected, theirs = np.unique(rows, axis=0, return_inverse=True)
+    assert len(found) < len(rows)
+    assert np.array_equal(found, expected)
+    assert np.array_equal(inverse, theirs.ravel())
 
 
 @pytest.mark.parametrize("stored", [False, True])
