@@ -14,6 +14,9 @@ import skorch
 import torch
 from sklearn.utils import check_random_state
 
+#: What fixes random draws: a seed, or a generator, which they advance. None is fresh entropy.
+RandomSource = int | np.random.RandomState | np.random.Generator | None
+
 # Both torch's default generator and its thread count belong to the process, and fits may
 # run in several threads (joblib's threading backend), so one lock guards the two.
 _lock = threading.RLock()
@@ -195,19 +198,22 @@ class RandomStreams:
 
     Parameters
     ----------
-    random_state : int, numpy.random.RandomState or None
+    random_state : int, numpy.random.RandomState, numpy.random.Generator or None
         None takes fresh entropy from the operating system; NumPy's global state is neither
         read nor changed.
     """
 
-    def __init__(self, random_state: int | np.random.RandomState | None) -> None:
+    def __init__(self, random_state: RandomSource) -> None:
         if random_state is None:
             random_state = np.random.RandomState()
-        self._source = check_random_state(random_state)
+        if isinstance(random_state, np.random.Generator):
+            self._draw_below = random_state.integers
+        else:
+            self._draw_below = check_random_state(random_state).randint
 
     def draw_seed(self) -> int:
         """Return a fresh seed."""
-        return int(self._source.randint(np.iinfo(np.int32).max))
+        return int(self._draw_below(np.iinfo(np.int32).max))
 
     def make_torch_generator(self, device: torch.device | str = "cpu") -> torch.Generator:
         """Return a fresh generator on `device`."""

@@ -1,5 +1,12 @@
 """Tables that the tests share."""
 
+import os
+
+# Processes that run beside each other wait for each other's threads. Before torch is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
 import numpy as np
 import pytest
 import torch

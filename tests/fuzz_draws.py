@@ -71,7 +71,9 @@ _SWITCH = Draws((False, True), (np.True_,), ("yes", 2, None))
 _NAN = float("nan")
 
 PARAMETERS = {
-    "n_components": Draws((1, 2, 3), (np.int64(2), 7, 50), (0, -1, 1.5, "many", _NAN)),
+    "n_components": Draws(
+        (1, 2, 3), (np.int64(2), 7, 50, 0.9, 1e-9, np.float32(0.5)), (0, -1, 1.5, 1.0, "many", _NAN)
+    ),
     "hidden_layer_sizes": Draws(
         ((), (3,), (4, 3)), ([5], np.array([3]), (1,)), ((0,), 3, ("a",), (-1,), (10**12,), None)
     ),
@@ -116,7 +118,13 @@ PARAMETERS = {
     "trim_fraction": Draws((0.0, 0.1), (0.49, 1e-12), (0.5, -0.1, _NAN)),
     "warm_start": _SWITCH,
     "random_state": Draws(
-        (0, 1), (Fresh(lambda folder: np.random.RandomState(3)), 2**32 - 1), (-1, "x", 1.5)
+        (0, 1),
+        (
+            Fresh(lambda folder: np.random.RandomState(3)),
+            Fresh(lambda folder: np.random.default_rng(3)),
+            2**32 - 1,
+        ),
+        (-1, "x", 1.5),
     ),
     "checkpoint": Draws(
         (None,),

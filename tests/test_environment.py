@@ -253,8 +253,18 @@ def test_streams_repeat_with_their_seed():
     assert torch.equal(first, torch.rand(3, generator=RandomStreams(1).make_torch_generator()))
     draws = [RandomStreams(seed).make_numpy_generator().uniform() for seed in (1, 1, 2)]
     assert draws[0] == draws[1] != draws[2]
-    state = np.random.RandomState(0)
-    assert RandomStreams(state).draw_seed() != RandomStreams(state).draw_seed()
+
+
+@pytest.mark.parametrize("make", [np.random.RandomState, np.random.default_rng])
+def test_streams_advance_a_generator(make):
+    generator = make(0)
+    seeds = [RandomStreams(generator).draw_seed() for _ in range(2)]
+    assert seeds[0] != seeds[1]
+    assert [RandomStreams(make(0)).draw_seed()] == seeds[:1]
+
+
+def test_a_seed_stands_for_its_random_state():
+    assert RandomStreams(3).draw_seed() == np.random.RandomState(3).randint(2**31 - 1)
 
 
 def test_default_generator_is_seeded_and_restored():

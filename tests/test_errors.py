@@ -16,6 +16,7 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.mixture import GaussianMixture
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -164,7 +165,6 @@ NO_TABLES = {
     "fields": (np.zeros(30, dtype=[("a", float), ("b", float)]), "structured_to_unstructured"),
     "Series": (pd.Series(ROWS[:, 0]), "2-dimensional container"),
     "flat": (ROWS[:, 0], "Expected 2D array, got 1D"),
-    "deep": (ROWS[None], "dim 3"),
     "scalar array": (np.array(1.0), "Expected 2D array, got scalar"),
     "number": (1.0, "Expected 2D array, got scalar"),
     "ragged": ([[1.0, 2.0, 3.0], [1.0]], "rows of equal length, got 1 cells in row 1 and 3 in row"),
@@ -506,6 +506,46 @@ def test_codes_with_gaps_are_refused(fitted_on_all_kinds):
             ours.inverse_transform(codes)
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "transform", "score_samples", "elbo"])
+def test_cells_that_are_no_probabilities(method):
+    probabilities = pd.DataFrame(np.abs(np.tanh(ROWS)), columns=["a", "b", "c"])
+    ours = VAETransformer(2, likelihood="bernoulli", **SMALL).fit(probabilities)
+    odd = probabilities.copy()
+    odd.loc[4, "b"] = 1.5
+    message = r"got 1\.5 in column 'b' and row 4: scale the column, or use likelihood=\"gaussian\""
+    check_refused(ours, odd, message, [method])
+
+
+def test_cells_beside_labels_that_are_no_probabilities():
+    odd = frame(ROWS[:, 1]).assign(a=LABELS, b=[0.0, 1.5] * 15)[["a", "b"]]
+    with pytest.raises(ValueError, match=r"got 1\.5 in column 'b' and row 1"):
+        VAETransformer(2, likelihood="bernoulli", **SMALL).fit(odd)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (("d", None), r"got a missing cell in column 'd' and row 4: fill such cells"),
+        (("d", "w"), r"a label that X does not have in column 'd' and row 4: correct such labels"),
+        (("b", np.nan), r"got a missing cell in column 'b' and row 4: fill such cells"),
+    ],
+)
+def test_cells_of_clean_rows(value, message):
+    noisy = frame(ROWS[:, 1]).assign(d=LABELS)
+    name, cell = value
+    clean = noisy.copy()
+    clean.loc[4, name] = cell
+    with pytest.raises(ValueError, match=message):
+        clone(ESTIMATORS[1]).fit(noisy, clean)
+
+
+def test_an_estimator_without_gaps_is_not_told_to_make_some():
+    detector = AEAnomalyDetector(GaussianMixture(), random_state=0).fit(ROWS)
+    for method in (detector.fit, detector.predict, detector.explain):
+        with pytest.raises(ValueError, match=r"numbers only, got inf .*row 4: fill such cells, or"):
+            method(array(np.inf).astype(float))
+
+
 SPARSE = ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"]
 THIN = np.where(np.abs(ROWS) > 0.5, ROWS, 0.0)
 USABLE = {
@@ -722,7 +762,8 @@ WEIGHTS = {
     "short": (np.ones(29), r"a value for each row, shape \(30,\)"),
     "deep": (np.ones((30, 1)), r"a value for each row, shape \(30,\)"),
     "frame": (pd.DataFrame({"w": np.ones(30)}), r"a value for each row, shape \(30,\)"),
-    "words": (["a"] * 30, "a number for each row: could not convert string to float: .*'a'"),
+    "words": (["a"] * 30, "a number for each row, got 'a' for row 0: give each row the number of"),
+    "a word": (pd.Series([1.0, "a"] * 15), "a number for each row, got 'a' for row 1: give each"),
     "word": ("a", "a number for each row"),
     "missing": (pd.Series([pd.NA] * 30), "a number for each row"),
     "mapping": ({"a": 1.0}, "a number for each row"),

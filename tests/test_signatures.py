@@ -104,7 +104,9 @@ def test_shared_parameters_have_the_same_words(name):
     assert len({read_section(estimator, "Parameters")[name] for estimator in own}) == 1
 
 
-@pytest.mark.parametrize("name", ["net_", "n_iter_", "loss_curve_", "validation_scores_"])
+@pytest.mark.parametrize(
+    "name", ["net_", "n_iter_", "loss_curve_", "validation_scores_", "gain_", "gain_error_"]
+)
 def test_shared_attributes_have_the_same_words(name):
     assert len({read_section(estimator, "Attributes")[name] for estimator in NETWORKS}) == 1
 

@@ -139,7 +139,8 @@ def record(X: np.ndarray, seed: int) -> dict[str, Any]:
         n_epochs = max(len(curve) for curve in curves)
         for epoch in range(n_epochs):
             folds.append(np.concatenate([c[min(epoch, len(c) - 1)] for c in curves]))
-        return n_epochs - 1, [0.0] * n_epochs
+        nothing = [(0.0, 0.0)] * (n_epochs - 1)
+        return epoch_selection.SelectedEpoch(n_epochs - 1, [0.0] * n_epochs, nothing)
 
     select_epoch, fit.select_epoch = fit.select_epoch, keep_all
     try:
@@ -182,8 +183,9 @@ def assess_rule(
 def epoch_of(fit: dict[str, Any]) -> int:
     """Return the epoch that the current rule selects."""
     start = fit["folds"][0]
-    gains = [epoch_selection.sure_gain(start, losses, None, 0.0) for losses in fit["folds"]]
-    return min(int(np.argmax(gains)), len(fit["errors"]) - 1)
+    rule = epoch_selection.SelectionRule(trim_fraction=0.0, keeps_initialization=True)
+    merits = [rule.measure(start, losses, None).merit for losses in fit["folds"]]
+    return min(int(np.argmax(merits)), len(fit["errors"]) - 1)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, Generic, Self
 
 import numpy as np
 import torch
@@ -93,33 +93,7 @@ class CodeMoments:
         cls, rows: AnyRows, trained: TrainedModule[Module], trim_fraction: float
     ) -> "CodeMoments":
         """Return the moments of rows under a trained module, by a subsample of a stored table."""
-        sample = rows.subsample()
-        X, observed = sample.table, sample.observed
-        counted, n_draws = None, 1
-        if observed is None:
-            both = trained.apply(_code_and_error, X).astype(np.float64)
-            codes, errors = both[:, :-1], both[:, -1]
-        else:
-            _, left = np.split(trained.apply(_code_and_rest, X), [-X.shape[1]], axis=1)
-            counted = (np.square(left) * observed).sum(axis=1)
-            X, n_draws = draw_gaps(X, observed, sample.given_weight)
-            codes, left = np.split(trained.apply(_code_and_rest, X), [-X.shape[1]], axis=1)
-            # Each column's error is that of its observed cells, which stand for the others.
-            given = sample.given_weight
-            seen = given @ observed
-            factor = np.where(seen > 0, given.sum() / np.where(seen > 0, seen, 1.0), 0.0)
-            squares = np.square(left).reshape(n_draws, *observed.shape).mean(axis=0)
-            errors = (squares * observed) @ factor
-        weight = trim_weight_array(errors, sample.given_weight, trim_fraction)
-        total = float(weight.sum()) * len(rows) / len(sample)
-        each = weight if n_draws == 1 else np.tile(weight, n_draws)
-        return cls(
-            Moments.from_rows(codes, each, total),
-            float(np.average(errors, weights=weight)),
-            _average_gain(X, each, trained, codes.shape[1]),
-            X.shape[1],
-            None if counted is None else float(np.average(counted, weights=weight)),
-        )
+        return MomentsTask.gather(rows, trained, trim_fraction).finish(trained)
 
     def merge(self, other: "CodeMoments") -> "CodeMoments":
         """Return the moments of the rows of both."""
@@ -170,6 +144,107 @@ class CodeMoments:
 
 
 @dataclass(frozen=True)
+class MomentsTask:
+    """The moments of rows without the decoder's Jacobians, and the rows that these are taken of.
+
+    Attributes
+    ----------
+    codes, error, observed_error
+        As in `CodeMoments`.
+    rows : ndarray of shape (n_tangents, n_features)
+        Some of the rows.
+    weight : ndarray of shape (n_tangents,)
+        How often they count.
+    """
+
+    codes: Moments
+    error: float
+    observed_error: float | None
+    rows: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def gather(
+        cls, rows: AnyRows, trained: TrainedModule[Module], trim_fraction: float
+    ) -> "MomentsTask":
+        """Return what the moments of rows under a trained module consist of."""
+        sample = rows.subsample()
+        X, observed = sample.table, sample.observed
+        counted, n_draws = None, 1
+        if observed is None:
+            both = trained.apply(_code_and_error, X).astype(np.float64)
+            codes, errors = both[:, :-1], both[:, -1]
+        else:
+            _, left = np.split(trained.apply(_code_and_rest, X), [-X.shape[1]], axis=1)
+            counted = (np.square(left) * observed).sum(axis=1)
+            X, n_draws = draw_gaps(X, observed, sample.given_weight)
+            codes, left = np.split(trained.apply(_code_and_rest, X), [-X.shape[1]], axis=1)
+            # Each column's error is that of its observed cells, which stand for the others.
+            given = sample.given_weight
+            seen = given @ observed
+            factor = np.where(seen > 0, given.sum() / np.where(seen > 0, seen, 1.0), 0.0)
+            squares = np.square(left).reshape(n_draws, *observed.shape).mean(axis=0)
+            errors = (squares * observed) @ factor
+        weight = trim_weight_array(errors, sample.given_weight, trim_fraction)
+        total = float(weight.sum()) * len(rows) / len(sample)
+        each = weight if n_draws == 1 else np.tile(weight, n_draws)
+        n_tangents = int(np.clip(_JACOBIAN_COLUMNS // codes.shape[1], *_JACOBIAN_ROWS))
+        indices = subsample_indices(len(X), n_tangents)
+        return cls(
+            Moments.from_rows(codes, each, total),
+            float(np.average(errors, weights=weight)),
+            None if counted is None else float(np.average(counted, weights=weight)),
+            X[indices].astype(np.float64),
+            each[indices],
+        )
+
+    def finish(self, trained: TrainedModule[Module]) -> CodeMoments:
+        """Return the moments."""
+        gain = _average_gain(self.rows, self.weight, trained, len(self.codes.mean))
+        return CodeMoments(self.codes, self.error, gain, self.rows.shape[1], self.observed_error)
+
+
+@dataclass(frozen=True)
+class LaplaceTask(Generic[Module]):
+    """What a density is fitted from, without the whole table: Jacobians may take many epochs.
+
+    Attributes
+    ----------
+    moments : MomentsTask
+        Of all rows.
+    sample : Rows or None
+        The rows that a mixture is fitted to; None without one.
+    trained : TrainedModule
+        The module.
+    trim_fraction, held_out_loss
+        As for `LaplaceDensity.fit`.
+    """
+
+    moments: MomentsTask
+    sample: Rows | None
+    trained: TrainedModule[Module]
+    trim_fraction: float
+    held_out_loss: float | None
+
+    @classmethod
+    def gather(
+        cls,
+        rows: AnyRows,
+        trained: TrainedModule[Module],
+        trim_fraction: float,
+        held_out_loss: float | None,
+        is_mixture: bool,
+    ) -> "LaplaceTask[Module]":
+        """Return the task of fitting the density of rows, see `LaplaceDensity.fit`."""
+        sample = None
+        if is_mixture:
+            sample = rows.subsample()
+            sample = sample.take(subsample_indices(len(sample), _MIXTURE_ROWS))
+        moments = MomentsTask.gather(rows, trained, trim_fraction)
+        return cls(moments, sample, trained, trim_fraction, held_out_loss)
+
+
+@dataclass(frozen=True)
 class LaplaceDensity(Density[Module]):
     """The density of rows by way of their codes.
 
@@ -217,14 +292,21 @@ class LaplaceDensity(Density[Module]):
         is_mixture : bool, default=False
             Whether a mixture scores rows. Blocks of rows cannot add to it.
         """
-        moments = CodeMoments.from_rows(rows, trained, trim_fraction)
-        mixture = None
-        if is_mixture:
-            tangents = measure_tangents(rows.subsample(), trained, trim_fraction)
-            mixture = fit_tangent_mixture(tangents).widen(moments.compare(held_out_loss))
+        task = LaplaceTask.gather(rows, trained, trim_fraction, held_out_loss, is_mixture)
+        return cls.finish(task, previous)
+
+    @classmethod
+    def finish(
+        cls, task: "LaplaceTask[Module]", previous: "LaplaceDensity[Module] | None" = None
+    ) -> Self:
+        """Return the density of a task's rows and of those of `previous`."""
+        moments, mixture = task.moments.finish(task.trained), None
+        if task.sample is not None:
+            tangents = measure_tangents(task.sample, task.trained, task.trim_fraction)
+            mixture = fit_tangent_mixture(tangents).widen(moments.compare(task.held_out_loss))
         if previous is not None:
             moments = previous.moments.merge(moments)
-        return cls(moments, moments.make_model(held_out_loss), mixture)
+        return cls(moments, moments.make_model(task.held_out_loss), mixture)
 
     @classmethod
     def fit_mixed(
@@ -430,18 +512,12 @@ def _code_and_rest(module: EncoderDecoder, rows: Tensor) -> Tensor:
 def _average_gain(
     X: np.ndarray, weight: np.ndarray, trained: TrainedModule[Module], n_components: int
 ) -> np.ndarray:
-    n_rows = int(np.clip(_JACOBIAN_COLUMNS // n_components, *_JACOBIAN_ROWS))
-    indices = subsample_indices(len(X), n_rows)
-
     def gains(module: Module, part: torch.Tensor) -> torch.Tensor:
         jacobian = decoder_jacobian(module.decode, module.encode(part), X.shape[1])
         return jacobian.mT @ jacobian
 
-    block = _jacobian_block(X.shape[1], n_components)
-    each = trained.apply(gains, X[indices].astype(np.float64), block=block)
-    if not weight[indices].any():
-        return each.mean(axis=0)
-    return np.average(each, axis=0, weights=weight[indices])
+    each = trained.apply(gains, X, block=_jacobian_block(X.shape[1], n_components))
+    return np.average(each, axis=0, weights=weight if weight.any() else None)
 
 
 def _jacobian_block(n_features: int, n_components: int) -> int:

@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, cast
 
-import numpy as np
 import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from .._base import BaseAutoencoder
+from .._base import BaseAutoencoder, DeferredDensity
 from .._base.parameters import (
     CODE_CONSTRAINTS,
     SHARED_CONSTRAINTS,
@@ -18,13 +18,13 @@ from .._base.parameters import (
     refuse_parameters,
 )
 from .._data import AnyRows, Scaling
-from .._environment import RandomStreams
+from .._environment import RandomSource, RandomStreams
 from .._linear import find_principal_axes
 from .._training import TrainedModule, TrainingConfig, TrainingResult
 from ..modules import Architecture, Autoencoder
 from ..modules.cells import CellLayout
 from .blueprint import AutoencoderBlueprint, make_code_config
-from .density import LaplaceDensity
+from .density import LaplaceDensity, LaplaceTask
 from .fast_step import make_fast_step
 from .initialization import initialize_at_pca, initialize_sparse_codes
 from .mixed_density import MixedTask
@@ -52,28 +52,33 @@ class AutoencoderTransformer(
     ----------
     Network:
 
-    n_components : int, default=2
-        Size of the code. It may exceed the number of columns or rows; axes that PCA does not
-        have are then completed at random.
+    n_components : int or float, default=2
+        Size of the code. A share in (0, 1) is as many components as PCA needs for more than that
+        share of the variance. An int may exceed the number of columns or rows; axes that PCA does
+        not have are then completed at random.
     hidden_layer_sizes : sequence of int, default=(128, 128)
         Units of the encoder's hidden layers; the decoder has them in reverse order. `()` is
         linear. For `architecture="mlp"`.
     activation : str, default="silu"
-        "elu", "gelu", "identity", "logistic", "relu", "silu" or "tanh", after each hidden
-        layer. For `architecture="mlp"`.
-    architecture : "mlp" or callable, default="mlp"
-        Builder of the nonlinear paths: "mlp" makes multilayer perceptrons; a callable
-        `architecture(role, n_inputs, n_outputs)` returns a module that maps tensors of shape
-        `(n, n_inputs)` to `(n, n_outputs)`. The notes list the roles.
+        "elu", "gelu", "identity", "leaky_relu", "logistic", "relu", "silu" or "tanh", after
+        each hidden layer. For `architecture="mlp"`.
+    architecture : {"mlp", "convolutional", "recurrent"} or callable, default="mlp"
+        Builder of the nonlinear paths: "mlp" makes multilayer perceptrons; "convolutional" and
+        "recurrent" are `ConvolutionalArchitecture()` and `RecurrentArchitecture()` of
+        `skae.modules`, for images and sequences; a callable `architecture(role, n_inputs,
+        n_outputs)` returns a module that maps tensors of shape `(n, n_inputs)` to
+        `(n, n_outputs)`. The notes list the roles.
     init : {"pca", "random"}, default="pca"
         "pca" adds a linear path, and begins training at the best linear model; "random" is a
         plain network with random weights, as in the literature.
 
     Columns:
 
-    standardize : bool, default=True
-        Scale columns to unit variance inside, and scale all outputs back. Without it columns
-        count by their variance.
+    standardize : bool or {"column", "channel"}, default=True
+        Scale columns to unit variance inside, and scale all outputs back: each column by itself
+        with "column"; with "channel" all cells of a channel alike, so that a pixel that is nearly
+        always dark has no large values. True is "channel" if the architecture has a shape, such
+        as "convolutional", else "column". With False columns count by their variance.
     categorical_features : "from_dtype", None, or array-like of bool, int or str, \
 default="from_dtype"
         Which columns hold categories: with "from_dtype" those whose types are categories or text,
@@ -155,10 +160,11 @@ default="from_dtype"
         those that are farthest from the linear model at initialization.
     warm_start : bool, default=False
         Continue `fit` with the network of the last one.
-    random_state : int, RandomState instance or None, default=None
-        Seed of weights, noise, shuffles and splits; None takes fresh entropy. The global
-        random states of NumPy and torch are neither read nor changed, unless a custom
-        architecture has random layers other than `torch.nn.Dropout`.
+    random_state : int, RandomState instance, Generator or None, default=None
+        Seed of weights, noise, shuffles and splits. An instance is advanced, so that a second fit
+        differs; None takes fresh entropy. The global random states of NumPy and torch are neither
+        read nor changed, unless a custom architecture has random layers other than
+        `torch.nn.Dropout`.
     checkpoint : str or path-like, default=None
         File in which `fit` stores its progress as it trains. If it is killed or interrupted, the
         next `fit` with the same table, parameters and versions goes on from there, and ends
@@ -175,17 +181,25 @@ default="from_dtype"
         The skorch net around `module_`.
     components_ : ndarray of shape (n_components, n_features)
         Weights of the encoder's linear path, for scaled columns.
-    mean_, scale_ : ndarray of shape (n_features,)
-        Means and scales of the columns.
+    mean_ : ndarray of shape (n_features,)
+        Means that columns are centred at.
+    scale_ : ndarray of shape (n_features,)
+        Scales that centred columns are divided by.
     n_components_ : int
         Size of the code.
     n_iter_ : int
         Epochs that the weights have seen; 0 if the result is the initialization.
     loss_curve_ : list of float
-        Training loss of each epoch.
+        Training loss of each epoch that was run, also where the initialization is kept.
     validation_scores_ : list of float or None
         Mean loss on held-out rows at initialization and after each epoch; lower is better.
         None without held-out rows.
+    gain_ : float or None
+        How far the held-out loss of the weights is below that at initialization, where both are
+        clipped at the initial 95 % quantile; 0 if the initialization is kept. In the units of
+        `validation_scores_`, and None where these are, or after `partial_fit`.
+    gain_error_ : float or None
+        Standard error of `gain_`.
     noise_variance_ : float
         Estimated variance of a scaled cell around its reconstruction, the noise of the score
         with `prior="gaussian"`.
@@ -264,13 +278,13 @@ default="from_dtype"
 
     def __init__(
         self,
-        n_components: int = 2,
+        n_components: float = 2,
         *,
         hidden_layer_sizes: Sequence[int] = (128, 128),
         activation: str = "silu",
         architecture: str | Architecture = "mlp",
         init: str = "pca",
-        standardize: bool = True,
+        standardize: bool | str = True,
         categorical_features: Any = "from_dtype",
         max_categories: int | None = 50,
         prior: str = "auto",
@@ -293,7 +307,7 @@ default="from_dtype"
         tol: float = 1e-4,
         trim_fraction: float = 0.0,
         warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: RandomSource = None,
         checkpoint: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:
@@ -338,12 +352,14 @@ default="from_dtype"
     def _linear_weights(module: Autoencoder) -> Tensor | None:
         return module.linear_layers[0].weight if module.has_linear_path else None
 
-    def _make_blueprint(self, layout: CellLayout, has_target: bool) -> AutoencoderBlueprint:
+    def _make_blueprint(
+        self, layout: CellLayout, has_target: bool, n_components: int | None
+    ) -> AutoencoderBlueprint:
         network = self._make_network_config(layout)
         if self.architecture != "mlp":
             refuse_parameters(self, ("tied_weights", "pretrain"), 'architecture="mlp"')
         code = make_code_config(
-            self.n_components, self.tied_weights, self.penalty, network.linear_path
+            cast(int, n_components), self.tied_weights, self.penalty, network.linear_path
         )
         return AutoencoderBlueprint(network, code)
 
@@ -366,7 +382,7 @@ default="from_dtype"
         if module.has_linear_path:
             generator = streams.make_numpy_generator()
             axes = find_principal_axes(
-                rows.table, rows.weight_array, self.n_components, self.trim_fraction, generator
+                rows.table, rows.weight_array, blueprint.code_size, self.trim_fraction, generator
             )
             if self.penalty == "kl":
                 sample = rows.subsample()
@@ -385,7 +401,7 @@ default="from_dtype"
         rows: AnyRows,
         result: TrainingResult[Autoencoder] | None,
         previous: LaplaceDensity[Autoencoder] | None,
-    ) -> LaplaceDensity[Autoencoder]:
+    ) -> LaplaceDensity[Autoencoder] | DeferredDensity[LaplaceDensity[Autoencoder]]:
         loss = None
         if result is not None and self.penalty is None:
             loss = result.held_out_loss
@@ -398,7 +414,10 @@ default="from_dtype"
             held_out = None if result is None else result.held_out
             task = MixedTask(layout, scaling, seen, held_out, is_mixture)
             return LaplaceDensity.fit_mixed(rows, trained, task, self.trim_fraction, loss, previous)
-        return LaplaceDensity.fit(rows, trained, self.trim_fraction, loss, previous, is_mixture)
+        known = LaplaceTask.gather(rows, trained, self.trim_fraction, loss, is_mixture)
+        if result is None:  # a block of a stream adds to those before
+            return LaplaceDensity.finish(known, previous)
+        return DeferredDensity(partial(LaplaceDensity.finish, known))
 
     def _can_add_density(self, blueprint: AutoencoderBlueprint) -> bool:
         return blueprint.network.layout is None

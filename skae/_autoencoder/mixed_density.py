@@ -21,6 +21,7 @@ from .._data import (
     subsample_indices,
     trim_weight_array,
 )
+from .._linear import NormalScores, score_cells
 from .._linear.latent_classes import (
     ClassRecipe,
     LatentClasses,
@@ -28,7 +29,6 @@ from .._linear.latent_classes import (
     MixedCells,
     group_by_pattern,
 )
-from .._linear.normal_scores import NormalScores
 from .._linear.stacked_mixture import Split, split_for_stacking, weigh_densities
 from .._training import Module, TrainedModule
 from .._training.losses import squared_error
@@ -130,9 +130,7 @@ class MixedDensity:
 
     def log_density(self, module: Module, batch: Batch) -> Tensor:
         """Return the log-density of each row's observed cells, in nats."""
-        cells = read_cells(batch, self.layout)
-        scored = self.margins.transform(cells.numbers)
-        cells = MixedCells(scored.scores, cells.levels, cells.blocks)
+        cells, log_slope = score_cells(self.margins, read_cells(batch, self.layout))
         parts = [
             classes.log_density(cells) + np.log(share)
             for classes, share in zip(self.latent, self.latent_share, strict=True)
@@ -145,7 +143,7 @@ class MixedDensity:
             by_codes = integrate(codes, tensors, code, module.decode, cell_map)
             total = total + np.log1p(-self.share)
             total = torch.logaddexp(total, by_codes + np.log(self.share))
-        total = total + torch.from_numpy(scored.log_slope).to(device)
+        total = total + torch.from_numpy(log_slope).to(device)
         # Draws would say so nearly.
         return total if batch.mask is None else total * batch.mask.any(dim=1)
 
@@ -279,7 +277,7 @@ def fit_mixed_density(
         batch, weight = _join(own, unseen), np.append(weight, unseen.counts)
     cells = read_cells(batch, layout)
     margins = NormalScores.fit(cells.numbers, weight)
-    cells = MixedCells(margins.transform(cells.numbers).scores, cells.levels, cells.blocks)
+    cells, _ = score_cells(margins, cells)
     order = _order_rows(cells, weight, n_own)
     cells, weight = cells.take(order), weight[order]
     batch = batch.select(torch.from_numpy(order).to(batch.input.device))

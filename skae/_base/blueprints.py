@@ -2,16 +2,31 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any, Generic, Self, TypeVar
 
+import numpy as np
 import torch
 
 from .._environment import seed_default_generator
 from .._training import Module
-from ..modules import Architecture, MLPArchitecture
+from ..modules import (
+    Architecture,
+    ConvolutionalArchitecture,
+    MLPArchitecture,
+    ParametrizedArchitecture,
+    RecurrentArchitecture,
+)
+from ..modules.architectures import ShapedArchitecture
 from ..modules.cells import CellLayout
+
+#: Architectures by name, with their defaults; "mlp" has parameters of the estimators.
+ARCHITECTURES: dict[str, ParametrizedArchitecture] = {
+    "convolutional": ConvolutionalArchitecture(),
+    "recurrent": RecurrentArchitecture(),
+}
 
 
 @dataclass(frozen=True)
@@ -22,8 +37,8 @@ class NetworkConfig:
     ----------
     n_features : int
         Number of columns.
-    architecture : "mlp" or callable
-        Builder of the nonlinear paths.
+    architecture : str or callable
+        Builder of the nonlinear paths; "mlp" or, until `fit_shape`, another name.
     hidden_layer_sizes : tuple of int
         Hidden units of "mlp".
     activation : str
@@ -50,6 +65,27 @@ class NetworkConfig:
         layout = state.get("layout")  # not in the states of earlier versions
         known = None if layout is None else CellLayout.from_state(layout)
         return cls(**{**state, "layout": known})
+
+    def fit_shape(self, row_shape: tuple[int, ...] | None) -> Self:
+        """Return the configuration for rows of a shape, None for flat ones.
+
+        Raises
+        ------
+        ValueError
+            If the architecture has wrong parameters, or can't be used on such rows.
+        """
+        known = self.architecture
+        if isinstance(known, str) and known in ARCHITECTURES:
+            known = ARCHITECTURES[known]
+        if isinstance(known, ParametrizedArchitecture):
+            known = known.fit_shape(row_shape, self.n_features)
+        return self if known is self.architecture else replace(self, architecture=known)
+
+    @property
+    def channels(self) -> np.ndarray | None:
+        """The channel of each column, None where the architecture knows none."""
+        known = self.architecture
+        return known.label_channels() if isinstance(known, ShapedArchitecture) else None
 
     @property
     def cells(self) -> CellLayout:
@@ -93,6 +129,10 @@ class Blueprint(ABC, Generic[Module]):
     def is_closed_form(self) -> bool:
         """Whether the initialization is the optimum, so that there is nothing to train."""
 
+    def fit_shape(self, row_shape: tuple[int, ...] | None) -> Self:
+        """Return what a module for rows of a shape is built from, see `NetworkConfig`."""
+        return replace(self, network=self.network.fit_shape(row_shape))
+
     def count_weights(self) -> int:
         """Return how many weights the module has at least."""
         return self.network.count_weights(self.code_size)
@@ -117,8 +157,8 @@ class Blueprint(ABC, Generic[Module]):
         network, architecture = self.network, self.network.architecture
         if isinstance(architecture, str):
             sizes = network.hidden_layer_sizes
-            mlp = MLPArchitecture(sizes, network.activation, network.dropout, generator)
-            return self.assemble(mlp, generator)
+            mlp = MLPArchitecture(sizes, network.activation, network.dropout)
+            return self.assemble(partial(mlp, generator=generator), generator)
         with seed_default_generator(seed):  # the only one that a user's modules use
             return self.assemble(architecture, generator)
 

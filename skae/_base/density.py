@@ -1,11 +1,14 @@
 """The abstract density: what the score of rows needs besides the module."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
 from .._data import Batch
+from .._environment import isolate_torch
 from .._training import Module
 
 
@@ -26,3 +29,28 @@ class Density(ABC, Generic[Module]):
 
 
 DensityT = TypeVar("DensityT", bound=Density[Any])
+
+
+class DeferredDensity(Generic[DensityT]):
+    """A density that is fitted when it is first asked for: codes don't need it.
+
+    Parameters
+    ----------
+    fit : callable
+        Returns the density. What it refers to is released afterwards.
+    """
+
+    def __init__(self, fit: Callable[[], DensityT]) -> None:
+        self._fit: Callable[[], DensityT] | None = fit
+        self._density: DensityT | None = None
+        self._lock = Lock()
+
+    def get(self) -> DensityT:
+        """Return the density; threads that ask at the same time wait for the first."""
+        with self._lock:
+            if self._density is None and self._fit is not None:
+                with isolate_torch():
+                    self._density = self._fit()
+                self._fit = None
+        assert self._density is not None
+        return self._density

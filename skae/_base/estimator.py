@@ -28,6 +28,7 @@ from .._data import (
     Columns,
     Complete,
     Rows,
+    RowShape,
     ScaledTable,
     Scaling,
     StoredRows,
@@ -36,24 +37,28 @@ from .._data import (
     check_codes,
     check_sample_weight,
     encode_table,
+    find_row_shape,
+    flatten_rows,
     measure_columns,
     measure_distance,
     merge_copies,
     name_column,
     read_table,
+    reshape_rows,
     row_blocks,
     subsample_indices,
     take_rows,
     write_out_copies,
 )
 from .._environment import (
+    RandomSource,
     RandomStreams,
     check_memory,
     isolate_torch,
     resolve_device,
     warn_user,
 )
-from .._linear import COMPLETION_ROWS, WIDEST_COMPLETED, Completion
+from .._linear import COMPLETION_ROWS, WIDEST_COMPLETED, Completion, count_components
 from .._training import (
     OPTIMIZERS,
     AutoencoderNet,
@@ -76,7 +81,9 @@ from .._training.losses import squared_error
 from ..modules import Architecture, set_dropout_generator
 from ..modules.cells import CellLayout
 from .blueprints import Blueprint, BlueprintT, NetworkConfig
-from .density import DensityT
+from .callback_support import CallbackSupportMixin, begin_tasks, find_tasks
+from .density import DeferredDensity, DensityT
+from .documentation import DOC_LINK_TEMPLATE
 from .drafts import copy_shallow, replace_when_done
 from .fingerprint import describe_fit
 from .imputation import Imputation, show_limits
@@ -84,6 +91,7 @@ from .parameters import (
     Constraints,
     Interval,
     check_layer_sizes,
+    is_share,
     validate_each_time,
     validate_parameter_constraints,
     validate_parameters,
@@ -111,12 +119,15 @@ class GivenTable(NamedTuple, Generic[BlueprintT]):
         The weight of all rows.
     blueprint : Blueprint
         What a module is built from.
+    row_shape : tuple of int or None
+        The shape that rows were fitted with.
     """
 
     table: TrainingTable
     columns: Columns | None
     total: float
     blueprint: BlueprintT
+    row_shape: RowShape
 
     @property
     def owner(self) -> np.ndarray | None:
@@ -131,9 +142,11 @@ class _Context(NamedTuple, Generic[BlueprintT]):
     scaling: Scaling
     columns: Columns | None
     completion: Completion | None
+    row_shape: RowShape
 
 
 class BaseAutoencoder(
+    CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
@@ -146,11 +159,12 @@ class BaseAutoencoder(
     leads to is one `FittedState`, set at its end.
     """
 
+    n_components: float | None
     hidden_layer_sizes: Sequence[int]
     activation: str
     architecture: str | Architecture
     init: str
-    standardize: bool
+    standardize: bool | str
     categorical_features: Any
     max_categories: int | None
     dropout: float
@@ -168,10 +182,12 @@ class BaseAutoencoder(
     tol: float
     trim_fraction: float
     warm_start: bool
-    random_state: int | np.random.RandomState | None
+    random_state: RandomSource
     checkpoint: str | os.PathLike[str] | None
     verbose: int
 
+    _doc_link_module: ClassVar = "skae"
+    _doc_link_template: ClassVar = DOC_LINK_TEMPLATE
     #: Returns a training step without autograd where there is one, see `TrainingConfig`.
     _fast_step: ClassVar["staticmethod[..., TrainingStep | None] | None"] = None
     #: Whether the density of a block adds to that of the blocks before; else it is of the sample.
@@ -184,8 +200,10 @@ class BaseAutoencoder(
         return self._density_accumulates
 
     @abstractmethod
-    def _make_blueprint(self, layout: CellLayout, has_target: bool) -> BlueprintT:
-        """Return what the module is built from."""
+    def _make_blueprint(
+        self, layout: CellLayout, has_target: bool, n_components: int | None
+    ) -> BlueprintT:
+        """Return what a module with a code of that size is built from."""
 
     @abstractmethod
     def _make_objective(
@@ -208,7 +226,7 @@ class BaseAutoencoder(
         self,
         config: TrainingConfig[Module],
         result: TrainingResult[Module],
-        blueprint: BlueprintT,
+        given: "GivenTable[BlueprintT]",
         rows: AnyRows,
         streams: RandomStreams,
     ) -> TrainingResult[Module]:
@@ -224,7 +242,7 @@ class BaseAutoencoder(
         rows: AnyRows,
         result: TrainingResult[Module] | None,
         previous: DensityT | None,
-    ) -> DensityT:
+    ) -> DensityT | DeferredDensity[DensityT]:
         """Return the density of the module, from these rows and those of `previous`."""
 
     @staticmethod
@@ -274,7 +292,7 @@ class BaseAutoencoder(
         MemoryError
             If the network, or a dense array of sparse rows, is larger than this machine's memory.
         """
-        with isolate_torch(), replace_when_done(self) as draft:
+        with isolate_torch(), begin_tasks(self, X, y), replace_when_done(self) as draft:
             draft._fitted = draft._fit(X, y, sample_weight)
         return self
 
@@ -282,7 +300,7 @@ class BaseAutoencoder(
     def _fit_within(
         self, checkpoint: Checkpoint, X: ArrayLike, sample_weight: ArrayLike | None
     ) -> Self:
-        with isolate_torch(), replace_when_done(self) as draft:
+        with isolate_torch(), begin_tasks(self, X, None), replace_when_done(self) as draft:
             draft._fitted = draft._fit(X, None, sample_weight, checkpoint)
         return self
 
@@ -300,7 +318,9 @@ class BaseAutoencoder(
         if checkpoint is not None or self.checkpoint is None:
             return self._fit_table(given, previous, self.random_state, checkpoint)
         network = None if previous is None else previous.trained.module.state_dict()
-        fingerprint = describe_fit(self, given.table, self.device, network, given.columns)
+        fingerprint = describe_fit(
+            self, given.table, self.device, network, given.columns, given.row_shape
+        )
         with open_checkpoint(self.checkpoint, fingerprint) as own:
             seed = own.seed if self.random_state is None else self.random_state
             return self._fit_table(given, previous, seed, own)
@@ -309,7 +329,7 @@ class BaseAutoencoder(
         self,
         given: "GivenTable[BlueprintT]",
         previous: FittedState[Module, BlueprintT, DensityT] | None,
-        random_state: int | np.random.RandomState | None,
+        random_state: RandomSource,
         checkpoint: Checkpoint | None,
     ) -> FittedState[Module, BlueprintT, DensityT]:
         table, blueprint = given.table, given.blueprint
@@ -321,6 +341,10 @@ class BaseAutoencoder(
             completion = fit_completion(table, scaling)
         else:
             scaling, completion = previous.scaling, previous.completion
+        complete = self._choose_complete(blueprint, scaling, completion)
+        rows = _scale_rows(table, scaling, complete, resolve_device(self.device))
+        if previous is None and is_share(self.n_components):
+            blueprint = self._choose_code_size(given, rows)
         config = self._make_config(blueprint, scaling, streams, checkpoint)
 
         def initialize(rows: AnyRows) -> Module:
@@ -330,13 +354,11 @@ class BaseAutoencoder(
                 module = copy.deepcopy(previous.trained.module)
             return _prepare_module(module, config.device, streams)
 
-        complete = self._choose_complete(blueprint, scaling, completion)
-        rows = _scale_rows(table, scaling, complete, config.device)
         if blueprint.is_closed_form:
             result = leave_untrained(config, initialize(rows), len(rows))
         else:
             result = train(config, initialize, rows, streams, blueprint.network.linear_path)
-            result = self._train_further(config, result, blueprint, rows, streams)
+            result = self._train_further(config, result, given, rows, streams)
         trained = TrainedModule(result.module)
         if not blueprint.is_closed_form:  # pretraining can diverge, and no epoch follow
             trained.check_outputs(rows, self._measure_losses, self.lr)
@@ -351,7 +373,9 @@ class BaseAutoencoder(
             result.n_epochs,
             result.loss_curve,
             result.validation_scores,
+            result.gain,
             result.net,
+            row_shape=given.row_shape,
         )
 
     @validate_each_time
@@ -407,7 +431,8 @@ class BaseAutoencoder(
             return self._continue_stream(given, None, previous)
         sample = previous.sample.extend(table, block)
         layout = blueprint.network.layout
-        is_wrong, ratios = sample.find_wrong_scales(previous.scaling.is_common, layout)
+        channels = blueprint.network.channels if previous.scaling.is_by_channel else None
+        is_wrong, ratios = sample.find_wrong_scales(previous.scaling.is_common, layout, channels)
         known = sample.rows.make_table() if is_wrong.any() else None
         if known is None or len(known) <= blueprint.code_size:
             self._warn_of_far_block(previous.scaling, block, given.owner)
@@ -426,8 +451,17 @@ class BaseAutoencoder(
         previous: Scaling | None = None,
     ) -> Scaling:
         """Return the scaling of columns; raise if they can't be computed with."""
-        standardize = self.standardize if previous is None else not previous.is_common
-        return Scaling.from_moments(moments, standardize, given.blueprint.network.layout)
+        network, standardize = given.blueprint.network, self.standardize
+        if previous is not None:
+            standardize = False if previous.is_common else "column"
+            standardize = "channel" if previous.is_by_channel else standardize
+        channels = None if standardize in ("column", False) else network.channels
+        if standardize == "channel" and channels is None:
+            raise ValueError(
+                'standardize="channel" requires an architecture with a shape, such as '
+                f'"convolutional", got architecture={self.architecture!r}: use standardize=True'
+            )
+        return Scaling.from_moments(moments, bool(standardize), network.layout, channels)
 
     def _choose_complete(
         self, blueprint: BlueprintT, scaling: Scaling, completion: Completion | None
@@ -456,11 +490,13 @@ class BaseAutoencoder(
         blueprint = given.blueprint
         streams = RandomStreams(self.random_state)
         scaling = self._fit_margins(scaling, known, blueprint)
-        config = self._make_config(blueprint, scaling, streams)
         completion = fit_completion(known, scaling)
-        context = _Context(blueprint, scaling, given.columns, completion)
         complete = self._choose_complete(blueprint, scaling, completion)
-        rows = _scale_rows(known, scaling, complete, config.device)
+        rows = _scale_rows(known, scaling, complete, resolve_device(self.device))
+        if previous is None and is_share(self.n_components):
+            blueprint = self._choose_code_size(given, rows)
+        config = self._make_config(blueprint, scaling, streams)
+        context = _Context(blueprint, scaling, given.columns, completion, given.row_shape)
         module = self._initialize(blueprint, scaling, rows, config, streams)
         module = _prepare_module(module, config.device, streams)
         net = make_stream_net(config, module, len(known), streams)
@@ -471,7 +507,7 @@ class BaseAutoencoder(
         begun = self._train_on_block(net, block, context, sample, None, previous)
         # Of all rows so far, not of the last block.
         density = self._fit_density(begun.trained, blueprint, scaling, rows, None, None)
-        return replace(begun, density=density)
+        return replace(begun, known_density=density)
 
     def _continue_stream(
         self,
@@ -493,7 +529,7 @@ class BaseAutoencoder(
         with restore_on_failure(net):
             # A user may have set weights since the last block.
             net.module_.load_state_dict(previous.trained.module.state_dict())
-            context = _Context(blueprint, scaling, previous.columns, completion)
+            context = _Context(blueprint, scaling, previous.columns, completion, previous.row_shape)
             return self._train_on_block(net, rows, context, sample, previous.density, previous)
 
     def _train_on_block(
@@ -506,7 +542,7 @@ class BaseAutoencoder(
         previous: FittedState[Module, BlueprintT, DensityT] | None,
     ) -> FittedState[Module, BlueprintT, DensityT]:
         losses = run_block(net, rows)
-        blueprint, scaling, columns, completion = context
+        blueprint, scaling, columns, completion, row_shape = context
         # A copy: the next block trains the net's module, maybe while rows are scored.
         trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_))
         trained.check_outputs(rows, self._measure_losses, self.lr)
@@ -532,9 +568,11 @@ class BaseAutoencoder(
             1 if previous is None else previous.n_iter + 1,
             losses if previous is None else [*previous.loss_curve, *losses],
             None if previous is None else previous.validation_scores,
+            None,  # no rows are held out
             net,
             is_stream=True,
             sample=sample,
+            row_shape=row_shape,
         )
 
     def _warn_of_far_block(
@@ -573,29 +611,54 @@ class BaseAutoencoder(
         check_callbacks(self.callbacks)
         if previous is None:
             choice = ColumnChoice(self.categorical_features, self.max_categories)
-            table, columns = read_table(self, X, choice, sample_weight)
+            table, columns, row_shape = read_table(self, X, choice, sample_weight)
         else:
-            columns = previous.columns
-            table = encode_table(self, X, columns)
+            columns, row_shape = previous.columns, previous.row_shape
+            table = encode_table(self, X, columns, row_shape=previous.expected_shape)
         self._check_cells(table, columns)
         weight = check_sample_weight(sample_weight, len(table))
-        target = self._check_target(table, columns, y)
+        target = self._check_target(table, columns, flatten_target(y, X))
         layout = CellLayout.from_numbers(table.shape[1]) if columns is None else columns.layout
-        blueprint = self._make_blueprint(layout, target is not None)
+        n_components: Any = self.n_components
+        if is_share(n_components):  # how many that are, scaled rows tell, or the first ones have
+            n_components = 1 if previous is None else previous.blueprint.code_size
+        blueprint = self._plan_network(layout, target is not None, n_components, row_shape)
         if previous is not None:
             blueprint.check_continues(previous.blueprint)
+        rows = table if target is None else table[:]
+        total = float(len(table) if weight is None else _sum_weights(weight))
+        # Rows without numbers repeat: split one by one, none would be held out that has been seen.
+        merge = merge_copies if layout.numbers or target is not None else write_out_copies
+        merged = merge(TrainingTable(rows, weight, target))
+        return GivenTable(merged.set_total(total), columns, total, blueprint, row_shape)
+
+    def _plan_network(
+        self,
+        layout: CellLayout,
+        has_target: bool,
+        n_components: int | None,
+        row_shape: tuple[int, ...] | None,
+    ) -> BlueprintT:
+        """Return what a module is built from, if it can be trained in memory."""
+        blueprint = self._make_blueprint(layout, has_target, n_components).fit_shape(row_shape)
         n_weights = blueprint.count_weights()
         check_memory(
             _BYTES_PER_WEIGHT * n_weights,
             f"to train a network of {n_weights:,} weights",
             "choose a smaller n_components or hidden_layer_sizes, or fewer columns",
         )
-        rows = table if target is None else table[:]
-        total = float(len(table) if weight is None else _sum_weights(weight))
-        # Rows without numbers repeat: split one by one, none would be held out that has been seen.
-        merge = merge_copies if layout.numbers or target is not None else write_out_copies
-        merged = merge(TrainingTable(rows, weight, target))
-        return GivenTable(merged.set_total(total), columns, total, blueprint)
+        return blueprint
+
+    def _choose_code_size(self, given: "GivenTable[BlueprintT]", rows: AnyRows) -> BlueprintT:
+        """Return a blueprint whose code is as large as a share of the rows' variance needs."""
+        has_target = isinstance(rows, Rows) and rows.batch.target is not None
+        table = rows.target_table if isinstance(rows, Rows) else rows.table
+        share, generator = float(self.n_components or 0), np.random.default_rng(0)
+        n_components = count_components(
+            table, rows.weight_array, share, self.trim_fraction, generator
+        )
+        cells = given.blueprint.network.cells
+        return self._plan_network(cells, has_target, n_components, given.row_shape)
 
     def _check_target(self, table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
         """Return the rows to reconstruct, None if they are those of the table."""
@@ -629,6 +692,7 @@ class BaseAutoencoder(
             tol=self.tol,
             verbose=int(self.verbose),
             checkpoint=checkpoint,
+            tasks=find_tasks(self),
         )
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -667,13 +731,25 @@ class BaseAutoencoder(
 
     @property
     def loss_curve_(self) -> list[float]:
-        """Training loss of each epoch."""
+        """Training loss of each epoch that was run."""
         return self._state.loss_curve
 
     @property
     def validation_scores_(self) -> list[float] | None:
         """Mean loss on held-out rows at initialization and after each epoch."""
         return self._state.validation_scores
+
+    @property
+    def gain_(self) -> float | None:
+        """How far the held-out loss of the weights is below that at initialization."""
+        gain = self._state.gain
+        return None if gain is None else gain[0]
+
+    @property
+    def gain_error_(self) -> float | None:
+        """Standard error of `gain_`."""
+        gain = self._state.gain
+        return None if gain is None else gain[1]
 
     @property
     def net_(self) -> AutoencoderNet:
@@ -735,7 +811,7 @@ class BaseAutoencoder(
         rows = state.trained.apply(
             lambda module, part: module.decode(part), codes, finish=state.scaling.inverse
         )
-        return state.restore(rows, getattr(X, "index", None))
+        return state.restore(rows, state.row_shape, getattr(X, "index", None))
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Return rows encoded and decoded.
@@ -792,8 +868,9 @@ class BaseAutoencoder(
         filled = state.fill(X, values.astype(table.dtype))
         if half is None:
             return filled
-        low, high = show_limits(X, table, values, half, state.columns)
-        return filled, low, high
+        flat, row_shape = flatten_rows(X)
+        limits = show_limits(flat, table, values, half, state.columns)
+        return filled, *(reshape_rows(limit, row_shape) for limit in limits)
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
         """Return the squared error of each row's reconstruction.
@@ -827,7 +904,8 @@ class BaseAutoencoder(
             return errors if per_cell else errors.nanmean(dim=1)
 
         finish = state.scaling.inverse_squares
-        return state.trained.apply_to_batches(squares, table, state.prepare, finish=finish)
+        errors = state.trained.apply_to_batches(squares, table, state.prepare, finish=finish)
+        return reshape_rows(errors, find_row_shape(X)) if per_cell else errors
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the log-density of each row, in nats, in the units of the table.
@@ -884,7 +962,7 @@ class BaseAutoencoder(
             state.prepare,
             finish=state.scaling.inverse,
         )
-        return state.restore(rows, getattr(X, "index", None))
+        return state.restore(rows, find_row_shape(X), getattr(X, "index", None))
 
     def _read(self, X: ArrayLike) -> tuple[AnyTable, FittedState[Module, BlueprintT, DensityT]]:
         """Return a checked table and the fitted state, both of one moment.
@@ -893,7 +971,7 @@ class BaseAutoencoder(
         """
         now = copy_shallow(self)
         state = now._state
-        table = encode_table(now, X, state.columns)
+        table = encode_table(now, X, state.columns, row_shape=state.expected_shape)
         now._check_cells(table, state.columns)
         return table, state
 
@@ -901,6 +979,7 @@ class BaseAutoencoder(
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
         return tags
 
     @property
@@ -979,6 +1058,19 @@ def fit_completion(table: TrainingTable, scaling: Scaling) -> Completion | None:
     rows = take_rows(table.X, indices)
     weight = None if table.weight is None else table.weight[indices]
     return Completion.fit(scaling.forward(rows, np.float64), weight)
+
+
+def flatten_target(y: Any, X: Any) -> Any:
+    """Return the rows to reconstruct as flat ones; raise if their shape isn't that of `X`."""
+    y, row_shape = flatten_rows(y)
+    if row_shape is not None:
+        expected = find_row_shape(X)
+        if expected is not None and expected != row_shape:
+            raise ValueError(
+                f"y must be the clean rows behind X, of the same shape {expected}, got rows of "
+                f"the shape {row_shape}: reshape y"
+            )
+    return y
 
 
 def _sum_cells(errors: Tensor, mask: Tensor | None, columns: Columns | None) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback, ParamMapper
 
-from .._data import AnyTable, Columns, TrainingTable, row_blocks
+from .._data import AnyTable, Columns, RowShape, TrainingTable, row_blocks
 from .._environment import resolve_device
 from .._training import Fingerprint
 
@@ -33,6 +33,7 @@ def describe_fit(
     device: str,
     network: Any = None,
     columns: Columns | None = None,
+    row_shape: RowShape = None,
 ) -> Fingerprint:
     """Return a description of all that the result of a fit depends on.
 
@@ -48,6 +49,8 @@ def describe_fit(
         The weights that it continues from.
     columns : Columns or None, default=None
         What the rows' columns stand for; None if they are the table's own numbers.
+    row_shape : tuple of int or None, default=None
+        The shape of a row; None is a flat one.
     """
     parameters = {
         name: _shorten(_describe(value, set()))
@@ -58,6 +61,7 @@ def describe_fit(
         **parameters,
         "X": _digest_table(table.X),
         "the columns": _shorten(_describe(None if columns is None else columns.get_state(), set())),
+        "the shape of a row": _shorten(_describe(row_shape, set())),
         "sample_weight": _shorten(_describe(table.weight, set())),
         "the total of sample_weight": _shorten(_describe(table.unit.given, set())),
         "the target": _shorten(_describe(table.target, set())),
@@ -104,6 +108,8 @@ def _describe(value: Any, around: set[int]) -> Any:
         return {str(name): _describe(part, around) for name, part in value.items()}
     if isinstance(value, np.random.RandomState):
         return ["RandomState", _describe(value.get_state(legacy=True), around)]
+    if isinstance(value, np.random.Generator):
+        return ["Generator", _describe(value.bit_generator.state, around)]
     if isinstance(value, functools.partial):
         return [_describe(part, around) for part in (value.func, value.args, value.keywords)]
     return _describe_object(value, around)

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
+    RealNotInt,
     StrOptions,
     validate_parameter_constraints,
 )
@@ -22,6 +23,7 @@ from sklearn.utils._param_validation import (
 from .._environment import check_memory
 from .._training import OPTIMIZERS
 from ..modules import ACTIVATIONS
+from .blueprints import ARCHITECTURES
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -37,6 +39,7 @@ validate_meta_parameters: Callable[[Method], Method] = _fit_context(
 __all__ = [
     "CODE_CONSTRAINTS",
     "LARGEST_FACTOR",
+    "RANDOM_STATE",
     "SHARED_CONSTRAINTS",
     "Constraints",
     "HasMethods",
@@ -44,6 +47,7 @@ __all__ = [
     "StrOptions",
     "check_draws",
     "check_layer_sizes",
+    "is_share",
     "refuse_parameters",
     "validate_each_time",
     "validate_meta_parameters",
@@ -70,17 +74,23 @@ def validate_each_time(method: Method) -> Method:
     return cast(Method, wrapper)
 
 
+#: Of what fixes random draws, a `RandomSource`.
+RANDOM_STATE: list[Any] = ["random_state", np.random.Generator]
+
 #: The largest factor or rate: float32, in which networks train, holds products of it.
 LARGEST_FACTOR = 1e30
 
 #: Of the parameters that all three transformers have.
 SHARED_CONSTRAINTS: Constraints = {
-    "n_components": [Interval(Integral, 1, None, closed="left")],
+    "n_components": [
+        Interval(Integral, 1, None, closed="left"),
+        Interval(RealNotInt, 0, 1, closed="neither"),
+    ],
     "hidden_layer_sizes": ["array-like"],
     "activation": [StrOptions(set(ACTIVATIONS))],
-    "architecture": [StrOptions({"mlp"}), callable],
+    "architecture": [StrOptions({"mlp", *ARCHITECTURES}), callable],
     "init": [StrOptions({"pca", "random"})],
-    "standardize": ["boolean"],
+    "standardize": ["boolean", StrOptions({"column", "channel"})],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
     "max_categories": [Interval(Integral, 1, None, closed="left"), None],
     "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -98,7 +108,7 @@ SHARED_CONSTRAINTS: Constraints = {
     "tol": [Interval(Real, 0, 1, closed="left")],
     "trim_fraction": [Interval(Real, 0, 0.5, closed="left")],
     "warm_start": ["boolean"],
-    "random_state": ["random_state"],
+    "random_state": RANDOM_STATE,
     "checkpoint": [str, os.PathLike, None],
     "verbose": ["verbose"],
 }
@@ -110,6 +120,11 @@ CODE_CONSTRAINTS: Constraints = {
     "tied_weights": ["boolean"],
     "pretrain": [StrOptions({"layerwise"}), None],
 }
+
+
+def is_share(n_components: float | None) -> bool:
+    """Whether `n_components` is a share of the variance, not a number."""
+    return n_components is not None and not isinstance(n_components, Integral)
 
 
 def check_layer_sizes(hidden_layer_sizes: Sequence[int]) -> tuple[int, ...]:

@@ -16,16 +16,20 @@ from .._data import (
     Columns,
     CompletedRows,
     KeptRows,
+    RowShape,
     Scaling,
     StreamSample,
     fill_table,
+    flatten_rows,
+    reshape_rows,
     row_blocks,
 )
 from .._environment import resolve_device
 from .._linear import Completion, ScoredColumns
 from .._training import AutoencoderNet, Module, TrainedModule
+from ..modules.architectures import ShapedArchitecture
 from .blueprints import BlueprintT
-from .density import DensityT
+from .density import DeferredDensity, DensityT
 from .imputation import Imputation
 
 
@@ -41,8 +45,8 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         The scaling of its columns.
     blueprint : Blueprint
         What it was built from.
-    density : Density
-        What its score needs.
+    known_density : Density or DeferredDensity
+        What its score needs, which may be fitted when it is first asked for.
     columns : Columns or None
         What the encoded columns stand for; None if they are the table's own numbers.
     completion : Completion or None
@@ -55,27 +59,49 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         Training loss of each epoch.
     validation_scores : list of float or None
         Mean loss on held-out rows at initialization and after each epoch.
+    gain : tuple of (float, float) or None
+        What the weights gain over the initialization on held-out rows, and its standard error.
     net : AutoencoderNet or None
         The skorch net around it; None if it was loaded.
     is_stream : bool
         Whether the net continues a stream.
     sample : StreamSample or None
         What is kept of the stream; None after `fit`. If it was loaded, it has no rows.
+    row_shape : tuple of int or None, default=None
+        The shape of the rows that were fitted; None is flat ones.
     """
 
     trained: TrainedModule[Module]
     scaling: Scaling
     blueprint: BlueprintT
-    density: DensityT
+    known_density: DensityT | DeferredDensity[DensityT]
     columns: Columns | None
     completion: Completion | None
     imputation: Imputation | None
     n_iter: int
     loss_curve: list[float]
     validation_scores: list[float] | None
+    gain: tuple[float, float] | None
     net: AutoencoderNet | None = None
     is_stream: bool = False
     sample: StreamSample | None = None
+    row_shape: RowShape = None
+
+    @property
+    def density(self) -> DensityT:
+        """What the score needs."""
+        known = self.known_density
+        return known.get() if isinstance(known, DeferredDensity) else known
+
+    @property
+    def expected_shape(self) -> RowShape:
+        """The shape that rows may have: that of the fitted ones, else that of the architecture."""
+        if self.row_shape is not None:
+            return self.row_shape
+        architecture = self.blueprint.network.architecture
+        if not isinstance(architecture, ShapedArchitecture) or architecture.shape is None:
+            return None
+        return tuple(architecture.shape)
 
     def prepare(self, rows: np.ndarray, dtype: np.dtype | type | None = None) -> CompletedRows:
         """Return rows of the encoded table as the network sees them.
@@ -90,17 +116,20 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         scaled = self.scaling.forward(rows, rows.dtype if dtype is None else dtype)
         return complete_rows(scaled, self.completion)
 
-    def restore(self, values: np.ndarray, index: Any = None) -> Any:
+    def restore(self, values: np.ndarray, row_shape: RowShape, index: Any = None) -> Any:
         """Return rows of the encoded table in the form of the table that was fitted.
 
         Parameters
         ----------
         values : ndarray of shape (n_rows, n_encoded)
             The rows.
+        row_shape : tuple of int or None
+            Their shape; None is flat ones.
         index : pandas.Index or None, default=None
             Names of the rows of a pandas frame.
         """
-        return values if self.columns is None else self.columns.decode(values, index=index)
+        rows = values if self.columns is None else self.columns.decode(values, index=index)
+        return reshape_rows(rows, row_shape)
 
     def impute(self, table: AnyTable) -> np.ndarray:
         """Return rows of the encoded table with missing cells filled by what is expected of them.
@@ -129,7 +158,8 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         values : ndarray of shape (n_rows, n_encoded)
             The rows.
         """
-        return fill_table(X, values, self.columns)
+        flat, row_shape = flatten_rows(X)
+        return reshape_rows(fill_table(flat, values, self.columns), row_shape)
 
     def find_half_widths(self, coverage: float) -> np.ndarray:
         """Return how far, in the table's units, the truth may be from what fills a number."""
@@ -167,7 +197,9 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
         "n_iter": fitted.n_iter,
         "loss_curve": fitted.loss_curve,
         "validation_scores": fitted.validation_scores,
+        "gain": fitted.gain,
         "stream": None if fitted.sample is None else _dump_sample(fitted.sample),
+        "row_shape": fitted.row_shape,
     }
 
 
@@ -194,6 +226,8 @@ def load_state(
     _load_weights(module, state["weights"])
     # Not in the states of earlier versions.
     columns, known, gaps = (state.get(name) for name in ("columns", "completion", "imputation"))
+    gain = state.get("gain")
+    row_shape = state.get("row_shape")
     completion = None if known is None else Completion.from_state(known)
     cells = blueprint.network.cells
     try:
@@ -211,8 +245,10 @@ def load_state(
         state["n_iter"],
         state["loss_curve"],
         state["validation_scores"],
+        None if gain is None else tuple(gain),
         is_stream=state["stream"] is not None,
         sample=None if state["stream"] is None else _load_sample(state["stream"]),
+        row_shape=None if row_shape is None else tuple(row_shape),
     )
 
 

@@ -56,7 +56,7 @@ class Arguments:
     table: Path | None
     text_format: TextFormat
     target: str | None
-    components: tuple[int, ...]
+    components: tuple[float, ...]
     rows: int | None
     seed: int
     json: Path | None
@@ -93,10 +93,11 @@ def _make_parser(prog: str) -> argparse.ArgumentParser:
     add(
         "--components",
         nargs="+",
-        type=_make_number_parser("--components", 1),
+        type=_parse_components,
         default=[2, 4, 8, 16],
         metavar="K",
-        help="sizes of the code to compare (default: 2 4 8 16)",
+        help="sizes of the code to compare, or shares of the variance such as 0.9, for which PCA "
+        "counts the components (default: 2 4 8 16)",
     )
     add(
         "--rows",
@@ -159,6 +160,21 @@ def _make_number_parser(
         return number
 
     return parse
+
+
+def _parse_components(text: str) -> float:
+    try:
+        number = float(text)
+        if 0 < number < 1:
+            return number
+        if int(text) >= 1:
+            return int(text)
+    except ValueError:
+        pass
+    raise CommandError(
+        "--components must be whole numbers of at least 1, or shares of the variance in (0, 1), "
+        f"got {text!r}"
+    )
 
 
 def _parse_separator(text: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.random import default_rng
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_mutual_info_score
@@ -16,6 +17,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from tqdm import tqdm
 
+from .._linear import count_components
 from .arguments import CommandError
 from .encoding import Encoding
 from .models import FittedModel, fit_autoencoder, fit_pca, warm_up
@@ -128,22 +130,24 @@ class Comparison:
     notes: list[str]
 
 
-def compare(table: Table, components: tuple[int, ...], seed: int, with_map: bool) -> Comparison:
+def compare(table: Table, components: tuple[float, ...], seed: int, with_map: bool) -> Comparison:
     """Fit and measure both models.
 
     Parameters
     ----------
     table : Table
         The table.
-    components : tuple of int
-        Numbers of components; those that are too large for the table are left out.
+    components : tuple of int or float
+        Numbers of components, or shares of the variance that they are counted for; those that are
+        too large for the table are left out.
     seed : int
         Seed of the split and the models.
     with_map : bool
         Whether to also measure two components, for a chart.
     """
     split = _split_rows(table, seed)
-    sizes, size_notes = _select_sizes(table, split, components)
+    counted, share_notes = _count_components(table, split, components)
+    sizes, size_notes = _select_sizes(table, split, counted)
     classes, class_notes = _encode_classes(table.target, split)
     fitted_sizes = sizes if not with_map or 2 in sizes else (*sizes, 2)
     pairs = _measure_pairs(table, split, classes, fitted_sizes, seed)
@@ -159,6 +163,7 @@ def compare(table: Table, components: tuple[int, ...], seed: int, with_map: bool
             *_describe_missing(table),
             *table.notes,
             *_describe_densities(split.encoding),
+            *share_notes,
             *size_notes,
             *class_notes,
         ],
@@ -193,6 +198,21 @@ def _describe_densities(encoding: Encoding) -> list[str]:
     if encoding.columns.layout.is_numeric:
         return []
     return ["PCA has no log-likelihood of booleans and categories"]
+
+
+def _count_components(
+    table: Table, split: Split, components: tuple[float, ...]
+) -> tuple[tuple[int, ...], list[str]]:
+    """Return the numbers of components, those of shares counted by PCA of the training rows."""
+    sizes, notes = {int(size) for size in components if size >= 1}, []
+    shares = [size for size in components if size < 1]
+    if shares:
+        rows, generator = split.encoding.complete(table.frame.iloc[split.train]), default_rng(0)
+        for share in shares:
+            size = count_components(rows, None, share, 0.0, generator)
+            notes.append(f"components for {share:g} of the variance: {size}")
+            sizes.add(size)
+    return tuple(sorted(sizes)), notes
 
 
 def _select_sizes(

@@ -4,6 +4,13 @@ from .batches import OrderedBlocks, ShuffledBatches, batch_length
 from .blocks import Table, block_length, row_blocks, subsample_indices
 from .column_moments import ColumnMoments, measure_columns, name_column
 from .columns import Columns, EncodedTable, needs_encoding
+from .row_shapes import (
+    RowShape,
+    check_row_shape,
+    find_row_shape,
+    flatten_rows,
+    reshape_rows,
+)
 from .rows import Batch, Complete, CompletedRows, Rows
 from .sample_weights import (
     check_sample_weight,
@@ -51,6 +58,7 @@ __all__ = [
     "KeptRows",
     "OrderedBlocks",
     "ReadTable",
+    "RowShape",
     "Rows",
     "ScaledTable",
     "Scaling",
@@ -65,10 +73,13 @@ __all__ = [
     "block_length",
     "check_codes",
     "check_probabilities",
+    "check_row_shape",
     "check_sample_weight",
     "check_target",
     "encode_table",
     "fill_table",
+    "find_row_shape",
+    "flatten_rows",
     "list_cells",
     "load_rows",
     "load_subsample",
@@ -79,6 +90,7 @@ __all__ = [
     "needs_encoding",
     "normalize_weight",
     "read_table",
+    "reshape_rows",
     "row_blocks",
     "subsample_indices",
     "subsample_size",

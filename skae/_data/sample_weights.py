@@ -68,7 +68,11 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray | None:
             raise TypeError(f"got values of type {given.dtype}")
         weight = given.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"sample_weight must have a number for each row: {error}") from error
+        found = _describe_no_number(sample_weight) or str(error)
+        raise ValueError(
+            f"sample_weight must have a number for each row, {found}: give each row the number of "
+            "times that it counts"
+        ) from error
     if weight.ndim == 0:
         weight = np.full(n_rows, float(weight))
     if weight.shape != (n_rows,):
@@ -86,6 +90,17 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     if not (weight > 0).any():
         raise ValueError("sample_weight must be positive for one row at least, got zeros only")
     return weight
+
+
+def _describe_no_number(values: Any) -> str | None:
+    """Name the first value that is no number; None if there is none in a list or array."""
+    known = np.asarray(values, dtype=object)
+    for row, value in enumerate(known if known.ndim == 1 else ()):
+        try:
+            float(value)
+        except (TypeError, ValueError, OverflowError):
+            return f"got {value!r} for row {row}"
+    return None
 
 
 def scale_weight(weight: np.ndarray) -> np.ndarray:

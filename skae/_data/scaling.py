@@ -44,6 +44,8 @@ class Scaling:
         The least and the largest value that a cell can have, to which the inverse rounds.
     margins : ColumnMap or None, default=None
         What scaled rows are mapped by further; None is nothing.
+    is_by_channel : bool, default=False
+        Whether one scale serves all columns of a channel.
     """
 
     mean: np.ndarray
@@ -51,10 +53,15 @@ class Scaling:
     is_common: bool = False
     bounds: tuple[float, float] | None = None
     margins: ColumnMap | None = None
+    is_by_channel: bool = False
 
     @classmethod
     def from_moments(
-        cls, moments: ColumnMoments, standardize: bool, layout: CellLayout | None = None
+        cls,
+        moments: ColumnMoments,
+        standardize: bool,
+        layout: CellLayout | None = None,
+        channels: np.ndarray | None = None,
     ) -> "Scaling":
         """Return the scaling of rows with these moments.
 
@@ -69,10 +76,13 @@ class Scaling:
             Whether columns get scales of their own.
         layout : CellLayout or None, default=None
             What they hold; None is numbers.
+        channels : ndarray of int of shape (n_features,) or None, default=None
+            The channel of each column, whose columns share a scale; None gives each its own.
         """
         if standardize:
-            spread = pool_spread(moments, layout)
-            return cls(moments.mean, np.where(spread > 0, spread, 1.0))
+            spread = pool_spread(moments, layout, channels)
+            scale = np.where(spread > 0, spread, 1.0)
+            return cls(moments.mean, scale, is_by_channel=channels is not None)
         common = np.full(len(moments.mean), moments.common_spread)
         return cls(moments.mean, common, is_common=True)
 
@@ -167,9 +177,20 @@ class Scaling:
             return np.clip(values, -largest, largest).astype(dtype)
 
 
-def pool_spread(moments: ColumnMoments, layout: CellLayout | None) -> np.ndarray:
-    """Return each column's spread, 0 if it is constant; the indicators of a category share one."""
+def pool_spread(
+    moments: ColumnMoments, layout: CellLayout | None, channels: np.ndarray | None = None
+) -> np.ndarray:
+    """Return each column's spread, 0 if it is constant.
+
+    The indicators of a category share one: the root of their total variance. So do the columns of
+    a channel: the root of the mean variance of those that are not constant.
+    """
     spread = np.where(moments.varies, moments.spread, 0.0)
+    if channels is not None:
+        unit = spread.max() or 1.0
+        squares = np.bincount(channels, np.square(spread / unit))
+        n_varying = np.bincount(channels, moments.varies)
+        return unit * np.sqrt(squares / np.maximum(n_varying, 1))[channels]
     for first, end in () if layout is None else layout.categories:
         spread[first:end] = np.sqrt(np.square(spread[first:end]).sum())
     return spread

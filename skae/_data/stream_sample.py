@@ -57,7 +57,10 @@ class StreamSample:
         return StreamSample(self.moments, self.moments, self.rows)
 
     def find_wrong_scales(
-        self, is_common: bool, layout: CellLayout | None = None
+        self,
+        is_common: bool,
+        layout: CellLayout | None = None,
+        channels: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return which columns' scales are wrong, and the ratios of the right ones to them.
 
@@ -65,7 +68,9 @@ class StreamSample:
         time, once the stream is twice as long. Otherwise each rare column would undo the training.
         The indicators of a category have one scale: a level that was rare at first changes little.
         """
-        before, now = (pool_spread(moments, layout) for moments in (self.scaled_by, self.moments))
+        before, now = (
+            pool_spread(moments, layout, channels) for moments in (self.scaled_by, self.moments)
+        )
         if is_common:
             common = self.moments.common_spread / self.scaled_by.common_spread
             ratio = np.full(len(now), common)

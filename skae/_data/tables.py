@@ -34,6 +34,7 @@ from .frames import (
     to_array,
 )
 from .inputs import check_frame, convert_input
+from .row_shapes import RowShape, check_row_shape, flatten_rows
 from .sample_weights import check_sample_weight, scale_weight
 from .stores import AnyTable, StoredTable
 from .validation import validate_table
@@ -63,10 +64,13 @@ class ReadTable(NamedTuple):
         The rows as numbers; NaN is a missing cell.
     columns : Columns or None
         What they stand for; None if they are the table's own numbers.
+    row_shape : tuple of int or None, default=None
+        The shape that a row had; None is a flat one.
     """
 
     table: AnyTable
     columns: Columns | None
+    row_shape: RowShape = None
 
 
 def read_table(
@@ -83,7 +87,7 @@ def read_table(
     estimator : estimator
         The estimator that is given the table, and that expects its columns from now on.
     X : frame, array-like, store or ReadTable of shape (n_samples, n_features)
-        The table.
+        The table; arrays, lists and stores may have rows of any shape.
     choice : ColumnChoice
         What a user says of its columns.
     sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -94,6 +98,18 @@ def read_table(
     if isinstance(X, ReadTable):
         _expect_columns(estimator, X)
         return X
+    flat, row_shape = flatten_rows(X)
+    read = _read_rows(estimator, flat, choice, sample_weight, min_rows)
+    return read._replace(row_shape=row_shape)
+
+
+def _read_rows(
+    estimator: BaseEstimator,
+    X: Any,
+    choice: ColumnChoice,
+    sample_weight: ArrayLike | None,
+    min_rows: int,
+) -> ReadTable:
     X = open_dataset(X)
     if isinstance(X, DatasetRows):
         return _read_dataset(estimator, X, choice, sample_weight, min_rows)
@@ -111,7 +127,11 @@ def read_table(
 
 
 def encode_table(
-    estimator: BaseEstimator, X: Any, columns: Columns | None, unseen: float = np.nan
+    estimator: BaseEstimator,
+    X: Any,
+    columns: Columns | None,
+    unseen: float = np.nan,
+    row_shape: RowShape = None,
 ) -> AnyTable:
     """Return a table with the columns that were fitted as numbers.
 
@@ -125,9 +145,14 @@ def encode_table(
         The columns; None if they are numbers.
     unseen : float, default=NaN
         The indicators of a label that was not there in fitting, where none was infrequent.
+    row_shape : tuple of int or None, default=None
+        The shape that rows had in fitting; None is flat ones.
     """
     if isinstance(X, ReadTable):
         return X.table
+    X, given = flatten_rows(X)
+    if given is not None:
+        check_row_shape(given, row_shape, estimator.n_features_in_)
     X = open_dataset(X)
     if isinstance(X, DatasetRows):
         _check_columns(estimator, X.head, reset=False)

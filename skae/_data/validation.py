@@ -9,8 +9,9 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
-from .blocks import Table, row_blocks
+from .blocks import row_blocks
 from .cells import name_cells
+from .column_moments import name_column
 from .columns import Columns
 from .datasets import is_dataset
 from .frames import to_array
@@ -26,7 +27,14 @@ _FEW_CELLS = 2**14
 _ROUNDING = 1e-6
 
 
-def validate_table(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) -> AnyTable:
+def validate_table(
+    estimator: BaseEstimator,
+    X: Any,
+    *,
+    reset: bool,
+    min_rows: int = 1,
+    allow_nan: bool = True,
+) -> AnyTable:
     """Return a table checked as scikit-learn does; a large one is checked as blocks are read.
 
     Parameters
@@ -39,13 +47,15 @@ def validate_table(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: i
         Whether its columns are the ones to expect from now on, or must be the expected ones.
     min_rows : int, default=1
         How many rows it must have.
+    allow_nan : bool, default=True
+        Whether messages propose to set cells to NaN; NaN itself is never an error here.
     """
     if not reset and _is_plain(X, estimator):
         return X
     X = open_table(_mark_missing(convert_input(_mark_masked(X), "X")), estimator)
     if isinstance(X, StoredTable):
         return validate_data(estimator, X, reset=reset, skip_check_array=True)
-    with name_cells(X, "X", allow_nan=True):
+    with name_cells(X, "X", allow_nan=allow_nan):
         table = validate_data(
             estimator,
             X,
@@ -144,17 +154,21 @@ def check_target(table: AnyTable, y: Any, columns: Columns | None = None) -> np.
 
 def _encode_target(y: Any, columns: Columns) -> np.ndarray:
     try:
-        clean = columns.encode(y)
+        clean = columns.encode(y, np.inf).values  # numbers are finite, so that it marks a label
     except (ValueError, TypeError) as error:  # which calls all tables X
         raise type(error)(str(error).replace("X ", "y ", 1)) from error
-    if clean.observed is not None:
-        row, encoded = (int(found[0]) for found in np.nonzero(~clean.observed))
+    is_wrong = ~np.isfinite(clean)
+    if is_wrong.any():
+        row, encoded = (int(found[0]) for found in np.nonzero(is_wrong))
+        is_missing = np.isnan(clean[row, encoded])
+        found = "a missing cell" if is_missing else "a label that X does not have"
+        remedy = "fill such cells" if is_missing else "correct such labels"
         name = columns.names[columns.owner[encoded]]
         raise ValueError(
-            f"y must be the clean rows behind X, got a missing cell in column {name!r} and row "
-            f"{row}: fill such cells, or drop their rows"
+            f"y must be the clean rows behind X, got {found} in column {name!r} and row {row}: "
+            f"{remedy}, or drop their rows"
         )
-    return clean.values
+    return clean
 
 
 def _measure_target(y: Any) -> tuple[int, ...]:
@@ -168,12 +182,28 @@ def _measure_target(y: Any) -> tuple[int, ...]:
         raise ValueError(f"y must be rows of the same length as those of X: {error}") from error
 
 
-def check_probabilities(X: Table) -> None:
-    """Raise unless all values lie in [0, 1], up to rounding."""
-    least = min(np.fmin.reduce(X[rows], axis=None) for rows in row_blocks(X))
-    largest = max(np.fmax.reduce(X[rows], axis=None) for rows in row_blocks(X))
-    if least < -_ROUNDING or largest > 1 + _ROUNDING:
-        raise ValueError(
-            'X must have values in [0, 1] for likelihood="bernoulli", got values from '
-            f'{least:g} to {largest:g}: scale them, or use likelihood="gaussian"'
-        )
+def check_probabilities(
+    estimator: BaseEstimator, X: AnyTable, owner: np.ndarray | None = None
+) -> None:
+    """Raise unless all values lie in [0, 1], up to rounding; missing cells may be anything.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator, which may know the columns' names.
+    X : ndarray or stored table of shape (n_rows, n_features)
+        The table, encoded.
+    owner : ndarray of int or None, default=None
+        Index of the table's own column behind each one, see `Columns`.
+    """
+    for rows in row_blocks(X):
+        block = X[rows]
+        wrong = (block < -_ROUNDING) | (block > 1 + _ROUNDING)
+        if wrong.any():
+            column = int(wrong.any(axis=0).argmax())
+            row = int(wrong[:, column].argmax())
+            raise ValueError(
+                'X must have values in [0, 1] for likelihood="bernoulli", got '
+                f"{block[row, column]:g} in {name_column(estimator, column, owner)} and row "
+                f'{rows.start + row}: scale the column, or use likelihood="gaussian"'
+            )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -12,10 +13,10 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._autoencoder.blueprint import make_code_config
-from .._autoencoder.density import LaplaceDensity
+from .._autoencoder.density import LaplaceDensity, LaplaceTask
 from .._autoencoder.penalties import CodePenalty
 from .._autoencoder.pretraining import pretrain_layerwise
-from .._base import BaseAutoencoder, Density
+from .._base import BaseAutoencoder, DeferredDensity, Density
 from .._base.drafts import copy_shallow
 from .._base.estimator import apply_exactly
 from .._base.parameters import (
@@ -29,7 +30,7 @@ from .._base.parameters import (
     validate_parameter_constraints,
 )
 from .._data import AnyRows, AnyTable, Columns, Complete, Scaling, check_target
-from .._environment import RandomStreams, resolve_device
+from .._environment import RandomSource, RandomStreams, resolve_device
 from .._linear import Completion
 from .._training import (
     MINIMUM_IMPROVEMENT_NATS,
@@ -77,28 +78,33 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
     ----------
     Network:
 
-    n_components : int or None, default=2
-        Size of the code. None is a network without a bottleneck, whose code is the denoised
-        row.
+    n_components : int, float or None, default=2
+        Size of the code. A share in (0, 1) is as many components as PCA of the clean rows needs
+        for more than that share of the variance. None is a network without a bottleneck, whose
+        code is the denoised row.
     hidden_layer_sizes : sequence of int, default=(128, 128)
         Units of the encoder's hidden layers; the decoder has them in reverse order. `()` is
         linear. For `architecture="mlp"`.
     activation : str, default="silu"
-        "elu", "gelu", "identity", "logistic", "relu", "silu" or "tanh", after each hidden
-        layer. For `architecture="mlp"`.
-    architecture : "mlp" or callable, default="mlp"
-        Builder of the nonlinear paths: "mlp" makes multilayer perceptrons; a callable
-        `architecture(role, n_inputs, n_outputs)` returns a module that maps tensors of shape
-        `(n, n_inputs)` to `(n, n_outputs)`. The notes list the roles.
+        "elu", "gelu", "identity", "leaky_relu", "logistic", "relu", "silu" or "tanh", after
+        each hidden layer. For `architecture="mlp"`.
+    architecture : {"mlp", "convolutional", "recurrent"} or callable, default="mlp"
+        Builder of the nonlinear paths: "mlp" makes multilayer perceptrons; "convolutional" and
+        "recurrent" are `ConvolutionalArchitecture()` and `RecurrentArchitecture()` of
+        `skae.modules`, for images and sequences; a callable `architecture(role, n_inputs,
+        n_outputs)` returns a module that maps tensors of shape `(n, n_inputs)` to
+        `(n, n_outputs)`. The notes list the roles.
     init : {"pca", "random"}, default="pca"
         "pca" adds a linear path, and begins training at the best linear model; "random" is a
         plain network with random weights, as in the literature.
 
     Columns:
 
-    standardize : bool, default=True
-        Scale columns to unit variance inside, and scale all outputs back. Without it columns
-        count by their variance.
+    standardize : bool or {"column", "channel"}, default=True
+        Scale columns to unit variance inside, and scale all outputs back: each column by itself
+        with "column"; with "channel" all cells of a channel alike, so that a pixel that is nearly
+        always dark has no large values. True is "channel" if the architecture has a shape, such
+        as "convolutional", else "column". With False columns count by their variance.
     categorical_features : "from_dtype", None, or array-like of bool, int or str, \
 default="from_dtype"
         Which columns hold categories: with "from_dtype" those whose types are categories or text,
@@ -195,10 +201,11 @@ default="from_dtype"
         those that are farthest from the linear model at initialization.
     warm_start : bool, default=False
         Continue `fit` with the network of the last one.
-    random_state : int, RandomState instance or None, default=None
-        Seed of weights, noise, shuffles and splits; None takes fresh entropy. The global
-        random states of NumPy and torch are neither read nor changed, unless a custom
-        architecture has random layers other than `torch.nn.Dropout`.
+    random_state : int, RandomState instance, Generator or None, default=None
+        Seed of weights, noise, shuffles and splits. An instance is advanced, so that a second fit
+        differs; None takes fresh entropy. The global random states of NumPy and torch are neither
+        read nor changed, unless a custom architecture has random layers other than
+        `torch.nn.Dropout`.
     checkpoint : str or path-like, default=None
         File in which `fit` stores its progress as it trains. If it is killed or interrupted, the
         next `fit` with the same table, parameters and versions goes on from there, and ends
@@ -219,17 +226,25 @@ default="from_dtype"
     noise_levels_ : tuple of (float, float)
         The range of noise in training, in the units of `noise_level`; zeros for pairs and
         callables.
-    mean_, scale_ : ndarray of shape (n_features,)
-        Means and scales of the columns.
+    mean_ : ndarray of shape (n_features,)
+        Means that columns are centred at.
+    scale_ : ndarray of shape (n_features,)
+        Scales that centred columns are divided by.
     n_components_ : int
         Size of the code.
     n_iter_ : int
         Epochs that the weights have seen; 0 if the result is the initialization.
     loss_curve_ : list of float
-        Training loss of each epoch.
+        Training loss of each epoch that was run, also where the initialization is kept.
     validation_scores_ : list of float or None
         Mean loss on held-out rows at initialization and after each epoch; lower is better.
         None without held-out rows.
+    gain_ : float or None
+        How far the held-out loss of the weights is below that at initialization, where both are
+        clipped at the initial 95 % quantile; 0 if the initialization is kept. In the units of
+        `validation_scores_`, and None where these are, or after `partial_fit`.
+    gain_error_ : float or None
+        Standard error of `gain_`.
     noise_variance_ : float
         Estimated variance of a scaled cell around its reconstruction, if the score is one of
         codes.
@@ -337,13 +352,13 @@ default="from_dtype"
 
     def __init__(
         self,
-        n_components: int | None = 2,
+        n_components: float | None = 2,
         *,
         hidden_layer_sizes: Sequence[int] = (128, 128),
         activation: str = "silu",
         architecture: str | Architecture = "mlp",
         init: str = "pca",
-        standardize: bool = True,
+        standardize: bool | str = True,
         categorical_features: Any = "from_dtype",
         max_categories: int | None = 50,
         noise: str | UserNoiseFunction = "gaussian",
@@ -369,7 +384,7 @@ default="from_dtype"
         tol: float = 1e-4,
         trim_fraction: float = 0.0,
         warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: RandomSource = None,
         checkpoint: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:
@@ -466,9 +481,10 @@ default="from_dtype"
         X : array-like of shape (n_samples, n_features)
             Noisy rows.
         noise_level : float, default=None
-            Their noise level, for a network that was trained on a range, in the units of the
-            parameter of that name. None takes, for Gaussian noise, each row's likeliest level
-            under the linear path, and for other noise the geometric mean of the range.
+            Their noise level, in the units of the parameter of that name: within the range that
+            the network was trained on, or the one level that it was trained for. None takes, of
+            a range, each row's likeliest level under the linear path for Gaussian noise, and
+            the geometric mean for other noise.
 
         Returns
         -------
@@ -520,18 +536,20 @@ default="from_dtype"
     def _check_target(self, table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
         return check_target(table, y, columns)
 
-    def _make_blueprint(self, layout: CellLayout, has_target: bool) -> DenoiserBlueprint:
+    def _make_blueprint(
+        self, layout: CellLayout, has_target: bool, n_components: int | None
+    ) -> DenoiserBlueprint:
         network, code = self._make_network_config(layout), None
         check_draws(self.n_draws, N_LEVELS * layout.n_encoded)
         low, high = resolve_noise_range(self.noise, self.noise_level)
-        if self.n_components is None:
+        if n_components is None:
             names = ("penalty", "tied_weights", "pretrain")
             refuse_parameters(self, names, "a code, and n_components is None")
         else:
             if self.architecture != "mlp":
                 refuse_parameters(self, ("tied_weights", "pretrain"), 'architecture="mlp"')
             code = make_code_config(
-                self.n_components, self.tied_weights, self.penalty, network.linear_path
+                n_components, self.tied_weights, self.penalty, network.linear_path
             )
         return DenoiserBlueprint(
             network,
@@ -605,7 +623,7 @@ default="from_dtype"
         rows: AnyRows,
         result: TrainingResult[Denoiser] | None,
         previous: Density[Denoiser] | None,
-    ) -> Density[Denoiser]:
+    ) -> Density[Denoiser] | DeferredDensity[Density[Denoiser]]:
         layout = blueprint.network.layout
         if has_score_by_errors(trained.module):
             unseen = None if result is None else result.held_out
@@ -626,8 +644,11 @@ default="from_dtype"
             )
             evidence = gather_evidence(sample, None, None) if self.stacking else None
             return ClassDensity.fit(codes, sample, evidence, self.trim_fraction)
-        known = previous if isinstance(previous, LaplaceDensity) else None
-        return LaplaceDensity.fit(rows, trained, self.trim_fraction, None, known)
+        if result is None:
+            known = previous if isinstance(previous, LaplaceDensity) else None
+            return LaplaceDensity.fit(rows, trained, self.trim_fraction, None, known)
+        task = LaplaceTask.gather(rows, trained, self.trim_fraction, None, is_mixture=False)
+        return DeferredDensity(partial(LaplaceDensity.finish, task))
 
     def _gather_evidence(
         self, module: Denoiser, rows: AnyRows, result: TrainingResult[Denoiser] | None

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from .._data import Batch, CompletedRows
-from .._linear import Completion, LatentClasses, MixedCells, draw_missing, fill_missing
+from .._linear import (
+    Completion,
+    LatentClasses,
+    MixedCells,
+    StackedClasses,
+    draw_missing,
+    fill_missing,
+)
 from ..modules import WienerFilter
 from ..modules.cells import CellLayout
 
@@ -55,7 +62,7 @@ class CellCodes:
         mask = None if batch.mask is None else batch.mask.cpu().numpy()
         return MixedCells.from_encoded(batch.input.cpu().numpy(), mask, self.layout)
 
-    def score(self, classes: LatentClasses, batch: Batch) -> Tensor:
+    def score(self, classes: LatentClasses | StackedClasses, batch: Batch) -> Tensor:
         """Return the log-density of rows' observed cells under latent classes."""
         return torch.from_numpy(classes.log_density(self.read(batch))).to(batch.input)
 
@@ -128,7 +135,7 @@ class DrawMissing:
 
 def score_with_completion(
     codes: CellCodes,
-    classes: LatentClasses,
+    classes: LatentClasses | StackedClasses,
     batch: Batch,
     score: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
@@ -143,7 +150,7 @@ def score_with_completion(
     ----------
     codes : CellCodes
         What the encoded columns hold.
-    classes : LatentClasses
+    classes : LatentClasses or StackedClasses
         Classes, whose marginal densities are known.
     batch : Batch
         The rows.

@@ -21,7 +21,7 @@ from torch import Tensor
 from .._base import Density
 from .._data import Batch, Rows
 from .._environment import limit_threads
-from .._linear import LatentClasses, MixedCells
+from .._linear import LatentClasses, MixedCells, StackedClasses
 from .._training import TrainedModule
 from ..modules import Denoiser, WienerFilter
 from .density import (
@@ -477,12 +477,12 @@ class ClassDensity(Density[Denoiser]):
     ----------
     codes : CellCodes
         What the encoded columns hold.
-    classes : LatentClasses
+    classes : StackedClasses
         The classes.
     """
 
     codes: CellCodes
-    classes: LatentClasses
+    classes: StackedClasses
 
     @classmethod
     def fit(
@@ -503,7 +503,7 @@ class ClassDensity(Density[Denoiser]):
         """
         reference = Reference.fit(codes, codes.read(rows.batch), rows.counts)
         if evidence is None:
-            return cls(codes, reference.classes)
+            return cls(codes, StackedClasses(reference.classes, None, 0.0))
         return cls(codes, fit_class_stack(codes, None, evidence, trim_fraction).classes)
 
     def log_density(self, module: Denoiser, batch: Batch) -> Tensor:
@@ -522,7 +522,7 @@ class ClassDensity(Density[Denoiser]):
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the density of a stored state."""
         codes = CellCodes.from_state(state["class_codes"])
-        return cls(codes, LatentClasses(**state["classes"]))
+        return cls(codes, StackedClasses.from_state(state["classes"]))
 
 
 def _fit_model(

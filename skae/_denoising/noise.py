@@ -226,16 +226,19 @@ def scale_noise_range(low: float, high: float, unit: float) -> tuple[float, floa
 
 
 def check_level(levels: NoiseLevels, noise_level: float | None, unit: float) -> float | None:
-    """Return a user's level in the units of the network."""
+    """Return a user's level in the units of the network, None for the one that it has."""
     if noise_level is None:
         return None
-    if not levels.noise_conditional:
-        raise ValueError(
-            f"noise_level must be None, got {noise_level!r}: the network is not conditioned on the "
-            "level; fit with noise_level=(low, high) to choose it"
-        )
     low, high = unit * float(levels.low), unit * float(levels.high)
     slack = 1 + 1e-6  # the network stores the range in float32
+    if not levels.noise_conditional:
+        if low / slack <= noise_level <= low * slack:
+            return None
+        known = f"None or {low:g}, the level that the network was trained for" if low else "None"
+        raise ValueError(
+            f"noise_level must be {known}, got {noise_level!r}: the network is not conditioned on "
+            "the level; fit with noise_level=(low, high) to choose it"
+        )
     if not low / slack <= noise_level <= high * slack:
         raise ValueError(
             f"noise_level must be in the range that the network was trained on, {low:g} to "

@@ -21,6 +21,7 @@ from .._linear import (
     MixedCells,
     Mixture,
     Split,
+    StackedClasses,
     fit_mixture,
     split_for_stacking,
     stack_classes,
@@ -151,13 +152,13 @@ class ClassStack:
 
     Attributes
     ----------
-    classes : LatentClasses
+    classes : StackedClasses
         Of the cells of scaled rows.
     share : float
         The denoiser's share of the density, in [0, 1).
     """
 
-    classes: LatentClasses
+    classes: StackedClasses
     share: float
 
     def get_state(self) -> dict[str, Any]:
@@ -167,7 +168,7 @@ class ClassStack:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the stack of a stored state."""
-        return cls(LatentClasses(**state["classes"]), state["share"])
+        return cls(StackedClasses.from_state(state["classes"]), state["share"])
 
 
 def combine(known: Tensor, denoiser: Tensor, share: float) -> Tensor:

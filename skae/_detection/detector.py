@@ -14,10 +14,13 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._base import BaseAutoencoder
+from .._base.callback_support import CallbackSupportMixin, begin_tasks, pass_tasks_on
+from .._base.documentation import DOC_LINK_TEMPLATE
 from .._base.drafts import copy_shallow, replace_when_done
 from .._base.estimator import fit_within
 from .._base.fingerprint import describe_fit
 from .._base.parameters import (
+    RANDOM_STATE,
     Constraints,
     HasMethods,
     Interval,
@@ -31,9 +34,12 @@ from .._data import (
     ColumnChoice,
     Columns,
     ReadTable,
+    RowShape,
     TrainingTable,
+    check_row_shape,
     check_sample_weight,
     encode_table,
+    flatten_rows,
     measure_columns,
     read_table,
     row_blocks,
@@ -46,7 +52,7 @@ from .._data import (
 from .._data.cells import find_cell
 from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
-from .._environment import RandomStreams
+from .._environment import RandomSource, RandomStreams
 from .._training import Checkpoint, open_checkpoint
 from .anomaly_score import AnomalyScore, score_at_share
 from .calibration import CalibrationSplit, count_calibration_rows, make_split_generator
@@ -71,6 +77,7 @@ _ALPHA = Interval(Real, 0, 1, closed="neither")
 _CONTAMINATION = Interval(Real, 0, 0.5, closed="right")
 _THRESHOLDS: Constraints = {"alpha": [_ALPHA, None], "contamination": [_CONTAMINATION, None]}
 _DISCOVERIES: Constraints = {"false_discovery_rate": [_ALPHA]}
+_EXPLAIN: Constraints = {"feature_names": ["array-like", None]}
 
 # The share of the calibration rows that score lower than a typical row.
 _TYPICAL = 0.25
@@ -83,7 +90,7 @@ _DENSITY_ROUNDING = 1e-4
 _LEAST_ROUNDING, _MOST_ROUNDING = 1e-9, 1e-3
 
 
-class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
+class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     """Anomaly detection with conformal thresholds, p-values and reasons.
 
     The detector learns what most rows have in common, and scores rows by how well they fit.
@@ -112,7 +119,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     calibration_fraction : "auto" or float, default="auto"
         Share of the rows that calibrates, in (0, 1). "auto" is a tenth, or the `1 / alpha - 1`
         rows that `alpha` needs if they are more, but at most a fifth of the rows.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState instance, Generator or None, default=None
         Seed of the calibration split, and of an estimator whose `random_state` is None.
     checkpoint : str or path-like, default=None
         File in which `fit` stores its progress as it trains, for estimators of skae, in place
@@ -128,6 +135,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         The threshold: `decision_function` is `score_samples` minus this.
     calibration_scores_ : ndarray of shape (n_calibration,)
         Scores of the calibration rows, in increasing order.
+    labels_ : ndarray of shape (n_samples,)
+        What `fit_predict` returned: -1 for outliers, +1 for inliers. `fit` alone does not score
+        all of its rows, and leaves no labels.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -206,16 +216,19 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     'ash'
     """
 
+    _doc_link_module: ClassVar = "skae"
+    _doc_link_template: ClassVar = DOC_LINK_TEMPLATE
     # Not in detectors that earlier versions stored.
     _labels: SeenLabels | None = None
     _gap_score: GapScore | None = None
+    _row_shape: RowShape = None
 
     _parameter_constraints: ClassVar[Constraints] = {
         "estimator": [HasMethods(["fit", "score_samples"]), None],
         "contamination": [StrOptions({"auto"}), _CONTAMINATION],
         "alpha": [_ALPHA],
         "calibration_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
-        "random_state": ["random_state"],
+        "random_state": RANDOM_STATE,
         "checkpoint": [str, os.PathLike, None],
     }
 
@@ -226,7 +239,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         contamination: float | str = "auto",
         alpha: float = 0.01,
         calibration_fraction: float | str = "auto",
-        random_state: int | np.random.RandomState | None = None,
+        random_state: RandomSource = None,
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> None:
         self.estimator = estimator
@@ -262,22 +275,24 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             rows have a positive weight, if weights are given to an estimator that takes none, or
             if `checkpoint` is another fit's.
         """
-        with replace_when_done(self) as draft:
+        with begin_tasks(self, X, y, max_subtasks=1), replace_when_done(self) as draft:
             draft._fit(X, sample_weight)
         return self
 
     def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
-        table, columns = self._read_new(X, sample_weight)
+        table, columns, row_shape = self._read_new(X, sample_weight)
         weight = check_sample_weight(sample_weight, len(table))
         if weight is not None and self.estimator is not None:
             _check_takes_weights(self.estimator)
-        rows = write_out_copies(TrainingTable(table, weight))
+        rows, self._row_shape = write_out_copies(TrainingTable(table, weight)), row_shape
         if len(rows) < 2:
             raise ValueError(f"X must have two rows of positive weight at least, got {len(rows)}")
         if self.checkpoint is None:
             self._fit_rows(rows, columns, self.random_state, None)
             return
-        fingerprint = describe_fit(self, rows, self._find_device(), columns=columns)
+        fingerprint = describe_fit(
+            self, rows, self._find_device(), columns=columns, row_shape=row_shape
+        )
         with open_checkpoint(self.checkpoint, fingerprint) as checkpoint:
             seed = checkpoint.seed if self.random_state is None else self.random_state
             self._fit_rows(rows, columns, seed, checkpoint)
@@ -288,9 +303,10 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         if isinstance(own, BaseAutoencoder):
             choice = ColumnChoice(own.categorical_features, own.max_categories)
             return read_table(self, X, choice, sample_weight, min_rows=2)
-        table = validate_table(self, X, reset=True, min_rows=2)
-        _check_takes_gaps(own, table, X)
-        return ReadTable(table, None)
+        flat, row_shape = flatten_rows(X)
+        table = validate_table(self, flat, reset=True, min_rows=2, allow_nan=_takes_gaps(own))
+        _check_takes_gaps(own, table, flat)
+        return ReadTable(table, None, row_shape)
 
     def _find_device(self) -> str:
         """Return the device of an estimator that can have a checkpoint, or raise."""
@@ -313,7 +329,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         self,
         rows: TrainingTable,
         columns: Columns | None,
-        random_state: int | np.random.RandomState | None,
+        random_state: RandomSource,
         checkpoint: Checkpoint | None,
     ) -> None:
         streams = RandomStreams(random_state)
@@ -324,7 +340,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         if isinstance(estimator, BaseAutoencoder) and columns is None:
             # Which would not know the columns' names.
             measure_columns(self, split.train, float(len(split.train)))
-        fitted = _fit_on(estimator, split.train, columns, checkpoint)
+        with pass_tasks_on(self, estimator):
+            fitted = _fit_on(estimator, split.train, columns, self._row_shape, checkpoint)
         self._set_fitted(fitted, rows, columns, split)
 
     def _make_estimator(self, n_rows: int, streams: RandomStreams) -> Any:
@@ -345,6 +362,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         """Score and calibrate, and set the fitted attributes."""
         self.estimator_, self._anomaly_score = estimator, _fit_anomaly_score(estimator, split.train)
         self._labels, self._gap_score = None, None
+        self.__dict__.pop("labels_", None)  # those of another fit
         if isinstance(estimator, BaseAutoencoder):
             self._gap_score = _make_gap_score(split.train, columns)
         known_rows, known_weight = _load_known(split.train)
@@ -374,6 +392,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.three_d_array = True
         estimator = getattr(self, "estimator_", self.estimator)  # what was fitted decides
         is_own = estimator is None or isinstance(estimator, BaseAutoencoder)
         tags.input_tags.allow_nan = is_own or _takes_gaps(estimator)
@@ -429,6 +448,28 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             -1 for outliers, +1 for inliers.
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    def fit_predict(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> np.ndarray:
+        """Fit on rows and return which of them are outliers, as `labels_` too.
+
+        Parameters
+        ----------
+        X : array-like, frame or store of shape (n_samples, n_features)
+            The rows, as in `fit`.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts, as in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            -1 for outliers, +1 for inliers.
+        """
+        self.labels_: np.ndarray = self.fit(X, y, sample_weight).predict(X)
+        return self.labels_
 
     def set_threshold(
         self, *, alpha: float | None = None, contamination: float | None = None
@@ -526,7 +567,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         validate_parameter_constraints(_DISCOVERIES, given, caller_name="discoveries")
         return false_discovery_control(self.p_values(X)) <= false_discovery_rate
 
-    def explain(self, X: ArrayLike) -> pd.DataFrame:
+    def explain(self, X: ArrayLike, *, feature_names: ArrayLike | None = None) -> pd.DataFrame:
         """Return the cells that make rows anomalous, and their expected values.
 
         Each row is changed into a counterfactual: one cell after the other, the one that
@@ -539,6 +580,9 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_features)
             The rows. Each takes some `32 * n_features` evaluations of the score for each cell
             that is changed; a category takes one for each of its labels, up to 100.
+        feature_names : array-like of shape (n_features,), default=None
+            Names of the columns, such as `pipeline[:-1].get_feature_names_out()` for a detector
+            at the end of a pipeline. None is their names in the table, or numbers.
 
         Returns
         -------
@@ -548,6 +592,11 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             not changed. A row's contributions add up to the score of the changed row minus
             its own. Values are those of the table, such as labels and dates; a missing cell
             stays so.
+
+        Raises
+        ------
+        ValueError
+            If there is not a name for each column.
 
         Examples
         --------
@@ -562,10 +611,16 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         >>> detector.explain(odd)["expected"].loc[0, "job"]
         'retired'
         """
+        given = {"feature_names": feature_names}
+        validate_parameter_constraints(_EXPLAIN, given, caller_name="explain")
         now, whole = self._read(X)
         table, columns = whole[:], now._columns
         index = X.index if isinstance(X, pd.DataFrame) else range(len(table))
         names: Any = getattr(now, "feature_names_in_", range(now.n_features_in_))
+        if feature_names is not None:
+            names = _check_names(feature_names, now.n_features_in_)
+        elif columns is not None:
+            names = columns.names
         enough = float(np.quantile(now.calibration_scores_, _TYPICAL))
         choices = CellChoice.from_candidates(now._candidates, columns)
         found = [find_counterfactual(now._score, row, choices, enough) for row in table]
@@ -573,7 +628,6 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         expected: Any = np.concatenate([each.expected for each in found])
         gains = np.concatenate([each.gains for each in found])
         if columns is not None:
-            names = columns.names
             value, expected, gains = list_reasons(X, table, columns, found)
         return pd.DataFrame(
             {"value": value, "expected": expected, "contribution": gains},
@@ -596,10 +650,14 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         now = copy_shallow(self)
         check_is_fitted(now)
         if not isinstance(now.estimator_, BaseAutoencoder):
-            table = validate_table(now, X, reset=False)
-            _check_takes_gaps(now.estimator_, table, X)
+            flat, given = flatten_rows(X)
+            check_row_shape(given, now._row_shape, now.n_features_in_)
+            allow_nan = _takes_gaps(now.estimator_)
+            table = validate_table(now, flat, reset=False, allow_nan=allow_nan)
+            _check_takes_gaps(now.estimator_, table, flat)
             return now, table
-        return now, now._mark_unseen(encode_table(now, X, now._columns, UNSEEN))
+        row_shape = now.estimator_._state.expected_shape
+        return now, now._mark_unseen(encode_table(now, X, now._columns, UNSEEN, row_shape))
 
     @property
     def _columns(self) -> Columns | None:
@@ -669,6 +727,17 @@ def make_default_estimator(n_rows: int) -> DenoisingAutoencoder:
     )
 
 
+def _check_names(feature_names: ArrayLike, n_features: int) -> np.ndarray:
+    """Return names of all columns."""
+    names = np.asarray(feature_names, dtype=object)
+    if names.shape != (n_features,):
+        raise ValueError(
+            f"feature_names must have a name for each of the {n_features} columns, got an array of "
+            f"shape {names.shape}: take get_feature_names_out of the step before the detector"
+        )
+    return names
+
+
 def _load_known(table: TrainingTable) -> tuple[np.ndarray, np.ndarray | None]:
     """Return rows, or the subsample that represents stored ones, and their weights."""
     if isinstance(table.X, np.ndarray):
@@ -705,15 +774,23 @@ def _make_gap_score(train: TrainingTable, columns: Columns | None) -> GapScore:
 
 
 def _fit_on(
-    estimator: Any, table: TrainingTable, columns: Columns | None, checkpoint: Checkpoint | None
+    estimator: Any,
+    table: TrainingTable,
+    columns: Columns | None,
+    row_shape: RowShape,
+    checkpoint: Checkpoint | None,
 ) -> Any:
     """Return an estimator fitted to rows, which are loaded if it isn't of this package."""
     rows: Any = table.X
     if not isinstance(estimator, BaseAutoencoder):
         rows = rows[:]
-    elif columns is not None or (isinstance(rows, np.ndarray) and np.isnan(rows).any()):
+    elif (
+        columns is not None
+        or row_shape is not None
+        or (isinstance(rows, np.ndarray) and np.isnan(rows).any())
+    ):
         # As it was read: a column of which training sees no cell stays one.
-        rows = ReadTable(rows, columns)
+        rows = ReadTable(rows, columns, row_shape)
     if checkpoint is not None:
         return fit_within(estimator, checkpoint, rows, table.weight)
     if table.weight is None:

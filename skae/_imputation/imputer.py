@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from .._base.documentation import DOC_LINK_TEMPLATE
 from .._base.drafts import copy_shallow, replace_when_done
 from .._base.imputation import show_limits
 from .._base.parameters import (
@@ -30,7 +31,7 @@ from .._data import (
     merge_copies,
     read_table,
 )
-from .._environment import RandomStreams
+from .._environment import RandomSource, RandomStreams
 from .fitted import FittedImputer
 
 _IMPUTE: Constraints = {"interval": [Interval(Real, 0, 1, closed="neither"), None]}
@@ -52,9 +53,10 @@ default="from_dtype"
     max_categories : int or None, default=50
         Number of indicators that stand for a category at most: its infrequent levels share one.
         None has one for each level.
-    random_state : int, RandomState instance or None, default=None
-        Seed of the cells that are hidden in training; None takes fresh entropy. The global random
-        states of NumPy and torch are neither read nor changed.
+    random_state : int, RandomState instance, Generator or None, default=None
+        Seed of the cells that are hidden in training. An instance is advanced, so that a second fit
+        differs; None takes fresh entropy. The global random states of NumPy and torch are neither
+        read nor changed.
 
     Attributes
     ----------
@@ -118,6 +120,8 @@ default="from_dtype"
         "max_categories": SHARED_CONSTRAINTS["max_categories"],
         "random_state": SHARED_CONSTRAINTS["random_state"],
     }
+    _doc_link_module: ClassVar = "skae"
+    _doc_link_template: ClassVar = DOC_LINK_TEMPLATE
     _fitted: FittedImputer
 
     def __init__(
@@ -125,7 +129,7 @@ default="from_dtype"
         *,
         categorical_features: Any = "from_dtype",
         max_categories: int | None = 50,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: RandomSource = None,
     ) -> None:
         self.categorical_features = categorical_features
         self.max_categories = max_categories
@@ -164,7 +168,12 @@ default="from_dtype"
 
     def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> FittedImputer:
         choice = ColumnChoice(self.categorical_features, self.max_categories)
-        table, columns = read_table(self, X, choice, sample_weight)
+        table, columns, row_shape = read_table(self, X, choice, sample_weight)
+        if row_shape is not None:
+            raise ValueError(
+                f"X must have rows and columns, got rows of the shape {row_shape}: reshape X, or "
+                "use impute of AutoencoderTransformer"
+            )
         weight = check_sample_weight(sample_weight, len(table))
         rows = merge_copies(TrainingTable(table, weight))
         owner = None if columns is None else columns.owner

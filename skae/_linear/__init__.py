@@ -22,8 +22,8 @@ from .missing_covariance import (
 )
 from .missing_factors import WIDEST_FACTORED, FactorCompletion
 from .moments import SMALLEST_VARIANCE, Moments
-from .normal_scores import ScoredColumns
-from .pca import PrincipalAxes, find_principal_axes
+from .normal_scores import NormalScores, ScoredColumns
+from .pca import PrincipalAxes, count_components, find_principal_axes
 from .probabilistic_pca import LinearGaussian, fit_probabilistic_pca, fit_with_unit_noise
 from .regression import (
     REGRESSION_ROWS,
@@ -32,6 +32,7 @@ from .regression import (
     reduce_rank,
     repeat_axes,
 )
+from .scored_classes import StackedClasses, score_cells
 from .stacked_classes import stack_classes
 from .stacked_mixture import Split, split_for_stacking, stack_mixtures
 
@@ -53,13 +54,16 @@ __all__ = [
     "MixedCells",
     "Mixture",
     "Moments",
+    "NormalScores",
     "PrincipalAxes",
     "Regularization",
     "ScoredColumns",
     "Split",
+    "StackedClasses",
     "choose_mixture",
     "choose_spread_rows",
     "count_axes",
+    "count_components",
     "draw_missing",
     "fill_missing",
     "find_clusters",
@@ -74,6 +78,7 @@ __all__ = [
     "invert_covariance",
     "reduce_rank",
     "repeat_axes",
+    "score_cells",
     "score_observed",
     "split_for_stacking",
     "stack_classes",

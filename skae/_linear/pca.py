@@ -27,6 +27,9 @@ FULL_UP_TO = 1000
 
 TRIM_STEPS = 20
 
+# Axes that are looked at first for a share of a wide table's variance, and four times as many then.
+_FIRST_AXES = 50
+
 # Rows of a stored table that decide which of its rows are left out.
 _TRIMMING_ROWS = (1000, 50_000)
 _TRIMMING_CELLS = 2**25
@@ -114,6 +117,51 @@ def find_principal_axes(
             kept = _trim_stored(X, weight, n_leading, trim_fraction, generator)
         spectrum = decompose(X, kept, n_leading, generator)
     return PrincipalAxes(spectrum.mean, complete_axes(spectrum.axes, n_components, generator))
+
+
+def count_components(
+    X: np.ndarray | ScaledTable,
+    weight: np.ndarray | None,
+    share: float,
+    trim_fraction: float,
+    generator: np.random.Generator,
+) -> int:
+    """Return how many components PCA needs for more than a share of the variance.
+
+    That is the number of `sklearn.decomposition.PCA(share)`; of tables with more than 1,000
+    columns and rows the leading axes are approximate.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features), or a stored table
+        The rows.
+    weight : ndarray of shape (n_rows,) or None
+        How often each row counts.
+    share : float
+        The share, in (0, 1).
+    trim_fraction : float
+        Share of the rows that is left out: those farthest from the centre, because which are
+        farthest from the axes depends on their number.
+    generator : numpy.random.Generator
+        Source of approximate decompositions.
+    """
+    kept = weight
+    if trim_fraction > 0 and isinstance(X, np.ndarray):
+        _, kept = _concentrate(X, weight, 0, trim_fraction, generator)
+    elif trim_fraction > 0 and not isinstance(X, np.ndarray):
+        kept = _trim_stored(X, weight, 0, trim_fraction, generator)
+    most = max(min(X.shape[1], len(X) - 1), 1)
+    n_leading = most if X.shape[1] <= FULL_UP_TO else min(_FIRST_AXES, most)
+    while True:
+        spectrum = decompose(X, kept, n_leading, generator)
+        if spectrum.total <= 0:
+            return 1
+        is_enough = np.cumsum(spectrum.variances) > share * spectrum.total
+        n_components = int(is_enough.argmax()) + 1 if is_enough.any() else most
+        # The last of approximate axes are the least exact.
+        if n_leading == most or n_components <= n_leading // 2:
+            return n_components
+        n_leading = min(4 * n_leading, most)
 
 
 def _concentrate(

@@ -1,10 +1,13 @@
 """Latent classes of many sizes, weighted by what they say of rows that they were not fitted to."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from .latent_classes import ClassRecipe, LatentClasses, MixedCells
+from .normal_scores import NormalScores
+from .scored_classes import ScoredClasses, StackedClasses, score_cells
 from .stacked_mixture import Split, stack_candidates
 
 # Largest number of classes, and of classes times columns.
@@ -22,9 +25,23 @@ _ROWS_EACH = 4
 _PRIOR_ROWS = (1e-6, 0.05, 1.0)
 
 
+class _Candidate(NamedTuple):
+    """What to fit: to numbers as they are, or to their normal scores."""
+
+    recipe: ClassRecipe
+    is_scored: bool
+
+
+class _Fitted(NamedTuple):
+    """Classes of numbers as they are, or of their normal scores."""
+
+    classes: LatentClasses
+    is_scored: bool
+
+
 def stack_classes(
     cells: MixedCells, weight: np.ndarray, splits: list[Split], rival: np.ndarray | None
-) -> tuple[LatentClasses, float]:
+) -> tuple[StackedClasses, float]:
     """Return classes, and the share of a rival in the density that held-out rows prefer.
 
     Parameters
@@ -39,19 +56,35 @@ def stack_classes(
         Another density of held-out rows, in nats; other rows' values are not read.
     """
     recipes = list(_list_recipes(len(splits[0].fitted), cells))
+    kinds = (False, True) if cells.numbers.shape[1] else (False,)
+    candidates = [_Candidate(recipe, kind) for kind in kinds for recipe in recipes]
+    # Of rows that weigh the classes only where each row is held out once.
+    fitted = splits[0].fitted if len(splits) == 1 else np.arange(len(cells))
+    margins = NormalScores.fit(cells.numbers[fitted], weight[fitted])
+    scored, log_slope = score_cells(margins, cells)
 
-    def fit(recipe: ClassRecipe, rows: np.ndarray | slice) -> LatentClasses:
-        return recipe.fit(cells.take(rows), weight[rows])
+    def fit(candidate: _Candidate, rows: np.ndarray | slice) -> _Fitted:
+        own = scored if candidate.is_scored else cells
+        return _Fitted(candidate.recipe.fit(own.take(rows), weight[rows]), candidate.is_scored)
 
-    def score(classes: LatentClasses, rows: np.ndarray) -> np.ndarray:
-        return classes.log_density(cells.take(rows))
+    def score(fitted: _Fitted, rows: np.ndarray) -> np.ndarray:
+        if fitted.is_scored:
+            return fitted.classes.log_density(scored.take(rows)) + log_slope[rows]
+        return fitted.classes.log_density(cells.take(rows))
 
-    parts, shares, share = stack_candidates(recipes, fit, score, weight, splits, rival)
-    return _join(parts, shares), share
+    parts, shares, share = stack_candidates(candidates, fit, score, weight, splits, rival)
+    of_numbers, of_scores = (_join(parts, shares, kind) for kind in (False, True))
+    total = sum(own for part, own in zip(parts, shares, strict=True) if part.is_scored)
+    in_units = None if of_scores is None else ScoredClasses(margins, of_scores)
+    return StackedClasses(of_numbers, in_units, float(total)), share
 
 
-def _join(parts: list[LatentClasses], shares: np.ndarray) -> LatentClasses:
-    """Return the mixture of mixtures, with full covariances."""
+def _join(fits: list[_Fitted], shares: np.ndarray, is_scored: bool) -> LatentClasses | None:
+    """Return the mixture of mixtures of one kind, with full covariances; None of none."""
+    own = [index for index, fitted in enumerate(fits) if fitted.is_scored == is_scored]
+    if not own:
+        return None
+    parts, weights = [fits[index].classes for index in own], shares[own] / shares[own].sum()
     covariances = [
         part.covariance
         if part.is_full
@@ -59,7 +92,7 @@ def _join(parts: list[LatentClasses], shares: np.ndarray) -> LatentClasses:
         for part in parts
     ]
     return LatentClasses(
-        np.concatenate([own * part.weight for own, part in zip(shares, parts, strict=True)]),
+        np.concatenate([one * part.weight for one, part in zip(weights, parts, strict=True)]),
         np.concatenate([part.mean for part in parts]),
         np.concatenate(covariances),
         np.concatenate([part.log_mass for part in parts]),

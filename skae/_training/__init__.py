@@ -3,6 +3,7 @@
 from .checkpoint import Checkpoint, Fingerprint, open_checkpoint
 from .config import TrainingConfig
 from .fit import TrainingResult, leave_untrained, train
+from .fit_tasks import FitTasks
 from .inference import TrainedModule
 from .loop import make_stream_net, restore_on_failure, run, run_block
 from .net import AutoencoderNet
@@ -17,6 +18,7 @@ __all__ = [
     "Checkpoint",
     "FastStep",
     "Fingerprint",
+    "FitTasks",
     "Module",
     "Objective",
     "TrainedModule",

@@ -9,6 +9,7 @@ import torch
 
 from .._data import batch_length
 from .checkpoint import Checkpoint
+from .fit_tasks import FitTasks
 from .objective import FastStep, Module, Objective
 from .optimizers import OptimizerFactory
 
@@ -37,6 +38,7 @@ class TrainingConfig(Generic[Module]):
     tol: float
     verbose: int
     checkpoint: Checkpoint | None = None
+    tasks: FitTasks | None = None
 
     def batch_length(self, n_rows: int) -> int:
         """Return how many rows a batch has."""

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,25 @@ _MINIMUM_IMPROVEMENT = 0.06
 _QUANTILE = 0.95
 
 
+class Gain(NamedTuple):
+    """What an epoch gains over the initialization.
+
+    Attributes
+    ----------
+    merit : float
+        What epochs are compared by; the largest is the best.
+    mean : float
+        How far the mean of held-out rows' losses, clipped, is below that at initialization; NaN
+        if a loss is not finite.
+    error : float
+        Its standard error.
+    """
+
+    merit: float
+    mean: float = math.nan
+    error: float = math.nan
+
+
 @dataclass(frozen=True)
 class SelectionRule:
     """What makes an epoch better than another.
@@ -33,7 +52,7 @@ class SelectionRule:
         Whether the initialization is kept unless an epoch is surely better; otherwise the
         epoch of the lowest mean loss is the best.
     minimum_improvement : float or None, default=None
-        The least gain that counts; None is a share of the initial loss.
+        The least gain that counts; None is 6 % of the initial loss.
     """
 
     trim_fraction: float
@@ -41,63 +60,51 @@ class SelectionRule:
     minimum_improvement: float | None = None
 
     @property
-    def least_gain(self) -> float:
-        """The gain that an epoch must exceed."""
+    def least_merit(self) -> float:
+        """The merit that an epoch must exceed."""
         return 0.0 if self.keeps_initialization else -math.inf
 
-    def gain(self, initial: np.ndarray, losses: np.ndarray, weight: np.ndarray | None) -> float:
-        """Return how good an epoch is, by held-out rows' losses at initialization and now."""
-        if self.keeps_initialization:
-            return sure_gain(initial, losses, weight, self.trim_fraction, self.minimum_improvement)
+    def measure(self, initial: np.ndarray, losses: np.ndarray, weight: np.ndarray | None) -> Gain:
+        """Return what an epoch gains over the initialization.
+
+        It is sure if the gain less two standard errors exceeds the minimum improvement. Without
+        a minimum some tables would lose by leaving PCA.
+
+        Each held-out row is compared with itself, which is a far sharper test than comparing two
+        means. A few rows can carry most of a table's variance, and the noise of one of them would
+        decide; so the gain that must be sure is that of losses clipped at a high quantile. An
+        epoch whose plain mean is no better than the initial one has no merit at all.
+
+        Parameters
+        ----------
+        initial, losses : ndarray of shape (n_rows,)
+            Losses of the same held-out rows at initialization and after the epoch.
+        weight : ndarray of shape (n_rows,) or None
+            How often each row counts.
+        """
         # A row that is trimmed must be finite too: the network has to be of use for it.
-        return -self.mean(losses, weight) if np.isfinite(losses).all() else -math.inf
+        if not np.isfinite(losses).all():
+            return Gain(self.least_merit)
+        if not self.keeps_initialization and not np.isfinite(initial).all():
+            return Gain(-self.mean(losses, weight))
+        left = trim_weight_array(losses, weight, self.trim_fraction)
+        cap = np.quantile(initial, _QUANTILE)
+        mean, error = _mean_and_error(np.minimum(initial, cap) - np.minimum(losses, cap), left)
+        if not self.keeps_initialization:
+            return Gain(-self.mean(losses, weight), mean, error)
+        minimum = self.minimum_improvement
+        if minimum is None:
+            clipped = float(np.average(np.minimum(initial, cap), weights=left))
+            minimum = _MINIMUM_IMPROVEMENT * clipped
+        is_higher = np.average(initial - losses, weights=left) <= 0
+        is_sure = mean - _STANDARD_ERRORS * error > minimum
+        return Gain(mean if is_sure and not is_higher else 0.0, mean, error)
 
     def mean(self, losses: np.ndarray, weight: np.ndarray | None) -> float:
         """Return the weighted mean of the losses that are not trimmed."""
         left = trim_weight_array(losses, weight, self.trim_fraction)
         kept = left > 0  # what is trimmed may be infinite
         return float(np.average(losses[kept], weights=left[kept]))
-
-
-def sure_gain(
-    initial: np.ndarray,
-    losses: np.ndarray,
-    weight: np.ndarray | None,
-    trim_fraction: float,
-    minimum_improvement: float | None = None,
-) -> float:
-    """Return how far an epoch's mean loss is below the initial one, or 0 if that isn't sure.
-
-    It is sure if the gain less two standard errors exceeds the minimum improvement. Without
-    a minimum some tables would lose by leaving PCA.
-
-    Each held-out row is compared with itself, which is a far sharper test than comparing two
-    means. A few rows can carry most of a table's variance, and the noise of one of them would
-    decide; so the gain that must be sure is that of losses clipped at a high quantile. An
-    epoch whose plain mean is no better than the initial one has no gain at all.
-
-    Parameters
-    ----------
-    initial, losses : ndarray of shape (n_rows,)
-        Losses of the same held-out rows at initialization and after the epoch.
-    weight : ndarray of shape (n_rows,) or None
-        How often each row counts.
-    trim_fraction : float
-        Share of rows, those of largest loss, that doesn't count.
-    minimum_improvement : float or None, default=None
-        The least gain that counts; None is 6 % of the initial loss.
-    """
-    left = trim_weight_array(losses, weight, trim_fraction)
-    if not np.isfinite(losses).all():
-        return 0.0
-    if np.average(initial - losses, weights=left) <= 0:
-        return 0.0
-    cap = np.quantile(initial, _QUANTILE)
-    gain, error = _mean_and_error(np.minimum(initial, cap) - np.minimum(losses, cap), left)
-    if minimum_improvement is None:
-        clipped = float(np.average(np.minimum(initial, cap), weights=left))
-        minimum_improvement = _MINIMUM_IMPROVEMENT * clipped
-    return gain if gain - _STANDARD_ERRORS * error > minimum_improvement else 0.0
 
 
 def _mean_and_error(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
@@ -108,10 +115,54 @@ def _mean_and_error(values: np.ndarray, weight: np.ndarray) -> tuple[float, floa
     return float(mean), float(np.sqrt(variance / n_effective))
 
 
+@dataclass(frozen=True)
+class SelectedEpoch:
+    """The epoch that held-out rows choose, and what they say of all epochs.
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch; 0 is the initialization.
+    losses : list of float
+        Mean loss at initialization and after each epoch.
+    gains : list of (float, float)
+        Mean and standard error of each epoch's gain over the initialization.
+    """
+
+    epoch: int
+    losses: list[float]
+    gains: list[tuple[float, float]]
+
+    @property
+    def gain(self) -> tuple[float, float]:
+        """Mean and standard error of the epoch's gain."""
+        return self.gains[self.epoch - 1] if self.epoch > 0 else (0.0, 0.0)
+
+    def describe(self) -> str:
+        """Return a line that says which weights are kept, and why."""
+        n_epochs = len(self.gains)
+        if self.epoch > 0:
+            mean, error = self.gain
+            return (
+                f"kept epoch {self.epoch} of {n_epochs}: it gains {mean:.3g} over the "
+                f"initialization on held-out rows (standard error {error:.2g})"
+            )
+        text = f"kept the initialization: none of {n_epochs} epochs is surely better"
+        known = [m - _STANDARD_ERRORS * e if m == m else -math.inf for m, e in self.gains]
+        if max(known, default=-math.inf) == -math.inf:
+            return text
+        nearest = int(np.argmax(known))
+        mean, error = self.gains[nearest]
+        return (
+            f"{text} on held-out rows; epoch {nearest + 1} comes nearest, and gains {mean:.3g} "
+            f"(standard error {error:.2g})"
+        )
+
+
 def select_epoch(
     curves: list[list[np.ndarray]], weights: list[np.ndarray | None], rule: SelectionRule
-) -> tuple[int, list[float]]:
-    """Return the best epoch over several folds, 0 for the initialization, and the mean losses.
+) -> SelectedEpoch:
+    """Return the best epoch over several folds.
 
     A fold that stopped early is taken to have stayed as it was at its end.
 
@@ -127,12 +178,14 @@ def select_epoch(
     known = [weight for weight in weights if weight is not None]
     weight = np.concatenate(known) if known else None
     n_epochs = max(len(curve) for curve in curves)
-    epochs = [
+    initial, *epochs = [
         np.concatenate([curve[min(epoch, len(curve) - 1)] for curve in curves])
         for epoch in range(n_epochs)
     ]
-    gains = [rule.least_gain] + [rule.gain(epochs[0], losses, weight) for losses in epochs[1:]]
-    return int(np.argmax(gains)), [rule.mean(losses, weight) for losses in epochs]
+    gains = [rule.measure(initial, losses, weight) for losses in epochs]
+    best = int(np.argmax([rule.least_merit, *(gain.merit for gain in gains)]))
+    means = [rule.mean(losses, weight) for losses in (initial, *epochs)]
+    return SelectedEpoch(best, means, [(gain.mean, gain.error) for gain in gains])
 
 
 class HeldOutSelection(Callback):
@@ -160,7 +213,8 @@ class HeldOutSelection(Callback):
         """Forget an earlier training."""
         self.losses_: list[np.ndarray] = []
         self.means_: list[float] = []
-        self.best_epoch_, self.best_gain_ = 0, self.rule.least_gain
+        self.gains_: list[tuple[float, float]] = []
+        self.best_epoch_, self.best_merit_ = 0, self.rule.least_merit
         self.best_weights_ = WeightSnapshot(net.module_)
         self.lowest_, self.since_lowest_ = math.inf, 0
 
@@ -186,6 +240,11 @@ class HeldOutSelection(Callback):
         if self.since_lowest_ >= self.patience:
             stop_training(net, "no improvement")
 
+    @property
+    def selected(self) -> SelectedEpoch:
+        """The best epoch."""
+        return SelectedEpoch(self.best_epoch_, self.means_, self.gains_)
+
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Restore the weights of the best epoch."""
         if self.restores_best:
@@ -198,10 +257,12 @@ class HeldOutSelection(Callback):
             self.losses_.append(losses)
         mean = self.rule.mean(losses, weight)
         self.means_.append(mean)
-        gain = self.rule.gain(self.losses_[0], losses, weight)
-        if len(self.means_) > 1 and gain > self.best_gain_:
-            self.best_weights_.save(self.best_weights_.read())
-            self.best_epoch_, self.best_gain_ = len(self.means_) - 1, gain
+        if len(self.means_) > 1:
+            gain = self.rule.measure(self.losses_[0], losses, weight)
+            self.gains_.append((gain.mean, gain.error))
+            if gain.merit > self.best_merit_:
+                self.best_weights_.save(self.best_weights_.read())
+                self.best_epoch_, self.best_merit_ = len(self.gains_), gain.merit
         self.since_lowest_ += 1
         if mean + self.tol * abs(mean) < self.lowest_:
             self.lowest_, self.since_lowest_ = mean, 0

@@ -10,10 +10,11 @@ import numpy as np
 from .._data import AnyRows, Rows
 from .._environment import RandomStreams
 from .config import TrainingConfig
-from .epoch_selection import HeldOutSelection, SelectionRule, select_epoch
+from .epoch_selection import HeldOutSelection, SelectedEpoch, SelectionRule, select_epoch
 from .loop import loss_curve, make_net, run
 from .net import AutoencoderNet
 from .objective import Module
+from .progress import show_line
 from .user_callbacks import check_monitors, check_scoring_monitors, copy_schedulers
 
 # With fewer rows every row is held out once, by folds, and the network is then trained on all of
@@ -39,11 +40,9 @@ class TrainingResult(Generic[Module]):
     n_epochs : int
         Epochs that its weights have seen; 0 if it is the initialization.
     loss_curve : list of float
-        Training loss of each epoch.
-    validation_scores : list of float or None
-        Mean loss on held-out rows at initialization and after each epoch.
-    held_out_loss : float or None
-        That of the weights that were kept, if they were trained.
+        Training loss of each epoch that was run.
+    selected : SelectedEpoch or None
+        What held-out rows say of the epochs.
     held_out : Rows or None
         The rows that these weights have not seen.
     trained_on : Rows, StoredRows or None
@@ -54,16 +53,31 @@ class TrainingResult(Generic[Module]):
     net: AutoencoderNet
     n_epochs: int
     loss_curve: list[float]
-    validation_scores: list[float] | None = None
-    held_out_loss: float | None = None
+    selected: SelectedEpoch | None = None
     held_out: Rows | None = None
     trained_on: AnyRows | None = None
 
+    @property
+    def validation_scores(self) -> list[float] | None:
+        """Mean loss on held-out rows at initialization and after each epoch."""
+        return None if self.selected is None else self.selected.losses
+
+    @property
+    def gain(self) -> tuple[float, float] | None:
+        """What the weights gain over the initialization on held-out rows, and its error."""
+        return None if self.selected is None else self.selected.gain
+
+    @property
+    def held_out_loss(self) -> float | None:
+        """The loss of weights that were trained on rows that they have not seen."""
+        selected = self.selected
+        return selected.losses[selected.epoch] if selected and selected.epoch > 0 else None
+
     def measure_improvement(self) -> float | None:
         """Return by how much held-out rows' loss fell, None if no rows were held out."""
-        if self.validation_scores is None or self.held_out_loss is None:
+        if self.selected is None or self.held_out_loss is None:
             return None
-        return self.validation_scores[0] - self.held_out_loss
+        return self.selected.losses[0] - self.held_out_loss
 
 
 def train(
@@ -88,15 +102,18 @@ def train(
     keeps_initialization : bool
         Whether the initialization is kept where no epoch is surely better.
     """
-    if not config.early_stopping:
+    is_too_few = len(rows) < _TOO_FEW
+    if not config.early_stopping or (is_too_few and not keeps_initialization):
         return _train_to_the_end(config, initialize, rows, streams)
-    if len(rows) < _TOO_FEW:
-        if not keeps_initialization:
-            return _train_to_the_end(config, initialize, rows, streams)
+    if is_too_few:
+        if config.verbose:
+            show_line(f"kept the initialization: fewer than {_TOO_FEW} rows can't select an epoch")
         return leave_untrained(config, initialize(rows), len(rows))
-    if len(rows) < _HOLD_OUT_FROM:
-        return _train_by_folds(config, initialize, rows, streams, keeps_initialization)
-    return _train_with_held_out_rows(config, initialize, rows, streams, keeps_initialization)
+    select = _train_by_folds if len(rows) < _HOLD_OUT_FROM else _train_with_held_out_rows
+    result = select(config, initialize, rows, streams, keeps_initialization)
+    if config.verbose and result.selected is not None:
+        show_line(result.selected.describe())
+    return result
 
 
 def leave_untrained(
@@ -130,7 +147,8 @@ def _train_with_held_out_rows(
     valid, part = rows.split(config.validation_fraction, streams.make_numpy_generator())
     selection = _make_selection(config, _make_rule(config, keeps_initialization), True)
     net = run(config, initialize(part), part, valid, streams, "training", selection)
-    losses, best = loss_curve(net), selection.best_epoch_
+    losses, selected = loss_curve(net), selection.selected
+    best = selected.epoch
     if best == 0 and keeps_initialization:  # from all rows then, not from a part
         net = leave_untrained(config, initialize(rows), len(rows)).net
     return TrainingResult(
@@ -138,8 +156,7 @@ def _train_with_held_out_rows(
         net,
         best,
         losses,
-        selection.means_,
-        selection.means_[best] if best > 0 else None,
+        selected,
         valid if best > 0 else None,
         part if best > 0 else None,
     )
@@ -156,7 +173,7 @@ def _train_by_folds(
     folds = np.array_split(streams.make_numpy_generator().permutation(len(rows)), _N_FOLDS)
     fold_config = _adapt_to_folds(config, len(rows))
     rule = _make_rule(config, keeps_initialization)
-    curves, weights = [], []
+    curves, weights, losses = [], [], []
     has_warned = False
     for number, fold in enumerate(folds, 1):
         others = np.setdiff1d(np.arange(len(rows)), fold)
@@ -170,10 +187,11 @@ def _train_by_folds(
             return leave_untrained(config, initialize(rows), len(rows))
         curves.append(selection.losses_)
         weights.append(valid.weight_array)
-    n_epochs, means = select_epoch(curves, weights, rule)
-    if n_epochs == 0:
+        losses.append(loss_curve(net))
+    selected = select_epoch(curves, weights, rule)
+    if selected.epoch == 0:
         result = leave_untrained(config, initialize(rows), len(rows))
-        return replace(result, validation_scores=means)
+        return replace(result, loss_curve=_average_curves(losses), selected=selected)
     module = initialize(rows)
     net = run(
         config,
@@ -182,11 +200,19 @@ def _train_by_folds(
         None,
         streams,
         "training",
-        stop_after=n_epochs,
-        fold_losses=means[1:],
+        stop_after=selected.epoch,
+        fold_losses=selected.losses[1:],
     )
     n_finite = net.n_finite_epochs_
-    return TrainingResult(net.module_, net, n_finite, loss_curve(net), means, means[n_finite])
+    selected = replace(selected, epoch=n_finite)
+    return TrainingResult(net.module_, net, n_finite, loss_curve(net), selected)
+
+
+def _average_curves(curves: list[list[float]]) -> list[float]:
+    """Return the mean loss at each epoch; a curve that ended stays as it was."""
+    n_epochs = max(len(curve) for curve in curves)
+    known = [curve + curve[-1:] * (n_epochs - len(curve)) for curve in curves]
+    return [float(mean) for mean in np.mean(known, axis=0)]
 
 
 def _adapt_to_folds(config: TrainingConfig[Module], n_rows: int) -> TrainingConfig[Module]:

@@ -111,7 +111,8 @@ def run(
     checkpoint = config.checkpoint
     state = None if checkpoint is None else checkpoint.begin_training()
     writer = [] if checkpoint is None else [CheckpointWriter(checkpoint, state)]
-    every = [*name_own(callbacks), *config.callbacks, *name_own(writer)]
+    tasks = [] if config.tasks is None else [config.tasks.add_training(description, n_epochs)]
+    every = [*name_own(callbacks), *config.callbacks, *name_own([*writer, *tasks])]
     net = make_net(config, module, n_epochs, len(rows), generator, every)
     net.set_params(train_split=None if valid is None else predefined_split(valid))
     net.initialize()

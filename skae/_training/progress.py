@@ -55,6 +55,11 @@ class EpochProgress(Callback):
         return epoch == self.n_epochs or epoch % max(1, self.n_epochs // 10) == 0
 
 
+def show_line(text: str) -> None:
+    """Show a line where progress is shown: bars are on the standard error."""
+    print(text, file=sys.stderr if draws_bars() else sys.stdout, flush=True)
+
+
 def draws_bars() -> bool:
     """Whether there is a terminal or a notebook to show a bar in."""
     return sys.stderr.isatty() or "ipykernel" in sys.modules

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -13,10 +13,11 @@ from sklearn.utils.metaestimators import available_if
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from .._base import BaseAutoencoder
+from .._base import BaseAutoencoder, NetworkConfig
 from .._base.estimator import GivenTable, apply_exactly, subtract_units
 from .._base.parameters import (
     LARGEST_FACTOR,
+    RANDOM_STATE,
     SHARED_CONSTRAINTS,
     Constraints,
     Interval,
@@ -41,7 +42,13 @@ from .._data import (
     subsample_indices,
     take_rows,
 )
-from .._environment import RandomStreams, check_memory, isolate_torch, resolve_device
+from .._environment import (
+    RandomSource,
+    RandomStreams,
+    check_memory,
+    isolate_torch,
+    resolve_device,
+)
 from .._linear import ScoredColumns
 from .._training import TrainedModule, TrainingConfig, TrainingResult
 from ..modules import Architecture, VariationalAutoencoder
@@ -75,11 +82,11 @@ _DRAWN_CELLS = 2**22
 
 _DRAWS: Constraints = {
     "n_draws": [Interval(Integral, 1, None, closed="left"), None],
-    "random_state": ["random_state"],
+    "random_state": RANDOM_STATE,
 }
 _SAMPLE: Constraints = {
     "n_samples": [Interval(Integral, 1, None, closed="left")],
-    "random_state": ["random_state"],
+    "random_state": RANDOM_STATE,
     "noise": ["boolean"],
 }
 
@@ -117,27 +124,32 @@ class VAETransformer(
     ----------
     Network:
 
-    n_components : int, default=2
-        Size of the code. Units that the rows do not need keep the prior as their posterior.
+    n_components : int or float, default=2
+        Size of the code. A share in (0, 1) is as many components as PCA needs for more than that
+        share of the variance. Units that the rows do not need keep the prior as their posterior.
     hidden_layer_sizes : sequence of int, default=(128, 128)
         Units of the encoder's hidden layers; the decoder has them in reverse order. `()` is
         linear. For `architecture="mlp"`.
     activation : str, default="silu"
-        "elu", "gelu", "identity", "logistic", "relu", "silu" or "tanh", after each hidden
-        layer. For `architecture="mlp"`.
-    architecture : "mlp" or callable, default="mlp"
-        Builder of the nonlinear paths: "mlp" makes multilayer perceptrons; a callable
-        `architecture(role, n_inputs, n_outputs)` returns a module that maps tensors of shape
-        `(n, n_inputs)` to `(n, n_outputs)`. The notes list the roles.
+        "elu", "gelu", "identity", "leaky_relu", "logistic", "relu", "silu" or "tanh", after
+        each hidden layer. For `architecture="mlp"`.
+    architecture : {"mlp", "convolutional", "recurrent"} or callable, default="mlp"
+        Builder of the nonlinear paths: "mlp" makes multilayer perceptrons; "convolutional" and
+        "recurrent" are `ConvolutionalArchitecture()` and `RecurrentArchitecture()` of
+        `skae.modules`, for images and sequences; a callable `architecture(role, n_inputs,
+        n_outputs)` returns a module that maps tensors of shape `(n, n_inputs)` to
+        `(n, n_outputs)`. The notes list the roles.
     init : {"pca", "random"}, default="pca"
         "pca" adds a linear path, and begins training at the best linear model; "random" is a
         plain network with random weights, as in the literature.
 
     Columns:
 
-    standardize : bool, default=True
-        Scale columns to unit variance inside, and scale all outputs back. Without it columns
-        count by their variance.
+    standardize : bool or {"column", "channel"}, default=True
+        Scale columns to unit variance inside, and scale all outputs back: each column by itself
+        with "column"; with "channel" all cells of a channel alike, so that a pixel that is nearly
+        always dark has no large values. True is "channel" if the architecture has a shape, such
+        as "convolutional", else "column". With False columns count by their variance.
     categorical_features : "from_dtype", None, or array-like of bool, int or str, \
 default="from_dtype"
         Which columns hold categories: with "from_dtype" those whose types are categories or text,
@@ -181,11 +193,11 @@ default="from_dtype"
 
     Adversarial training:
 
-    discriminator : "mlp", callable or None, default=None
+    discriminator : {"mlp", "convolutional", "recurrent"}, callable or None, default=None
         Network that learns to tell rows from drawn ones, and that the decoder learns to pass
-        [8]_: sharper samples, for a worse density. "mlp" has the hidden layers of the encoder; a
-        callable is an architecture that builds the role "discriminator", of one output. It takes
-        complete numbers, and `fit`.
+        [8]_: sharper samples, for a worse density. Names and callables are those of
+        `architecture`; it is asked for the role "discriminator", of one output, and "mlp" has the
+        hidden layers of the encoder. For tables of complete numbers, and for `fit`.
     adversarial_weight : float, default=0.02
         Factor of the discriminator's verdict in the decoder's loss, in nats a column. A larger
         one gives sharper samples that stand for less of the rows.
@@ -245,10 +257,11 @@ default="from_dtype"
         those that are farthest from the linear model at initialization.
     warm_start : bool, default=False
         Continue `fit` with the network of the last one.
-    random_state : int, RandomState instance or None, default=None
-        Seed of weights, noise, shuffles and splits; None takes fresh entropy. The global
-        random states of NumPy and torch are neither read nor changed, unless a custom
-        architecture has random layers other than `torch.nn.Dropout`.
+    random_state : int, RandomState instance, Generator or None, default=None
+        Seed of weights, noise, shuffles and splits. An instance is advanced, so that a second fit
+        differs; None takes fresh entropy. The global random states of NumPy and torch are neither
+        read nor changed, unless a custom architecture has random layers other than
+        `torch.nn.Dropout`.
     checkpoint : str or path-like, default=None
         File in which `fit` stores its progress as it trains. If it is killed or interrupted, the
         next `fit` with the same table, parameters and versions goes on from there, and ends
@@ -268,17 +281,25 @@ default="from_dtype"
     active_units_ : ndarray of shape (n_components,), dtype=bool
         Which units of the code carry information: those whose posterior mean has a variance
         above 0.01 over the training rows [5]_.
-    mean_, scale_ : ndarray of shape (n_features,)
-        Means and scales of the columns.
+    mean_ : ndarray of shape (n_features,)
+        Means that columns are centred at.
+    scale_ : ndarray of shape (n_features,)
+        Scales that centred columns are divided by.
     n_components_ : int
         Size of the code.
     n_iter_ : int
         Epochs that the weights have seen; 0 if the result is the initialization.
     loss_curve_ : list of float
-        Training loss of each epoch.
+        Training loss of each epoch that was run, also where the initialization is kept.
     validation_scores_ : list of float or None
         Mean loss on held-out rows at initialization and after each epoch; lower is better.
         None without held-out rows.
+    gain_ : float or None
+        How far the held-out loss of the weights is below that at initialization, where both are
+        clipped at the initial 95 % quantile; 0 if the initialization is kept. In the units of
+        `validation_scores_`, and None where these are, or after `partial_fit`.
+    gain_error_ : float or None
+        Standard error of `gain_`.
     noise_variance_ : float or ndarray of shape (n_features,)
         Variance of a scaled cell around its reconstruction, for `likelihood="gaussian"`; of
         numbers only, where there are other columns.
@@ -333,8 +354,8 @@ default="from_dtype"
     discriminator is ahead by 15 steps, and learns at a rate of 0.001 by Adam; the module's rate
     is a twelfth of that before. No held-out row chooses the epoch of this training, and
     `callbacks` don't see it, but for copies of their schedulers. `n_iter_` and `loss_curve_`
-    count its epochs; the losses leave the discriminator out. Densities are of the module at its
-    end.
+    count its epochs; the losses leave the discriminator out. `validation_scores_` and `gain_` are
+    of the first training, and densities of the module at the end.
 
     Smooth functions bound log-variances, and the noise's variance is at least 1e-6 of a
     scaled column's, so that constant columns and far outliers give large numbers and never
@@ -382,20 +403,20 @@ default="from_dtype"
         "prior": [StrOptions({"standard", "mixture", "vamp"})],
         "n_prior_components": [Interval(Integral, 1, None, closed="left")],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
-        "discriminator": [StrOptions({"mlp"}), callable, None],
+        "discriminator": [*SHARED_CONSTRAINTS["architecture"], None],
         "adversarial_weight": [Interval(Real, 0, LARGEST_FACTOR, closed="right")],
     }
     _blueprint_class = VariationalBlueprint
 
     def __init__(
         self,
-        n_components: int = 2,
+        n_components: float = 2,
         *,
         hidden_layer_sizes: Sequence[int] = (128, 128),
         activation: str = "silu",
         architecture: str | Architecture = "mlp",
         init: str = "pca",
-        standardize: bool = True,
+        standardize: bool | str = True,
         categorical_features: Any = "from_dtype",
         max_categories: int | None = 50,
         beta: float = 1.0,
@@ -423,7 +444,7 @@ default="from_dtype"
         tol: float = 1e-4,
         trim_fraction: float = 0.0,
         warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: RandomSource = None,
         checkpoint: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:
@@ -534,7 +555,7 @@ default="from_dtype"
     def sample(
         self,
         n_samples: int = 1,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: RandomSource = None,
         *,
         noise: bool = True,
     ) -> Any:
@@ -544,7 +565,7 @@ default="from_dtype"
         ----------
         n_samples : int, default=1
             How many.
-        random_state : int, RandomState instance or None, default=None
+        random_state : int, RandomState instance, Generator or None, default=None
             Fixes the draws. None takes fresh entropy.
         noise : bool, default=True
             Draw rows given their codes; otherwise return the rows expected for them.
@@ -596,7 +617,7 @@ default="from_dtype"
             rows = np.clip(rows, low, high)
         if noise and state.blueprint.likelihood == "bernoulli" and state.columns is None:
             rows = rows.round()
-        return state.restore(rows)
+        return state.restore(rows, state.row_shape)
 
     def impute(
         self,
@@ -604,7 +625,7 @@ default="from_dtype"
         *,
         interval: float | None = None,
         n_draws: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: RandomSource = None,
     ) -> Any:
         """Return a table with its missing cells filled, or several drawn from what they may be.
 
@@ -622,7 +643,7 @@ default="from_dtype"
             Also return limits that a missing number is within with this probability, in (0, 1).
         n_draws : int, default=None
             Number of tables to draw.
-        random_state : int, RandomState instance or None, default=None
+        random_state : int, RandomState instance, Generator or None, default=None
             Fixes the draws. None takes fresh entropy.
 
         Returns
@@ -734,7 +755,7 @@ default="from_dtype"
 
     def _check_cells(self, table: AnyTable, columns: Columns | None) -> None:
         if self.likelihood == "bernoulli":
-            check_probabilities(table)
+            check_probabilities(self, table, None if columns is None else columns.owner)
 
     def _make_scaling(
         self,
@@ -773,17 +794,20 @@ default="from_dtype"
         columns = np.flatnonzero(cells.is_number)
         return replace(scaling, margins=ScoredColumns.fit(rows, columns, weight))
 
-    def _make_blueprint(self, layout: CellLayout, has_target: bool) -> VariationalBlueprint:
+    def _make_blueprint(
+        self, layout: CellLayout, has_target: bool, n_components: int | None
+    ) -> VariationalBlueprint:
         if self.binarize and self.likelihood != "bernoulli":
             raise ValueError(
                 f'binarize=True requires likelihood="bernoulli", got likelihood={self.likelihood!r}'
             )
         network = self._make_network_config(layout)
-        sizes = (layout.n_encoded, self.n_components, *network.hidden_layer_sizes)
+        code_size = cast(int, n_components)
+        sizes = (layout.n_encoded, code_size, *network.hidden_layer_sizes)
         check_draws(self.n_draws, max(sizes))
         return VariationalBlueprint(
             network,
-            int(self.n_components),
+            int(code_size),
             self.likelihood,
             bool(self.noise_per_column) and self.likelihood == "gaussian",
             self.prior,
@@ -836,8 +860,13 @@ default="from_dtype"
         if self.discriminator is not None:
             self._check_adversarial(given)
             # A wrong one raises here, before the training that comes first.
-            make_discriminator(self.discriminator, given.blueprint.network, seed=0)
+            make_discriminator(self._plan_discriminator(given), seed=0)
         return given
+
+    def _plan_discriminator(self, given: GivenTable[VariationalBlueprint]) -> NetworkConfig:
+        """Return what a discriminator is built from."""
+        network = replace(given.blueprint.network, architecture=cast(Any, self.discriminator))
+        return network.fit_shape(given.row_shape)
 
     def _check_adversarial(self, given: GivenTable[VariationalBlueprint]) -> None:
         """Raise unless there is a nonlinear decoder to train, and rows are complete numbers."""
@@ -870,15 +899,13 @@ default="from_dtype"
         self,
         config: TrainingConfig[VariationalAutoencoder],
         result: TrainingResult[VariationalAutoencoder],
-        blueprint: VariationalBlueprint,
+        given: GivenTable[VariationalBlueprint],
         rows: AnyRows,
         streams: RandomStreams,
     ) -> TrainingResult[VariationalAutoencoder]:
         if self.discriminator is None:
             return result
-        discriminator = make_discriminator(
-            self.discriminator, blueprint.network, streams.draw_seed()
-        )
+        discriminator = make_discriminator(self._plan_discriminator(given), streams.draw_seed())
         weight = float(self.adversarial_weight)
         return train_adversarially(config, result, rows, discriminator, weight, streams)
 

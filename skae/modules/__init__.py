@@ -1,6 +1,10 @@
 """Networks in plain torch: use them with skorch, or with a loop of your own."""
 
-from .architectures import Architecture, MLPArchitecture
+from .architectures import (
+    Architecture,
+    MLPArchitecture,
+    ParametrizedArchitecture,
+)
 from .autoencoder import (
     Autoencoder,
     make_autoencoder,
@@ -8,6 +12,7 @@ from .autoencoder import (
     set_dropout_generator,
 )
 from .bypass import Bypass
+from .convolutional import ConvolutionalArchitecture, TemporalConvolutionArchitecture
 from .denoisers import (
     CodeDenoiser,
     Denoiser,
@@ -19,6 +24,7 @@ from .denoisers import (
 from .encoder_decoder import EncoderDecoder
 from .layers import ACTIVATIONS, Dropout, set_weight
 from .mlp import MLP, TransposedMLP
+from .recurrent import RecurrentArchitecture
 from .variational import VariationalAutoencoder, make_variational
 from .wiener_filter import WienerFilter
 
@@ -29,12 +35,16 @@ __all__ = [
     "Autoencoder",
     "Bypass",
     "CodeDenoiser",
+    "ConvolutionalArchitecture",
     "Denoiser",
     "Dropout",
     "EncoderDecoder",
     "MLPArchitecture",
     "NoiseLevels",
+    "ParametrizedArchitecture",
+    "RecurrentArchitecture",
     "RowDenoiser",
+    "TemporalConvolutionArchitecture",
     "TransposedMLP",
     "VariationalAutoencoder",
     "WienerFilter",

@@ -1,12 +1,17 @@
 """Architectures: builders of an autoencoder's nonlinear paths."""
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal, Protocol, Self
 
+import numpy as np
 import torch
+from sklearn.base import BaseEstimator, clone
 from torch import Tensor, nn
 
+from .layers import ACTIVATIONS
 from .mlp import MLP
 
 Role = Literal["encoder", "decoder", "denoiser", "discriminator"]
@@ -25,37 +30,241 @@ class Architecture(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class MLPArchitecture:
+class ParametrizedArchitecture(BaseEstimator, ABC):
+    """Abstract: an architecture that is the value of its parameters.
+
+    A search reaches them as `architecture__...`. Two of one class with equal parameters are equal.
+    A subclass writes its own literal `__init__`; parameters are checked when they are used.
+    """
+
+    @abstractmethod
+    def __call__(self, role: Role, n_inputs: int, n_outputs: int) -> nn.Module:
+        """Return the module that plays `role`."""
+
+    def fit_shape(self, row_shape: tuple[int, ...] | None, n_features: int) -> Self:
+        """Return the architecture for rows of a shape, after a check of its parameters.
+
+        Parameters
+        ----------
+        row_shape : tuple of int or None
+            The shape of a row as it was given; None is a flat one.
+        n_features : int
+            Number of its cells.
+
+        Returns
+        -------
+        architecture : ParametrizedArchitecture
+            Itself, or another one of its class.
+        """
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(_freeze(value) for value in self.get_params(deep=False).values())
+
+
+class ShapedArchitecture(ParametrizedArchitecture):
+    """Abstract: an architecture for rows that have a shape, such as images."""
+
+    #: How many axes a row has, and what they are called.
+    row_forms: ClassVar[dict[int, str]]
+    shape: Sequence[int] | None
+
+    @abstractmethod
+    def _check_parameters(self) -> None:
+        """Raise for parameters from which no network can be built."""
+
+    @abstractmethod
+    def label_channels(self) -> np.ndarray:
+        """Return the channel of each cell of a row.
+
+        Returns
+        -------
+        channels : ndarray of int of shape (n_cells,)
+            From 0 on.
+        """
+
+    def fit_shape(self, row_shape: tuple[int, ...] | None, n_features: int) -> Self:
+        """Return the architecture for rows of a shape, after a check of its parameters.
+
+        Parameters
+        ----------
+        row_shape : tuple of int or None
+            The shape of a row as it was given; None is a flat one.
+        n_features : int
+            Number of its cells.
+
+        Returns
+        -------
+        architecture : ParametrizedArchitecture
+            Itself, or another one of its class.
+        """
+        self._check_parameters()
+        name, forms = type(self).__name__, " or ".join(f"(n, {f})" for f in self.row_forms.values())
+        if self.shape is not None:
+            own = tuple(int(length) for length in self.shape)
+            given = (n_features,) if row_shape is None else row_shape
+            if math.prod(own) != n_features or not (row_shape is None or are_alike(own, given)):
+                raise ValueError(
+                    f"{name} has shape={own}, and a row of X has the shape {given}: set another "
+                    "shape, or None to take that of X"
+                )
+            return self
+        if row_shape is None and 1 in self.row_forms:  # a sequence of one feature is a flat row
+            row_shape = (n_features,)
+        if row_shape is None:
+            raise ValueError(
+                f"{name} must know the shape of a row, and X has flat rows of {n_features} "
+                f"columns: pass X as {forms}, or set shape"
+            )
+        if len(row_shape) not in self.row_forms or math.prod(row_shape) != n_features:
+            raise ValueError(
+                f"{name} takes X as {forms}, got rows of the shape {row_shape} with "
+                f"{n_features} columns that hold numbers: set shape"
+            )
+        return clone(self).set_params(shape=row_shape)
+
+    def _count_conditions(self, n_inputs: int) -> int:
+        """Return how many inputs are not a row's cells: 1 if the noise level is the last input."""
+        self._check_parameters()
+        if self.shape is None:
+            raise ValueError(
+                f"{type(self).__name__} must know the shape of a row: set shape, such as "
+                f"{type(self).__name__}(shape=(28, 28))"
+            )
+        n_cells = math.prod(self.shape)
+        if n_inputs not in (n_cells, n_cells + 1):
+            raise ValueError(
+                f"{type(self).__name__} has shape={tuple(self.shape)}, which is {n_cells} cells, "
+                f"and a network of {n_inputs} inputs is asked for: set another shape"
+            )
+        return n_inputs - n_cells
+
+    def _check_outputs(self, n_outputs: int) -> None:
+        """Raise unless a network's outputs are a row."""
+        if self._count_conditions(n_outputs):
+            raise ValueError(
+                f"{type(self).__name__} has shape={tuple(self.shape or ())}, and a network of "
+                f"{n_outputs} outputs is asked for: set another shape"
+            )
+
+    def _check_shape(self) -> None:
+        """Raise unless the shape is None or has positive lengths, and as many as rows have."""
+        if self.shape is None:
+            return
+        is_sequence = isinstance(self.shape, Sequence) and not isinstance(self.shape, str)
+        known = tuple(self.shape) if is_sequence else ()
+        if len(known) not in self.row_forms or not all(is_count(length) for length in known):
+            forms = " or ".join(f"({form})" for form in self.row_forms.values())
+            raise ValueError(f"shape must be {forms} with positive lengths, got {self.shape!r}")
+
+
+def are_alike(shape: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether two shapes are equal up to axes of length 1."""
+    return [n for n in shape if n != 1] == [n for n in other if n != 1]
+
+
+def is_count(value: Any) -> bool:
+    """Whether a value is a positive integer."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0
+
+
+def check_counts(name: str, values: Any, least: int = 0) -> tuple[int, ...]:
+    """Return positive integers as a tuple; raise if there are fewer than `least` or others."""
+    known = tuple(values) if isinstance(values, Sequence | np.ndarray) else (None,)
+    if len(known) < least or not all(is_count(value) for value in known):
+        example = "such as (16, 32)" if least else "such as (256,), or () for none"
+        raise ValueError(f"{name} must be positive integers, {example}, got {values!r}")
+    return tuple(int(value) for value in known)
+
+
+def check_option(name: str, value: Any, options: Sequence[str | None]) -> None:
+    """Raise unless a value is one of some options."""
+    if not any(value is option or value == option for option in options):
+        known = ", ".join(repr(option) for option in options)
+        raise ValueError(f"{name} must be one of {known}, got {value!r}")
+
+
+def _freeze(value: Any) -> Any:
+    """Return a value as one that can be compared and hashed: picklers may give lists for tuples."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    return tuple(map(_freeze, value)) if isinstance(value, list | tuple) else value
+
+
+class MLPArchitecture(ParametrizedArchitecture):
     """Multilayer perceptrons, the decoder's layers in the reverse order of the encoder's.
 
     Parameters
     ----------
-    hidden_layer_sizes : sequence of int
+    hidden_layer_sizes : sequence of int, default=(128, 128)
         The encoder's hidden layers, from its input on.
-    activation : str
+    activation : str, default="silu"
         A key of `skae.modules.ACTIVATIONS`.
-    dropout : float
+    dropout : float, default=0.0
         Share of the hidden units that is zeroed while training.
-    generator : torch.Generator, default=None
-        Source of weights and dropout masks; None is torch's global generator.
+
+    Examples
+    --------
+    >>> from skae.modules import MLPArchitecture
+    >>> MLPArchitecture((16, 8))
+    MLPArchitecture(hidden_layer_sizes=(16, 8))
+    >>> len(MLPArchitecture((16, 8))("encoder", 5, 2).layers)
+    3
     """
 
-    hidden_layer_sizes: Sequence[int]
-    activation: str = "silu"
-    dropout: float = 0.0
-    generator: torch.Generator | None = None
+    def __init__(
+        self,
+        hidden_layer_sizes: Sequence[int] = (128, 128),
+        activation: str = "silu",
+        dropout: float = 0.0,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
 
-    def __call__(self, role: Role, n_inputs: int, n_outputs: int) -> MLP:
-        """Return the perceptron that plays `role`."""
-        sizes = tuple(self.hidden_layer_sizes)
+    def __call__(
+        self,
+        role: Role,
+        n_inputs: int,
+        n_outputs: int,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> MLP:
+        """Return the perceptron that plays `role`.
+
+        Parameters
+        ----------
+        role : {"encoder", "decoder", "denoiser", "discriminator"}
+            What it is for.
+        n_inputs, n_outputs : int
+            Number of inputs and outputs.
+        generator : torch.Generator, default=None
+            Source of weights and dropout masks; None is torch's global generator.
+
+        Returns
+        -------
+        perceptron : MLP
+            On the CPU, in float32.
+        """
+        check_option("activation", self.activation, list(ACTIVATIONS))
+        sizes = check_counts("hidden_layer_sizes", self.hidden_layer_sizes)
+        if not isinstance(self.dropout, Real) or not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout!r}")
         return MLP(
             n_inputs,
             n_outputs,
             sizes[::-1] if role == "decoder" else sizes,
             self.activation,
             self.dropout,
-            self.generator,
+            generator,
         )
 
 

@@ -1,6 +1,7 @@
 """The autoencoder module: an encoder and a decoder, each with an optional linear path."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -175,7 +176,7 @@ def mlp_autoencoder(
     return make_autoencoder(
         n_features,
         n_components,
-        MLPArchitecture(hidden_layer_sizes, activation, dropout, generator),
+        partial(MLPArchitecture(hidden_layer_sizes, activation, dropout), generator=generator),
         linear_path=linear_path,
         tied_weights=tied_weights,
         generator=generator,

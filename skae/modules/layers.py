@@ -5,12 +5,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import batch_norm
 from torch.nn.utils import parametrize
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
     "gelu": nn.GELU,
     "identity": nn.Identity,
+    "leaky_relu": nn.LeakyReLU,
     "logistic": nn.Sigmoid,
     "relu": nn.ReLU,
     "silu": nn.SiLU,
@@ -64,6 +66,42 @@ class Dropout(nn.Module):
     def extra_repr(self) -> str:
         """Return the text that `repr` shows between the brackets."""
         return f"p={self.p}"
+
+
+class BatchNormalization(nn.BatchNorm1d):
+    """Batch normalization (Ioffe and Szegedy 2015) of channels, whatever the axes behind them.
+
+    Running statistics are plain means until there have been as many batches as they average over:
+    few steps would leave much of their initial values. A channel with a single value, as one row
+    may have, is normalized by them in training too.
+
+    Parameters
+    ----------
+    n_channels : int
+        Number of channels.
+    """
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__(n_channels)
+        self.longest = self.momentum or 0.1
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return channels of mean 0 and variance 1, scaled and shifted."""
+        is_training = self.training and input.numel() > input.shape[1]
+        share = 0.0
+        if is_training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            share = max(self.longest, 1 / int(self.num_batches_tracked))
+        return batch_norm(
+            input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            is_training,
+            share,
+            self.eps,
+        )
 
 
 class _FixedColumnNorm(nn.Module):

@@ -21,8 +21,8 @@ class MLP(nn.Module):
     hidden_layer_sizes : sequence of int, default=()
         Units of each hidden layer, from the input on; without any the map is affine.
     activation : str, default="silu"
-        "elu", "gelu", "identity", "logistic", "relu", "silu" or "tanh", after each
-        hidden layer.
+        "elu", "gelu", "identity", "leaky_relu", "logistic", "relu", "silu" or "tanh", after
+        each hidden layer.
     dropout : float, default=0.0
         Share of the hidden units that is zeroed while training.
     generator : torch.Generator, default=None

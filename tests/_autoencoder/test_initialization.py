@@ -1,5 +1,7 @@
 """Networks begin at PCA, or at sparse codes."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ WEIGHT = RNG.integers(0, 4, size=200).astype(float)
 
 def make_module(n_components=3, **parameters):
     generator = torch.Generator().manual_seed(0)
-    architecture = MLPArchitecture((8,), generator=generator)
+    architecture = partial(MLPArchitecture((8,)), generator=generator)
     return make_autoencoder(6, n_components, architecture, generator=generator, **parameters)
 
 

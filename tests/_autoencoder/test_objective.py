@@ -1,5 +1,7 @@
 """What an autoencoder's training minimizes, by its definition."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from skae.modules import MLPArchitecture, make_autoencoder
 
 def make_module(code_activation="logistic"):
     generator = torch.Generator().manual_seed(0)
-    architecture = MLPArchitecture((6,), "tanh", generator=generator)
+    architecture = partial(MLPArchitecture((6,), "tanh"), generator=generator)
     return make_autoencoder(
         5, 3, architecture, code_activation=code_activation, generator=generator
     ).double()

@@ -29,6 +29,8 @@ FITTED = [
     "n_iter_",
     "loss_curve_",
     "validation_scores_",
+    "gain_",
+    "gain_error_",
     "n_features_in_",
     "feature_names_in_",
     "module_",
@@ -300,6 +302,7 @@ def test_a_stream_after_a_fit_adds_to_what_the_fit_recorded(curve):
     assert ours.n_iter_ == n_iter + 2
     assert ours.loss_curve_[:-2] == losses
     assert ours.validation_scores_ == scores
+    assert ours.gain_ is ours.gain_error_ is None  # of weights that no held-out row has seen
 
 
 def test_a_stream_has_a_net_of_its_own_which_goes_through_all_blocks(curve):
@@ -320,6 +323,33 @@ def test_the_density_of_a_stream_is_of_all_its_blocks(curve):
     scores = stream.score_samples(stream.inverse_transform(np.array(means)))
     assert scores.argmax() == 0
     assert scores.max() > scores.min() + 0.1
+
+
+# What held-out rows gain ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimator", TRANSFORMERS, ids=lambda e: type(e).__name__)
+def test_a_network_that_is_kept_has_a_gain_and_its_error(curve, estimator):
+    ours = clone(estimator).set_params(init="random", lr=0.05).fit(curve)
+    assert ours.n_iter_ > 0
+    assert 0 < 2 * ours.gain_error_ < ours.gain_
+    still = clone(ours).set_params(init="pca", lr=1e-30).fit(curve)
+    assert (still.n_iter_, still.gain_, still.gain_error_) == (0, 0.0, 0.0)
+    assert len(still.loss_curve_) == 3
+    blind = clone(ours).set_params(early_stopping=False).fit(curve)
+    assert blind.gain_ is blind.gain_error_ is None
+
+
+def test_a_closed_form_gains_nothing_that_could_be_measured(curve):
+    linear = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(curve)
+    assert linear.gain_ is linear.gain_error_ is None
+
+
+def test_a_warm_start_gains_over_the_last_network(curve):
+    ours = AutoencoderTransformer(2, **SMALL, init="random", lr=0.05).fit(curve)
+    before = ours.gain_
+    assert ours.set_params(warm_start=True).fit(curve).gain_ < before
+    assert ours.set_params(lr=1e-30).fit(curve).gain_ == pytest.approx(0.0, abs=1e-6)
 
 
 # Warm starts ------------------------------------------------------------------------------

@@ -58,6 +58,7 @@ PAIRS = {
     "a callback's settings": ("callbacks", [EarlyStopping()], [EarlyStopping(patience=3)]),
     "a name": ("callbacks", [("a", EarlyStopping())], [("b", EarlyStopping())]),
     "a state": ("random_state", np.random.RandomState(0), np.random.RandomState(1)),
+    "a generator": ("random_state", np.random.default_rng(0), np.random.default_rng(1)),
 }
 
 
@@ -75,6 +76,7 @@ def test_equal_values_are_not():
         ("architecture", make_function("a + 1"), make_function("a + 1")),
         ("architecture", Built(1), Built(1)),
         ("random_state", np.random.RandomState(0), np.random.RandomState(0)),
+        ("random_state", np.random.default_rng(0), np.random.default_rng(0)),
     ]:
         assert describe(name, one) == describe(name, other)
 

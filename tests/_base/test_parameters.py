@@ -14,6 +14,11 @@ TRANSFORMERS = [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer]
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("n_components", 0),
+        ("n_components", 0.0),
+        ("n_components", 1.0),
+        ("n_components", np.nan),
+        ("n_components", "many"),
         ("dropout", 1.0),
         ("dropout", -0.1),
         ("weight_decay", -1e-9),

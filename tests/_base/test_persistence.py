@@ -86,6 +86,7 @@ def test_a_loaded_estimator_is_the_same(wine, way, model):
     assert back.n_iter_ == model.n_iter_
     assert back.loss_curve_ == model.loss_curve_
     assert back.validation_scores_ == model.validation_scores_
+    assert (back.gain_, back.gain_error_) == (model.gain_, model.gain_error_)
     assert repr(back.get_params()) == repr(model.get_params())
 
 

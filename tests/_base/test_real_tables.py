@@ -192,7 +192,10 @@ PAIRS = {
         make_frame().assign(income=[1.0, np.nan] * 20),
         "got a missing cell in column 'income' and row 1: fill such cells",
     ),
-    "a new label": (make_frame().assign(job="new"), "missing cell in column 'job' and row 0"),
+    "a new label": (
+        make_frame().assign(job="new"),
+        "label that X does not have in column .job. and row 0",
+    ),
     "infinity": (make_frame().assign(income=[1.0, np.inf] * 20), "^y must have .* got inf in col"),
     "text": (make_frame().assign(income="x"), "^y must have numbers in column 'income'"),
     "encoded rows": (np.zeros((40, 8)), r"of the same shape \(40, 4\), or None; got .* \(40, 8\)"),

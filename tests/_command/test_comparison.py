@@ -108,6 +108,18 @@ def test_too_many_components_are_left_out(record, table):
     assert note in found["notes"]
 
 
+def test_components_of_a_share_are_those_of_pca(record, tmp_path):
+    X = np.random.default_rng(0).normal(size=(80, 5)) * [10.0, 5.0, 1.0, 1.0, 1.0]
+    X[:, 1] += X[:, 0]
+    np.save(tmp_path / "t.npy", X)
+    found = record(tmp_path / "t.npy", "--components", 0.5, 1)
+    train, _ = train_test_split(X, test_size=0.25, random_state=0)
+    expected = int(PCA(0.5).fit(StandardScaler().fit_transform(train)).n_components_)
+    assert expected > 1
+    assert [result["n_components"] for result in found["results"]] == [1, expected]
+    assert f"components for 0.5 of the variance: {expected}" in found["notes"]
+
+
 def test_components_are_at_most_the_columns_less_one(refuse, table):
     assert (
         "--components must be at most 6 (flower.csv has 7 columns and 9 training rows), got 7 40"

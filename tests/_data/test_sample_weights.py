@@ -42,7 +42,7 @@ def test_weights_that_are_nothing_beside_others_become_zero():
         ([1.0, -0.5, 1.0], "finite and not negative, got -0.5 for row 1"),
         ([1.0, np.inf, 1.0], "finite and not negative"),
         ([1.0, np.nan, 1.0], "finite and not negative, got nan for row 1"),
-        (["a", "b", "c"], r"a number for each row: could not convert string to float: .*'a'"),
+        ([1.0, "b", "c"], "a number for each row, got 'b' for row 1: give each row the number"),
         ([None, {}, 1.0], "a number for each row"),
         ([0.0, 0.0, 0.0], "positive for one row at least"),
     ],

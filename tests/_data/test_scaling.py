@@ -171,3 +171,21 @@ def test_a_further_map_comes_after_scaling():
         np.testing.assert_allclose(ours.inverse(found), X)
     np.testing.assert_allclose(ours.log_slope(X), [np.log(2), 0, np.log(2)])
     np.testing.assert_array_equal(plain.log_slope(X), 0)
+
+
+def test_one_scale_a_channel_keeps_the_proportions_within_it():
+    X = np.random.default_rng(0).normal(size=(500, 6)) * [1, 10, 2, 20, 0, 30] + 5
+    channels = np.array([0, 1, 0, 1, 0, 1])
+    ours = Scaling.from_moments(ColumnMoments.from_table(X, None), True, None, channels)
+    assert ours.is_by_channel
+    np.testing.assert_allclose(ours.mean, X.mean(axis=0))
+    for channel, varying in enumerate(([0, 2], [1, 3, 5])):  # the constant one doesn't count
+        scale = np.sqrt(X[:, varying].var(axis=0).mean())
+        np.testing.assert_allclose(ours.scale[channels == channel], scale)
+    np.testing.assert_allclose(ours.inverse(ours.forward(X, np.float64)), X)
+
+
+def test_a_constant_channel_has_scale_one():
+    moments = ColumnMoments.from_table(np.tile([3.0, 1.0], (9, 1)), None)
+    ours = Scaling.from_moments(moments, True, None, np.array([0, 1]))
+    np.testing.assert_array_equal(ours.scale, 1.0)

@@ -98,7 +98,6 @@ def test_blocks_have_one_precision(kind, small, tmp_path):
     ("values", "message"),
     [
         (np.zeros(9000), "Expected 2D array"),
-        (np.zeros((1000, 9, 2)), "dim 3"),
         (np.zeros((1000, 9), dtype=complex), "Complex data not supported"),
         (np.zeros((0, 9)), "0 sample"),
         (np.zeros((1000, 0)), "0 feature"),

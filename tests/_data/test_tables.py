@@ -37,7 +37,7 @@ class Reader(BaseEstimator):
 
 def read(X, *choice):
     reader = Reader()
-    return reader, read_table(reader, X, ColumnChoice(*choice))
+    return reader, read_table(reader, X, ColumnChoice(*choice))[:2]
 
 
 def fill(X):

@@ -1,5 +1,7 @@
 """Tables, codes and targets as users pass them."""
 
+import types
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -144,11 +146,16 @@ def test_targets_are_clean_rows_and_labels_are_none():
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1e-7, 1.0), (0.0, 1 + 1e-7), (0.2, 0.3)])
 def test_probabilities_up_to_rounding(low, high):
-    check_probabilities(np.array([[low, 0.25], [high, 0.25]]))
+    check_probabilities(None, np.array([[low, 0.25], [high, np.nan]]))
 
 
-@pytest.mark.parametrize(("low", "high"), [(-0.01, 1.0), (0.0, 1.01), (-3.0, 7.0)])
-def test_values_that_are_no_probabilities(low, high):
-    message = f"values in \\[0, 1\\] .* got values from {low:g} to {high:g}"
-    with pytest.raises(ValueError, match=message):
-        check_probabilities(np.array([[0.5, low], [high, 0.5]]))
+@pytest.mark.parametrize("value", [-0.01, 1.01, -3.0, 7.0])
+def test_values_that_are_no_probabilities(value, monkeypatch):
+    """The cell is named by its own column of the table, and its row in the whole of it."""
+    monkeypatch.setattr("skae._data.blocks._BLOCK_CELLS", 4)
+    X = np.full((5, 2), 0.5)
+    X[3, 1] = value
+    known = types.SimpleNamespace(feature_names_in_=["a", "b", "c"])
+    for estimator, owner, name in [(None, None, "1"), (known, None, "'b'"), (known, [0, 2], "'c'")]:
+        with pytest.raises(ValueError, match=rf"got {value:g} in column {name} and row 3: scale"):
+            check_probabilities(estimator, X, owner)

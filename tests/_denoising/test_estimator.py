@@ -280,11 +280,22 @@ def test_clean_rows_must_be_complete(wine):
 
 
 def test_levels_must_be_in_the_range_of_training(wine):
-    conditional, other = clone(SMALL).fit(wine), clone(SMALL).set_params(noise_level=0.3).fit(wine)
     with pytest.raises(ValueError, match=r"trained on, 0.02 to 3; got 5.0"):
-        conditional.denoise(wine, 5.0)
-    with pytest.raises(ValueError, match=r"noise_level must be None, got 0.3"):
-        other.denoise(wine, 0.3)
+        clone(SMALL).fit(wine).denoise(wine, 5.0)
+    with pytest.raises(ValueError, match=r"noise_level must be None, got 0.3: .* not conditioned"):
+        clone(SMALL).fit(wine + 1.0, wine).denoise(wine, 0.3)  # pairs have no level
+
+
+@pytest.mark.parametrize("noise", KINDS_OF_NOISE)
+@pytest.mark.parametrize("standardize", [True, False])
+def test_the_one_level_of_training_may_be_named(wine, noise, standardize):
+    settings = {"noise": noise, "noise_level": 0.3, "standardize": standardize}
+    model = clone(SMALL).set_params(**settings).fit(wine)
+    assert np.array_equal(model.denoise(wine, noise_level=0.3), model.denoise(wine))
+    for wrong in (0.2, 0.4):
+        message = rf"None or 0.3, the level .* trained for, got {wrong}"
+        with pytest.raises(ValueError, match=message):
+            model.denoise(wine, wrong)
 
 
 @pytest.mark.parametrize("n_components", [2, None])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, clone
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
@@ -15,7 +16,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from skae import (
     AEAnomalyDetector,
@@ -55,6 +56,20 @@ def test_learns_from_contaminated_rows():
     is_clean = np.repeat([1, 0], [900, 60])
     detector = AEAnomalyDetector(random_state=0).fit(X)
     assert roc_auc_score(is_clean, detector.score_samples(X)) > 0.85
+
+
+def test_the_labels_are_those_of_the_rows_of_fit_predict():
+    X, weight = ring(100, 1), np.repeat([1.0, 2.0], 50)
+    detector = AEAnomalyDetector(KernelDensity(), contamination=0.1, random_state=0)
+    labels = detector.fit_predict(X, sample_weight=weight)
+    np.testing.assert_array_equal(detector.labels_, labels)
+    np.testing.assert_array_equal(detector.predict(X), labels)
+    assert set(labels) == {-1, 1}
+    with pytest.raises(ValueError, match="got nan"):
+        detector.fit(np.full((100, 2), np.nan))
+    np.testing.assert_array_equal(detector.labels_, labels)  # of the fit that succeeded
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(detector)).labels_, labels)
+    assert not hasattr(detector.fit(X), "labels_")
 
 
 def test_decision_and_prediction_follow_the_score(fitted):
@@ -288,6 +303,43 @@ def test_explanations_are_a_frame_of_the_rows_and_columns():
     assert list(reasons.columns) == ["value", "expected", "contribution"]
     np.testing.assert_array_equal(reasons["value"], frame.iloc[[5, 6]].to_numpy().ravel())
     assert list(detector.fit(frame.to_numpy()).explain([[0.0, 9.0]]).index) == [(0, 0), (0, 1)]
+
+
+def make_sales():
+    rng = np.random.default_rng(0)
+    price = rng.uniform(1, 9, size=90)
+    return pd.DataFrame({"price": price, "tax": 0.2 * price, "kind": ["a", "b", "c"] * 30})
+
+
+@pytest.mark.parametrize("output", ["default", "pandas"])
+def test_explanations_behind_a_pipeline_name_the_columns_that_the_steps_made(output):
+    sales = make_sales()
+    columns = make_column_transformer(
+        (StandardScaler(), ["price", "tax"]), (OneHotEncoder(sparse_output=False), ["kind"])
+    )
+    steps = [columns, AEAnomalyDetector(GaussianMixture(), random_state=0)]
+    pipeline = make_pipeline(*steps).set_output(transform=output).fit(sales)
+    before, detector = pipeline[:-1], pipeline[-1]
+    odd = before.transform(sales.iloc[[7]].assign(tax=40.0))
+    names = before.get_feature_names_out()
+    reasons = detector.explain(odd, feature_names=names)
+    assert list(reasons.index.get_level_values("column")) == list(names)
+    assert reasons["contribution"].idxmax()[1] == "standardscaler__tax"
+    if output == "pandas":
+        pd.testing.assert_frame_equal(detector.explain(odd), reasons)
+
+
+def test_names_may_be_others_than_those_of_a_frame_with_labels():
+    sales = make_sales()
+    own = AutoencoderTransformer(1, hidden_layer_sizes=())
+    detector = AEAnomalyDetector(own, random_state=0).fit(sales)
+    reasons = detector.explain(sales[:1], feature_names=["Preis", "Steuer", "Art"])
+    assert list(reasons.index) == [(0, "Preis"), (0, "Steuer"), (0, "Art")]
+    assert list(reasons["value"]) == list(detector.explain(sales[:1])["value"])
+    with pytest.raises(ValueError, match=r"a name for each of the 3 columns, got .* shape \(2,\)"):
+        detector.explain(sales[:1], feature_names=["a", "b"])
+    with pytest.raises(ValueError, match="'feature_names' parameter of explain"):
+        detector.explain(sales[:1], feature_names="abc")
 
 
 # Estimators --------------------------------------------------------------------------------

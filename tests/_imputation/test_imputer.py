@@ -137,6 +137,9 @@ def test_the_seed_determines_the_cells():
     one, same, other = (AEImputer(random_state=seed).fit_transform(GAPS) for seed in (0, 0, 1))
     pd.testing.assert_frame_equal(one, same)
     assert not one.equals(other)
+    generator = np.random.default_rng(0)
+    first, second = (AEImputer(random_state=generator).fit_transform(GAPS) for _ in range(2))
+    assert not first.equals(second)
 
 
 @pytest.mark.parametrize("weight", [2, 0])
@@ -205,3 +208,8 @@ def test_it_fills_as_a_transformer_fitted_to_gaps_does():
     missing = GAPS["side"].isna()
     assert (own["side"] == other["side"])[missing].mean() > 0.9
     assert np.corrcoef(own["curve"], other["curve"])[0, 1] > 0.9
+
+
+def test_rows_with_a_shape_are_refused():
+    with pytest.raises(ValueError, match=r"got rows of the shape \(3, 2\): reshape X, or use"):
+        AEImputer().fit(np.ones((9, 3, 2)))

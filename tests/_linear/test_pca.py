@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy import linalg
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 
 from skae._data import row_blocks
 from skae._linear import pca
-from skae._linear.pca import decompose, find_principal_axes
+from skae._linear.pca import count_components, decompose, find_principal_axes
 
 
 def rng():
@@ -162,3 +163,48 @@ def test_trimming_goes_on_until_the_same_rows_are_left_out():
     again = PCA(2).fit(X[kept])
     np.testing.assert_allclose(found.mean, again.mean_, atol=1e-9)
     np.testing.assert_allclose(np.abs(found.components @ again.components_.T), np.eye(2), atol=1e-6)
+
+
+# The components of a share of the variance --------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [1e-9, 0.3, 0.9, 0.999])
+@pytest.mark.parametrize("shape", [(100, 20), (10, 30), (60, 1100)])
+def test_a_share_takes_as_many_components_as_scikit_learns_pca(shape, share):
+    X = rng().normal(size=shape) * np.geomspace(10, 1, shape[1])
+    found = count_components(X, None, share, 0.0, rng())
+    assert found == PCA(share, svd_solver="full").fit(X).n_components_
+
+
+def test_a_share_takes_weights_for_copies():
+    X = rng().normal(size=(40, 9)) * np.geomspace(3, 1, 9)
+    weight = np.where(np.arange(40) < 4, 30, 1)
+    found = count_components(X, weight.astype(float), 0.8, 0.0, rng())
+    assert found == count_components(X.repeat(weight, axis=0), None, 0.8, 0.0, rng())
+    assert found < count_components(X, None, 0.8, 0.0, rng())
+
+
+@pytest.mark.parametrize("as_table", [np.asarray, Rows], ids=["array", "stored"])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_share_of_a_wide_table_takes_as_many_as_there_are_axes(as_table, share):
+    """Beyond 1,000 columns and rows, the leading axes are searched in steps."""
+    hidden = rng().normal(size=(1100, 120))
+    X = hidden @ linalg.qr(rng().normal(size=(1050, 120)), mode="economic")[0].T
+    X -= X.mean(axis=0)
+    variances = np.linalg.svd(X, compute_uv=False) ** 2
+    expected = int((np.cumsum(variances) > share * variances.sum()).argmax()) + 1
+    assert expected > 40
+    assert count_components(as_table(X), None, share, 0.0, rng()) == expected
+
+
+@pytest.mark.parametrize("as_table", [np.asarray, Rows], ids=["array", "stored"])
+def test_a_share_does_not_count_rows_that_are_left_out(as_table):
+    X = rng().normal(size=(200, 2)) @ rng().normal(size=(2, 6))
+    X[:10] += 50 * rng().normal(size=(10, 6))
+    assert count_components(as_table(X), None, 0.99, 0.0, rng()) == 6
+    assert count_components(as_table(X), None, 0.99, 0.1, rng()) == 2
+
+
+@pytest.mark.parametrize("n_rows", [1, 5])
+def test_a_share_of_nothing_takes_one_component(n_rows):
+    assert count_components(np.ones((n_rows, 3)), None, 0.9, 0.0, rng()) == 1

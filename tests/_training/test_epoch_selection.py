@@ -9,10 +9,15 @@ from skae import AutoencoderTransformer
 from skae._data import Batch, Rows
 from skae._environment import RandomStreams
 from skae._training import train
-from skae._training.epoch_selection import SelectionRule, select_epoch, sure_gain
+from skae._training.epoch_selection import SelectedEpoch, SelectionRule, select_epoch
 from skae.modules import mlp_autoencoder
 
 from .configs import make_config
+
+
+def sure_gain(initial, losses, weight, trim_fraction, minimum_improvement=None):
+    rule = SelectionRule(trim_fraction, True, minimum_improvement)
+    return rule.measure(initial, losses, weight).merit
 
 
 def test_a_gain_must_exceed_its_noise():
@@ -60,8 +65,8 @@ def test_a_trimmed_loss_may_be_infinite():
     for weight in (None, np.ones(10)):
         assert SelectionRule(0.1, True).mean(losses, weight) == pytest.approx(4)
         # The network is of no use for that row, so such an epoch is not chosen.
-        assert SelectionRule(0.1, False).gain(losses, losses, weight) == -np.inf
-    assert SelectionRule(0.0, False).gain(losses, losses, None) == -np.inf
+        assert SelectionRule(0.1, False).measure(losses, losses, weight).merit == -np.inf
+    assert SelectionRule(0.0, False).measure(losses, losses, None).merit == -np.inf
 
 
 def test_a_random_initialization_is_not_kept_without_a_sure_gain():
@@ -71,19 +76,13 @@ def test_a_random_initialization_is_not_kept_without_a_sure_gain():
     means = losses.mean(axis=1)
     for keeps_initialization, best in ((True, 0), (False, 1 + means.argmin())):
         rule = SelectionRule(0.0, keeps_initialization)
-        assert select_epoch([[initial, *losses]], [None], rule)[0] == best
+        assert select_epoch([[initial, *losses]], [None], rule).epoch == best
 
 
 def test_a_gain_in_nats_is_absolute_not_relative_to_the_loss():
     initial = np.random.default_rng(0).normal(size=1000)  # a log-likelihood: of either sign
-    assert (
-        0.045
-        < SelectionRule(0.0, True, minimum_improvement=0.03).gain(initial, initial - 0.05, None)
-        < 0.05
-    )
-    assert (
-        SelectionRule(0.0, True, minimum_improvement=0.03).gain(initial, initial - 0.02, None) == 0
-    )
+    assert 0.045 < sure_gain(initial, initial - 0.05, None, 0.0, 0.03) < 0.05
+    assert sure_gain(initial, initial - 0.02, None, 0.0, 0.03) == 0
 
 
 def test_best_epoch_over_folds_of_different_length():
@@ -91,10 +90,11 @@ def test_best_epoch_over_folds_of_different_length():
     initial = rng.exponential(size=(2, 100))
     long = [initial[0], initial[0] * 0.8, initial[0] * 0.5, initial[0] * 0.9]
     short = [initial[1], initial[1] * 0.8, initial[1] * 0.6]
-    epoch, means = select_epoch(
+    selected = select_epoch(
         [long, short], [None, None], SelectionRule(0.0, keeps_initialization=True)
     )
-    assert epoch == 2
+    means = selected.losses
+    assert selected.epoch == 2
     assert len(means) == 4
     assert means[2] == pytest.approx((long[2].mean() + short[2].mean()) / 2)
     assert means[3] == pytest.approx((long[3].mean() + short[2].mean()) / 2)
@@ -109,16 +109,16 @@ def test_folds_count_their_rows_by_weight():
     rule = SelectionRule(0.0, keeps_initialization=False)
     for heavy, best in ((0, 1), (1, 2)):
         weights = [np.full(50, 3.0 if fold == heavy else 1.0) for fold in (0, 1)]
-        epoch, means = select_epoch(curves, weights, rule)
-        assert epoch == best
-        assert means[best] == pytest.approx((3 * 1 + 2) / 4)
+        selected = select_epoch(curves, weights, rule)
+        assert selected.epoch == best
+        assert selected.losses[best] == pytest.approx((3 * 1 + 2) / 4)
 
 
 def test_only_epochs_of_a_finite_loss_can_be_the_best():
     initial = np.ones(100)
     curves = [[initial, np.full(100, np.nan), initial * 0.9, np.full(100, np.inf)]]
     for keeps_initialization in (True, False):
-        assert select_epoch(curves, [None], SelectionRule(0.0, keeps_initialization))[0] == 2
+        assert select_epoch(curves, [None], SelectionRule(0.0, keeps_initialization)).epoch == 2
 
 
 @pytest.mark.parametrize("weight", [None, np.repeat([1.0, 3.0], 200)], ids=["alike", "weighted"])
@@ -137,7 +137,62 @@ def test_the_minimum_is_six_percent_of_the_initial_loss():
     initial = np.full(100, 5.0)
     assert sure_gain(initial, initial * 0.945, None, 0.0) == 0
     assert sure_gain(initial, initial * 0.935, None, 0.0) == pytest.approx(5 * 0.065)
-    assert SelectionRule(0.0, True).gain(initial, initial * 0.945, None) == 0
+    assert SelectionRule(0.0, True).measure(initial, initial * 0.945, None).merit == 0
+
+
+# What is said of it ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keeps_initialization", [True, False])
+@pytest.mark.parametrize("weight", [None, np.repeat([1.0, 3.0], 200)], ids=["alike", "weighted"])
+def test_gains_have_the_textbook_error(weight, keeps_initialization):
+    initial, gains = np.ones(400), np.tile([0.0, 0.4], 200)
+    curves = [[initial, initial - gains, initial - gains / 2]]
+    selected = select_epoch(curves, [weight], SelectionRule(0.0, keeps_initialization))
+    n_effective = 400 if weight is None else 800**2 / (200 * 1 + 200 * 9)
+    assert selected.epoch == 1
+    assert selected.gain == pytest.approx((0.2, 0.2 / np.sqrt(n_effective)))
+    assert selected.gains[1] == pytest.approx((0.1, 0.1 / np.sqrt(n_effective)))
+
+
+def test_the_initialization_gains_nothing():
+    initial = np.ones(100)
+    selected = select_epoch([[initial, initial * 0.99]], [None], SelectionRule(0.0, True))
+    assert selected.epoch == 0
+    assert selected.gain == (0.0, 0.0)
+    assert selected.gains == [pytest.approx((0.01, 0.0))]
+
+
+def test_the_line_names_the_epoch_that_is_kept():
+    losses, gains = [1.0, 0.8, 0.5], [(0.2, 0.0123), (0.5, 0.0456)]
+    assert SelectedEpoch(2, losses, gains).describe() == (
+        "kept epoch 2 of 2: it gains 0.5 over the initialization on held-out rows "
+        "(standard error 0.046)"
+    )
+
+
+def test_the_line_names_the_epoch_that_comes_nearest_to_one_that_is_kept():
+    """The larger of two gains is less sure."""
+    gains = [(-0.2, 0.01), (0.02, 0.001), (0.1, 0.2), (np.nan, np.nan)]
+    assert SelectedEpoch(0, [1.0] * 5, gains).describe() == (
+        "kept the initialization: none of 4 epochs is surely better on held-out rows; epoch 2 "
+        "comes nearest, and gains 0.02 (standard error 0.001)"
+    )
+
+
+def test_the_line_of_epochs_whose_losses_are_not_finite():
+    gains = [(np.nan, np.nan)]
+    for known, number in ((gains, 1), ([], 0)):
+        assert SelectedEpoch(0, [1.0], known).describe() == (
+            f"kept the initialization: none of {number} epochs is surely better"
+        )
+
+
+def test_a_random_initialization_whose_loss_is_not_finite_has_no_gain():
+    initial, losses = np.append(np.ones(99), np.inf), np.ones(100)
+    selected = select_epoch([[initial, losses]], [None], SelectionRule(0.1, False))
+    assert selected.epoch == 1
+    assert np.isnan(selected.gain).all()
 
 
 # Held-out rows, while training --------------------------------------------------------------

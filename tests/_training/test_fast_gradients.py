@@ -1,6 +1,7 @@
 """Gradients without autograd: the same as autograd's."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -210,7 +211,7 @@ def test_other_modules_have_no_pass():
 
 
 def row_denoiser():
-    architecture = MLPArchitecture((6, 5), generator=generator(1))
+    architecture = partial(MLPArchitecture((6, 5)), generator=generator(1))
     module = make_row_denoiser(N_FEATURES, architecture, n_axes=4, noise_conditional=True)
     module.levels.low.fill_(0.1)
     module.levels.high.fill_(3.0)

@@ -11,6 +11,7 @@ from skae import AutoencoderTransformer
 from skae._data import Batch, Rows
 from skae._environment import RandomStreams
 from skae._training import train
+from skae._training.fit import _average_curves
 from skae.modules import mlp_autoencoder
 
 from .configs import make_config, make_recording_optimizer
@@ -103,6 +104,20 @@ def test_where_the_initialization_is_kept_it_is_that_of_all_rows(curve):
     assert len(result.loss_curve) == 5  # of the training that was not kept
 
 
+def test_the_gain_is_that_of_the_weights_that_are_kept(curve):
+    """No loss is above the initial quantile by far, so that it is near the plain mean."""
+    for n_rows in (303, 600):
+        result, _ = run_train(curve[:n_rows])
+        gain, error = result.gain
+        assert gain == result.selected.gains[result.n_epochs - 1][0]
+        assert gain == pytest.approx(result.measure_improvement(), rel=0.2)
+        assert 0 < error < gain / 2
+    kept, _ = run_train(curve[:303], lr=1e-30)
+    assert kept.gain == (0.0, 0.0)
+    to_the_end, _ = run_train(curve, early_stopping=False)
+    assert to_the_end.gain is None
+
+
 def test_a_random_initialization_is_not_kept(curve):
     result, seen = run_train(curve, keeps_initialization=False, lr=1e-30)
     assert len(seen) == 1
@@ -128,6 +143,16 @@ def test_without_a_sure_gain_in_the_folds_the_initialization_is_kept(curve):
     assert result.n_epochs == 0
     assert len(result.validation_scores) == 6
     assert result.held_out_loss is None
+
+
+def test_the_loss_curve_of_folds_that_keep_the_initialization_is_their_mean(curve):
+    """Each row is trained on in four of them, by weights that stay as they are."""
+    result, _ = run_train(curve[:300], lr=1e-30, batch_size=300)
+    assert result.loss_curve == pytest.approx(result.validation_scores[:1] * 5, rel=1e-4)
+
+
+def test_the_mean_of_loss_curves_that_end_early():
+    assert _average_curves([[4.0, 2.0, 1.0], [2.0], [3.0, 2.0]]) == pytest.approx([3, 2, 5 / 3])
 
 
 # Folds ------------------------------------------------------------------------------------
@@ -231,4 +256,5 @@ def test_divergence_after_the_folds_counts_the_epochs_that_ended(curve):
     with pytest.warns(ConvergenceWarning, match="diverged after 2 of"):
         result, _ = run_train(curve[:303], callbacks=[Spoil()], **parameters)
     assert result.n_epochs == len(result.loss_curve) - 1 == 2
+    assert result.gain == result.selected.gains[1]
     assert result.held_out_loss == result.validation_scores[2]

@@ -21,8 +21,9 @@ def shown_epochs(text):
 def test_verbose_prints_plain_lines_without_a_terminal(curve, capsys):
     fit(curve, verbose=1)
     shown = capsys.readouterr()
-    lines = shown.out.splitlines()
+    *lines, kept = shown.out.splitlines()
     assert len(lines) == 4
+    assert kept.startswith("kept the initialization: none of 4 epochs is surely better")
     pattern = r"training: epoch \d/4, train_loss [\d.e-]+, valid_loss [\d.e-]+, (\d+\.\d) s"
     times = [float(re.fullmatch(pattern, line)[1]) for line in lines]
     assert max(times) < 60
@@ -50,7 +51,22 @@ def test_verbose_draws_a_bar_in_a_terminal_and_in_a_notebook(curve, capsys, monk
     assert "training: 100%" in shown.err
     assert "4/4" in shown.err
     assert "valid_loss" in shown.err
-    assert shown.err.endswith("\n")  # the bar is closed
+    *_, kept, end = shown.err.split("\n")  # the bar is closed
+    assert kept.startswith("kept the initialization: ")
+    assert not end
+
+
+@pytest.mark.parametrize("n_rows", [100, 600])
+def test_the_last_line_says_which_epoch_is_kept(curve, capsys, n_rows):
+    ours = fit(curve[:n_rows], verbose=1, init="random", lr=0.05)
+    *_, kept = capsys.readouterr().out.splitlines()
+    assert kept.startswith(f"kept epoch {ours.n_iter_} of 4: it gains {ours.gain_:.3g} over ")
+
+
+def test_too_few_rows_to_select_an_epoch_are_named(curve, capsys):
+    fit(curve[:9], verbose=1)
+    line = "kept the initialization: fewer than 10 rows can't select an epoch\n"
+    assert capsys.readouterr().out == line
 
 
 def test_silent_by_default(curve, capsys):

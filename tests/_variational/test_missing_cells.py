@@ -1,5 +1,7 @@
 """Rows with missing cells: their density, and what is drawn for them, against scipy's Gaussian."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -117,7 +119,7 @@ def make_module(prior="mixture", n_components=2):
     module = make_variational(
         6,
         n_components,
-        MLPArchitecture((8,), "silu", generator=generator()),
+        partial(MLPArchitecture((8,), "silu"), generator=generator()),
         prior=prior,
         n_prior_components=3,
         noise_per_column=True,

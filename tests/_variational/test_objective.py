@@ -1,6 +1,7 @@
 """What a variational autoencoder's training minimizes."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -127,7 +128,11 @@ def mixed_module():
     layout = CellLayout(numbers=(0, 4), categories=((1, 4),))
     generator = torch.Generator().manual_seed(0)
     module = make_variational(
-        5, 2, MLPArchitecture((4,), "silu", generator=generator), layout=layout, generator=generator
+        5,
+        2,
+        partial(MLPArchitecture((4,), "silu"), generator=generator),
+        layout=layout,
+        generator=generator,
     )
     rows = torch.randn(6, 5, generator=generator)
     rows[:, 1:4] = torch.eye(3)[rows[:, 1:4].argmax(1)]

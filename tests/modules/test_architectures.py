@@ -1,11 +1,21 @@
 """Architectures, and the check of the modules that they return."""
 
+import pickle
+from functools import partial
+
+import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from torch import nn
 
 from skae._environment import seed_default_generator
-from skae.modules import MLPArchitecture
+from skae.modules import (
+    ConvolutionalArchitecture,
+    MLPArchitecture,
+    RecurrentArchitecture,
+    TemporalConvolutionArchitecture,
+)
 from skae.modules.architectures import check_network
 from skae.modules.layers import make_linear
 
@@ -19,7 +29,7 @@ def sizes_of(mlp):
 
 
 def test_the_decoder_mirrors_the_encoder():
-    architecture = MLPArchitecture((9, 7), "tanh", 0.2, generator())
+    architecture = partial(MLPArchitecture((9, 7), "tanh", 0.2), generator=generator())
     assert sizes_of(architecture("encoder", 5, 2)) == [5, 9, 7, 2]
     assert sizes_of(architecture("decoder", 2, 5)) == [2, 7, 9, 5]
     assert sizes_of(architecture("denoiser", 6, 5)) == [6, 9, 7, 5]
@@ -27,11 +37,11 @@ def test_the_decoder_mirrors_the_encoder():
 
 def test_parameters_reach_the_perceptron():
     source = generator()
-    mlp = MLPArchitecture([4], "tanh", 0.2, source)("encoder", 5, 2)
+    mlp = MLPArchitecture([4], "tanh", 0.2)("encoder", 5, 2, generator=source)
     assert isinstance(mlp.activation, nn.Tanh)
     assert mlp.dropout.p == 0.2
     assert mlp.dropout.generator is source
-    again = MLPArchitecture([4], generator=generator())("encoder", 5, 2)
+    again = MLPArchitecture([4])("encoder", 5, 2, generator=generator())
     assert torch.equal(mlp.layers[0].weight, again.layers[0].weight)
     assert isinstance(again.activation, nn.SiLU)
     assert again.dropout.p == 0
@@ -123,3 +133,80 @@ def test_errors_of_the_users_own_code_pass():
 
     with pytest.raises(KeyError, match="mine"):
         check_network(Own(fail), "encoder", 4, 3)
+
+
+VALUES = [
+    MLPArchitecture((9, 7), "tanh", 0.2),
+    ConvolutionalArchitecture((4, 6), pooling="max", shape=(8, 8)),
+    TemporalConvolutionArchitecture((4, 6), dense=()),
+    RecurrentArchitecture("lstm", 5),
+]
+
+
+@pytest.mark.parametrize("architecture", VALUES, ids=lambda a: type(a).__name__)
+def test_an_architecture_is_the_value_of_its_parameters(architecture):
+    copies = [clone(architecture), pickle.loads(pickle.dumps(architecture))]
+    skops = pytest.importorskip("skops.io")
+    stored = skops.dumps(architecture)
+    trusted = skops.get_untrusted_types(data=stored)
+    assert all(name.startswith("skae.modules.") for name in trusted)
+    copies.append(skops.loads(stored, trusted=trusted))
+    for copy in copies:
+        assert copy is not architecture
+        assert copy == architecture
+        assert hash(copy) == hash(architecture)
+        assert repr(copy) == repr(architecture)
+        assert eval(repr(copy)) == architecture
+    assert architecture not in [type(architecture)(), "mlp", None]
+    name = next(iter(architecture.get_params()))
+    assert clone(architecture).set_params(**{name: (3,)}) != architecture
+
+
+def test_lists_and_arrays_are_as_good_as_tuples():
+    for sizes in ([4, 6], np.array([4, 6])):
+        assert MLPArchitecture(sizes) == MLPArchitecture((4, 6))
+        assert hash(ConvolutionalArchitecture(sizes)) == hash(ConvolutionalArchitecture((4, 6)))
+
+
+def test_classes_with_equal_parameters_differ():
+    assert ConvolutionalArchitecture() != TemporalConvolutionArchitecture()
+
+
+def test_wrong_parameters_of_a_perceptron_are_named():
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes must be .*, got \(3, 0\)"):
+        MLPArchitecture((3, 0))("encoder", 5, 2)
+    with pytest.raises(ValueError, match=r"activation must be one of 'elu', .*, got 'swish'"):
+        MLPArchitecture((3,), "swish")("encoder", 5, 2)
+    with pytest.raises(ValueError, match=r"dropout must be in \[0, 1\), got 1.5"):
+        MLPArchitecture((3,), dropout=1.5)("encoder", 5, 2)
+
+
+IMAGE_FORMS = r"\(n, height, width\) or \(n, height, width, channels\)"
+SEQUENCE_FORMS = r"\(n, time\) or \(n, time, features\)"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "forms"),
+    [
+        (ConvolutionalArchitecture(), IMAGE_FORMS),
+        (TemporalConvolutionArchitecture(), SEQUENCE_FORMS),
+        (RecurrentArchitecture(), SEQUENCE_FORMS),
+    ],
+)
+def test_the_shape_is_that_of_the_rows(architecture, forms):
+    fitted = architecture.fit_shape((8, 3), 24)
+    assert fitted.shape == (8, 3)
+    assert architecture.shape is None
+    assert fitted.fit_shape(None, 24) is fitted
+    assert fitted.fit_shape((8, 1, 3), 24) is fitted
+    with pytest.raises(ValueError, match=rf"takes X as {forms}, got rows .* \(1, 2, 3, 4\)"):
+        architecture.fit_shape((1, 2, 3, 4), 24)
+    for shape, given in {(3, 8): r"\(3, 8\)", None: r"\(20,\)"}.items():
+        with pytest.raises(ValueError, match=rf"has shape=\(8, 3\), and a row of X has .* {given}"):
+            fitted.fit_shape(shape, 20 if shape is None else 24)
+
+
+def test_flat_rows_are_sequences_and_no_images():
+    with pytest.raises(ValueError, match=f"flat rows of 24 columns: pass X as {IMAGE_FORMS}, or"):
+        ConvolutionalArchitecture().fit_shape(None, 24)
+    assert TemporalConvolutionArchitecture().fit_shape(None, 24).shape == (24,)

@@ -1,5 +1,7 @@
 """Autoencoders assembled from networks, in plain torch and skorch."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -54,7 +56,7 @@ def test_logistic_codes():
     ours = make_autoencoder(
         5,
         3,
-        MLPArchitecture((4,), generator=generator()),
+        partial(MLPArchitecture((4,)), generator=generator()),
         code_activation="logistic",
         generator=generator(),
     )
@@ -81,7 +83,7 @@ def test_plain_skorch(curve):
 
 
 def assemble(sizes=(4,), **parameters):
-    architecture = MLPArchitecture(sizes, generator=generator())
+    architecture = partial(MLPArchitecture(sizes), generator=generator())
     return make_autoencoder(5, 3, architecture, generator=generator(), **parameters)
 
 

@@ -1,6 +1,7 @@
 """Denoising modules, with filters that are known."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ def prepare(module, open_gates=True):
 
 
 def code_denoiser(sizes=(6,), n_axes=4, noise_conditional=True, **parameters):
-    architecture = MLPArchitecture(sizes, generator=generator())
+    architecture = partial(MLPArchitecture(sizes), generator=generator())
     return prepare(
         make_code_denoiser(
             4,
@@ -44,7 +45,7 @@ def code_denoiser(sizes=(6,), n_axes=4, noise_conditional=True, **parameters):
 
 
 def row_denoiser(sizes=(6,), n_axes=4, noise_conditional=True, **parameters):
-    architecture = MLPArchitecture(sizes, generator=generator())
+    architecture = partial(MLPArchitecture(sizes), generator=generator())
     return prepare(
         make_row_denoiser(
             4,

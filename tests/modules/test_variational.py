@@ -1,5 +1,7 @@
 """The variational module, in plain torch."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch.distributions import Normal
@@ -13,7 +15,7 @@ def generator(seed=0):
 
 
 def assemble(sizes=(6,), **parameters):
-    architecture = MLPArchitecture(sizes, generator=generator())
+    architecture = partial(MLPArchitecture(sizes), generator=generator())
     return make_variational(5, 2, architecture, generator=generator(), **parameters)
 
 
