@@ -228,7 +228,7 @@ class BaseAutoencoder(
         self,
         config: TrainingConfig[Module],
         result: TrainingResult[Module],
-        blueprint: BlueprintT,
+        given: "GivenTable[BlueprintT]",
         rows: AnyRows,
         streams: RandomStreams,
     ) -> TrainingResult[Module]:
@@ -360,7 +360,7 @@ class BaseAutoencoder(
             result = leave_untrained(config, initialize(rows), len(rows))
         else:
             result = train(config, initialize, rows, streams, blueprint.network.linear_path)
-            result = self._train_further(config, result, blueprint, rows, streams)
+            result = self._train_further(config, result, given, rows, streams)
         trained = TrainedModule(result.module, rows.n_features)
         if not blueprint.is_closed_form:  # pretraining can diverge, and no epoch follow
             trained.check_outputs(rows, self._measure_losses, self.lr)

@@ -337,7 +337,7 @@ class _Convolutions(ShapedArchitecture):
 
         Parameters
         ----------
-        role : {"encoder", "decoder", "denoiser"}
+        role : {"encoder", "decoder", "denoiser", "discriminator"}
             What it is for.
         n_inputs, n_outputs : int
             Number of inputs and outputs. An encoder's or a denoiser's inputs are the cells of a
@@ -359,7 +359,7 @@ class _Convolutions(ShapedArchitecture):
             self._check_outputs(n_outputs)
             return ConvolutionalDecoder(config, self._make_grid(), n_inputs)
         n_conditions = self._count_conditions(n_inputs)
-        if role == "encoder":
+        if role in ("encoder", "discriminator"):
             return ConvolutionalEncoder(config, self._make_grid(), n_conditions, n_outputs)
         self._check_outputs(n_outputs)
         return ConvolutionalDenoiser(config, self._make_grid(), n_conditions)
