@@ -437,7 +437,7 @@ default="from_dtype"
         Parameters
         ----------
         X : array-like, frame or store of shape (n_samples, n_features)
-            The rows: clean, unless `y` has the clean ones. A store as in
+            The rows: clean, unless `y` has the clean ones. Stores and arrays of more axes as in
             `AutoencoderTransformer`.
         y : array-like of shape (n_samples, n_features), default=None
             The clean rows behind those of `X`, to which no noise is added then. Both are

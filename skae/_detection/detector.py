@@ -265,8 +265,9 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         Parameters
         ----------
         X : array-like, frame or store of shape (n_samples, n_features)
-            The rows; some may be anomalies. Frames and stores as in `AutoencoderTransformer`; an
-            estimator that isn't of skae takes numbers, and stores are loaded for it.
+            The rows; some may be anomalies. Frames, stores and arrays of more axes as in
+            `AutoencoderTransformer`; an estimator that isn't of skae takes numbers in rows and
+            columns, and stores are loaded for it.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
