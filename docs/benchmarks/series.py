@@ -1,0 +1,312 @@
+"""Anomalies of series, by time step: skae, PCA and isolation forests on the same windows.
+
+    python docs/benchmarks/series.py FOLDER
+
+FOLDER has `skab.npz` and `nab.npz` with the arrays `NAME/X` (n_times, n_channels) and `NAME/y`,
+which is 1 for anomalous time steps; `nab.npz` also has `NAME/train`, the length of the clean
+prefix. A file that is not there is reported as not run.
+
+There are two parts.
+
+- `skab`: the 34 labelled series of the Skoltech Anomaly Benchmark, a water circuit with eight
+  sensors. By its protocol a method is fitted to each series' first 400 time steps, and judged here
+  on the others. Windows have 16 time steps. F1, the rate of false alarms and that of missed
+  anomalies are those of the default threshold, over the time steps of all series together; AUROC is
+  the mean over series, for time steps whose score is the mean, the lowest or the highest of their
+  windows. The lowest and the highest are shown only to compare; the detector takes the mean.
+- `nab`: six series of the Numenta Anomaly Benchmark and series 135 of the UCR anomaly archive, each
+  of one channel. A method is fitted to the clean prefix, and AUROC and average precision are of the
+  time steps behind it, means over series. Windows have 64 or 128 time steps, one every four.
+
+All methods are the `estimator` of a `SeriesAnomalyDetector`: they have the same windows, the same
+calibration steps, which are the last ones behind a gap, and the same default threshold. `skae` is
+the default estimator; `AutoencoderTransformer` and `PCA` score windows by their squared errors,
+with codes of the same size (16), of columns that are scaled alike; and `IsolationForest` has its
+own defaults. `alpha` is 0.01. Everything runs on `--threads` threads and the given seed.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from _report import (
+    RESULTS,
+    announce,
+    limit_threads,
+    markdown_table,
+    provenance,
+    surroundings,
+    write_results,
+)
+from sklearn.base import BaseEstimator
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skae import AutoencoderTransformer
+from skae.series import SeriesAnomalyDetector
+
+PARTS = ("skab", "nab")
+_CODES = 16
+_SKAB_TRAIN, _SKAB_LENGTH = 400, 16
+_NAB_LENGTHS, _NAB_STEP = (64, 128), 4
+_AUROCS = ("AUROC", "AUROC, lowest", "AUROC, highest")
+
+# The convolutional autoencoder of SKAB's own leaderboard.
+_PUBLISHED = {"F1": 0.78, "false alarms": 0.1355, "missed": 0.2802}
+
+
+class Series(NamedTuple):
+    """A labelled series, and the length of its part that is clean."""
+
+    name: str
+    X: np.ndarray
+    is_anomaly: np.ndarray
+    n_train: int
+
+
+class AutoencoderErrors(BaseEstimator):
+    """Score rows by minus the squared error of an `AutoencoderTransformer`."""
+
+    def __init__(self, gap: int, random_state: int = 0) -> None:
+        self.gap = gap
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray) -> "AutoencoderErrors":
+        """Fit the transformer, which holds rows out in time."""
+        ours = AutoencoderTransformer(_CODES, gap=self.gap, random_state=self.random_state)
+        self.model_ = ours.fit(X)
+        return self
+
+    def score_samples(self, X: np.ndarray) -> np.ndarray:
+        """Return minus the errors."""
+        return -self.model_.reconstruction_error(X)
+
+
+class PCAErrors(BaseEstimator):
+    """Score rows by minus the squared error of PCA, for scaled columns."""
+
+    def fit(self, X: np.ndarray) -> "PCAErrors":
+        """Fit PCA."""
+        self.model_ = make_pipeline(StandardScaler(), PCA(_CODES, svd_solver="full")).fit(X)
+        return self
+
+    def score_samples(self, X: np.ndarray) -> np.ndarray:
+        """Return minus the errors."""
+        scaled = self.model_[0].transform(X)
+        rebuilt = self.model_[1].inverse_transform(self.model_[1].transform(scaled))
+        return -np.square(scaled - rebuilt).mean(axis=1)
+
+
+def make_methods(seed: int, gap: int) -> dict[str, Any]:
+    """Return the estimators of windows, by name."""
+    return {
+        "skae": None,
+        "AutoencoderTransformer": AutoencoderErrors(gap, seed),
+        "PCA": PCAErrors(),
+        "IsolationForest": IsolationForest(random_state=seed),
+    }
+
+
+def main() -> None:
+    """Run the benchmark from the command line."""
+    options = parse()
+    limit_threads(options.threads)
+    where = surroundings()
+    announce(where)
+    record: dict[str, Any] = {"surroundings": where, "settings": {"seed": options.seed}}
+    for part, run in (("skab", run_skab), ("nab", run_nab)):
+        if part in options.parts:
+            series = list(read(options.folder / f"{part}.npz"))
+            record[part] = run(series, options.seed) if series else None
+    write_results(options.out, "series", record, page(record))
+
+
+def parse() -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="folder of skab.npz and nab.npz")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1, help="threads of every method")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
+    return parser.parse_args()
+
+
+def read(path: Path) -> Iterator[Series]:
+    """Yield the series of a file; none if it is not there."""
+    if not path.exists():
+        return
+    with np.load(path) as file:
+        for name in sorted(key.removesuffix("/X") for key in file if key.endswith("/X")):
+            n_train = int(file[f"{name}/train"]) if f"{name}/train" in file else _SKAB_TRAIN
+            X = file[f"{name}/X"].astype(np.float64)
+            yield Series(name, X, file[f"{name}/y"].astype(bool), n_train)
+
+
+def run_skab(series: list[Series], seed: int) -> dict[str, Any]:
+    """Return the figures of each method, with a model for each series."""
+    results = {}
+    for name, estimator in make_methods(seed, _SKAB_LENGTH).items():
+        began = time.perf_counter()
+        is_found, aurocs = [], []
+        for each in series:
+            detector = SeriesAnomalyDetector(estimator, length=_SKAB_LENGTH, random_state=seed)
+            detector.fit(each.X[: each.n_train])
+            decision, *others = aggregate(detector, each.X)
+            is_found.append(decision[each.n_train :] < 0)
+            labels = each.is_anomaly[each.n_train :]
+            scores = [-steps[each.n_train :] for steps in (decision, *others)]
+            aurocs.append([roc_auc_score(labels, steps) for steps in scores])
+        labels = np.concatenate([each.is_anomaly[each.n_train :] for each in series])
+        results[name] = {
+            **judge(np.concatenate(is_found), labels),
+            **dict(zip(_AUROCS, np.mean(aurocs, axis=0).tolist(), strict=True)),
+            "seconds": time.perf_counter() - began,
+        }
+        print(name, results[name], flush=True)
+    return results
+
+
+def aggregate(detector: SeriesAnomalyDetector, X: np.ndarray) -> list[np.ndarray]:
+    """Return the decision for each time step, and its windows' lowest and highest score."""
+    each = detector.detector_.score_samples(detector.windows_.transform(X))
+    # Of windows at every step, in the places of those that have a time step.
+    padded = np.pad(each, _SKAB_LENGTH - 1, constant_values=np.nan)
+    of_steps = np.lib.stride_tricks.sliding_window_view(padded, _SKAB_LENGTH)
+    decision = detector.windows_.spread(each, len(X)) - detector.offset_
+    return [decision, np.nanmin(of_steps, axis=1), np.nanmax(of_steps, axis=1)]
+
+
+def judge(is_found: np.ndarray, is_anomaly: np.ndarray) -> dict[str, float]:
+    """Return F1, and the rates of false alarms and of missed anomalies."""
+    n_right = int((is_found & is_anomaly).sum())
+    return {
+        "F1": 2 * n_right / int(is_found.sum() + is_anomaly.sum()),
+        "false alarms": float(is_found[~is_anomaly].mean()),
+        "missed": float((~is_found[is_anomaly]).mean()),
+    }
+
+
+def run_nab(series: list[Series], seed: int) -> dict[str, Any]:
+    """Return the figures of each method on each series, by length of the windows."""
+    return {str(length): run_nab_windows(series, seed, length) for length in _NAB_LENGTHS}
+
+
+def run_nab_windows(series: list[Series], seed: int, length: int) -> dict[str, Any]:
+    """Return the figures of each method on each series."""
+    results: dict[str, Any] = {}
+    for name, estimator in make_methods(seed, length // _NAB_STEP).items():
+        results[name] = {}
+        for each in series:
+            began = time.perf_counter()
+            detector = SeriesAnomalyDetector(
+                estimator, length=length, step=_NAB_STEP, random_state=seed
+            )
+            detector.fit(each.X[: each.n_train])
+            scores = -detector.score_samples(each.X)[each.n_train :]
+            is_anomaly = each.is_anomaly[each.n_train :]
+            results[name][each.name] = {
+                "AUROC": float(roc_auc_score(is_anomaly, scores)),
+                "average precision": float(average_precision_score(is_anomaly, scores)),
+                "seconds": time.perf_counter() - began,
+            }
+            print(length, name, each.name, results[name][each.name], flush=True)
+    return results
+
+
+def page(record: dict[str, Any]) -> str:
+    """Return the results page."""
+    parts = ["# Anomalies of series", describe(record)]
+    if "skab" in record:
+        parts += ["## SKAB", table_of_alarms(record["skab"])]
+    if "nab" in record:
+        parts += ["## NAB and UCR 135", *tables_of_ranks(record["nab"])]
+    return "\n\n".join([*parts, provenance(record["surroundings"])])
+
+
+def describe(record: dict[str, Any]) -> str:
+    """Return the bars, and whether they are met."""
+    lines = []
+    if record.get("skab"):
+        pca = record["skab"]["PCA"]["AUROC"]
+        for name in ("skae", "AutoencoderTransformer"):
+            own = record["skab"][name]
+            is_met = own["F1"] >= 0.84 and own["false alarms"] <= 0.20
+            lines += [
+                f"SKAB, {name}, F1 of 0.84 with at most 20 % false alarms: {own['F1']:.3f} with "
+                f"{own['false alarms']:.1%}: {_say(is_met)}.",
+                f"SKAB, {name}, AUROC of PCA with codes of the same size: {own['AUROC']:.3f} "
+                f"against {pca:.3f}: {_say(round(own['AUROC'], 3) >= round(pca, 3))}.",
+            ]
+    for length, results in (record.get("nab") or {}).items():
+        auroc, precision = average(results["skae"])
+        lines.append(
+            f"NAB and UCR 135, windows of {length}, AUROC of 0.76 and average precision of 0.44: "
+            f"{auroc:.3f} and {precision:.3f}: {_say(auroc >= 0.76 and precision >= 0.44)}."
+        )
+    return "\n".join(["## Bars", "", *(f"- {line}" for line in lines)])
+
+
+def _say(is_met: bool) -> str:
+    return "yes" if is_met else "NO"
+
+
+def table_of_alarms(results: dict[str, Any] | None) -> str:
+    """Return the table of SKAB's figures."""
+    if results is None:
+        return "Not run: no file `skab.npz`."
+    columns = ("F1", "false alarms", "missed", *_AUROCS)
+    rows = [
+        [name, *(f"{figures[key]:.3f}" for key in columns), f"{figures['seconds']:.0f}"]
+        for name, figures in results.items()
+    ]
+    published = [f"{value:.3f}" for value in _PUBLISHED.values()]
+    rows.append(["Conv-AE, published", *published, "", "", "", ""])
+    return markdown_table(["method", *columns, "seconds"], rows)
+
+
+def average(results: dict[str, Any]) -> tuple[float, float]:
+    """Return the means over series of AUROC and of average precision."""
+    each = [(figures["AUROC"], figures["average precision"]) for figures in results.values()]
+    auroc, precision = np.mean(each, axis=0)
+    return float(auroc), float(precision)
+
+
+def tables_of_ranks(by_length: dict[str, Any] | None) -> Iterator[str]:
+    """Yield the tables of NAB's figures: means, and those of each series."""
+    if by_length is None:
+        yield "Not run: no file `nab.npz`."
+        return
+    for length, results in by_length.items():
+        yield f"Windows of {length} time steps, AUROC / average precision:"
+        means = [f"{a:.3f} / {p:.3f}" for a, p in map(average, results.values())]
+        seconds = [sum(each["seconds"] for each in of.values()) for of in results.values()]
+        yield markdown_table(
+            ["series", *results],
+            [
+                *(
+                    [
+                        name,
+                        *(
+                            f"{of[name]['AUROC']:.2f} / {of[name]['average precision']:.2f}"
+                            for of in results.values()
+                        ),
+                    ]
+                    for name in results["skae"]
+                ),
+                ["mean", *means],
+                ["seconds", *(f"{each:.0f}" for each in seconds)],
+            ],
+        )
+
+
+if __name__ == "__main__":
+    main()
