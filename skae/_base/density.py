@@ -8,7 +8,6 @@ from torch import Tensor
 from .._data import Batch
 from .._training import Module
 
-
 #: Least variance of a cell's noise at which networks may compute in float32, whose rounding of a
 #: cell is some 1e-6: its square, relative to the noise, is what it changes a log-density by.
 SINGLE_VARIANCE = 1e-4

@@ -150,7 +150,7 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     and the guarantee for clean rows holds.
 
     A `DenoisingAutoencoder` that is conditioned on a range of Gaussian noise gives three
-    views of a row: its denoising errors at all noise levels; its distance to the nearest of
+    views of a row: its denoising errors at three noise levels; its distance to the nearest of
     up to 2,000 reference rows, a sample of the training rows; and its distance to the fifth
     nearest of the usual ones, the 70 % of them with the smallest errors. Each view is
     compared with that of the reference rows: its tail surprisal is minus the logarithm of the
@@ -537,8 +537,8 @@ class AEAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The rows. Each takes some `32 * n_features` evaluations of the score for each cell
-            that is changed; a category takes one for each of its labels, up to 100.
+            The rows. Each takes some `64 * n_features` evaluations of the score, and 256 more for
+            each cell that is changed; a category takes one for each of its labels, up to 100.
 
         Returns
         -------

@@ -72,7 +72,9 @@ class TrainedModule(Generic[Module]):
             copied = copy.deepcopy(self.module).double()
             pairs = zip(list(copied.modules()), list(self.module.modules()), strict=True)
             for part, single in pairs:
-                if isinstance(part, Bypass) and single.nonlinear is not None:
+                if not isinstance(part, Bypass) or not isinstance(single, Bypass):
+                    continue
+                if single.nonlinear is not None:
                     part.nonlinear = SinglePrecision(single.nonlinear)
             self._mixed = copied
         return self._mixed
