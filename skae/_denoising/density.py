@@ -24,8 +24,8 @@ from .stacking import Evidence, Stack, fit_stack
 
 Model = TypeVar("Model")
 
-#: Levels of the integral.
-N_LEVELS = 16
+#: Levels of the integral: half as many do for tables of more than a few columns.
+N_LEVELS = 32
 #: Levels at which rows' errors are reported, see `measure_errors`.
 N_ERROR_LEVELS = 12
 _LEVELS_AT_A_TIME = 4
@@ -62,7 +62,7 @@ class Calibration:
 
     Attributes
     ----------
-    gains : ndarray of shape (N_LEVELS,)
+    gains : ndarray of shape (n_levels,)
         At each level the denoiser counts as `filter + gain (denoiser - filter)`.
     offset : float
         Correction for noise that is common to all rows, in nats.
@@ -369,7 +369,11 @@ def fit_residual_filter(trained: TrainedModule[Denoiser], rows: Rows, trim_fract
 
 
 def calibrate(
-    trained: TrainedModule[Denoiser], rows: Rows, trim_fraction: float, n_draws: int
+    trained: TrainedModule[Denoiser],
+    rows: Rows,
+    trim_fraction: float,
+    n_draws: int,
+    n_levels: int = N_LEVELS,
 ) -> Calibration:
     """Return how far to trust a denoiser, and the error of its few draws.
 
@@ -387,19 +391,22 @@ def calibrate(
         Share of the rows, those least likely under the filter, that is left out.
     n_draws : int
         Draws of noise at each level.
+    n_levels : int, default=N_LEVELS
+        Levels of the integral.
     """
     module = trained.module
     if module.is_filter:
-        return Calibration(np.zeros(N_LEVELS), 0.0)
+        return Calibration(np.zeros(n_levels), 0.0)
     X = rows.batch.input.to(next(module.buffers()))
     with torch.no_grad(), limit_threads(1):
         weight = trim_weight(-module.filter.log_density(X), rows.batch.weight, trim_fraction)
         weight = weight.to(X) / weight.sum()
-        common = draw_common_noise(n_draws, X.shape[1]).to(X)
+        common = draw_common_noise(n_draws, X.shape[1], n_levels).to(X)
         generator = torch.Generator(X.device).manual_seed(_SEED)
         fresh_means: list[list[float]] = []
         common_means: list[list[float]] = []
-        for (level, nats), noise in zip(integration_levels(module), common, strict=True):
+        levels = integration_levels(module, n_levels)
+        for (level, nats), noise in zip(levels, common, strict=True):
             fresh = draw_fresh_noise(X, generator)
             for means, drawn in ((fresh_means, fresh), (common_means, noise)):
                 parts = _compare(module, X, level, drawn)
@@ -415,7 +422,7 @@ def estimate_gains(means: np.ndarray) -> np.ndarray:
 
     A gain is a ratio of two noisy means; those of neighbouring levels are similar.
     """
-    window = [1.0, 2.0, 1.0]
+    window = [1.0, 2.0, 3.0, 2.0, 1.0] if len(means) >= N_LEVELS else [1.0, 2.0, 1.0]
     agreement, size = (np.convolve(column, window, mode="same") for column in means.T)
     return np.divide(agreement, size, out=np.zeros(len(size)), where=size > 0).clip(0.0, 1.0)
 
@@ -561,7 +568,8 @@ def _fit_score_model(
     n_draws: int,
 ) -> ScoreModel:
     """Return how far to trust a denoiser, and the mixture that it is stacked with."""
-    calibration = calibrate(trained, rows, trim_fraction, n_draws)
+    n_levels = N_LEVELS if rows.n_features <= _FEW_COLUMNS else N_LEVELS // 2
+    calibration = calibrate(trained, rows, trim_fraction, n_draws, n_levels)
     if evidence is None:
         return ScoreModel(calibration, None)
 

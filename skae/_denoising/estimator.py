@@ -129,8 +129,8 @@ default="from_dtype"
         network is conditioned on the level. "auto" is (0.02, 3.0) standard deviations, or a
         share of 0.2. A callable noise sets its own level.
     n_draws : int or "auto", default="auto"
-        Draws of noise for the score, at each of 16 levels. "auto" is 2, and 8 for tables of up to
-        four columns, or with booleans or categories.
+        Draws of noise for the score, at each level. "auto" is 2, and 8 for tables of up to four
+        columns, or with booleans or categories.
     stacking : bool, default=True
         Make the score a weighted mean of two densities, the one that the denoiser determines and
         that of Gaussian mixtures; held-out rows determine the weights. It does not change

@@ -149,13 +149,13 @@ def _share(asked: int) -> float:
 
 def section(entries: Entries) -> str:
     """Return this part of the page."""
+    table, large = titled(f"{N_ROWS}x{N_COLUMNS}"), titled(f"{N_LARGE}x{N_COLUMNS}")
     parts = [
         "All estimators have their defaults, the denoiser no code, and are fitted to "
-        f"{titled(f'{N_ROWS}x{N_COLUMNS}')} rows of float32, which they score. They take turns in one process on one thread. For "
-        f"one row, the figures are medians and quartiles over {N_CALLS} calls of each in turn. "
-        f"Reasons are those of rows with one cell changed by 8. Memory is the growth of the "
-        f"process's peak while {titled(f'{N_LARGE}x{N_COLUMNS}')} rows of float32, 23 MiB, are "
-        "scored.",
+        f"{table} rows of float32, which they score. They take turns in one process on one "
+        f"thread. For one row, the figures are medians and quartiles over {N_CALLS} calls of each "
+        "in turn. Reasons are those of rows with one cell changed by 8. Memory is the growth of "
+        f"the process's peak while {large} rows of float32, 23 MiB, are scored.",
     ]
     if "rows" in entries:
         parts.append(_rows_table(entries["rows"]))
