@@ -10,6 +10,8 @@ Each part states its bars and whether they are met:
 - `quality`: the time until the held-out error of skae is as low as that of each peer after its
   default training;
 - `inference`: `transform`, `inverse_transform` and `score_samples` relative to the bare module;
+- `scoring`: rows a second, one row, reasons and memory of scores, beside IsolationForest, PyOD's
+  autoencoder and a Gaussian mixture;
 - `growth`: time and memory of a fit by rows, columns and components;
 - `search`: a grid search with two jobs, and a fit next to a busy process;
 - `imports`: importing an estimator relative to importing torch, scikit-learn and skorch;

@@ -228,7 +228,7 @@ class BaseAutoencoder(
         self,
         config: TrainingConfig[Module],
         result: TrainingResult[Module],
-        blueprint: BlueprintT,
+        given: "GivenTable[BlueprintT]",
         rows: AnyRows,
         streams: RandomStreams,
     ) -> TrainingResult[Module]:
@@ -264,8 +264,10 @@ class BaseAutoencoder(
         Parameters
         ----------
         X : array-like, frame or store of shape (n_samples, n_features)
-            The rows. Columns of frames and of arrays of objects may hold numbers, booleans,
-            categories, text, dates and durations; missing cells are learnt around. A store is a
+            The rows. Arrays and stores of images or sequences may have more axes; what is given
+            with a shape is returned with it. Columns of frames and of arrays of objects may hold
+            numbers, booleans, categories, text, dates and durations; missing cells are learnt
+            around. A store is a
             `numpy.memmap`, a `pyarrow.dataset` of Parquet files with columns as those of frames,
             or an object that gives slices of rows as arrays, such as those of h5py, zarr and
             dask. Beyond 256 MiB as float32, stores and arrays are read block by block and never
@@ -360,7 +362,7 @@ class BaseAutoencoder(
             result = leave_untrained(config, initialize(rows), len(rows))
         else:
             result = train(config, initialize, rows, streams, blueprint.network.linear_path)
-            result = self._train_further(config, result, blueprint, rows, streams)
+            result = self._train_further(config, result, given, rows, streams)
         trained = TrainedModule(result.module, rows.n_features)
         if not blueprint.is_closed_form:  # pretraining can diverge, and no epoch follow
             trained.check_outputs(rows, self._measure_losses, self.lr)
@@ -619,7 +621,7 @@ class BaseAutoencoder(
             table = encode_table(self, X, columns, row_shape=previous.expected_shape)
         self._check_cells(table, columns)
         weight = check_sample_weight(sample_weight, len(table))
-        target = self._check_target(table, columns, flatten_target(y, X))
+        target = self._check_target(table, columns, _flatten_target(y, X))
         layout = CellLayout.from_numbers(table.shape[1]) if columns is None else columns.layout
         n_components: Any = self.n_components
         if is_share(n_components):  # how many that are, scaled rows tell, or the first ones have
@@ -1075,7 +1077,7 @@ def fit_completion(table: TrainingTable, scaling: Scaling) -> Completion | None:
     return Completion.fit(scaling.forward(rows, np.float64), weight)
 
 
-def flatten_target(y: Any, X: Any) -> Any:
+def _flatten_target(y: Any, X: Any) -> Any:
     """Return the rows to reconstruct as flat ones; raise if their shape isn't that of `X`."""
     y, row_shape = flatten_rows(y)
     if row_shape is not None:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..modules.architectures import are_alike
+
 #: The shape of a row; None is a flat one.
 RowShape = tuple[int, ...] | None
 
@@ -60,7 +62,7 @@ def check_row_shape(row_shape: RowShape, expected: RowShape, n_features: int) ->
     if row_shape is None:
         return
     known = (n_features,) if expected is None else expected
-    if _drop_ones(row_shape) != _drop_ones(known):
+    if not are_alike(row_shape, known):
         raise ValueError(
             f"X must have rows of the shape {known}, as in fit, or flat ones of {n_features} "
             f"columns, got rows of the shape {row_shape}: reshape X"
@@ -85,6 +87,9 @@ class FlatStore:
     def __len__(self) -> int:
         return int(self.shape[0])
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self[0 : len(self)].astype(dtype or float, copy=False)
+
     def __getitem__(self, rows: slice) -> np.ndarray:
         block = np.asarray(self.source[rows])
         return block.reshape(len(block), self.shape[1])
@@ -96,7 +101,3 @@ def _is_nested(X: Any) -> bool:
     if isinstance(first, list | tuple) and len(first):
         return isinstance(first[0], list | tuple | np.ndarray)
     return isinstance(first, np.ndarray | torch.Tensor) and first.ndim > 1
-
-
-def _drop_ones(shape: tuple[int, ...]) -> list[int]:
-    return [length for length in shape if length != 1]

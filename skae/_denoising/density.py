@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._base import Density
+from .._base import SINGLE_VARIANCE, Density
 from .._data import Batch, Rows, block_length, subsample_indices, trim_weight
 from .._environment import limit_threads
 from .._linear import fit_covariance
 from .._training import TrainedModule
 from ..modules import CodeDenoiser, Denoiser
+from ..modules.cells import CellLayout
 from ..modules.single_precision import SinglePrecision
 from .incomplete import CellCodes, make_gaussian_class, score_with_completion
 from .initialization import set_filter
@@ -23,11 +24,12 @@ from .stacking import Evidence, Stack, fit_stack
 
 Model = TypeVar("Model")
 
-#: Levels of the integral.
+#: Levels of the integral: half as many do for tables of more than a few columns.
 N_LEVELS = 32
 #: Levels at which rows' errors are reported, see `measure_errors`.
 N_ERROR_LEVELS = 12
 _LEVELS_AT_A_TIME = 4
+_FEW_COLUMNS = 4
 _SEED = 19480701
 _RESIDUAL_ROWS = 20_000
 _FRESH_PAIRS = 4
@@ -37,6 +39,16 @@ _CALIBRATION_ROWS = 128
 _CALIBRATION_CELLS = 2**17
 # Cells of a block's largest array (rows x draws x columns).
 _BLOCK_CELLS = 2**19
+
+
+def resolve_draws(n_draws: int | str, layout: CellLayout) -> int:
+    """Return how many draws of noise a score takes at each level.
+
+    In few columns the draws of one pair have few directions; sums over many columns vary less.
+    """
+    if not isinstance(n_draws, str):
+        return int(n_draws)
+    return 2 if layout.is_numeric and layout.n_encoded > _FEW_COLUMNS else 8
 
 
 def has_score_by_errors(module: Denoiser) -> bool:
@@ -50,7 +62,7 @@ class Calibration:
 
     Attributes
     ----------
-    gains : ndarray of shape (N_LEVELS,)
+    gains : ndarray of shape (n_levels,)
         At each level the denoiser counts as `filter + gain (denoiser - filter)`.
     offset : float
         Correction for noise that is common to all rows, in nats.
@@ -195,7 +207,11 @@ class ErrorDensity(Density[Denoiser]):
 
     def block_length(self) -> int:
         """Return how many rows to score at a time."""
-        return block_of_draws(self.n_features, self.n_draws)
+        return block_of_draws(self.n_features, _LEVELS_AT_A_TIME * self.n_draws)
+
+    def tolerates_single(self, module: Denoiser) -> bool:
+        """Whether networks in float32 change log-densities by no more than 1e-3 nats."""
+        return float(module.levels.low) ** 2 >= SINGLE_VARIANCE
 
     def get_state(self) -> dict[str, Any]:
         """Return plain values and arrays; the model needs rows, which are not stored."""
@@ -268,9 +284,10 @@ def denoiser_log_density(
     n_draws : int
         Draws of noise at each level.
     """
-    noise = draw_common_noise(n_draws, rows.shape[1]).to(rows)
+    n_levels = len(calibration.gains)
+    noise = draw_common_noise(n_draws, rows.shape[1], n_levels).to(rows)
     result = module.filter.log_density(rows) + calibration.offset
-    pairs = zip(*integration_levels(module), strict=True)
+    pairs = zip(*integration_levels(module, n_levels), strict=True)
     levels, weights = (rows.new_tensor(part) for part in pairs)
     gains = torch.from_numpy(calibration.gains).to(rows)
     for part in _split(np.flatnonzero(calibration.gains)):
@@ -352,7 +369,11 @@ def fit_residual_filter(trained: TrainedModule[Denoiser], rows: Rows, trim_fract
 
 
 def calibrate(
-    trained: TrainedModule[Denoiser], rows: Rows, trim_fraction: float, n_draws: int
+    trained: TrainedModule[Denoiser],
+    rows: Rows,
+    trim_fraction: float,
+    n_draws: int,
+    n_levels: int = N_LEVELS,
 ) -> Calibration:
     """Return how far to trust a denoiser, and the error of its few draws.
 
@@ -370,19 +391,22 @@ def calibrate(
         Share of the rows, those least likely under the filter, that is left out.
     n_draws : int
         Draws of noise at each level.
+    n_levels : int, default=N_LEVELS
+        Levels of the integral.
     """
     module = trained.module
     if module.is_filter:
-        return Calibration(np.zeros(N_LEVELS), 0.0)
+        return Calibration(np.zeros(n_levels), 0.0)
     X = rows.batch.input.to(next(module.buffers()))
     with torch.no_grad(), limit_threads(1):
         weight = trim_weight(-module.filter.log_density(X), rows.batch.weight, trim_fraction)
         weight = weight.to(X) / weight.sum()
-        common = draw_common_noise(n_draws, X.shape[1]).to(X)
+        common = draw_common_noise(n_draws, X.shape[1], n_levels).to(X)
         generator = torch.Generator(X.device).manual_seed(_SEED)
         fresh_means: list[list[float]] = []
         common_means: list[list[float]] = []
-        for (level, nats), noise in zip(integration_levels(module), common, strict=True):
+        levels = integration_levels(module, n_levels)
+        for (level, nats), noise in zip(levels, common, strict=True):
             fresh = draw_fresh_noise(X, generator)
             for means, drawn in ((fresh_means, fresh), (common_means, noise)):
                 parts = _compare(module, X, level, drawn)
@@ -398,19 +422,19 @@ def estimate_gains(means: np.ndarray) -> np.ndarray:
 
     A gain is a ratio of two noisy means; those of neighbouring levels are similar.
     """
-    window = [1.0, 2.0, 3.0, 2.0, 1.0]
+    window = [1.0, 2.0, 3.0, 2.0, 1.0] if len(means) >= N_LEVELS else [1.0, 2.0, 1.0]
     agreement, size = (np.convolve(column, window, mode="same") for column in means.T)
     return np.divide(agreement, size, out=np.zeros(len(size)), where=size > 0).clip(0.0, 1.0)
 
 
 @lru_cache(maxsize=2)
-def draw_common_noise(n_draws: int, n_features: int) -> Tensor:
-    """Return normal noise `(N_LEVELS, n_draws, n_features)`, the same at each call.
+def draw_common_noise(n_draws: int, n_features: int, n_levels: int = N_LEVELS) -> Tensor:
+    """Return normal noise `(n_levels, n_draws, n_features)`, the same at each call.
 
     It comes in antithetic pairs, and has unit covariance.
     """
     generator = torch.Generator().manual_seed(_SEED)
-    shape = (N_LEVELS, -(-n_draws // 2), n_features)
+    shape = (n_levels, -(-n_draws // 2), n_features)
     half = _whiten(torch.randn(shape, generator=generator, dtype=torch.float64))
     return torch.cat([half, -half], dim=1)
 
@@ -433,9 +457,9 @@ def _whiten(noise: Tensor) -> Tensor:
     return math.sqrt(max(n_draws, n_features)) * left @ right
 
 
-def integration_levels(module: Denoiser) -> list[tuple[float, float]]:
+def integration_levels(module: Denoiser, n_levels: int = N_LEVELS) -> list[tuple[float, float]]:
     """Return levels, and the weights of their squared errors in minus a log-density."""
-    nodes, weights = np.polynomial.legendre.leggauss(N_LEVELS)
+    nodes, weights = np.polynomial.legendre.leggauss(n_levels)
     low, high = float(module.levels.low), float(module.levels.high)
     half_range = 0.5 * math.log(high / low)
     levels = math.sqrt(low * high) * np.exp(half_range * nodes)
@@ -454,7 +478,7 @@ def _compare_at_levels(
     filtered: Tensor,
     mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Return how the denoiser's steps off the filter agree with its errors, and their size.
+    """Return how steps off the filter agree with the errors of the filter, and their size.
 
     Both are means over the draws: `(x - w) (d - w)` and `|d - w|^2`, so that
     `|x - d|^2 - |x - w|^2` is the second less twice the first.
@@ -544,7 +568,8 @@ def _fit_score_model(
     n_draws: int,
 ) -> ScoreModel:
     """Return how far to trust a denoiser, and the mixture that it is stacked with."""
-    calibration = calibrate(trained, rows, trim_fraction, n_draws)
+    n_levels = N_LEVELS if rows.n_features <= _FEW_COLUMNS else N_LEVELS // 2
+    calibration = calibrate(trained, rows, trim_fraction, n_draws, n_levels)
     if evidence is None:
         return ScoreModel(calibration, None)
 

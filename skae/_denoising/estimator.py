@@ -42,7 +42,14 @@ from .._training import (
 from ..modules import Architecture, CodeDenoiser, Denoiser, RowDenoiser
 from ..modules.cells import CellLayout
 from .blueprint import DenoiserBlueprint
-from .density import N_LEVELS, ErrorDensity, FilterDensity, has_score_by_errors, measure_errors
+from .density import (
+    N_LEVELS,
+    ErrorDensity,
+    FilterDensity,
+    has_score_by_errors,
+    measure_errors,
+    resolve_draws,
+)
 from .fast_step import make_fast_step
 from .incomplete import CellCodes, DrawMissing
 from .initialization import initialize_denoiser
@@ -127,8 +134,9 @@ default="from_dtype"
         `(low, high)` is a range: each row's level is drawn log-uniformly from it, and the
         network is conditioned on the level. "auto" is (0.02, 3.0) standard deviations, or a
         share of 0.2. A callable noise sets its own level.
-    n_draws : int, default=8
-        Draws of noise for the score, at each of 32 levels.
+    n_draws : int or "auto", default="auto"
+        Draws of noise for the score, at each level. "auto" is 2, and 8 for tables of up to four
+        columns, or with booleans or categories.
     stacking : bool, default=True
         Make the score a weighted mean of two densities, the one that the denoiser determines and
         that of Gaussian mixtures; held-out rows determine the weights. It does not change
@@ -349,7 +357,7 @@ default="from_dtype"
             tuple,
             list,
         ],
-        "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "n_draws": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "stacking": ["boolean"],
     }
     _density_accumulates = False
@@ -369,7 +377,7 @@ default="from_dtype"
         max_categories: int | None = 50,
         noise: str | UserNoiseFunction = "gaussian",
         noise_level: float | tuple[float, float] | str = "auto",
-        n_draws: int = 8,
+        n_draws: int | str = "auto",
         stacking: bool = True,
         penalty: str | None = None,
         alpha: float = 0.1,
@@ -437,7 +445,7 @@ default="from_dtype"
         Parameters
         ----------
         X : array-like, frame or store of shape (n_samples, n_features)
-            The rows: clean, unless `y` has the clean ones. A store as in
+            The rows: clean, unless `y` has the clean ones. Stores and arrays of more axes as in
             `AutoencoderTransformer`.
         y : array-like of shape (n_samples, n_features), default=None
             The clean rows behind those of `X`, to which no noise is added then. Both are
@@ -548,7 +556,7 @@ default="from_dtype"
         self, layout: CellLayout, has_target: bool, n_components: int | None
     ) -> DenoiserBlueprint:
         network, code = self._make_network_config(layout), None
-        check_draws(self.n_draws, N_LEVELS * layout.n_encoded)
+        check_draws(resolve_draws(self.n_draws, layout), N_LEVELS * layout.n_encoded)
         low, high = resolve_noise_range(self.noise, self.noise_level)
         if n_components is None:
             names = ("penalty", "tied_weights", "pretrain")
@@ -637,12 +645,11 @@ default="from_dtype"
             unseen = None if result is None else result.held_out
             evidence = self._gather_evidence(trained.module, rows, result)
             share, sample = self.trim_fraction, rows.subsample()
+            n_draws = resolve_draws(self.n_draws, blueprint.network.cells)
             if layout is None:
-                return ErrorDensity.fit(trained, sample, unseen, evidence, share, self.n_draws)
+                return ErrorDensity.fit(trained, sample, unseen, evidence, share, n_draws)
             codes = CellCodes.from_scaling(layout, scaling.mean, scaling.scale)
-            return MixedErrorDensity.fit(
-                trained, codes, sample, unseen, evidence, share, self.n_draws
-            )
+            return MixedErrorDensity.fit(trained, codes, sample, unseen, evidence, share, n_draws)
         if isinstance(trained.module, RowDenoiser):
             if layout is None:
                 return FilterDensity(rows.n_features)

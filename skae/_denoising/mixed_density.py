@@ -25,6 +25,7 @@ from .._linear import LatentClasses, MixedCells, StackedClasses
 from .._training import TrainedModule
 from ..modules import Denoiser, WienerFilter
 from .density import (
+    N_LEVELS,
     block_of_draws,
     choose_calibration_rows,
     draw_common_noise,
@@ -255,14 +256,16 @@ def mixed_log_density(
     n_draws : int
         Draws of noise at each level.
     """
-    noise = draw_common_noise(n_draws, rows.shape[1]).to(rows)
+    n_levels = len(calibration.number_gains)
+    noise = draw_common_noise(n_draws, rows.shape[1], n_levels).to(rows)
     high = float(module.levels.high)
     result = reference.log_density(rows) + calibration.offset
     result = result - measure_information(module.filter, rows, high)
     result = result + reference.measure_information(rows, high)
     result = result - reference.measure_excess(rows, high, noise[-1])
     gains = zip(calibration.number_gains.tolist(), calibration.level_gains.tolist(), strict=True)
-    for number, (level, weights, own) in enumerate(zip(*_list_levels(module), gains, strict=True)):
+    levels = _list_levels(module, n_levels)
+    for number, (level, weights, own) in enumerate(zip(*levels, gains, strict=True)):
         if any(own):
             parts = _compare(module, reference, rows, level, noise[number])
             for gain, weight, (agreement, size) in zip(own, weights, parts, strict=True):
@@ -325,9 +328,11 @@ def calibrate_mixed(
     return MixedCalibration(gains[0], gains[1], offset)
 
 
-def _list_levels(module: Denoiser) -> tuple[list[float], list[tuple[float, float]]]:
+def _list_levels(
+    module: Denoiser, n_levels: int = N_LEVELS
+) -> tuple[list[float], list[tuple[float, float]]]:
     """Return levels, and the weights of their squared errors of numbers and of indicators."""
-    pairs = integration_levels(module)
+    pairs = integration_levels(module, n_levels)
     low, first = float(module.levels.low), pairs[0][0]
     below = low**2 / (2 * first**4)
     weights = [(weight, weight) for _, weight in pairs]

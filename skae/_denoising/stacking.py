@@ -89,23 +89,22 @@ class Stack:
 
     @cached_property
     def _tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Constants, means and whitening matrices of the Gaussians."""
+        """Constants of the Gaussians, their whitening matrices side by side, and their means'."""
         whitening = np.linalg.inv(np.linalg.cholesky(self.mixture.covariance))
         diagonal = np.diagonal(whitening, axis1=1, axis2=2)
         size = self.mixture.mean.shape[1]
         constant = np.log(self.mixture.weight) + np.log(diagonal).sum(axis=1)
         constant -= 0.5 * size * math.log(2 * math.pi)
-        return (
-            torch.from_numpy(constant),
-            torch.from_numpy(self.mixture.mean),
-            torch.from_numpy(whitening),
-        )
+        origin = np.einsum("kij,kj->ki", whitening, self.mixture.mean)
+        factor = np.ascontiguousarray(whitening.reshape(-1, size).T)
+        return torch.from_numpy(constant), torch.from_numpy(factor), torch.from_numpy(origin)
 
     def log_density(self, filter: WienerFilter, rows: Tensor) -> Tensor:
         """Return the mixture's log-density of each row, in nats."""
         scores = score_rows(filter, rows, self.mixture.mean.shape[1])
-        constant, mean, whitening = (part.to(scores) for part in self._tensors)
-        white = torch.einsum("kij,nkj->nki", whitening, scores[:, None] - mean)
+        constant, factor, origin = (part.to(scores) for part in self._tensors)
+        # One product for all Gaussians: the differences from their means would be many arrays.
+        white = (scores @ factor).view(-1, *origin.shape) - origin
         joint = constant - 0.5 * white.square().sum(dim=2)
         return joint.logsumexp(dim=1) + measure_remainder(filter, rows, scores)
 

@@ -150,6 +150,12 @@ class AnomalyScore:
     plan: ErrorPlan = _PLAN
     weight: float = 1.0
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Earlier versions measured errors at all of the first levels.
+        n_levels = state["by_error"].knots.shape[1]
+        plan = ErrorPlan(tuple(range(n_levels)), n_levels)
+        self.__dict__.update({"plan": plan, **state})
+
     @classmethod
     def fit(
         cls, denoiser: DenoisingAutoencoder, rows: np.ndarray, weight: np.ndarray | None

@@ -166,7 +166,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     and the guarantee for clean rows holds.
 
     A `DenoisingAutoencoder` that is conditioned on a range of Gaussian noise gives three
-    views of a row: its denoising errors at all noise levels; its distance to the nearest of
+    views of a row: its denoising errors at three noise levels; its distance to the nearest of
     up to 2,000 reference rows, a sample of the training rows; and its distance to the fifth
     nearest of the usual ones, the 70 % of them with the smallest errors. Each view is
     compared with that of the reference rows: its tail surprisal is minus the logarithm of the
@@ -265,8 +265,9 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         Parameters
         ----------
         X : array-like, frame or store of shape (n_samples, n_features)
-            The rows; some may be anomalies. Frames and stores as in `AutoencoderTransformer`; an
-            estimator that isn't of skae takes numbers, and stores are loaded for it.
+            The rows; some may be anomalies. Frames, stores and arrays of more axes as in
+            `AutoencoderTransformer`; an estimator that isn't of skae takes numbers in rows and
+            columns, and stores are loaded for it.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -593,8 +594,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The rows. Each takes some `32 * n_features` evaluations of the score for each cell
-            that is changed; a category takes one for each of its labels, up to 100.
+            The rows. Each takes some `64 * n_features` evaluations of the score, and 256 more for
+            each cell that is changed; a category takes one for each of its labels, up to 100.
         feature_names : array-like of shape (n_features,), default=None
             Names of the columns, such as `pipeline[:-1].get_feature_names_out()` for a detector
             at the end of a pipeline. None is their names in the table, or numbers.

@@ -78,7 +78,7 @@ class TrainedModule(Generic[Module]):
             copied = copy.deepcopy(self.module).double()
             pairs = zip(list(copied.modules()), list(self.module.modules()), strict=True)
             for part, single in pairs:
-                if not (isinstance(part, Bypass) and isinstance(single, Bypass)):
+                if not isinstance(part, Bypass) or not isinstance(single, Bypass):
                     continue
                 if single.nonlinear is not None:
                     part.nonlinear = SinglePrecision(single.nonlinear)

@@ -14,7 +14,7 @@ from .._environment import RandomStreams, seed_default_generator
 from .._training import TrainingConfig, TrainingResult, copy_schedulers, run
 from .._training.loop import loss_curve
 from .._training.user_callbacks import name_own
-from ..modules import MLP, Architecture, VariationalAutoencoder, set_dropout_generator
+from ..modules import MLP, VariationalAutoencoder, set_dropout_generator
 from ..modules.architectures import Role, check_network
 from .objective import VariationalObjective
 
@@ -156,21 +156,17 @@ class AdversaryState(Callback):
         self.adversary_ = adversary
 
 
-def make_discriminator(
-    architecture: str | Architecture, network: NetworkConfig, seed: int
-) -> nn.Module:
+def make_discriminator(network: NetworkConfig, seed: int) -> nn.Module:
     """Return a discriminator, on the CPU, with weights drawn from `seed`.
 
     Parameters
     ----------
-    architecture : "mlp" or callable
-        Its builder; "mlp" has the hidden layers of the network's encoder.
     network : NetworkConfig
-        The network whose rows it sees.
+        What it is built from.
     seed : int
         Seed of the weights.
     """
-    n_features = network.n_features
+    n_features, architecture = network.n_features, network.architecture
     role: Role = "discriminator"
     if isinstance(architecture, str):
         generator = torch.Generator().manual_seed(seed)

@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from .._base import BaseAutoencoder
+from .._base import BaseAutoencoder, NetworkConfig
 from .._base.estimator import GivenTable, apply_exactly, subtract_units
 from .._base.parameters import (
     LARGEST_FACTOR,
@@ -193,11 +193,11 @@ default="from_dtype"
 
     Adversarial training:
 
-    discriminator : "mlp", callable or None, default=None
+    discriminator : {"mlp", "convolutional", "recurrent"}, callable or None, default=None
         Network that learns to tell rows from drawn ones, and that the decoder learns to pass
-        [8]_: sharper samples, for a worse density. "mlp" has the hidden layers of the encoder; a
-        callable is an architecture that builds the role "discriminator", of one output. It takes
-        complete numbers, and `fit`.
+        [8]_: sharper samples, for a worse density. Names and callables are those of
+        `architecture`; it is asked for the role "discriminator", of one output, and "mlp" has the
+        hidden layers of the encoder. For tables of complete numbers, and for `fit`.
     adversarial_weight : float, default=0.02
         Factor of the discriminator's verdict in the decoder's loss, in nats a column. A larger
         one gives sharper samples that stand for less of the rows.
@@ -360,8 +360,8 @@ default="from_dtype"
     discriminator is ahead by 15 steps, and learns at a rate of 0.001 by Adam; the module's rate
     is a twelfth of that before. No held-out row chooses the epoch of this training, and
     `callbacks` don't see it, but for copies of their schedulers. `n_iter_` and `loss_curve_`
-    count its epochs; the losses leave the discriminator out. Densities are of the module at its
-    end.
+    count its epochs; the losses leave the discriminator out. `validation_scores_` and `gain_` are
+    of the first training, and densities of the module at the end.
 
     Smooth functions bound log-variances, and the noise's variance is at least 1e-6 of a
     scaled column's, so that constant columns and far outliers give large numbers and never
@@ -409,7 +409,7 @@ default="from_dtype"
         "prior": [StrOptions({"standard", "mixture", "vamp"})],
         "n_prior_components": [Interval(Integral, 1, None, closed="left")],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
-        "discriminator": [StrOptions({"mlp"}), callable, None],
+        "discriminator": [*SHARED_CONSTRAINTS["architecture"], None],
         "adversarial_weight": [Interval(Real, 0, LARGEST_FACTOR, closed="right")],
     }
     _blueprint_class = VariationalBlueprint
@@ -868,8 +868,13 @@ default="from_dtype"
         if self.discriminator is not None:
             self._check_adversarial(given)
             # A wrong one raises here, before the training that comes first.
-            make_discriminator(self.discriminator, given.blueprint.network, seed=0)
+            make_discriminator(self._plan_discriminator(given), seed=0)
         return given
+
+    def _plan_discriminator(self, given: GivenTable[VariationalBlueprint]) -> NetworkConfig:
+        """Return what a discriminator is built from."""
+        network = replace(given.blueprint.network, architecture=cast(Any, self.discriminator))
+        return network.fit_shape(given.row_shape)
 
     def _check_adversarial(self, given: GivenTable[VariationalBlueprint]) -> None:
         """Raise unless there is a nonlinear decoder to train, and rows are complete numbers."""
@@ -902,15 +907,13 @@ default="from_dtype"
         self,
         config: TrainingConfig[VariationalAutoencoder],
         result: TrainingResult[VariationalAutoencoder],
-        blueprint: VariationalBlueprint,
+        given: GivenTable[VariationalBlueprint],
         rows: AnyRows,
         streams: RandomStreams,
     ) -> TrainingResult[VariationalAutoencoder]:
         if self.discriminator is None:
             return result
-        discriminator = make_discriminator(
-            self.discriminator, blueprint.network, streams.draw_seed()
-        )
+        discriminator = make_discriminator(self._plan_discriminator(given), streams.draw_seed())
         weight = float(self.adversarial_weight)
         return train_adversarially(config, result, rows, discriminator, weight, streams)
 

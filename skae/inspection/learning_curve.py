@@ -34,6 +34,9 @@ class LearningCurveDisplay:
         The epoch whose weights were kept, 0 for the initialization. None marks no epoch.
     init : str, default="initialization"
         What the held-out loss of epoch 0 belongs to, such as "PCA".
+    gain, gain_error : float, default=None
+        How far the kept epoch's held-out loss is below that of epoch 0, with its standard error,
+        for the title.
 
     Attributes
     ----------
@@ -71,11 +74,15 @@ class LearningCurveDisplay:
         validation_scores: ArrayLike | None = None,
         kept_epoch: int | None = None,
         init: str = "initialization",
+        gain: float | None = None,
+        gain_error: float | None = None,
     ) -> None:
         self.loss_curve = loss_curve
         self.validation_scores = validation_scores
         self.kept_epoch = kept_epoch
         self.init = init
+        self.gain = gain
+        self.gain_error = gain_error
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: "Axes | None" = None) -> Self:
@@ -117,6 +124,8 @@ class LearningCurveDisplay:
             validation_scores=estimator.validation_scores_,
             kept_epoch=find_kept_epoch(estimator),
             init="linear model" if estimator.init == "pca" else "random weights",
+            gain=estimator.gain_,
+            gain_error=estimator.gain_error_,
         )
         return display.plot(ax)
 
@@ -165,7 +174,11 @@ class LearningCurveDisplay:
             return f"epoch {self.kept_epoch} kept: no rows were held out"
         if self.kept_epoch == 0:
             return f"{self.init} kept: no epoch was surely better"
-        return f"epoch {self.kept_epoch} of {len(np.asarray(self.validation_scores)) - 1} kept"
+        n_epochs = len(np.asarray(self.validation_scores)) - 1
+        text = f"epoch {self.kept_epoch} of {n_epochs} kept"
+        if self.gain is None or self.gain_error is None:
+            return text
+        return f"{text}: loss lower by {self.gain:.2g} ± {self.gain_error:.1g}"
 
     def _draw_held_out(self, ax: "Axes", held_out: np.ndarray) -> None:
         (self.validation_line_,) = ax.plot(

@@ -242,7 +242,7 @@ class MLPArchitecture(ParametrizedArchitecture):
 
         Parameters
         ----------
-        role : {"encoder", "decoder", "denoiser"}
+        role : {"encoder", "decoder", "denoiser", "discriminator"}
             What it is for.
         n_inputs, n_outputs : int
             Number of inputs and outputs.

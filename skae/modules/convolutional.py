@@ -1,5 +1,7 @@
 """Convolutional architectures, for images and for sequences."""
 
+import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -58,7 +60,7 @@ class ConvolutionConfig:
 
     def count_units(self, grid: Grid) -> int:
         """Return the number of values behind the last stage."""
-        return int(self.channels[-1] * np.prod(self.list_sizes(grid)[-1]))
+        return self.channels[-1] * math.prod(self.list_sizes(grid)[-1])
 
 
 class HalvingStage(nn.Module):
@@ -289,8 +291,9 @@ class _Convolutions(ShapedArchitecture):
     activation: str
     dense: Sequence[int]
 
+    @abstractmethod
     def _make_grid(self) -> Grid:
-        raise NotImplementedError
+        """Return where the cells of a row lie."""
 
     def _check_parameters(self) -> None:
         """Raise for parameters from which no network can be built."""
@@ -337,7 +340,7 @@ class _Convolutions(ShapedArchitecture):
 
         Parameters
         ----------
-        role : {"encoder", "decoder", "denoiser"}
+        role : {"encoder", "decoder", "denoiser", "discriminator"}
             What it is for.
         n_inputs, n_outputs : int
             Number of inputs and outputs. An encoder's or a denoiser's inputs are the cells of a
@@ -359,7 +362,7 @@ class _Convolutions(ShapedArchitecture):
             self._check_outputs(n_outputs)
             return ConvolutionalDecoder(config, self._make_grid(), n_inputs)
         n_conditions = self._count_conditions(n_inputs)
-        if role == "encoder":
+        if role in ("encoder", "discriminator"):
             return ConvolutionalEncoder(config, self._make_grid(), n_conditions, n_outputs)
         self._check_outputs(n_outputs)
         return ConvolutionalDenoiser(config, self._make_grid(), n_conditions)

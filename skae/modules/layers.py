@@ -74,16 +74,7 @@ class BatchNormalization(nn.BatchNorm1d):
     Running statistics are plain means until there have been as many batches as they average over:
     few steps would leave much of their initial values. A channel with a single value, as one row
     may have, is normalized by them in training too.
-
-    Parameters
-    ----------
-    n_channels : int
-        Number of channels.
     """
-
-    def __init__(self, n_channels: int) -> None:
-        super().__init__(n_channels)
-        self.longest = self.momentum or 0.1
 
     def forward(self, input: Tensor) -> Tensor:
         """Return channels of mean 0 and variance 1, scaled and shifted."""
@@ -91,7 +82,7 @@ class BatchNormalization(nn.BatchNorm1d):
         share = 0.0
         if is_training and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
-            share = max(self.longest, 1 / int(self.num_batches_tracked))
+            share = max(self.momentum or 0.0, 1 / int(self.num_batches_tracked))
         return batch_norm(
             input,
             self.running_mean,

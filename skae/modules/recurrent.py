@@ -233,7 +233,7 @@ class RecurrentArchitecture(ShapedArchitecture):
 
         Parameters
         ----------
-        role : {"encoder", "decoder", "denoiser"}
+        role : {"encoder", "decoder", "denoiser", "discriminator"}
             What it is for.
         n_inputs, n_outputs : int
             Number of inputs and outputs. An encoder's or a denoiser's inputs are the cells of a
@@ -246,11 +246,11 @@ class RecurrentArchitecture(ShapedArchitecture):
         """
         self._check_parameters()
         cell, size = self.cell, int(self.hidden_size)
-        if role != "encoder":
+        if role in ("decoder", "denoiser"):
             self._check_outputs(n_outputs)
         if role == "decoder":
             return RecurrentDecoder(cell, size, self._make_grid(), n_inputs)
         n_conditions = self._count_conditions(n_inputs)
-        if role == "encoder":
+        if role in ("encoder", "discriminator"):
             return RecurrentEncoder(cell, size, self._make_grid(), n_conditions, n_outputs)
         return RecurrentDenoiser(cell, size, self._make_grid(), n_conditions)

@@ -43,6 +43,16 @@ def make(kind="autoencoder", architecture=SMALL, **parameters):
     return cls(**{"n_components": 3, **own, "architecture": architecture, **SETTINGS, **parameters})
 
 
+class Store:
+    """What h5py, zarr and dask have in common."""
+
+    def __init__(self, values):
+        self.values, self.shape = values, values.shape
+
+    def __getitem__(self, rows):
+        return self.values[rows]
+
+
 def shape_rows(values, shape):
     return np.ascontiguousarray(values).reshape(len(values), *shape)
 
@@ -125,6 +135,8 @@ def test_pairs_have_shapes():
     model = make("row denoiser").fit(noisy, IMAGES)
     flat = make("row denoiser").fit(noisy, IMAGES.reshape(-1, 64))
     assert np.array_equal(model.denoise(noisy[:3]), flat.denoise(noisy[:3]))
+    stored = make("row denoiser").fit(Store(noisy), Store(IMAGES))
+    assert np.array_equal(model.denoise(noisy[:3]), stored.denoise(noisy[:3]))
     with pytest.raises(ValueError, match=r"of the same shape \(8, 8\), got rows .* \(4, 16\)"):
         make("row denoiser").fit(noisy, IMAGES.reshape(-1, 4, 16))
 
@@ -218,16 +230,6 @@ def test_training_starts_at_the_linear_model(kind, normalization):
         pca = PCA(3).fit(flat)
         rebuilt = pca.inverse_transform(pca.transform(flat))
         assert np.allclose(model.reconstruct(flat), rebuilt, atol=1e-4)
-
-
-class Store:
-    """What h5py, zarr and dask have in common."""
-
-    def __init__(self, values):
-        self.values, self.shape = values, values.shape
-
-    def __getitem__(self, rows):
-        return self.values[rows]
 
 
 @pytest.mark.parametrize("is_large", [False, True])

@@ -1,5 +1,7 @@
 """Tail surprisals, and the anomaly score that is their mean."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -46,6 +48,17 @@ def test_surprisal_never_falls_with_the_value(n_known, seed):
     assert (np.diff(nats) >= 0).all()
     assert np.isfinite(nats).all()
     assert (nats >= 0).all()
+
+
+def test_a_score_of_an_earlier_version_keeps_its_levels(denoiser, rows):
+    score = AnomalyScore.fit(denoiser, rows, None)
+    errors = denoiser.denoising_errors(rows)
+    stored = {name: getattr(score, name) for name in ("neighbours", "by_distance", "weight")}
+    stored["by_error"] = surprisal_of_errors(denoiser, rows, errors)
+    earlier = AnomalyScore.__new__(AnomalyScore)
+    earlier.__setstate__(stored)
+    np.testing.assert_allclose(earlier.view(denoiser, rows[:9]).errors, errors[:9], rtol=1e-6)
+    assert pickle.loads(pickle.dumps(score)).plan == score.plan
 
 
 def test_a_weight_of_two_is_two_rows():

@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,7 @@ def small(**parameters):
 def game(curve):
     """A module, an adversary past its steps alone, their objective, and a batch."""
     generator = torch.Generator().manual_seed(0)
-    mlp = MLPArchitecture((8,), generator=generator)
+    mlp = partial(MLPArchitecture((8,)), generator=generator)
     module = make_variational(6, 2, mlp, prior="mixture", generator=generator)
     nn.init.constant_(module.decoder.gate, 0.5)  # closed, the nonlinear path would have no gradient
     adversary = Adversary(MLP(6, 1, (8,), generator=generator))
@@ -232,6 +233,15 @@ def test_an_architecture_builds_the_discriminator(curve):
     assert [layer.out_features for layer in mlp.linear_layers] == [8, 1]
 
 
+@pytest.mark.parametrize("name", ["convolutional", "recurrent"])
+def test_rows_with_a_shape_go_with_discriminators_of_that_shape(name):
+    images = np.random.default_rng(0).uniform(size=(60, 8, 6))
+    ours = small(discriminator=name, init="random", likelihood="bernoulli").fit(images)
+    assert ours.sample(3, random_state=0).shape == (3, 8, 6)
+    found = {type(part).__name__ for part in ours.net_.criterion_.adversary.discriminator.modules()}
+    assert {"convolutional": "Conv2d", "recurrent": "GRU"}[name] in found
+
+
 def ring(n_rows, seed):
     rng = np.random.default_rng(seed)
     angle = rng.uniform(0, 2 * np.pi, n_rows)
@@ -319,6 +329,7 @@ def test_what_it_does_not_go_with(curve):
     )
     check_refused(small(), curve, f"partial_fit .* discriminator=None, got {mlp}", "partial_fit")
     check_refused(small(discriminator="cnn"), curve, "The 'discriminator' parameter .* 'cnn'")
+    check_refused(small(discriminator="convolutional"), curve, "must know the shape of a row")
     check_refused(small(adversarial_weight=0), curve, "The 'adversarial_weight' parameter .* Got 0")
 
 

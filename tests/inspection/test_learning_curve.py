@@ -40,7 +40,14 @@ def test_the_kept_epoch_is_marked(trained):
     display = LearningCurveDisplay.from_estimator(trained)
     assert display.mark_.get_xdata() == [trained.n_iter_]
     assert display.mark_.get_ydata() == [trained.validation_scores_[trained.n_iter_]]
-    assert display.ax_.get_title() == f"epoch {trained.n_iter_} of 8 kept"
+    gain, error = trained.gain_, trained.gain_error_
+    expected = f"epoch {trained.n_iter_} of 8 kept: loss lower by {gain:.2g} ± {error:.1g}"
+    assert display.ax_.get_title() == expected
+
+
+def test_without_a_gain():
+    display = LearningCurveDisplay(loss_curve=[2.0], validation_scores=[3.0, 2.5], kept_epoch=1)
+    assert display.plot().ax_.get_title() == "epoch 1 of 1 kept"
 
 
 def test_a_kept_linear_model_says_so(kept):
