@@ -53,11 +53,15 @@ class SelectionRule:
         epoch of the lowest mean loss is the best.
     minimum_improvement : float or None, default=None
         The least gain that counts; None is 6 % of the initial loss.
+    overlap : int, default=0
+        How many rows behind each row overlap it, of rows in the order of time: so many together
+        say no more than one.
     """
 
     trim_fraction: float
     keeps_initialization: bool
     minimum_improvement: float | None = None
+    overlap: int = 0
 
     @property
     def least_merit(self) -> float:
@@ -89,7 +93,8 @@ class SelectionRule:
             return Gain(-self.mean(losses, weight))
         left = trim_weight_array(losses, weight, self.trim_fraction)
         cap = np.quantile(initial, _QUANTILE)
-        mean, error = _mean_and_error(np.minimum(initial, cap) - np.minimum(losses, cap), left)
+        gains = np.minimum(initial, cap) - np.minimum(losses, cap)
+        mean, error = _mean_and_error(gains, left, self.overlap)
         if not self.keeps_initialization:
             return Gain(-self.mean(losses, weight), mean, error)
         minimum = self.minimum_improvement
@@ -107,11 +112,11 @@ class SelectionRule:
         return float(np.average(losses[kept], weights=left[kept]))
 
 
-def _mean_and_error(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
-    """Return a weighted mean and its standard error."""
+def _mean_and_error(values: np.ndarray, weight: np.ndarray, overlap: int) -> tuple[float, float]:
+    """Return a weighted mean and its standard error, for rows of which so many overlap each."""
     mean = np.average(values, weights=weight)
     variance = np.average((values - mean) ** 2, weights=weight)
-    n_effective = weight.sum() ** 2 / np.square(weight).sum()
+    n_effective = max(1.0, weight.sum() ** 2 / np.square(weight).sum() / (1 + overlap))
     return float(mean), float(np.sqrt(variance / n_effective))
 
 

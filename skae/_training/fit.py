@@ -265,7 +265,10 @@ def _adapt_to_folds(config: TrainingConfig[Module], n_rows: int) -> TrainingConf
 def _make_rule(config: TrainingConfig[Any], keeps_initialization: bool) -> SelectionRule:
     objective = config.objective
     return SelectionRule(
-        objective.trim_fraction, keeps_initialization, objective.minimum_improvement
+        objective.trim_fraction,
+        keeps_initialization,
+        objective.minimum_improvement,
+        config.gap or 0,
     )
 
 

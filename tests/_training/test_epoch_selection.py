@@ -33,6 +33,20 @@ def test_a_gain_must_exceed_its_noise():
     assert sure_gain(initial, np.full(200, np.nan), None, 0.0) == 0
 
 
+def test_rows_that_overlap_count_as_one():
+    rng = np.random.default_rng(0)
+    initial = rng.exponential(size=40)
+    losses = initial * rng.uniform(0.4, 1.0, size=40)
+    once = SelectionRule(0.0, True).measure(initial, losses, None)
+    five_times = (np.repeat(initial, 5), np.repeat(losses, 5), None)
+    overlapping = SelectionRule(0.0, True, overlap=4).measure(*five_times)
+    assert overlapping.error == pytest.approx(once.error, rel=0.05)  # but for where losses are cut
+    assert SelectionRule(0.0, True).measure(*five_times).error < 0.5 * once.error
+    lone = SelectionRule(0.0, True, overlap=10**9).measure(*five_times)
+    assert lone.error == pytest.approx(overlapping.error * np.sqrt(40))
+    assert lone.merit == 0 < once.merit
+
+
 def test_one_row_does_not_decide():
     initial = np.ones(200)
     initial[0] = 1e4

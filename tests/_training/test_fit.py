@@ -294,6 +294,15 @@ def test_the_order_of_rows_in_time_is_kept(curve):
     assert scores != ours.fit(twice[::-1]).validation_scores_
 
 
+def test_the_gap_is_how_many_rows_overlap(curve):
+    """A gain that is sure for rows that differ may be chance for as many that overlap."""
+    errors = []
+    for gap in (0, 3):
+        result, _ = run_train(curve, gap=gap, max_epochs=1)
+        errors.append(result.selected.gains[0][1])
+    assert errors[1] == pytest.approx(2 * errors[0], rel=0.2)  # three rows fewer train
+
+
 def test_held_out_windows_have_no_neighbour_that_trains():
     walk = np.random.default_rng(0).normal(size=640).cumsum()
     windows = np.lib.stride_tricks.sliding_window_view(walk, 40)
