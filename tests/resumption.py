@@ -35,6 +35,10 @@ FITS = {
     "noise in folds": (DenoisingAutoencoder(None, n_draws=2, **_SMALL), 60),
     "sampling": (VAETransformer(2, kl_warmup=0.5, n_draws=4, **_SMALL), 600),
     "sampling in folds": (VAETransformer(2, prior="vamp", n_draws=4, **_SMALL), 60),
+    "a discriminator": (
+        VAETransformer(2, discriminator="mlp", dropout=0.2, n_draws=4, **_SMALL),
+        600,
+    ),
     "a seed of its own": (
         AutoencoderTransformer(2, **{**_SMALL, "random_state": None}),
         600,

@@ -14,15 +14,15 @@ from torch import Tensor, nn
 from .layers import ACTIVATIONS
 from .mlp import MLP
 
-Role = Literal["encoder", "decoder", "denoiser"]
+Role = Literal["encoder", "decoder", "denoiser", "discriminator"]
 
 
 class Architecture(Protocol):
     """Any callable that builds a network of given width, such as a function.
 
     It is called once for each role: "encoder" and "decoder", or "denoiser" for a network
-    without a bottleneck. The module that it returns maps a tensor `(n_rows, n_inputs)` to
-    `(n_rows, n_outputs)`, whatever shapes it uses in between.
+    without a bottleneck. A "discriminator" has one output. The module that it returns maps a
+    tensor `(n_rows, n_inputs)` to `(n_rows, n_outputs)`, whatever shapes it uses in between.
     """
 
     def __call__(self, role: Role, n_inputs: int, n_outputs: int) -> nn.Module:

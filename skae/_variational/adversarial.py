@@ -1,0 +1,238 @@
+"""Adversarial training: the decoder also learns to pass a discriminator."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import torch
+from skorch.callbacks import Callback
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from .._base import NetworkConfig
+from .._data import AnyRows, Batch
+from .._environment import RandomStreams, seed_default_generator
+from .._training import TrainingConfig, TrainingResult, copy_schedulers, run
+from .._training.loop import loss_curve
+from .._training.user_callbacks import name_own
+from ..modules import MLP, Architecture, VariationalAutoencoder, set_dropout_generator
+from ..modules.architectures import Role, check_network
+from .objective import VariationalObjective
+
+# Chosen on training images of MNIST. The module's rate is a share of that of the training before.
+_DISCRIMINATOR_RATE, _SHARE_OF_RATE = 1e-3, 1 / 12
+
+# Steps in which the discriminator trains alone: what it says at first is noise.
+_STEPS_ALONE = 15
+
+# With labels of 1 a discriminator grows too sure to teach the decoder (Salimans et al. 2016).
+_LABEL_OF_ROWS = 0.9
+
+
+class Adversary:
+    """A discriminator, which tells rows from drawn ones, and its optimizer.
+
+    It gets rows and gives gradients by them, so that its weights have no part in the graph of
+    the network that drew them, nor the other way round.
+
+    Parameters
+    ----------
+    discriminator : torch.nn.Module
+        Maps `(n_rows, n_features)` to `(n_rows, 1)`: the log-odds that a row is not drawn.
+    """
+
+    def __init__(self, discriminator: nn.Module) -> None:
+        self.discriminator = discriminator.train()
+        # A momentum of 0.5 keeps the game stable (Radford et al. 2016, section 3).
+        self.optimizer = torch.optim.Adam(
+            discriminator.parameters(), lr=_DISCRIMINATOR_RATE, betas=(0.5, 0.999), fused=True
+        )
+        self.n_steps = 0
+
+    def train(self, rows: Tensor, shares: Tensor, drawn: Tensor) -> None:
+        """Take a step towards telling rows from drawn ones.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_rows, n_features)
+            Rows of the table.
+        shares : Tensor of shape (n_rows,)
+            How much each of them counts; the sum is one.
+        drawn : Tensor of shape (n_drawn, n_features)
+            Rows of the network.
+        """
+        odds = self.discriminator(rows).squeeze(1)
+        surprise = _LABEL_OF_ROWS * softplus(-odds) + (1 - _LABEL_OF_ROWS) * softplus(odds)
+        alarm = softplus(self.discriminator(drawn.detach())).mean()
+        self.optimizer.zero_grad()
+        (shares.detach() @ surprise + alarm).backward()
+        self.optimizer.step()
+        self.n_steps += 1
+
+    def find_gradient(self, drawn: Tensor) -> Tensor:
+        """Return the gradient by drawn rows of `-log` of the probability that they aren't."""
+        leaf = drawn.detach().requires_grad_()
+        loss = softplus(-self.discriminator(leaf)).mean()
+        return torch.autograd.grad(loss, leaf)[0]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that its training goes on from."""
+        return {
+            "discriminator": self.discriminator.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "n_steps": self.n_steps,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Set it to a state."""
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.n_steps = state["n_steps"]
+
+
+class AdversarialObjective(VariationalObjective):
+    """The loss of `VariationalObjective`, and for the decoder also that of rows that are found out.
+
+    `loss + weight * mean(-log D(decode(z)))`, with `z` drawn from the prior and `D(x)` the
+    discriminator's probability that a row is not drawn (Goodfellow et al. 2014, section 3;
+    Larsen et al. 2016, algorithm 1). The second term has a gradient for the decoder alone, and no
+    part in the value, so that losses compare with those of the training before.
+
+    Parameters
+    ----------
+    plain : VariationalObjective
+        The objective of the training before.
+    adversary : Adversary
+        The discriminator, which takes a step at each of the network's.
+    weight : float
+        Factor of the second term.
+    generator : torch.Generator
+        Source of codes, on the device that trains.
+    """
+
+    def __init__(
+        self,
+        plain: VariationalObjective,
+        adversary: Adversary,
+        weight: float,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__(
+            plain.beta,
+            0.0,
+            False,
+            generator,
+            plain.binarize,
+            plain.trim_fraction,
+            plain.layout,
+        )
+        self.adversary = adversary
+        self.weight = weight
+
+    def loss(self, module: VariationalAutoencoder, batch: Batch) -> Tensor:
+        """Train the discriminator on a batch, and return the batch's loss."""
+        losses = self.row_losses(module, batch)
+        loss = self.reduce(losses, batch.weight)
+        generator = cast(torch.Generator, self.generator)
+        with torch.no_grad():  # of the prior, which is to fit the codes of rows
+            code = module.mixture().draw(len(batch.input), generator)
+        drawn = module.decode(code)
+        self.adversary.train(batch.input, self.weight_shares(losses, batch.weight), drawn)
+        if self.adversary.n_steps <= _STEPS_ALONE:
+            return loss
+        passed = self.weight * (drawn * self.adversary.find_gradient(drawn)).sum()
+        return loss + (passed - passed.detach())
+
+
+class AdversaryState(Callback):
+    """Lets a checkpoint find the adversary: it stores what callbacks have of their own.
+
+    Parameters
+    ----------
+    adversary : Adversary
+        The adversary.
+    """
+
+    def __init__(self, adversary: Adversary) -> None:
+        self.adversary_ = adversary
+
+
+def make_discriminator(
+    architecture: str | Architecture, network: NetworkConfig, seed: int
+) -> nn.Module:
+    """Return a discriminator, on the CPU, with weights drawn from `seed`.
+
+    Parameters
+    ----------
+    architecture : "mlp" or callable
+        Its builder; "mlp" has the hidden layers of the network's encoder.
+    network : NetworkConfig
+        The network whose rows it sees.
+    seed : int
+        Seed of the weights.
+    """
+    n_features = network.n_features
+    role: Role = "discriminator"
+    if isinstance(architecture, str):
+        generator = torch.Generator().manual_seed(seed)
+        hidden = network.hidden_layer_sizes
+        return MLP(n_features, 1, hidden, network.activation, network.dropout, generator)
+    with seed_default_generator(seed):  # the only one that a user's modules use
+        module = check_network(architecture(role, n_features, 1), role, n_features, 1)
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        raise ValueError(
+            f"the module of architecture({role!r}, {n_features}, 1) must have weights to train, "
+            "got none"
+        )
+    return module
+
+
+def train_adversarially(
+    config: TrainingConfig[VariationalAutoencoder],
+    trained: TrainingResult[VariationalAutoencoder],
+    rows: AnyRows,
+    discriminator: nn.Module,
+    weight: float,
+    streams: RandomStreams,
+) -> TrainingResult[VariationalAutoencoder]:
+    """Train a network further, in place, with a discriminator beside it.
+
+    From random weights on, the discriminator would win before there are rows worth judging, so
+    the network is a trained one.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        How it was trained.
+    trained : TrainingResult
+        The network, and the rows that it has seen.
+    rows : Rows or StoredRows
+        All rows.
+    discriminator : torch.nn.Module
+        Maps rows to the log-odds that they are not drawn; trained too.
+    weight : float
+        Factor of the adversarial loss.
+    streams : RandomStreams
+        Source of shuffles and draws.
+    """
+    part = rows if trained.trained_on is None else trained.trained_on
+    generator = streams.make_torch_generator(config.device)
+    discriminator = discriminator.to(config.device)
+    set_dropout_generator(discriminator, generator)
+    adversary = Adversary(discriminator)
+    plain = cast(VariationalObjective, config.objective)
+    schedulers = copy_schedulers(config.callbacks, has_held_out_rows=False)
+    adversarial = replace(
+        config,
+        objective=AdversarialObjective(plain, adversary, weight, generator),
+        callbacks=[*schedulers, *name_own([AdversaryState(adversary)])],
+        max_epochs=config.n_epochs(len(rows)),
+        lr=_SHARE_OF_RATE * config.learning_rate(len(rows)),
+    )
+    net = run(adversarial, trained.module, part, None, streams, "adversarial training")
+    return replace(
+        trained,
+        module=net.module_,
+        net=net,
+        n_epochs=trained.n_epochs + net.n_finite_epochs_,
+        loss_curve=[*trained.loss_curve, *loss_curve(net)],
+    )
