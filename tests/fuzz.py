@@ -642,6 +642,9 @@ class Case:
             return
         if isinstance(inner, IsolationForest):  # which draws rows by their place
             return
+        gaps = [value for name, value in self.estimator.get_params().items() if name[-3:] == "gap"]
+        if any(gap is not None for gap in gaps):  # copies take time that weights do not
+            return
         counts = self.rng.integers(1, 4, size=len(values))
         if self.fitted_on.is_real:
             X = self.fitted_on.X

@@ -6,7 +6,7 @@ FOLDER has `skab.npz` and `nab.npz` with the arrays `NAME/X` (n_times, n_channel
 which is 1 for anomalous time steps; `nab.npz` also has `NAME/train`, the length of the clean
 prefix. A file that is not there is reported as not run.
 
-There are two parts.
+There are three parts.
 
 - `skab`: the 34 labelled series of the Skoltech Anomaly Benchmark, a water circuit with eight
   sensors. By its protocol a method is fitted to each series' first 400 time steps, and judged here
@@ -14,6 +14,8 @@ There are two parts.
   anomalies are those of the default threshold, over the time steps of all series together; AUROC is
   the mean over series, for time steps whose score is the mean, the lowest or the highest of their
   windows. The lowest and the highest are shown only to compare; the detector takes the mean.
+- `ranks`: AUROC on the same series of errors alone, without a detector that sets time steps aside
+  to calibrate: `Windows(60)` and codes of 64 numbers, fitted to all of the first 400 time steps.
 - `nab`: six series of the Numenta Anomaly Benchmark and series 135 of the UCR anomaly archive, each
   of one channel. A method is fitted to the clean prefix, and AUROC and average precision are of the
   time steps behind it, means over series. Windows have 64 or 128 time steps, one every four.
@@ -26,6 +28,7 @@ own defaults. `alpha` is 0.01. Everything runs on `--threads` threads and the gi
 """
 
 import argparse
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,11 +52,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer
-from skae.series import SeriesAnomalyDetector
+from skae.series import SeriesAnomalyDetector, Windows
 
-PARTS = ("skab", "nab")
+PARTS = ("skab", "ranks", "nab")
 _CODES = 16
 _SKAB_TRAIN, _SKAB_LENGTH = 400, 16
+_RANKED_LENGTH, _RANKED_CODES = 60, 64
 _NAB_LENGTHS, _NAB_STEP = (64, 128), 4
 _AUROCS = ("AUROC", "AUROC, lowest", "AUROC, highest")
 
@@ -73,13 +77,16 @@ class Series(NamedTuple):
 class AutoencoderErrors(BaseEstimator):
     """Score rows by minus the squared error of an `AutoencoderTransformer`."""
 
-    def __init__(self, gap: int, random_state: int = 0) -> None:
+    def __init__(self, n_components: int, gap: int, random_state: int = 0) -> None:
+        self.n_components = n_components
         self.gap = gap
         self.random_state = random_state
 
     def fit(self, X: np.ndarray) -> "AutoencoderErrors":
         """Fit the transformer, which holds rows out in time."""
-        ours = AutoencoderTransformer(_CODES, gap=self.gap, random_state=self.random_state)
+        ours = AutoencoderTransformer(
+            self.n_components, gap=self.gap, random_state=self.random_state
+        )
         self.model_ = ours.fit(X)
         return self
 
@@ -91,9 +98,13 @@ class AutoencoderErrors(BaseEstimator):
 class PCAErrors(BaseEstimator):
     """Score rows by minus the squared error of PCA, for scaled columns."""
 
+    def __init__(self, n_components: int) -> None:
+        self.n_components = n_components
+
     def fit(self, X: np.ndarray) -> "PCAErrors":
         """Fit PCA."""
-        self.model_ = make_pipeline(StandardScaler(), PCA(_CODES, svd_solver="full")).fit(X)
+        pca = PCA(self.n_components, svd_solver="full")
+        self.model_ = make_pipeline(StandardScaler(), pca).fit(X)
         return self
 
     def score_samples(self, X: np.ndarray) -> np.ndarray:
@@ -107,8 +118,8 @@ def make_methods(seed: int, gap: int) -> dict[str, Any]:
     """Return the estimators of windows, by name."""
     return {
         "skae": None,
-        "AutoencoderTransformer": AutoencoderErrors(gap, seed),
-        "PCA": PCAErrors(),
+        "AutoencoderTransformer": AutoencoderErrors(_CODES, gap, seed),
+        "PCA": PCAErrors(_CODES),
         "IsolationForest": IsolationForest(random_state=seed),
     }
 
@@ -119,11 +130,15 @@ def main() -> None:
     limit_threads(options.threads)
     where = surroundings()
     announce(where)
-    record: dict[str, Any] = {"surroundings": where, "settings": {"seed": options.seed}}
-    for part, run in (("skab", run_skab), ("nab", run_nab)):
+    record: dict[str, Any] = {"runs": {}}
+    if (stored := options.out / "series.json").exists():  # the other parts stay as they are
+        record |= json.loads(stored.read_text())
+    for part, run in (("skab", run_skab), ("ranks", run_ranks), ("nab", run_nab)):
         if part in options.parts:
-            series = list(read(options.folder / f"{part}.npz"))
+            file = "nab" if part == "nab" else "skab"
+            series = list(read(options.folder / f"{file}.npz"))
             record[part] = run(series, options.seed) if series else None
+            record["runs"][part] = {**where, "seed": options.seed}
     write_results(options.out, "series", record, page(record))
 
 
@@ -195,6 +210,25 @@ def judge(is_found: np.ndarray, is_anomaly: np.ndarray) -> dict[str, float]:
     }
 
 
+def run_ranks(series: list[Series], seed: int) -> dict[str, float]:
+    """Return the AUROC of errors, of models that are fitted to all clean time steps."""
+    methods = {
+        "AutoencoderTransformer": AutoencoderErrors(_RANKED_CODES, _RANKED_LENGTH, seed),
+        "PCA": PCAErrors(_RANKED_CODES),
+    }
+    results = {}
+    for name, method in methods.items():
+        aurocs = []
+        for each in series:
+            windows = Windows(_RANKED_LENGTH).fit(each.X)
+            method.fit(windows.transform(each.X[: each.n_train]))
+            scores = -windows.spread(method.score_samples(windows.transform(each.X)))
+            aurocs.append(roc_auc_score(each.is_anomaly[each.n_train :], scores[each.n_train :]))
+        results[name] = float(np.mean(aurocs))
+        print(name, results[name], flush=True)
+    return results
+
+
 def run_nab(series: list[Series], seed: int) -> dict[str, Any]:
     """Return the figures of each method on each series, by length of the windows."""
     return {str(length): run_nab_windows(series, seed, length) for length in _NAB_LENGTHS}
@@ -227,9 +261,17 @@ def page(record: dict[str, Any]) -> str:
     parts = ["# Anomalies of series", describe(record)]
     if "skab" in record:
         parts += ["## SKAB", table_of_alarms(record["skab"])]
+    if record.get("ranks"):
+        means = ", ".join(f"{name} {auroc:.3f}" for name, auroc in record["ranks"].items())
+        parts.append(
+            f"AUROC of errors alone, windows of {_RANKED_LENGTH} time steps and codes of "
+            f"{_RANKED_CODES} numbers, fitted to all 400 time steps: {means}."
+        )
     if "nab" in record:
         parts += ["## NAB and UCR 135", *tables_of_ranks(record["nab"])]
-    return "\n\n".join([*parts, provenance(record["surroundings"])])
+    for part, where in record["runs"].items():
+        parts.append(f"`{part}`, seed {where['seed']}: {provenance(where)}")
+    return "\n\n".join(parts)
 
 
 def describe(record: dict[str, Any]) -> str:
@@ -246,6 +288,12 @@ def describe(record: dict[str, Any]) -> str:
                 f"SKAB, {name}, AUROC of PCA with codes of the same size: {own['AUROC']:.3f} "
                 f"against {pca:.3f}: {_say(round(own['AUROC'], 3) >= round(pca, 3))}.",
             ]
+    if record.get("ranks"):
+        own, pca = (record["ranks"][name] for name in ("AutoencoderTransformer", "PCA"))
+        lines.append(
+            "SKAB, AutoencoderTransformer on all 400 time steps, AUROC of PCA with codes of the "
+            f"same size: {own:.3f} against {pca:.3f}: {_say(round(own, 3) >= round(pca, 3))}."
+        )
     for length, results in (record.get("nab") or {}).items():
         auroc, precision = average(results["skae"])
         lines.append(

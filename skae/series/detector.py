@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from .._base.documentation import DOC_LINK_TEMPLATE
 from .._base.drafts import copy_shallow, replace_when_done
 from .._base.parameters import Constraints, validate_meta_parameters
 from .._detection import AEAnomalyDetector
@@ -89,6 +90,10 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     >>> bool(535 <= scores.argmin() < 555)
     True
     """
+
+    _doc_link_module: ClassVar = "skae"
+    # scikit-learn would name the file's module, and the page has the folder's.
+    _doc_link_template: ClassVar = DOC_LINK_TEMPLATE.replace("{estimator_module}", "skae.series")
 
     _parameter_constraints: ClassVar[Constraints] = {
         **{

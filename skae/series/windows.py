@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import check_is_fitted
 
+from .._base.documentation import DOC_LINK_TEMPLATE
 from .._base.drafts import copy_shallow, replace_when_done
 from .._base.parameters import Constraints, Interval, validate_parameters
 from .._environment import check_memory
@@ -73,6 +74,10 @@ class Windows(TransformerMixin, BaseEstimator):
     >>> windows.inverse_transform([[0, 1, 2, 3], [4, 5, 6, 7]])
     array([0., 1., 3., 4., 6., 7.])
     """
+
+    _doc_link_module: ClassVar = "skae"
+    # scikit-learn would name the file's module, and the page has the folder's.
+    _doc_link_template: ClassVar = DOC_LINK_TEMPLATE.replace("{estimator_module}", "skae.series")
 
     _parameter_constraints: ClassVar[Constraints] = {"length": [_SIZE], "step": [_SIZE]}
 

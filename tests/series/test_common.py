@@ -79,3 +79,9 @@ def test_further_checks(check, length):
 )
 def test_further_checks_of_the_detector(check):
     check("SeriesAnomalyDetector", SeriesAnomalyDetector(LINEAR, length=2))
+
+
+@pytest.mark.parametrize("estimator", [Windows(), SeriesAnomalyDetector()])
+def test_the_representation_links_the_page_of_the_class(estimator):
+    expected = f"/generated/skae.series.{type(estimator).__name__}.html"
+    assert estimator._get_doc_link().endswith(expected)

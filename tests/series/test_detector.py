@@ -63,6 +63,9 @@ def test_the_share_of_steps_that_are_anomalies():
     series = make_sine(600)
     detector = clone(DETECTOR).set_params(contamination=0.1).fit(series)
     assert (detector.predict(series) == -1).sum() == 60
+    last = series[-(len(detector.detector_.calibration_scores_) + 19) :]
+    known = np.sort(detector.score_samples(last))
+    np.testing.assert_allclose(detector.calibration_scores_, known)
     np.testing.assert_array_equal(detector.fit_predict(series), detector.predict(series))
 
 
