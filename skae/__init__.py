@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import inspection as inspection
     from . import modules as modules
+    from . import series as series
     from ._autoencoder import AutoencoderTransformer
     from ._denoising import DenoisingAutoencoder
     from ._detection import AEAnomalyDetector
@@ -29,11 +30,12 @@ _HOMES = {
     "DenoisingAutoencoder": "_denoising",
     "VAETransformer": "_variational",
 }
+_FOLDERS = ("inspection", "modules", "series")
 
 
 def __getattr__(name: str) -> Any:
     """Import an estimator or a folder when it is first asked for (SPEC 1): torch takes seconds."""
-    if name in ("inspection", "modules"):
+    if name in _FOLDERS:
         return import_module(f".{name}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -42,4 +44,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "inspection", "modules"]
+    return [*__all__, *_FOLDERS]

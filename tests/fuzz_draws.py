@@ -113,6 +113,7 @@ PARAMETERS = {
     "compile": Draws((False,), (), ("yes", None)),
     "early_stopping": _SWITCH,
     "validation_fraction": Draws((0.1, 0.5), (1e-9, 0.999), (0, 1, _NAN, "x")),
+    "gap": Draws((None, 0, 3), (10**9,), (-1, 1.5, "x")),
     "n_iter_no_change": Draws((30, 1), (10**9,), (0, 1.5, None)),
     "tol": Draws((1e-4, 0), (0.999,), (-1, 1, _NAN)),
     "trim_fraction": Draws((0.0, 0.1), (0.49, 1e-12), (0.5, -0.1, _NAN)),

@@ -539,6 +539,22 @@ def test_cells_of_clean_rows(value, message):
         clone(ESTIMATORS[1]).fit(noisy, clean)
 
 
+def test_clean_rows_have_the_columns_of_noisy_ones_in_their_order():
+    noisy = frame(ROWS[:, 1])
+    ours = clone(ESTIMATORS[1])
+    for clean in (noisy[["b", "a", "c"]], pl.from_pandas(noisy[["b", "a", "c"]])):
+        with pytest.raises(ValueError, match=r"got 'b' where X has 'a': pass y\[X.columns\]"):
+            ours.fit(noisy, clean)
+    for clean in (noisy, noisy.add_suffix("_clean"), noisy.set_axis([0, 1, 2], axis=1)):
+        np.testing.assert_array_equal(
+            ours.fit(noisy, clean).transform(noisy), ours.fit(noisy, ROWS).transform(noisy)
+        )
+    labelled = noisy.assign(d=LABELS)  # encoded by name
+    expected = ours.fit(labelled, labelled).transform(labelled)
+    shuffled = labelled[["d", "c", "b", "a"]]
+    np.testing.assert_array_equal(ours.fit(labelled, shuffled).transform(labelled), expected)
+
+
 def test_an_estimator_without_gaps_is_not_told_to_make_some():
     detector = AEAnomalyDetector(GaussianMixture(), random_state=0).fit(ROWS)
     for method in (detector.fit, detector.predict, detector.explain):

@@ -21,7 +21,7 @@ LAYERS = [
     ["_base"],
     ["_autoencoder", "_denoising", "_variational"],
     ["_detection", "_imputation"],
-    ["inspection"],
+    ["inspection", "series"],
     ["__init__"],
     ["_command"],
     ["__main__"],
@@ -128,4 +128,4 @@ def test_a_fit_on_numbers_brings_in_no_library_of_frames():
 def test_names_that_are_not_there():
     with pytest.raises(AttributeError, match="has no attribute 'Autoencoder'"):
         skae.Autoencoder  # noqa: B018 - the attribute is what is tested
-    assert {"AutoencoderTransformer", "inspection", "modules"} < set(dir(skae))
+    assert {"AutoencoderTransformer", "inspection", "modules", "series"} < set(dir(skae))

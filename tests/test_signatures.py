@@ -39,6 +39,7 @@ SHARED = {
     "compile": False,
     "early_stopping": True,
     "validation_fraction": 0.1,
+    "gap": None,
     "n_iter_no_change": 30,
     "tol": 1e-4,
     "trim_fraction": 0.0,

@@ -8,23 +8,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._base import Density
+from .._base import SINGLE_VARIANCE, Density
 from .._data import AnyRows, Batch, Rows, block_length, subsample_indices, trim_weight_array
 from .._linear import SMALLEST_VARIANCE, Moments, draw_missing, fit_with_missing
 from .._training import Module, TrainedModule
 from .._training.losses import squared_error
 from ..modules import EncoderDecoder
-from ..modules.jacobian import Decoder, decoder_jacobian
+from ..modules.jacobian import Decoder, decode_with_jacobian, decoder_jacobian
 from .mixed_density import MixedDensity, MixedTask, fit_mixed_density
 from .tangent_mixture import TangentMixture, Tangents, fit_tangent_mixture
 
-# Cells of a block's largest array (rows x columns x components).
-_BLOCK_CELLS = 2**22
+# Cells of a block's largest array (rows x columns x components), and of what a row has at least.
+_BLOCK_CELLS, _LEAST_CELLS = 2**19, 512
 
-# Rows whose Jacobians are averaged, a mean needs no more; and columns of all of them together,
-# each of which costs a backward pass of a row.
+# Rows whose Jacobians are averaged, a mean needs no more; columns of all of them together, each of
+# which costs a backward pass of a row; and cells of all, which cost the more the wider rows are.
 _JACOBIAN_ROWS = (64, 1000)
 _JACOBIAN_COLUMNS = 2**14
+_JACOBIAN_CELLS = 2**24
 
 # Rows that a mixture is fitted to, rows that its sizes are compared on, and cells of the latter's
 # Jacobians.
@@ -188,7 +189,8 @@ class MomentsTask:
         weight = trim_weight_array(errors, sample.given_weight, trim_fraction)
         total = float(weight.sum()) * len(rows) / len(sample)
         each = weight if n_draws == 1 else np.tile(weight, n_draws)
-        n_tangents = int(np.clip(_JACOBIAN_COLUMNS // codes.shape[1], *_JACOBIAN_ROWS))
+        n_columns = min(_JACOBIAN_COLUMNS, _JACOBIAN_CELLS // X.shape[1])
+        n_tangents = int(np.clip(n_columns // codes.shape[1], *_JACOBIAN_ROWS))
         indices = subsample_indices(len(X), n_tangents)
         return cls(
             Moments.from_rows(codes, each, total),
@@ -347,9 +349,8 @@ class LaplaceDensity(Density[Module]):
         rows = batch.input
         if self.mixture is not None:
             code = module.encode(rows)
-            jacobian = decoder_jacobian(module.decode, code, rows.shape[1])
-            mixture = self.mixture.to(rows.device)
-            error = rows - module.decode(code)
+            decoded, jacobian = decode_with_jacobian(module.decode, code, rows.shape[1])
+            mixture, error = self.mixture.to(rows.device), rows - decoded
             return mixture.log_density(rows, code, error, jacobian, module.decode, batch.mask)
         model = CodeModel(
             self.model.mean.to(rows.device),
@@ -363,6 +364,15 @@ class LaplaceDensity(Density[Module]):
         if self.mixed is not None:
             return self.mixed.block_length()
         return _jacobian_block(self.moments.n_features, len(self.moments.codes.mean))
+
+    def tolerates_single(self, module: Module) -> bool:
+        """Whether networks in float32 change log-densities by no more than 1e-3 nats."""
+        if self.mixed is not None:
+            return False
+        if self.mixture is None:
+            return self.model.variance >= SINGLE_VARIANCE
+        # A row of the whitening matrix is as long as the inverse of a column's noise.
+        return float(self.mixture.whitening.square().sum(dim=-1).max()) <= 1 / SINGLE_VARIANCE
 
     def get_state(self) -> dict[str, Any]:
         """Return plain values and arrays, which any pickler can store."""
@@ -420,7 +430,8 @@ def laplace_log_density(
         Which cells are observed; None is all. The lines of the others drop out.
     """
     n_features = input.shape[1]
-    jacobian, error = decoder_jacobian(decode, code, n_features), input - decode(code)
+    decoded, jacobian = decode_with_jacobian(decode, code, n_features)
+    error = input - decoded
     n_observed: int | Tensor = n_features
     if mask is not None:
         jacobian, error = jacobian * mask.unsqueeze(2), error * mask
@@ -522,4 +533,5 @@ def _average_gain(
 
 def _jacobian_block(n_features: int, n_components: int) -> int:
     """Return how many rows' Jacobians to compute at a time."""
-    return block_length(n_features * n_components, _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
+    cells = max(n_features * n_components, _LEAST_CELLS)
+    return block_length(cells, _BLOCK_CELLS, most_rows=_BLOCK_CELLS)

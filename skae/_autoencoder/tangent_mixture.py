@@ -146,7 +146,11 @@ class _Whitening:
 
     def apply_to_tangents(self, jacobian: Tensor) -> Tensor:
         """Return whitened Jacobians."""
-        return self.factor @ jacobian if self.is_full else self.factor.unsqueeze(-1) * jacobian
+        if not self.is_full:
+            return self.factor.unsqueeze(-1) * jacobian
+        if self.factor.ndim == 2:  # one product for all rows
+            return (jacobian.mT @ self.factor.mT).mT
+        return self.factor @ jacobian
 
 
 @dataclass(frozen=True)
@@ -256,7 +260,7 @@ class TangentMixture:
         """Return what one of the Gaussians says of rows `x - g(z) + J z`."""
         offset = noise.apply(straight - self.offset[k] - jacobian @ self.mean[k])
         tangent = noise.apply_to_tangents(jacobian)
-        tangent = (tangent.flatten(0, 1) @ self.factor[k]).view_as(tangent)
+        tangent = tangent @ self.factor[k]
         precision = tangent.mT @ tangent
         precision.diagonal(dim1=1, dim2=2).add_(1)
         cholesky = torch.linalg.cholesky(precision)

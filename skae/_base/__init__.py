@@ -1,7 +1,14 @@
 """What the three transformers share: the base class and the types that its parts exchange."""
 
 from .blueprints import Blueprint, NetworkConfig
-from .density import DeferredDensity, Density
+from .density import SINGLE_VARIANCE, DeferredDensity, Density
 from .estimator import BaseAutoencoder
 
-__all__ = ["BaseAutoencoder", "Blueprint", "DeferredDensity", "Density", "NetworkConfig"]
+__all__ = [
+    "SINGLE_VARIANCE",
+    "BaseAutoencoder",
+    "Blueprint",
+    "DeferredDensity",
+    "Density",
+    "NetworkConfig",
+]

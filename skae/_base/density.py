@@ -11,6 +11,10 @@ from .._data import Batch
 from .._environment import isolate_torch
 from .._training import Module
 
+#: Least variance of a cell's noise at which networks may compute in float32, whose rounding of a
+#: cell is some 1e-6: its square, relative to the noise, is what it changes a log-density by.
+SINGLE_VARIANCE = 1e-4
+
 
 class Density(ABC, Generic[Module]):
     """Abstract: the log-density of scaled rows under a fitted module."""
@@ -22,6 +26,10 @@ class Density(ABC, Generic[Module]):
     @abstractmethod
     def block_length(self) -> int:
         """Return how many rows to score at a time."""
+
+    def tolerates_single(self, module: Module) -> bool:
+        """Whether networks in float32 change log-densities by no more than 1e-3 nats."""
+        return False
 
     @abstractmethod
     def get_state(self) -> dict[str, Any]:

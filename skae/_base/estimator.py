@@ -39,6 +39,7 @@ from .._data import (
     encode_table,
     find_row_shape,
     flatten_rows,
+    keep_order,
     measure_columns,
     measure_distance,
     merge_copies,
@@ -178,6 +179,7 @@ class BaseAutoencoder(
     compile: bool
     early_stopping: bool
     validation_fraction: float
+    gap: int | None
     n_iter_no_change: int
     tol: float
     trim_fraction: float
@@ -359,7 +361,7 @@ class BaseAutoencoder(
         else:
             result = train(config, initialize, rows, streams, blueprint.network.linear_path)
             result = self._train_further(config, result, given, rows, streams)
-        trained = TrainedModule(result.module)
+        trained = TrainedModule(result.module, rows.n_features)
         if not blueprint.is_closed_form:  # pretraining can diverge, and no epoch follow
             trained.check_outputs(rows, self._measure_losses, self.lr)
         return FittedState(
@@ -384,12 +386,12 @@ class BaseAutoencoder(
     ) -> Self:
         """Train for one epoch on a block of rows.
 
-        The first block determines the columns' means and scales and the initialization, so it
-        should be a fair sample of all blocks. Where later blocks show that a column's scale is
-        off by a factor of two, all of these are determined again, from a sample of up to 2,000
-        rows so far; at once and with a warning if the scale is a tenth of what it should be, else
-        when the stream is twice as long. No rows are held out, and a linear autoencoder takes
-        steps from PCA.
+        The first block determines the columns' means and scales, the initialization, and how many
+        components a share in `n_components` is, so it should be a fair sample of all blocks. Where
+        later blocks show that a column's scale is off by a factor of two, all but the number of
+        components is determined again, from a sample of up to 2,000 rows so far; at once and with a
+        warning if the scale is a tenth of what it should be, else when the stream is twice as long.
+        No rows are held out, and a linear autoencoder takes steps from PCA.
 
         Parameters
         ----------
@@ -544,7 +546,7 @@ class BaseAutoencoder(
         losses = run_block(net, rows)
         blueprint, scaling, columns, completion, row_shape = context
         # A copy: the next block trains the net's module, maybe while rows are scored.
-        trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_))
+        trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_), rows.n_features)
         trained.check_outputs(rows, self._measure_losses, self.lr)
         described: AnyRows = rows
         if sample is not None and not self._can_add_density(blueprint):
@@ -629,6 +631,7 @@ class BaseAutoencoder(
         total = float(len(table) if weight is None else _sum_weights(weight))
         # Rows without numbers repeat: split one by one, none would be held out that has been seen.
         merge = merge_copies if layout.numbers or target is not None else write_out_copies
+        merge = merge if self.gap is None else keep_order
         merged = merge(TrainingTable(rows, weight, target))
         return GivenTable(merged.set_total(total), columns, total, blueprint, row_shape)
 
@@ -688,6 +691,7 @@ class BaseAutoencoder(
             callbacks=list(self.callbacks or ()),
             early_stopping=self.early_stopping,
             validation_fraction=self.validation_fraction,
+            gap=self.gap,
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
             verbose=int(self.verbose),
@@ -926,7 +930,10 @@ class BaseAutoencoder(
             Always float64.
         """
         table, state = self._read(X)
-        return subtract_units(state, table, apply_exactly(state, table, state.density.log_density))
+        density = state.density
+        in_single = density.tolerates_single(state.trained.module)
+        scores = apply_exactly(state, table, density.log_density, in_single)
+        return subtract_units(state, table, scores)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean log-density of rows.
@@ -1028,10 +1035,18 @@ def apply_exactly(
     state: FittedState[Module, BlueprintT, DensityT],
     table: AnyTable,
     function: Callable[[Module, Batch], Tensor],
+    in_single: bool = False,
 ) -> np.ndarray:
-    """Return a function of scaled rows, in float64 and in the density's blocks."""
+    """Return a function of scaled rows, in float64 and in the density's blocks.
+
+    With `in_single`, networks beside a linear path compute in float32.
+    """
     return state.trained.apply_to_batches(
-        function, table, lambda rows: state.prepare(rows, np.float64), state.density.block_length()
+        function,
+        table,
+        lambda rows: state.prepare(rows, np.float64),
+        state.density.block_length(),
+        is_mixed=in_single,
     )
 
 

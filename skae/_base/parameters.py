@@ -104,6 +104,7 @@ SHARED_CONSTRAINTS: Constraints = {
     "compile": ["boolean"],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "gap": [Interval(Integral, 0, None, closed="left"), None],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0, 1, closed="left")],
     "trim_fraction": [Interval(Real, 0, 0.5, closed="left")],

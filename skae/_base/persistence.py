@@ -235,7 +235,7 @@ def load_state(
     except ValueError:
         module = module.cpu()
     return FittedState(
-        TrainedModule(module),
+        TrainedModule(module, blueprint.network.n_features),
         scaling,
         blueprint,
         load_density(state["density"]),

@@ -12,6 +12,8 @@ import torch
 
 from .. import __version__
 from ..inspection import ComparisonDisplay
+from ..inspection.comparison import measure_figure
+from ..inspection.drawing import make_figure
 from .arguments import Arguments
 from .comparison import Comparison, Measurement
 from .outputs import write_atomically
@@ -181,8 +183,9 @@ def write_chart(comparison: Comparison, path: Path) -> None:
         else {"PCA": map_pair.pca.codes, "Autoencoder": map_pair.autoencoder.codes},
         labels=None if table.target is None else _escape_labels(table.target.values[test]),
         label_name=None if table.target is None else shorten(table.target.name),
-    ).plot()
-    figure = display.figure_
+    )
+    figure = make_figure(*measure_figure(len(display.codes or {})))
+    display.plot(figure.add_subplot())
     figure.suptitle(f"{shorten(table.name)}: {len(test)} rows held out of {len(table.frame)}")
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # names are text, also with dollar signs

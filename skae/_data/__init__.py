@@ -41,7 +41,8 @@ from .tables import (
     read_table,
     wrap_numbers,
 )
-from .training_table import TrainingTable, merge_copies, write_out_copies
+from .time_order import TimeSplit
+from .training_table import TrainingTable, keep_order, merge_copies, write_out_copies
 from .validation import check_codes, check_probabilities, check_target, validate_table
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "StreamSample",
     "Table",
     "TablePart",
+    "TimeSplit",
     "TrainingTable",
     "batch_length",
     "block_length",
@@ -80,6 +82,7 @@ __all__ = [
     "fill_table",
     "find_row_shape",
     "flatten_rows",
+    "keep_order",
     "list_cells",
     "load_rows",
     "load_subsample",

@@ -103,7 +103,7 @@ def find_temporal_column(X: Any) -> Any:
     """
     if isinstance(X, np.ndarray):
         return 0 if X.dtype.kind in "mM" else None
-    names, schema = _name_columns(X), getattr(X, "schema", None)
+    names, schema = list_names(X), getattr(X, "schema", None)
     if names is None:
         return None
     dtypes = getattr(schema, "types", getattr(X, "dtypes", ()))
@@ -125,7 +125,7 @@ def find_cell(X: Any, allow_nan: bool = False) -> Cell | None:
             return None
         first = wrong[0]
         return Cell(int(entries.col[first]), int(entries.row[first]), entries.data[first])
-    names = _name_columns(X)
+    names = list_names(X)
     for index, values in enumerate(_read_columns(X)):
         row = _find_row(values, allow_nan)
         if row is not None:
@@ -133,7 +133,8 @@ def find_cell(X: Any, allow_nan: bool = False) -> Cell | None:
     return None
 
 
-def _name_columns(X: Any) -> list[Any] | None:
+def list_names(X: Any) -> list[Any] | None:
+    """Return the names of a frame's columns, None for other tables."""
     names = getattr(X, "column_names", getattr(X, "columns", None))
     return None if names is None else list(names)
 

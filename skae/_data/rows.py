@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .sample_weights import ONE_EACH, WeightUnit
+from .time_order import TimeSplit
 
 # Batches gathered at a time: enough to make the gather cheap, few enough to copy a block of the
 # table and never the whole of it.
@@ -181,6 +182,11 @@ class Rows(Dataset[Batch]):
         order = generator.permutation(len(self))
         n_taken = min(max(1, round(fraction * len(self))), len(self) - 1)
         return self.take(order[:n_taken]), self.take(order[n_taken:])
+
+    def split_in_time(self, split: TimeSplit) -> tuple["Rows", "Rows"]:
+        """Return the last rows, and the first ones, of rows in the order of time."""
+        last = slice(len(self) - split.n_held_out, None)
+        return Rows(self[last], self.unit), Rows(self[: split.n_train], self.unit)
 
     def to_device(self) -> "Rows":
         """Return the rows on the device that trains: they are there."""

@@ -14,6 +14,7 @@ from .rows import Batch, Complete, CompletedRows, Rows, shuffle_indices
 from .sample_weights import ONE_EACH, WeightUnit
 from .scaling import Scaling
 from .stores import StoredTable, TablePart, subsample_store
+from .time_order import TimeSplit
 
 # Rows are shuffled within a buffer of this many bytes, filled with at least _RUNS runs of
 # neighbouring rows from anywhere in the table, each of at most _LONGEST_RUN rows. A store reads
@@ -145,14 +146,26 @@ class StoredRows(Dataset[Batch]):
         self, fraction: float, generator: np.random.Generator
     ) -> tuple[Rows, "Rows | StoredRows"]:
         """Return that share of the rows, but no more than memory holds, and the others."""
-        most = min(_MOST_HELD_OUT, max(100, _HELD_OUT_BYTES // (4 * self.n_features)))
-        n_valid = min(max(1, round(fraction * len(self))), most, len(self) - 1)
+        n_valid = min(max(1, round(fraction * len(self))), self._most_held_out, len(self) - 1)
         held_out = np.sort(generator.choice(len(self), n_valid, replace=False, shuffle=False))
-        part = TablePart(self.table.table, held_out)
-        weight = None if self.weight is None else np.delete(self.weight, held_out)
+        return self.take(held_out), self._leave_out(held_out)
+
+    def split_in_time(self, split: TimeSplit) -> tuple[Rows, "Rows | StoredRows"]:
+        """Return the last rows, but no more than memory holds, and the first ones."""
+        n_held_out = min(split.n_held_out, self._most_held_out)
+        held_out = np.arange(len(self) - n_held_out, len(self))
+        return self.take(held_out), self._leave_out(np.arange(split.n_train, len(self)))
+
+    @property
+    def _most_held_out(self) -> int:
+        return min(_MOST_HELD_OUT, max(100, _HELD_OUT_BYTES // (4 * self.n_features)))
+
+    def _leave_out(self, indices: np.ndarray) -> "StoredRows":
+        """Return the rows without those of these sorted indices."""
+        part = TablePart(self.table.table, indices)
+        weight = None if self.weight is None else np.delete(self.weight, indices)
         scaled = ScaledTable(part, self.table.scaling, self.table.complete)
-        rest = StoredRows(scaled, weight, self.device, self.unit)
-        return self.take(held_out), rest
+        return StoredRows(scaled, weight, self.device, self.unit)
 
     def to_device(self) -> "Rows | StoredRows":
         """Return the rows where training reads them: on an accelerator, if they fit there."""

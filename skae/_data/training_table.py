@@ -58,15 +58,21 @@ def merge_copies(table: TrainingTable) -> TrainingTable:
     whole = table.X if table.target is None else np.hstack([table.X, table.target])
     # A missing cell is unequal to itself, and infinity is no value of a table.
     whole = np.where(np.isnan(whole), np.inf, whole)
-    rows, inverse = np.unique(whole, axis=0, return_inverse=True)
+    rows, inverse = _find_distinct(whole)
     rows[np.isinf(rows)] = np.nan
-    total = np.bincount(inverse.ravel(), weights=table.weight, minlength=len(rows))
+    total = np.bincount(inverse, weights=table.weight, minlength=len(rows))
     total = total.astype(np.float64)
     weight = None if (total == total[0]).all() else _scale_to_mean_one(total)
     if table.target is None:
         return TrainingTable(rows, weight)
     X, target = np.hsplit(rows, [n_features])
     return TrainingTable(np.ascontiguousarray(X), weight, np.ascontiguousarray(target))
+
+
+def keep_order(table: TrainingTable) -> TrainingTable:
+    """Return the rows of positive weight in their order, each with its weight and its copies."""
+    table = drop_zero_weights(table)
+    return TrainingTable(table.X, _scale_to_mean_one(table.weight), table.target)
 
 
 def write_out_copies(table: TrainingTable) -> TrainingTable:
@@ -102,6 +108,24 @@ def drop_zero_weights(table: TrainingTable) -> TrainingTable:
         return TrainingTable(TablePart(table.X, np.flatnonzero(~kept)), weight)
     target = None if table.target is None else table.target[kept]
     return TrainingTable(table.X[kept], weight, target)
+
+
+def _find_distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct rows in order, and the index of each row's own.
+
+    As `numpy.unique` along the first axis, but without a loop over columns: positive floats are
+    ordered as their bits are, negative ones the other way round, and bytes are compared at once.
+    """
+    kind = np.dtype(f"u{rows.itemsize}")
+    sign = kind.type(1 << (8 * rows.itemsize - 1))
+    bits = (np.ascontiguousarray(rows) + 0.0).view(kind)  # -0.0 is 0.0
+    keys = np.where(bits & sign, ~bits, bits | sign).astype(kind.newbyteorder(">"))
+    lines = keys.view(np.dtype((np.void, keys.itemsize * keys.shape[1]))).ravel()
+    order = np.argsort(lines, kind="stable")
+    is_new = np.append(True, (keys[order[1:]] != keys[order[:-1]]).any(axis=1))
+    inverse = np.empty(len(rows), dtype=int)
+    inverse[order] = np.cumsum(is_new) - 1
+    return rows[order[is_new]], inverse
 
 
 def _scale_to_mean_one(weight: np.ndarray | None) -> np.ndarray | None:

@@ -1,5 +1,6 @@
 """Tables, codes and targets as users pass them, checked before anything is computed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from .blocks import row_blocks
-from .cells import name_cells
+from .cells import list_names, name_cells
 from .column_moments import name_column
 from .columns import Columns
 from .datasets import is_dataset
@@ -127,10 +128,23 @@ def check_codes(estimator: BaseEstimator, X: Any, n_components: int) -> np.ndarr
     return np.clip(codes, -limit, limit)
 
 
-def check_target(table: AnyTable, y: Any, columns: Columns | None = None) -> np.ndarray | None:
+def check_target(
+    table: AnyTable, y: Any, columns: Columns | None = None, names: Sequence[str] | None = None
+) -> np.ndarray | None:
     """Return the clean rows behind noisy ones, or None if `y` has none.
 
     Labels, one for each row, are ignored: a Pipeline passes them to every step.
+
+    Parameters
+    ----------
+    table : ndarray or stored table of shape (n_samples, n_features)
+        The noisy rows, encoded.
+    y : array-like, frame or store of shape (n_samples, n_features), or None
+        The clean rows.
+    columns : Columns or None, default=None
+        What the noisy rows' columns stand for; those of a clean frame may be in any order.
+    names : sequence of str or None, default=None
+        The names of the noisy rows' columns, which must be in the order of the clean ones'.
     """
     if y is None:
         return None
@@ -146,6 +160,14 @@ def check_target(table: AnyTable, y: Any, columns: Columns | None = None) -> np.
         )
     if columns is not None:
         return _encode_target(y, columns)
+    given = list_names(y)
+    if names is not None and given is not None and sorted(given, key=str) == sorted(names):
+        odd = next((pair for pair in zip(given, names, strict=True) if pair[0] != pair[1]), None)
+        if odd is not None:
+            raise ValueError(
+                f"y must have the columns of X in their order, got {odd[0]!r} where X has "
+                f"{odd[1]!r}: pass y[X.columns]"
+            )
     y = convert_input(y, "y")
     with name_cells(y, "y"):
         clean = check_array(y, accept_sparse="csr", dtype=table.dtype, input_name="y")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache, partial
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from .._environment import limit_threads
 from .._linear import fit_covariance
 from .._training import TrainedModule
 from ..modules import CodeDenoiser, Denoiser
+from ..modules.single_precision import SinglePrecision
 from .incomplete import CellCodes, make_gaussian_class, score_with_completion
 from .initialization import set_filter
 from .stacking import Evidence, Stack, fit_stack
@@ -26,6 +27,7 @@ Model = TypeVar("Model")
 N_LEVELS = 32
 #: Levels at which rows' errors are reported, see `measure_errors`.
 N_ERROR_LEVELS = 12
+_LEVELS_AT_A_TIME = 4
 _SEED = 19480701
 _RESIDUAL_ROWS = 20_000
 _FRESH_PAIRS = 4
@@ -72,6 +74,29 @@ class ScoreModel:
 
     calibration: Calibration
     stack: Stack | None
+
+
+class ErrorPlan(NamedTuple):
+    """Where errors are measured.
+
+    Attributes
+    ----------
+    levels : tuple of int
+        Which of N_ERROR_LEVELS levels.
+    n_whole : int
+        How many of them, the first, have all draws; the others have half, without mirror images.
+    """
+
+    levels: tuple[int, ...]
+    n_whole: int
+
+    def count_evaluations(self, n_draws: int) -> int:
+        """Return how many evaluations of the network a row takes."""
+        return -(-n_draws // 2) * (len(self.levels) + self.n_whole)
+
+
+#: All draws at all levels.
+ALL = ErrorPlan(tuple(range(N_ERROR_LEVELS)), N_ERROR_LEVELS)
 
 
 class ErrorDensity(Density[Denoiser]):
@@ -245,18 +270,22 @@ def denoiser_log_density(
     """
     noise = draw_common_noise(n_draws, rows.shape[1]).to(rows)
     result = module.filter.log_density(rows) + calibration.offset
-    for number, (level, weight) in enumerate(integration_levels(module)):
-        gain = float(calibration.gains[number])
-        if gain > 0:
-            agreement, size = _compare(module, rows, level, noise[number])
-            result = result - weight * (gain**2 * size - 2 * gain * agreement)
+    pairs = zip(*integration_levels(module), strict=True)
+    levels, weights = (rows.new_tensor(part) for part in pairs)
+    gains = torch.from_numpy(calibration.gains).to(rows)
+    for part in _split(np.flatnonzero(calibration.gains)):
+        column = levels[part].view(-1, 1, 1)
+        filtered = module.filter(rows, column)
+        agreement, size = _compare_at_levels(module, rows, column, noise[part], filtered)
+        gain = gains[part]
+        result = result - (gain.square() * size - 2 * gain * agreement) @ weights[part]
     return result
 
 
 def measure_errors(
-    module: Denoiser, rows: Tensor, n_draws: int, mask: Tensor | None = None
+    module: Denoiser, rows: Tensor, n_draws: int, mask: Tensor | None = None, plan: ErrorPlan = ALL
 ) -> Tensor:
-    """Return the expected squared error (n_rows, N_ERROR_LEVELS) of each row.
+    """Return the expected squared error (n_rows, n_levels) of each row.
 
     The filter's is known exactly; draws, common to all rows, estimate the difference between
     it and the denoiser's. Levels are in equal ratios over the range of training.
@@ -271,20 +300,33 @@ def measure_errors(
         Draws of noise at each level.
     mask : Tensor of shape (n_rows, n_features) or None, default=None
         The observed cells, which alone count; None counts all.
+    plan : ErrorPlan, default=ALL
+        The levels.
     """
-    noise = draw_common_noise(n_draws, rows.shape[1]).to(rows)
-    errors = []
-    for number, level in enumerate(module.levels.grid(N_ERROR_LEVELS).tolist()):
-        column = torch.full_like(rows[:, :1], level)
-        agreement, size = _compare(module, rows, level, noise[number], mask)
-        if mask is None:
-            filtered = module.filter.error(rows, column)
-        else:
-            cells = (module.filter.cell_errors(rows, column) * mask).sum(1)
-            # A complete row's as it is alone, to the last bit.
-            filtered = torch.where(mask.all(dim=1), module.filter.error(rows, column), cells)
-        errors.append(filtered + size - 2 * agreement)
-    return torch.stack(errors, dim=1)
+    index, n_whole = list(plan.levels), plan.n_whole
+    noise = draw_common_noise(n_draws, rows.shape[1]).to(rows)[index]
+    levels = module.levels.grid(N_ERROR_LEVELS).to(rows)[index].view(-1, 1, 1)
+    drawn, mirrored = noise.chunk(2, dim=1)
+    # Both halves of the draws, one after the other, and then the levels with one half.
+    levels = torch.cat([levels[:n_whole], levels])
+    noise = torch.cat([mirrored[:n_whole], drawn])
+    filtered = module.filter(rows, levels)
+    agreement, size = _compare_at_levels(module, rows, levels, noise, filtered, mask)
+    spread = module.filter.cell_noise(levels)
+    squares = (rows - filtered).square()
+    errors = squares.sum(dim=2) + spread.sum(dim=2)
+    if mask is not None:
+        # A complete row's is as it is alone, to the last bit.
+        errors = torch.where(mask.all(dim=1), errors, ((squares + spread) * mask).sum(dim=2))
+    errors = errors.T + size - 2 * agreement
+    whole = 0.5 * (errors[:, :n_whole] + errors[:, n_whole : 2 * n_whole])
+    return torch.cat([whole, errors[:, 2 * n_whole :]], dim=1)
+
+
+def _split(indices: np.ndarray) -> list[np.ndarray]:
+    """Return the indices of levels, a few at a time."""
+    first = range(0, len(indices), _LEVELS_AT_A_TIME)
+    return [indices[start : start + _LEVELS_AT_A_TIME] for start in first]
 
 
 def fit_residual_filter(trained: TrainedModule[Denoiser], rows: Rows, trim_fraction: float) -> None:
@@ -404,14 +446,58 @@ def integration_levels(module: Denoiser) -> list[tuple[float, float]]:
     return list(zip(levels.tolist(), weights.tolist(), strict=True))
 
 
-def _compare(
-    module: Denoiser, rows: Tensor, level: float, noise: Tensor, mask: Tensor | None = None
+def _compare_at_levels(
+    module: Denoiser,
+    rows: Tensor,
+    levels: Tensor,
+    noise: Tensor,
+    filtered: Tensor,
+    mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Return how the denoiser's step off the filter agrees with the filter's error, and its size.
+    """Return how the denoiser's steps off the filter agree with its errors, and their size.
 
     Both are means over the draws: `(x - w) (d - w)` and `|d - w|^2`, so that
-    `|x - d|^2 - |x - w|^2` is the second less twice the first. `noise` is
-    (n_draws, n_features), or has rows in front; of a mask only the observed cells count.
+    `|x - d|^2 - |x - w|^2` is the second less twice the first.
+
+    Parameters
+    ----------
+    module : Denoiser
+        The denoiser.
+    rows : Tensor of shape (n_rows, n_features)
+        The rows, without noise.
+    levels : Tensor of shape (n_levels, 1, 1)
+        The levels.
+    noise : Tensor of shape (n_levels, n_draws, n_features)
+        Draws that are common to all rows.
+    filtered : Tensor of shape (n_levels, n_rows, n_features)
+        The filter's estimates of the rows themselves.
+    mask : Tensor of bool of shape (n_rows, n_features) or None, default=None
+        The observed cells, which alone count; None counts all.
+
+    Returns
+    -------
+    agreement, size : Tensor of shape (n_rows, n_levels)
+        Of each row at each level.
+    """
+    filter, n_draws = module.filter, noise.shape[1]
+    noise = levels * noise
+    # The filter is affine: its estimate of a noisy row is that of the row, moved by the noise's.
+    moved = filter(filter.mean + noise, levels) - filter.mean
+    noisy = rows.unsqueeze(1) + noise.unsqueeze(1)
+    estimate = filtered.unsqueeze(2) + moved.unsqueeze(1)
+    steps = module.find_steps(noisy.flatten(1, 2), levels.squeeze(2), estimate.flatten(1, 2))
+    steps = steps.view_as(estimate)
+    if mask is not None:
+        steps = steps * mask.unsqueeze(1)
+    errors, steps = (rows.unsqueeze(1) - estimate).flatten(2), steps.flatten(2)
+    agreement, size = torch.linalg.vecdot(errors, steps), torch.linalg.vecdot(steps, steps)
+    return agreement.T / n_draws, size.T / n_draws
+
+
+def _compare(module: Denoiser, rows: Tensor, level: float, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what `compare_at_levels` does, at one level and for draws of each row's own.
+
+    `noise` is (n_draws, n_features), or has rows in front.
     """
     noisy = (rows[:, None, :] + level * noise).flatten(0, 1)
     column = torch.full_like(noisy[:, :1], level)
@@ -419,8 +505,6 @@ def _compare(
     filtered = module.filter(noisy, column)
     step = module.posterior_mean(noisy, column) - filtered
     error = rows.repeat_interleave(n_draws, dim=0) - filtered
-    if mask is not None:
-        step = step * mask.repeat_interleave(n_draws, dim=0)
     shape = (len(rows), n_draws)
     agreement = (error * step).sum(1).reshape(shape).mean(1)
     return agreement, step.square().sum(1).reshape(shape).mean(1)
@@ -447,7 +531,9 @@ def _subsample(rows: Rows, most: int) -> Rows:
 def block_of_draws(n_features: int, n_draws: int) -> int:
     """Return how many rows to score at a time."""
     cells = n_draws * max(n_features, 128)
-    return block_length(cells, _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
+    length = block_length(cells, _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
+    # Networks in float32 have products of that length: the last should be full.
+    return max(length - length % SinglePrecision.length, min(length, SinglePrecision.length))
 
 
 def _fit_score_model(

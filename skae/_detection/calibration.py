@@ -54,9 +54,36 @@ class CalibrationSplit:
         n_calibration = min(n_calibration, _MOST_STORED, subsample_size(rows.shape[1]))
         indices = generator.choice(len(rows), n_calibration, replace=False, shuffle=False)
         indices.sort()
-        known = None if weight is None else np.delete(weight, indices)
-        part: AnyTable = TablePart(rows, indices)
-        return cls(TrainingTable(part, known), rows.take(indices), indices)
+        return cls(_leave_out(table, indices), rows.take(indices), indices)
+
+    @classmethod
+    def take_last(cls, table: TrainingTable, n_calibration: int, gap: int) -> "CalibrationSplit":
+        """Return the first rows, and the last ones, which are `gap` rows and more behind them.
+
+        Memory limits the calibration rows of a stored table.
+        """
+        rows, n_rows = table.X, len(table)
+        n_train = n_rows - n_calibration - gap
+        if n_train < 1:
+            raise ValueError(
+                f"gap must leave rows to train on, got gap={gap} and {n_rows} rows, of which "
+                f"{n_calibration} calibrate: pass more rows, or choose a smaller gap or "
+                "calibration_fraction"
+            )
+        if not isinstance(rows, np.ndarray):
+            n_calibration = min(n_calibration, _MOST_STORED, subsample_size(rows.shape[1]))
+        indices = np.arange(n_rows - n_calibration, n_rows)
+        others = np.arange(n_train, n_rows)
+        return cls(_leave_out(table, others), take_rows(rows, indices), indices)
+
+
+def _leave_out(table: TrainingTable, indices: np.ndarray) -> TrainingTable:
+    """Return a table without the rows of these sorted indices."""
+    rows, weight = table.X, table.weight
+    known = None if weight is None else np.delete(weight, indices)
+    if isinstance(rows, np.ndarray):
+        return TrainingTable(np.delete(rows, indices, axis=0), known)
+    return TrainingTable(TablePart(rows, indices), known)
 
 
 def make_split_generator(rows: AnyTable, seed: int) -> np.random.Generator:

@@ -2,7 +2,7 @@
 
 import math
 import os
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -40,6 +40,7 @@ from .._data import (
     check_sample_weight,
     encode_table,
     flatten_rows,
+    keep_order,
     measure_columns,
     read_table,
     row_blocks,
@@ -119,6 +120,11 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     calibration_fraction : "auto" or float, default="auto"
         Share of the rows that calibrates, in (0, 1). "auto" is a tenth, or the `1 / alpha - 1`
         rows that `alpha` needs if they are more, but at most a fifth of the rows.
+    gap : int or None, default=None
+        For rows in the order of time, such as windows of a series, of which neighbours overlap:
+        the last rows calibrate then, and so many rows before them neither train nor calibrate, as
+        in `sklearn.model_selection.TimeSeriesSplit`. It is also the `gap` of an estimator of skae
+        that has none. None takes rows to be in no order, and draws calibration rows at random.
     random_state : int, RandomState instance, Generator or None, default=None
         Seed of the calibration split, and of an estimator whose `random_state` is None.
     checkpoint : str or path-like, default=None
@@ -228,6 +234,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         "contamination": [StrOptions({"auto"}), _CONTAMINATION],
         "alpha": [_ALPHA],
         "calibration_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
+        "gap": [Interval(Integral, 0, None, closed="left"), None],
         "random_state": RANDOM_STATE,
         "checkpoint": [str, os.PathLike, None],
     }
@@ -239,6 +246,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         contamination: float | str = "auto",
         alpha: float = 0.01,
         calibration_fraction: float | str = "auto",
+        gap: int | None = None,
         random_state: RandomSource = None,
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -246,6 +254,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         self.contamination = contamination
         self.alpha = alpha
         self.calibration_fraction = calibration_fraction
+        self.gap = gap
         self.random_state = random_state
         self.checkpoint = checkpoint
 
@@ -284,7 +293,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         weight = check_sample_weight(sample_weight, len(table))
         if weight is not None and self.estimator is not None:
             _check_takes_weights(self.estimator)
-        rows, self._row_shape = write_out_copies(TrainingTable(table, weight)), row_shape
+        prepare = write_out_copies if self.gap is None else keep_order
+        rows, self._row_shape = prepare(TrainingTable(table, weight)), row_shape
         if len(rows) < 2:
             raise ValueError(f"X must have two rows of positive weight at least, got {len(rows)}")
         if self.checkpoint is None:
@@ -336,7 +346,10 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         estimator = self._make_estimator(len(rows), streams)
         n_calibration = count_calibration_rows(len(rows), self.calibration_fraction, self.alpha)
         generator = make_split_generator(rows.X, streams.draw_seed())
-        split = CalibrationSplit.draw(rows, n_calibration, generator)
+        if self.gap is None:
+            split = CalibrationSplit.draw(rows, n_calibration, generator)
+        else:
+            split = CalibrationSplit.take_last(rows, n_calibration, self.gap)
         if isinstance(estimator, BaseAutoencoder) and columns is None:
             # Which would not know the columns' names.
             measure_columns(self, split.train, float(len(split.train)))
@@ -345,11 +358,13 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         self._set_fitted(fitted, rows, columns, split)
 
     def _make_estimator(self, n_rows: int, streams: RandomStreams) -> Any:
-        """Return an unfitted estimator, with a seed if it takes one and has none."""
+        """Return an unfitted estimator, with a seed and a gap if it takes and has none."""
         own = self.estimator
         estimator = make_default_estimator(n_rows) if own is None else clone(own)
         if estimator.get_params().get("random_state", 0) is None:
             estimator.set_params(random_state=streams.draw_seed())
+        if isinstance(estimator, BaseAutoencoder) and estimator.gap is None:
+            estimator.set_params(gap=self.gap)
         return estimator
 
     def _set_fitted(

@@ -19,6 +19,9 @@ _MOST_LABELS = 100
 # A gain below this is rounding, in nats.
 _LEAST_GAIN = 1e-6
 
+# Columns that are looked at together after a change.
+_LOOKED_AT = 8
+
 # A cell that was changed while others were still wrong may be changed again.
 _CHANGES_PER_CELL = 2
 
@@ -128,26 +131,94 @@ def find_counterfactual(
     """
     # A copy, in a type that holds the candidates too.
     row = row.astype(np.result_type(row, *(choice.values for choice in candidates)))
-    reached = float(score(row[None])[0])
     gains = np.zeros(len(candidates))
     known = [
         index
         for index, choice in enumerate(candidates)
         if len(choice.values) and not np.isnan(row[choice.own]).any()
     ]
-    open_choices = [candidates[index] for index in known]
-    best, values = _find_best_values(score, row, open_choices)
+    search = _Search(score, row, [candidates[index] for index in known])
     for _ in range(_CHANGES_PER_CELL * len(known)):
-        place = int(np.argmax(best))
-        if reached >= enough or best[place] - reached <= _LEAST_GAIN:
+        if search.reached >= enough:
             break
-        gains[known[place]] += best[place] - reached
-        row[open_choices[place].own], reached = values[place], float(best[place])
-        best, values = _find_best_values(score, row, open_choices)
-    for index, choice, highest, value in zip(known, open_choices, best, values, strict=True):
-        if gains[index] == 0 and highest > reached:
-            row[choice.own] = value
+        place = search.find_largest_gain()
+        if search.gains[place] <= _LEAST_GAIN:
+            break
+        gains[known[place]] += search.gains[place]
+        search.change(place)
+    search.look_at(search.list_stale())
+    for place, index in enumerate(known):
+        if gains[index] == 0 and search.gains[place] > 0:
+            row[candidates[index].own] = search.values[place]
     return Counterfactual(gains, row)
+
+
+class _Search:
+    """A row that is changed cell by cell, and what a change of each cell would gain.
+
+    A change of one cell mostly leaves what others would gain as it is or makes it less. So the
+    columns with the largest gains before it are looked at first, and the others only if one of
+    them gained more than these do now, or if nothing gains any more.
+
+    Parameters
+    ----------
+    score : callable
+        Maps rows to scores.
+    row : ndarray of shape (n_encoded,)
+        The row, which is changed.
+    choices : list of CellChoice
+        What cells may be changed to.
+
+    Attributes
+    ----------
+    reached : float
+        The row's score.
+    gains : ndarray of shape (n_choices,)
+        How much the best value of each cell would gain, when it was last looked at.
+    values : list of ndarray
+        These values.
+    """
+
+    def __init__(self, score: Score, row: np.ndarray, choices: list[CellChoice]) -> None:
+        self.row = row
+        self.reached = float(score(row[None])[0])
+        self.gains = np.zeros(len(choices))
+        self.values = [row[choice.own].copy() for choice in choices]
+        self._score, self._choices = score, choices
+        self._best = np.full(len(choices), self.reached)
+        self._is_stale = np.ones(len(choices), dtype=bool)
+        self.look_at(self.list_stale())
+
+    def list_stale(self) -> np.ndarray:
+        """Return the indices of cells that were not looked at since the last change."""
+        return np.flatnonzero(self._is_stale)
+
+    def find_largest_gain(self) -> int:
+        """Return the index of the cell whose change gains most."""
+        while True:
+            order = np.argsort(-self.gains, kind="stable")
+            if not self._is_stale[order[0]] and self.gains[order[0]] > _LEAST_GAIN:
+                return int(order[0])
+            stale = order[self._is_stale[order]]
+            if len(stale) == 0:
+                return int(order[0])
+            self.look_at(stale[:_LOOKED_AT] if self.gains[stale[0]] > _LEAST_GAIN else stale)
+
+    def change(self, place: int) -> None:
+        """Set a cell to its best value."""
+        self.row[self._choices[place].own] = self.values[place]
+        self.reached, self.gains[place] = float(self._best[place]), 0.0
+        self._is_stale[:] = True
+
+    def look_at(self, places: np.ndarray) -> None:
+        """Find what changes of some cells gain now."""
+        if len(places) == 0:
+            return
+        best, values = _find_best_values(self._score, self.row, [self._choices[p] for p in places])
+        self._best[places], self.gains[places] = best, best - self.reached
+        self._is_stale[places] = False
+        for place, value in zip(places, values, strict=True):
+            self.values[place] = value
 
 
 def list_reasons(
@@ -188,8 +259,6 @@ def _find_best_values(
     score: Score, row: np.ndarray, candidates: Sequence[CellChoice]
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return, for each column, the best score that changing its cell gives, and the value."""
-    if not candidates:
-        return np.empty(0), []
     ends = np.cumsum([len(choice.values) for choice in candidates])
     starts = [0, *ends[:-1]]
     changed = np.repeat(row[None], ends[-1], axis=0)

@@ -4,7 +4,9 @@
 takes 0.8 to 1.0 of the time for 10,000 rows, and two to five times as long for a single one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +21,10 @@ _N_NEIGHBOURS = 5
 
 # Distances computed at a time, which stay in the processor's cache.
 _BLOCK_CELLS = 2**19
+
+# Reference rows of a group: rows that are not in the groups of the smallest minima are not looked
+# at one by one.
+_GROUP = 32
 
 # A row as near as this, relative to its length, is a copy.
 _ROUNDING = 1e-6
@@ -75,33 +81,46 @@ class NeighbourDistances:
             Their cells that count; None counts all. Of a reference row's cells that are uncertain
             the square of the distance is the expected one.
         """
-        known = torch.from_numpy(self.rows)
         if observed is None and self.variance is not None:
             observed = np.ones(rows.shape, dtype=bool)
-        length = block_length(len(known), _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
+        length = block_length(len(self.rows), _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
         with limit_threads(1), torch.no_grad():
             if observed is None:
+                groups = self._groups
                 split = torch.from_numpy(rows).split(length)
-                parts = [self._find_nearest(part, _measure_all(part, known)) for part in split]
+                parts = [
+                    self._find_nearest(part, groups.measure_nearest(part), groups.n_near)
+                    for part in split
+                ]
             else:
+                known = torch.from_numpy(self.rows)
                 size = known.square()
                 if self.variance is not None:
                     size += torch.from_numpy(self.variance)
                 cells = torch.from_numpy(np.where(observed, rows, 0.0)).split(length)
                 masks = torch.from_numpy(observed.astype(np.float64)).split(length)
                 parts = [
-                    self._find_nearest(part, _measure_some(part, mask, known, size))
+                    self._find_nearest(part, _measure_some(part, mask, known, size), self.n_usual)
                     for part, mask in zip(cells, masks, strict=True)
                 ]
         return torch.cat(parts).numpy()
 
-    def _find_nearest(self, rows: Tensor, distances: Tensor) -> Tensor:
-        distances[distances <= self._copy_radius(rows)[:, None]] = 0.0
+    @cached_property
+    def _groups(self) -> "_Groups":
+        return _Groups.from_rows(self.rows, self.n_usual)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Without the groups, which are made again.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def _find_nearest(self, rows: Tensor, distances: Tensor, n_usual: int) -> Tensor:
+        """Return both distances, of distances of which the first so many are to usual rows."""
+        distances.masked_fill_(distances <= self._copy_radius(rows)[:, None], 0.0)
         least, indices = distances.min(dim=1)
         is_copy = least == 0
         distances[is_copy, indices[is_copy]] = torch.inf
         nearest = torch.where(is_copy, distances.amin(dim=1), least)
-        usual = distances[:, : self.n_usual]
+        usual = distances[:, :n_usual]
         n_neighbours = min(_N_NEIGHBOURS, max(1, self.n_usual - 1))
         fifth = usual.topk(n_neighbours, dim=1, largest=False, sorted=False).values.amax(dim=1)
         both = torch.stack([nearest, fifth], dim=1)
@@ -112,8 +131,67 @@ class NeighbourDistances:
         return self.rounding + _ROUNDING * (rows.square().sum(dim=1) + rows.shape[1]).sqrt()
 
 
-def _measure_all(rows: Tensor, known: Tensor) -> Tensor:
-    return torch.cdist(rows, known, compute_mode="use_mm_for_euclid_dist")
+@dataclass(frozen=True)
+class _Groups:
+    """Reference rows in groups, those of usual ones first, laid out for one product.
+
+    Attributes
+    ----------
+    factor : Tensor of shape (n_features + 2, n_groups * _GROUP)
+        The rows, and what makes its product with `[-2 x, |x|^2, 1]` squared distances: those to
+        rows that fill the last group of each kind are infinite.
+    n_usual : int
+        How many groups are of usual rows.
+    """
+
+    factor: Tensor
+    n_usual: int
+
+    @classmethod
+    def from_rows(cls, rows: np.ndarray, n_usual: int) -> "_Groups":
+        """Return the groups of rows of which the first so many are usual."""
+        kinds = [_fill_groups(part) for part in (rows[:n_usual], rows[n_usual:])]
+        return cls(torch.cat(kinds).T.contiguous(), len(kinds[0]) // _GROUP)
+
+    @property
+    def n_near(self) -> int:
+        """How many distances `measure_nearest` returns to usual rows."""
+        return min(_N_NEIGHBOURS + 1, self.n_usual * _GROUP)
+
+    def measure_nearest(self, rows: Tensor) -> Tensor:
+        """Return distances to the six nearest usual rows, and to the two nearest other ones."""
+        squares = rows.square().sum(dim=1, keepdim=True)
+        augmented = torch.cat([-2 * rows, squares, torch.ones_like(squares)], dim=1)
+        groups = (augmented @ self.factor).view(len(rows), -1, _GROUP)
+        kinds = (groups[:, : self.n_usual], groups[:, self.n_usual :])
+        each = [_find_least(*pair) for pair in zip(kinds, (_N_NEIGHBOURS + 1, 2), strict=True)]
+        return torch.cat(each, dim=1).clamp_min_(0).sqrt_()
+
+
+def _find_least(groups: Tensor, most: int) -> Tensor:
+    """Return the smallest numbers of each row (n_rows, n_groups, _GROUP), up to so many.
+
+    They are in as many groups, those with the smallest minima.
+    """
+    minima = groups.amin(dim=2)
+    n_groups = min(most, minima.shape[1])
+    chosen = minima.topk(n_groups, dim=1, largest=False, sorted=False).indices
+    near = groups.gather(1, chosen.unsqueeze(2).expand(-1, -1, _GROUP)).flatten(1).numpy()
+    if near.shape[1]:
+        near.partition(most - 1, axis=1)  # several times faster than `topk`
+    return torch.from_numpy(near[:, :most])
+
+
+def _fill_groups(rows: np.ndarray) -> Tensor:
+    """Return rows, their squared lengths and their factors of those of others, in whole groups."""
+    n_rows = -(-len(rows) // _GROUP) * _GROUP
+    filled = torch.zeros(n_rows, rows.shape[1] + 2, dtype=torch.float64)
+    filled[:, -1] = torch.inf
+    own = torch.from_numpy(rows)
+    filled[: len(rows), :-2] = own
+    filled[:, -2] = 1.0
+    filled[: len(rows), -1] = own.square().sum(dim=1)
+    return filled
 
 
 def _measure_some(rows: Tensor, mask: Tensor, known: Tensor, size: Tensor) -> Tensor:

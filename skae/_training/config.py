@@ -34,6 +34,7 @@ class TrainingConfig(Generic[Module]):
     callbacks: Sequence[Any]
     early_stopping: bool
     validation_fraction: float
+    gap: int | None
     n_iter_no_change: int
     tol: float
     verbose: int

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Generic
+from typing import Any, Generic, NamedTuple
 
 import numpy as np
 
-from .._data import AnyRows, Rows
+from .._data import AnyRows, Rows, TimeSplit
 from .._environment import RandomStreams
 from .config import TrainingConfig
 from .epoch_selection import HeldOutSelection, SelectedEpoch, SelectionRule, select_epoch
@@ -102,7 +102,8 @@ def train(
     keeps_initialization : bool
         Whether the initialization is kept where no epoch is surely better.
     """
-    is_too_few = len(rows) < _TOO_FEW
+    n_trained = len(rows) if config.gap is None else _split_in_time(config, len(rows)).n_train
+    is_too_few = n_trained < _TOO_FEW
     if not config.early_stopping or (is_too_few and not keeps_initialization):
         return _train_to_the_end(config, initialize, rows, streams)
     if is_too_few:
@@ -144,7 +145,11 @@ def _train_with_held_out_rows(
     streams: RandomStreams,
     keeps_initialization: bool,
 ) -> TrainingResult[Module]:
-    valid, part = rows.split(config.validation_fraction, streams.make_numpy_generator())
+    generator = streams.make_numpy_generator()
+    if config.gap is None:
+        valid, part = rows.split(config.validation_fraction, generator)
+    else:
+        valid, part = rows.split_in_time(_split_in_time(config, len(rows)))
     selection = _make_selection(config, _make_rule(config, keeps_initialization), True)
     net = run(config, initialize(part), part, valid, streams, "training", selection)
     losses, selected = loss_curve(net), selection.selected
@@ -170,16 +175,15 @@ def _train_by_folds(
     keeps_initialization: bool,
 ) -> TrainingResult[Module]:
     check_scoring_monitors(config.callbacks, f"rows are held out in folds, under {_HOLD_OUT_FROM}")
-    folds = np.array_split(streams.make_numpy_generator().permutation(len(rows)), _N_FOLDS)
+    folds = _make_folds(config, len(rows), streams.make_numpy_generator())
     fold_config = _adapt_to_folds(config, len(rows))
     rule = _make_rule(config, keeps_initialization)
     curves, weights, losses = [], [], []
     has_warned = False
     for number, fold in enumerate(folds, 1):
-        others = np.setdiff1d(np.arange(len(rows)), fold)
-        part, valid = rows.take(others), rows.take(np.sort(fold))
+        part, valid = rows.take(fold.train), rows.take(fold.held_out)
         selection = _make_selection(fold_config, rule, False)
-        name = f"fold {number}/{_N_FOLDS}"
+        name = f"fold {number}/{len(folds)}"
         module = initialize(part)
         net = run(fold_config, module, part, valid, streams, name, selection, warns=not has_warned)
         has_warned |= net.stop_reason_ in ("diverged", "interrupted")
@@ -215,18 +219,46 @@ def _average_curves(curves: list[list[float]]) -> list[float]:
     return [float(mean) for mean in np.mean(known, axis=0)]
 
 
+class _Fold(NamedTuple):
+    """Indices of rows that train, and of those that are held out."""
+
+    train: np.ndarray
+    held_out: np.ndarray
+
+
+def _make_folds(
+    config: TrainingConfig[Any], n_rows: int, generator: np.random.Generator
+) -> list[_Fold]:
+    """Return folds that hold each row out once; of rows in the order of time, the last ones."""
+    every = np.arange(n_rows)
+    if config.gap is not None:
+        split = _split_in_time(config, n_rows)
+        return [_Fold(every[: split.n_train], every[-split.n_held_out :])]
+    parts = np.array_split(generator.permutation(n_rows), _N_FOLDS)
+    return [_Fold(np.setdiff1d(every, part), np.sort(part)) for part in parts]
+
+
+def _split_in_time(config: TrainingConfig[Any], n_rows: int) -> TimeSplit:
+    """Return how rows in the order of time are split; of few of them, a fifth is held out."""
+    fraction = config.validation_fraction if n_rows >= _HOLD_OUT_FROM else 1 / _N_FOLDS
+    return TimeSplit.from_fraction(n_rows, fraction, config.gap or 0)
+
+
 def _adapt_to_folds(config: TrainingConfig[Module], n_rows: int) -> TrainingConfig[Module]:
     """Return a configuration under which a fold's epochs are like those of all rows.
 
     The rate and the horizon are the same, and an epoch has as many steps, on fewer rows each.
     """
     n_batches = math.ceil(n_rows / config.batch_length(n_rows))
+    n_train = n_rows * (1 - 1 / _N_FOLDS)
+    if config.gap is not None:
+        n_train = _split_in_time(config, n_rows).n_train
     return replace(
         config,
         callbacks=copy_schedulers(config.callbacks, has_held_out_rows=True),
         max_epochs=config.n_epochs(n_rows),
         lr=config.learning_rate(n_rows),
-        batch_size=math.ceil(n_rows * (1 - 1 / _N_FOLDS) / n_batches),
+        batch_size=math.ceil(n_train / n_batches),
     )
 
 

@@ -21,12 +21,18 @@ from .._data import (
     subsample_indices,
 )
 from .._environment import count_threads, isolate_torch, limit_threads
+from ..modules import Bypass
+from ..modules.single_precision import SinglePrecision
 from .objective import Module
+from .workload import count_products
 
 # Rows of a block, fewer of a wide table: the work on a block should stay in the cache, and be
 # worth a call.
 _BLOCK_ROWS = 4096
 _BLOCK_CELLS = 2**19
+
+# Rows that a trained network is tried on, at least.
+_LEAST_TRIED = 256
 
 
 class TrainedModule(Generic[Module]):
@@ -39,12 +45,15 @@ class TrainedModule(Generic[Module]):
     ----------
     module : skae.modules.EncoderDecoder
         The module, in float32.
+    n_features : int or None, default=None
+        Number of columns of its rows, to know how much work one is; None counts weights.
     """
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module, n_features: int | None = None) -> None:
         self.module: Module = module.eval()
-        self._n_weights = sum(parameter.numel() for parameter in module.parameters())
+        self._n_products = count_products(module, n_features)
         self._double: Module | None = None
+        self._mixed: Module | None = None
 
     def in_precision(self, dtype: torch.dtype) -> Module:
         """Return the module, or its float64 copy, which is made when first asked for."""
@@ -56,6 +65,25 @@ class TrainedModule(Generic[Module]):
                 copied = copied.cpu()
             self._double = copied.double()
         return self._double
+
+    def in_mixed_precision(self) -> Module:
+        """Return a float64 copy whose networks beside a linear path compute in float32.
+
+        A network's rounding is relative to what it adds to the linear path. On other devices than
+        the processor it is the float64 copy.
+        """
+        if self.device.type != "cpu":
+            return self.in_precision(torch.float64)
+        if self._mixed is None:
+            copied = copy.deepcopy(self.module).double()
+            pairs = zip(list(copied.modules()), list(self.module.modules()), strict=True)
+            for part, single in pairs:
+                if not (isinstance(part, Bypass) and isinstance(single, Bypass)):
+                    continue
+                if single.nonlinear is not None:
+                    part.nonlinear = SinglePrecision(single.nonlinear)
+            self._mixed = copied
+        return self._mixed
 
     @property
     def device(self) -> torch.device:
@@ -72,13 +100,14 @@ class TrainedModule(Generic[Module]):
         Parameters
         ----------
         rows : Rows or StoredRows
-            Training rows, of which up to 4,096 are tried.
+            Training rows, of which up to 4,096 are tried, fewer of a wide table.
         measure : callable
             Maps the module and rows to a number for each row.
         lr : float or str
             The learning rate, for the message.
         """
-        part = rows.take(subsample_indices(len(rows), _BLOCK_ROWS)).table
+        n_tried = max(_LEAST_TRIED, _choose_block(rows.n_features))
+        part = rows.take(subsample_indices(len(rows), n_tried)).table
         if not np.isfinite(self.apply(measure, part)).all():
             raise ValueError(
                 "training diverged: the network's outputs for its training rows are not finite. "
@@ -143,6 +172,7 @@ class TrainedModule(Generic[Module]):
         prepare: Complete,
         block: int | None = None,
         finish: Callable[[np.ndarray], np.ndarray] | None = None,
+        is_mixed: bool = False,
     ) -> np.ndarray:
         """Return `finish(function(module, prepare(X)))`, computed in blocks of rows.
 
@@ -158,11 +188,30 @@ class TrainedModule(Generic[Module]):
             Rows at a time; None is as many as suit the processor's cache.
         finish : callable, default=None
             Maps a block of outputs to a block of the result.
+        is_mixed : bool, default=False
+            Whether networks compute in float32 for rows of float64.
         """
         if block is None:
             block = _choose_block(X.shape[1])
         batches = (prepare(rows).to_batch() for rows in _read_blocks(X, block))
-        return self._run(function, batches, len(X), block, finish)
+        return self._run(function, batches, len(X), block, finish, is_mixed)
+
+    def apply_to_completed(
+        self, function: Callable[[Module, Batch], Tensor], rows: CompletedRows, block: int
+    ) -> np.ndarray:
+        """Return `function(module, batch)` of rows, with networks in float32.
+
+        Parameters
+        ----------
+        function : callable
+            Maps the module and a batch of `n` rows to a tensor of `n` rows.
+        rows : CompletedRows
+            The rows, in float64.
+        block : int
+            Rows at a time.
+        """
+        batches = rows.to_batch().split(block)
+        return self._run(function, batches, len(rows.values), block, None, True)
 
     def _run(
         self,
@@ -171,14 +220,19 @@ class TrainedModule(Generic[Module]):
         n_rows: int,
         block: int,
         finish: Callable[[np.ndarray], np.ndarray] | None,
+        is_mixed: bool = False,
     ) -> np.ndarray:
         out: np.ndarray | None = None
         first = 0
-        flops = 2.0 * min(block, n_rows) * self._n_weights
-        n_threads = count_threads(flops)
+        # Networks in float32 have products of a fixed length, and round alike for any rows.
+        length = SinglePrecision.length if is_mixed else min(block, n_rows)
+        n_threads = count_threads(2.0 * length * self._n_products)
         with isolate_torch(), limit_threads(n_threads), torch.no_grad():
             for batch in batches:
-                module = self.in_precision(batch.input.dtype)
+                if is_mixed:
+                    module = self.in_mixed_precision()
+                else:
+                    module = self.in_precision(batch.input.dtype)
                 part = function(module, batch.to(_find_device(module))).cpu().numpy()
                 part = part if finish is None else finish(part)
                 if out is None:

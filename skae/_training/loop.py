@@ -22,6 +22,7 @@ from .objective import Module
 from .progress import EpochProgress
 from .schedules import CosineSchedule, InverseRootSchedule, ObjectiveProgress, StreamSchedulers
 from .user_callbacks import check_monitors, find_schedulers, name_own
+from .workload import count_products
 
 _VALIDATION_BLOCK = 4096
 
@@ -165,7 +166,7 @@ def restore_on_failure(net: AutoencoderNet) -> Iterator[None]:
 
 
 def _train(net: AutoencoderNet, rows: AnyRows, n_epochs: int) -> None:
-    with _limit_threads_for(net), net.attached_parameters():
+    with _limit_threads_for(net, rows.n_features), net.attached_parameters():
         try:
             net.partial_fit(rows.to_device(), None, epochs=n_epochs)
         except KeyError as error:
@@ -177,9 +178,9 @@ def _train(net: AutoencoderNet, rows: AnyRows, n_epochs: int) -> None:
             ) from error
 
 
-def _limit_threads_for(net: AutoencoderNet) -> AbstractContextManager[None]:
-    n_weights = sum(parameter.numel() for parameter in net.module_.parameters())
-    return limit_threads(count_threads(6.0 * n_weights * net.batch_size))
+def _limit_threads_for(net: AutoencoderNet, n_features: int) -> AbstractContextManager[None]:
+    n_products = count_products(net.module_, n_features)
+    return limit_threads(count_threads(6.0 * n_products * net.batch_size))
 
 
 def _note_interruption(net: AutoencoderNet, n_epochs: int) -> None:

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._base import Density
+from .._base import SINGLE_VARIANCE, Density
 from .._base.draws import draw_normal
 from .._data import AnyRows, Batch, block_length
 from .._linear import Moments
 from .._training import TrainedModule
 from ..modules import VariationalAutoencoder
+from ..modules.likelihoods import GaussianLikelihood
 from ..modules.mixed_likelihood import MixedLikelihood
 from .column_ranges import ColumnRanges
 from .proposal import find_proposal
@@ -22,7 +23,7 @@ from .proposal import find_proposal
 _SEED = 20160502
 
 # Cells of a block's largest array (rows x draws x columns).
-_BLOCK_CELLS = 2**22
+_BLOCK_CELLS = 2**20
 
 
 class EvidenceBound(NamedTuple):
@@ -87,6 +88,13 @@ class VariationalDensity(Density[VariationalAutoencoder]):
     def block_length(self) -> int:
         """Return how many rows to score at a time."""
         return block_length(self.n_draws * self.widest, _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
+
+    def tolerates_single(self, module: VariationalAutoencoder) -> bool:
+        """Whether networks in float32 change log-densities by no more than 1e-3 nats."""
+        likelihood = module.likelihood
+        if not isinstance(likelihood, GaussianLikelihood):
+            return False
+        return float(likelihood.variance.detach().min()) >= SINGLE_VARIANCE
 
     def get_state(self) -> dict[str, Any]:
         """Return plain values and arrays, which any pickler can store."""

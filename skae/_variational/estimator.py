@@ -188,7 +188,7 @@ default="from_dtype"
         Largest number of Gaussians of the mixture, or number of pseudo-rows. The mixture has
         as many Gaussians as the initial codes have by the Bayesian information criterion;
         with `init="random"` it has all of them.
-    n_draws : int, default=100
+    n_draws : int, default=24
         Draws of the code for each row that `score_samples` and `elbo` average over.
 
     Adversarial training:
@@ -245,6 +245,12 @@ default="from_dtype"
         can be selected: PCA is kept, and a random initialization is trained to the end.
     validation_fraction : float, default=0.1
         Share of the rows that is held out, with 500 rows or more.
+    gap : int or None, default=None
+        For rows in the order of time, such as windows of a series, of which neighbours overlap:
+        the last rows are held out then, and so many rows before them neither train nor are held
+        out, as in `sklearn.model_selection.TimeSeriesSplit`. With fewer than 500 rows a fifth of
+        them is held out in place of the folds. Copies of rows are not merged. None takes rows to
+        be in no order.
     n_iter_no_change : int, default=30
         Epochs without a lower loss on held-out rows after which training ends.
     tol : float, default=1e-4
@@ -426,7 +432,7 @@ default="from_dtype"
         noise_per_column: bool = True,
         prior: str = "mixture",
         n_prior_components: int = 10,
-        n_draws: int = 100,
+        n_draws: int = 24,
         discriminator: str | Architecture | None = None,
         adversarial_weight: float = 0.02,
         dropout: float = 0.0,
@@ -440,6 +446,7 @@ default="from_dtype"
         compile: bool = False,
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
+        gap: int | None = None,
         n_iter_no_change: int = 30,
         tol: float = 1e-4,
         trim_fraction: float = 0.0,
@@ -477,6 +484,7 @@ default="from_dtype"
         self.compile = compile
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.gap = gap
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.trim_fraction = trim_fraction

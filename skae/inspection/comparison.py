@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Protocol, Self, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .drawing import COLOURS, LINES, MARKS, make_figure
+from .drawing import COLOURS, LINES, MARKS, divide_axes, find_axes, get_figure
 from .metrics import explained_variance as compute_share
 from .scatter import draw_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 # The size of a panel and of the legend beside the last, in inches.
 _WIDTH, _HEIGHT = 4.4, 4.4
@@ -53,10 +53,14 @@ class ComparisonDisplay:
 
     Attributes
     ----------
+    ax_ : matplotlib.axes.Axes
+        The panel of the explained variance.
+    axes_ : ndarray of matplotlib.axes.Axes
+        All panels: first the explained variance, then the maps.
     figure_ : matplotlib.figure.Figure
         The figure.
-    axes_ : ndarray of matplotlib.axes.Axes
-        The axes: first the explained variance, then the maps.
+    lines_ : list of matplotlib.lines.Line2D
+        The explained variance of each model.
 
     See Also
     --------
@@ -100,7 +104,7 @@ class ComparisonDisplay:
         y: ArrayLike | None = None,
         *,
         label_name: str | None = None,
-        figure: "Figure | None" = None,
+        ax: "Axes | None" = None,
     ) -> Self:
         """Draw fitted models.
 
@@ -116,7 +120,7 @@ class ComparisonDisplay:
             Labels of the rows.
         label_name : str, default=None
             The title of the legend.
-        figure : matplotlib.figure.Figure, default=None
+        ax : matplotlib.axes.Axes, default=None
             Where to draw, as in `plot`.
 
         Returns
@@ -134,28 +138,76 @@ class ComparisonDisplay:
                 shares[name][size] = compute_share(X, model.inverse_transform(codes))
                 if size == 2:
                     maps[name] = codes
+        return cls._from_shares(shares, maps, y, label_name).plot(ax)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        X: ArrayLike,
+        reconstructions: Mapping[str, Mapping[int, ArrayLike]],
+        y: ArrayLike | None = None,
+        *,
+        codes: Mapping[str, ArrayLike] | None = None,
+        label_name: str | None = None,
+        ax: "Axes | None" = None,
+    ) -> Self:
+        """Draw reconstructions of the same rows by several models.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows. Their columns are scaled to unit variance before shares of the variance
+            are computed.
+        reconstructions : mapping of str to mapping of int to array-like
+            For each name and number of components, the reconstruction of the rows.
+        y : array-like of shape (n_samples,), default=None
+            Labels of the rows.
+        codes : mapping of str to array-like of shape (n_samples, 2), default=None
+            For each name, the codes to draw a map of.
+        label_name : str, default=None
+            The title of the legend.
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw, as in `plot`.
+
+        Returns
+        -------
+        display : ComparisonDisplay
+            The display, drawn.
+        """
+        shares = {
+            name: {size: compute_share(X, rows) for size, rows in models.items()}
+            for name, models in reconstructions.items()
+        }
+        return cls._from_shares(shares, codes, y, label_name).plot(ax)
+
+    @classmethod
+    def _from_shares(
+        cls,
+        shares: Mapping[str, Mapping[int, float]],
+        codes: Mapping[str, ArrayLike] | None,
+        labels: ArrayLike | None,
+        label_name: str | None,
+    ) -> Self:
         sizes = sorted({size for found in shares.values() for size in found})
-        display = cls(
+        return cls(
             n_components=np.array(sizes),
             explained_variance={
                 name: np.array([found.get(size, np.nan) for size in sizes])
                 for name, found in shares.items()
             },
-            codes=maps or None,
-            labels=y,
+            codes=codes or None,
+            labels=labels,
             label_name=label_name,
         )
-        return display.plot(figure)
 
-    def plot(self, figure: "Figure | None" = None) -> Self:
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw the display.
 
         Parameters
         ----------
-        figure : matplotlib.figure.Figure, default=None
-            Where to draw. None makes a figure that `matplotlib.pyplot` does not know: save
-            it with `display.figure_.savefig(...)`. Pass `matplotlib.pyplot.figure()` for
-            one that is shown.
+        ax : matplotlib.axes.Axes, default=None
+            Axes that the panels take the place of. None takes pyplot's current figure if that
+            is empty, else a new one.
 
         Returns
         -------
@@ -168,19 +220,17 @@ class ComparisonDisplay:
             If matplotlib is not installed.
         """
         codes = {name: np.asarray(points) for name, points in (self.codes or {}).items()}
-        n_panels = 1 + len(codes)
-        if figure is None:
-            width = _WIDTH * n_panels + (_LEGEND_WIDTH if codes else 0)
-            figure = make_figure(width, _HEIGHT)
-        axes = figure.subplots(1, n_panels, squeeze=False)[0]
-        self._draw_explained(axes[0])
+        place = find_axes(ax, *measure_figure(len(codes)))
+        self.figure_ = get_figure(place)
+        first, *others = divide_axes(place, 1 + len(codes))
+        self.lines_ = self._draw_explained(first)
         if codes:
-            maps = dict(zip(codes, axes[1:], strict=True))
-            draw_points(figure, maps, codes, self.labels, self.label_name)
-        self.figure_, self.axes_ = figure, axes
+            maps = dict(zip(codes, others, strict=True))
+            draw_points(self.figure_, maps, codes, self.labels, self.label_name)
+        self.ax_, self.axes_ = first, np.array([first, *others])
         return self
 
-    def _draw_explained(self, ax: "Axes") -> None:
+    def _draw_explained(self, ax: "Axes") -> list["Line2D"]:
         sizes = np.asarray(self.n_components)
         lowest = 0.0
         for index, (name, shares) in enumerate(self.explained_variance.items()):
@@ -207,6 +257,12 @@ class ComparisonDisplay:
         ax.grid(axis="y", color="0.9")
         ax.set_axisbelow(True)
         ax.legend(loc="best", frameon=False)
+        return list(ax.get_lines())
+
+
+def measure_figure(n_maps: int) -> tuple[float, float]:
+    """Return the width and height, in inches, of a figure with room for maps."""
+    return _WIDTH * (1 + n_maps) + (_LEGEND_WIDTH if n_maps else 0), _HEIGHT
 
 
 def _set_size_ticks(ax: "Axes", sizes: np.ndarray) -> None:

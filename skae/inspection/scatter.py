@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from .drawing import COLOURS, GREY, MARKS
+from .drawing import COLOURS, GREY, MARKS, SCALE_MAP
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
     from matplotlib.figure import Figure
 
 # More groups than this can't be told apart.
@@ -53,20 +54,39 @@ def draw_points(
     colouring = None if labels is None else group_labels(labels)
     for name, ax in axes.items():
         points = np.asarray(codes[name], dtype=np.float64)
-        if isinstance(colouring, ColourScale):
-            _draw_scale(ax, points, colouring)
-        else:
-            everyone = [Group("", np.full(len(points), True))]
-            _draw_groups(ax, points, everyone if colouring is None else colouring)
+        scatter_points(ax, points, colouring)
         ax.set(title=f"{name}, 2 components", xlabel="component 1", ylabel="component 2")
-        _limit_view(ax, points)
-    drawn = list(axes.values())
+        limit_view(ax, points)
+    draw_key(figure, list(axes.values()), colouring, label_name)
+
+
+def scatter_points(
+    ax: "Axes",
+    points: np.ndarray,
+    colouring: list[Group] | ColourScale | None,
+    area: float = 1.0,
+) -> list["PathCollection"]:
+    """Draw points, and return those that were drawn alike."""
+    area *= _choose_area(len(points))
     if isinstance(colouring, ColourScale):
-        coloured = drawn[-1].collections[-1]
-        bar = figure.colorbar(coloured, ax=drawn, extend="both", aspect=30, alpha=1)
+        return _draw_scale(ax, points, colouring, area)
+    everyone = [Group("", np.full(len(points), True))]
+    return _draw_groups(ax, points, everyone if colouring is None else colouring, area)
+
+
+def draw_key(
+    figure: "Figure",
+    axes: list["Axes"],
+    colouring: list[Group] | ColourScale | None,
+    label_name: str | None,
+) -> None:
+    """Draw a colour bar for axes, or a legend beside the last, whose points come last."""
+    if isinstance(colouring, ColourScale):
+        coloured = axes[-1].collections[-1]
+        bar = figure.colorbar(coloured, ax=axes, extend="both", aspect=30, alpha=1)
         bar.set_label(label_name or "label")
     elif colouring is not None:
-        _draw_legend(drawn[-1], [group.name for group in colouring], label_name)
+        _draw_legend(axes[-1], [group.name for group in colouring], label_name)
 
 
 def group_labels(labels: ArrayLike) -> list[Group] | ColourScale:
@@ -106,18 +126,20 @@ def _shorten(value: object) -> str:
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 3] + "..."
 
 
-def _draw_groups(ax: "Axes", points: np.ndarray, groups: list[Group]) -> None:
-    n_drawn = 0
+def _draw_groups(
+    ax: "Axes", points: np.ndarray, groups: list[Group], area: float
+) -> list["PathCollection"]:
+    n_drawn, drawn = 0, []
     for group in groups:
         colour, mark, is_hollow = GREY, "o", True
         if not group.is_rest:
             colour, mark = COLOURS[n_drawn % len(COLOURS)], MARKS[n_drawn % len(MARKS)]
             is_hollow = n_drawn >= len(COLOURS)  # another group has the same colour
             n_drawn += 1
-        ax.scatter(
+        collection = ax.scatter(
             points[group.members, 0],
             points[group.members, 1],
-            s=_choose_area(len(points)),
+            s=area,
             facecolors="none" if is_hollow else colour,
             edgecolors=colour,
             marker=mark,
@@ -126,28 +148,33 @@ def _draw_groups(ax: "Axes", points: np.ndarray, groups: list[Group]) -> None:
             label=group.name,
             rasterized=len(points) > _MOST_VECTORS,
         )
+        drawn.append(collection)
+    return drawn
 
 
-def _draw_scale(ax: "Axes", points: np.ndarray, scale: ColourScale) -> None:
+def _draw_scale(
+    ax: "Axes", points: np.ndarray, scale: ColourScale, area: float
+) -> list["PathCollection"]:
     has_value = np.isfinite(scale.values)
-    _draw_groups(ax, points, [Group("no value", ~has_value, is_rest=True)])
-    ax.scatter(
+    drawn = _draw_groups(ax, points, [Group("no value", ~has_value, is_rest=True)], area)
+    known = ax.scatter(
         points[has_value, 0],
         points[has_value, 1],
         c=scale.values[has_value],
-        cmap="cividis",  # made for colour-blind readers
+        cmap=SCALE_MAP,
         vmin=scale.lowest,
         vmax=scale.highest,
-        s=_choose_area(len(points)),
+        s=area,
         alpha=_ALPHA,
         linewidths=0,
         rasterized=len(points) > _MOST_VECTORS,
     )
+    return [*drawn, known]
 
 
 def _draw_legend(ax: "Axes", names: list[str], label_name: str | None) -> None:
     legend = ax.legend(
-        handles=ax.collections,
+        handles=ax.collections[-len(names) :],
         labels=[str(index) for index in range(len(names))],
         title=label_name,
         loc="center left",
@@ -169,7 +196,7 @@ def _choose_area(n_points: int) -> float:
     return float(np.clip(10_000 / max(1, n_points), 4, 26))
 
 
-def _limit_view(ax: "Axes", points: np.ndarray) -> None:
+def limit_view(ax: "Axes", points: np.ndarray) -> None:
     """Leave distant rows out of view, so that the others can be seen, and say how many."""
     low, high = np.percentile(points, [1, 99], axis=0)
     slack = np.where(high > low, 0.25 * (high - low), 1.0)
@@ -180,4 +207,4 @@ def _limit_view(ax: "Axes", points: np.ndarray) -> None:
     n_outside = int(((points < lowest) | (points > highest)).any(axis=1).sum())
     if n_outside:
         rows = "row" if n_outside == 1 else "rows"
-        ax.set_xlabel(f"component 1 ({n_outside} {rows} outside of the view)")
+        ax.set_xlabel(f"{ax.get_xlabel()} ({n_outside} {rows} outside of the view)")

@@ -118,6 +118,26 @@ class Denoiser(EncoderDecoder):
     def posterior_mean(self, noisy: Tensor, level: Tensor) -> Tensor:
         """Return the estimated mean of the clean rows given the noisy ones."""
 
+    def find_steps(self, noisy: Tensor, level: Tensor, filtered: Tensor) -> Tensor:
+        """Return by how much posterior means differ from the filter's estimates.
+
+        Parameters
+        ----------
+        noisy : Tensor of shape (n_levels, n_rows, n_features)
+            Noisy rows, as many at each level.
+        level : Tensor of shape (n_levels, 1)
+            The levels.
+        filtered : Tensor of shape (n_levels, n_rows, n_features)
+            The filter's estimates.
+
+        Returns
+        -------
+        steps : Tensor of shape (n_levels, n_rows, n_features)
+            The differences.
+        """
+        column = level.repeat_interleave(noisy.shape[1], dim=0)
+        return self.posterior_mean(noisy.flatten(0, 1), column).view_as(noisy) - filtered
+
     @abstractmethod
     def loss_weight(self, level: Tensor) -> Tensor:
         """Return the weight (n_rows, 1) of squared errors at a level of Gaussian noise."""
@@ -269,6 +289,29 @@ class RowDenoiser(Denoiser):
     def posterior_mean(self, noisy: Tensor, level: Tensor) -> Tensor:
         """Return the denoised rows."""
         return self.denoise(noisy, level)
+
+    def find_steps(self, noisy: Tensor, level: Tensor, filtered: Tensor) -> Tensor:
+        """Return by how much posterior means differ from the filter's estimates.
+
+        Beside the filter this is the network's output alone, in its unit.
+
+        Parameters
+        ----------
+        noisy, level, filtered : Tensor
+            As for `Denoiser`.
+
+        Returns
+        -------
+        steps : Tensor of shape (n_levels, n_rows, n_features)
+            The differences.
+        """
+        path = self.path
+        if not self.is_gaussian or not isinstance(path, Bypass) or path.gate is None:
+            return super().find_steps(noisy, level, filtered)
+        column = level.repeat_interleave(noisy.shape[1], dim=0)
+        conditioned = self.levels.condition(noisy.flatten(0, 1), column)
+        unit = (self.filter.expected_error(level) / self.filter.n_features).sqrt()
+        return path.scale_nonlinear(conditioned).view_as(noisy) * unit.unsqueeze(2)
 
     @property
     def is_filter(self) -> bool:

@@ -92,9 +92,24 @@ class WienerFilter(nn.Module):
         errors : Tensor of shape (n_rows, n_features)
             Over draws of the noise.
         """
+        return (clean - self(clean, level)).square() + self.cell_noise(level)
+
+    def cell_noise(self, level: Tensor) -> Tensor:
+        """Return the part of each cell's expected squared error that the noise makes.
+
+        Parameters
+        ----------
+        level : Tensor of shape (..., 1)
+            Noise levels.
+
+        Returns
+        -------
+        noise : Tensor of shape (..., n_features)
+            Over draws of the noise; it is the same for all rows.
+        """
         along, across = self._kept(level)
-        noise = (along.square() - across.square()) @ self.axes.square() + across.square()
-        return (clean - self(clean, level)).square() + noise * level.square()
+        kept = (along.square() - across.square()) @ self.axes.square() + across.square()
+        return kept * level.square()
 
     def log_density(self, input: Tensor, level: Tensor | float = 0.0) -> Tensor:
         """Return the log-density of each row under `N(m, C + s^2 I)`, in nats."""

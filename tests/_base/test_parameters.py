@@ -28,6 +28,8 @@ TRANSFORMERS = [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer]
         ("batch_size", 0),
         ("validation_fraction", 0.0),
         ("validation_fraction", 1.0),
+        ("gap", -1),
+        ("gap", 0.5),
         ("n_iter_no_change", 0),
         ("tol", 1.0),
         ("tol", -1e-9),

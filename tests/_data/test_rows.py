@@ -3,8 +3,20 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from skae._data import Batch, Rows, TrainingTable, merge_copies
+from skae._data import (
+    Batch,
+    Rows,
+    ScaledTable,
+    Scaling,
+    StoredRows,
+    StoredTable,
+    TimeSplit,
+    TrainingTable,
+    merge_copies,
+)
 
 PARTS = ("input", "target", "mask", "weight")
 
@@ -109,3 +121,25 @@ def test_other_weights_count_each_row_once_on_average(factor):
     """Also whole numbers of more rows than any table has."""
     counts = make_rows(factor * np.array([1.0, 2, 1, 4])).counts
     np.testing.assert_allclose(counts, [0.5, 1, 0.5, 2], rtol=1e-6)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@given(st.integers(2, 60), st.floats(0.01, 0.99), st.integers(0, 80))
+def test_a_split_in_time_leaves_the_gap(stored, n_rows, fraction, gap):
+    split = TimeSplit.from_fraction(n_rows, fraction, gap)
+    if split.n_train < 1:
+        assert gap >= n_rows - split.n_held_out
+        return
+    X, weight = np.arange(n_rows, dtype=np.float32)[:, None], np.arange(1.0, n_rows + 1)
+    if stored:
+        table = ScaledTable(StoredTable(X), Scaling(np.zeros(1), np.ones(1)))
+        rows = StoredRows(table, weight.astype(np.float32), torch.device("cpu"))
+    else:
+        rows = Rows.from_arrays(X, weight, torch.device("cpu"))
+    valid, part = rows.split_in_time(split)
+    held_out, train = valid.table[:, 0], part[:].input.numpy()[:, 0]
+    np.testing.assert_array_equal(train, np.arange(len(train)))
+    np.testing.assert_array_equal(held_out, np.arange(n_rows - len(held_out), n_rows))
+    assert held_out[0] - train[-1] == gap + 1
+    np.testing.assert_array_equal(valid.weight_array, held_out + 1)
+    np.testing.assert_array_equal(part.weight_array, train + 1)

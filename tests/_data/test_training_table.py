@@ -6,10 +6,12 @@ import pytest
 from skae._data import (
     StoredTable,
     TrainingTable,
+    keep_order,
     merge_copies,
     training_table,
     write_out_copies,
 )
+from skae._data.training_table import _find_distinct
 
 
 def test_copies_become_weights():
@@ -95,3 +97,26 @@ def test_written_out_rows_are_sorted_by_their_first_column_first():
     assert written.X.tolist() == [[0.0, 0.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]
     merged = merge_copies(TrainingTable(X))
     np.testing.assert_array_equal(write_out_copies(TrainingTable(X)).X, merged.X)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_distinct_rows_are_those_of_numpy(dtype, order):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 3)).round(1).astype(dtype) * [1, 1e30, 1e-30]
+    rows = rows.astype(dtype)[rng.integers(0, 40, size=60)]
+    rows[5], rows[9], rows[11, 0] = 0.0, -0.0, np.inf
+    found, inverse = _find_distinct(np.array(rows, order=order))
+    expected, theirs = np.unique(rows, axis=0, return_inverse=True)
+    assert len(found) < len(rows)
+    assert np.array_equal(found, expected)
+    assert np.array_equal(inverse, theirs.ravel())
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_rows_in_the_order_of_time_keep_it_and_their_copies(stored):
+    X = np.array([[3.0], [1.0], [3.0], [2.0], [0.0]])
+    weight = np.array([1.0, 2.0, 1.0, 0.0, 4.0])
+    kept = keep_order(TrainingTable(StoredTable(X) if stored else X, weight))
+    np.testing.assert_array_equal(kept.X[:], X[[0, 1, 2, 4]])
+    np.testing.assert_array_equal(kept.weight, [0.5, 1.0, 0.5, 2.0])

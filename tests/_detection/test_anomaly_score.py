@@ -155,8 +155,13 @@ def neighbour_distances(denoiser, rows, errors):
     return np.column_stack([distances.min(axis=1), fifth])
 
 
+def errors_at_levels(denoiser, rows):
+    """The third, seventh and eleventh of twelve levels."""
+    return denoiser.denoising_errors(rows)[:, [2, 6, 10]]
+
+
 def test_the_score_is_the_mean_surprisal_of_errors_and_two_distances(denoiser, rows):
-    errors = denoiser.denoising_errors(rows)
+    errors = errors_at_levels(denoiser, rows)
     by_error = surprisal_of_errors(denoiser, rows, errors).measure(errors)
     distances = neighbour_distances(denoiser, rows, by_error)
     by_distance = surprisal_of_distances(denoiser, rows, distances).measure(distances)
@@ -169,7 +174,7 @@ def test_a_weight_of_two_is_two_reference_rows(denoiser, rows):
     """But for the nearest row, of which a copy is as near as can be."""
     weight = np.random.default_rng(0).integers(1, 4, size=len(rows))
     score = AnomalyScore.fit(denoiser, rows, weight.astype(float))
-    errors = denoiser.denoising_errors(rows)
+    errors = errors_at_levels(denoiser, rows)
     expected = surprisal_of_errors(denoiser, rows, np.repeat(errors, weight, axis=0))
     np.testing.assert_allclose(score.by_error.measure(errors), expected.measure(errors))
     distances = score.neighbours.measure((rows - denoiser.mean_) / denoiser.scale_)
@@ -199,4 +204,6 @@ def test_a_large_offset_does_not_round_distances_away(curve):
     )
     np.testing.assert_allclose(found[:, 0], expected[:, 0], rtol=1e-3)
     # Which rows are usual may differ for a few, whose errors are as large up to rounding.
-    np.testing.assert_allclose(found[:, 1], expected[:, 1], rtol=0.5)
+    relative = np.abs(found[:, 1] / expected[:, 1] - 1)
+    assert np.quantile(relative, 0.75) < 1e-3
+    assert relative.max() < 0.75

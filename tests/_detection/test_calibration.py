@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skae._data import StoredTable, TrainingTable, stores
 from skae._detection.calibration import CalibrationSplit, count_calibration_rows
@@ -78,3 +80,36 @@ def test_calibration_rows_are_just_enough_for_alpha(alpha):
 def test_rounding_of_alpha_takes_no_further_row():
     alpha = 1 - 0.9  # a little less than 0.1
     assert count_calibration_rows(50, "auto", alpha) == count_calibration_rows(50, "auto", 0.1) == 9
+
+
+# Rows in the order of time ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@given(st.integers(2, 60), st.data())
+def test_the_last_rows_calibrate_behind_a_gap(stored, weighted, n_rows, data):
+    n_calibration = data.draw(st.integers(1, n_rows - 1))
+    gap = data.draw(st.integers(0, n_rows - n_calibration - 1))
+    table = make_table(n_rows, weighted, stored)
+    split = CalibrationSplit.take_last(table, n_calibration, gap)
+    train = split.train.X[:][:, 0]
+    np.testing.assert_array_equal(train, np.arange(n_rows - n_calibration - gap))
+    np.testing.assert_array_equal(split.indices, np.arange(n_rows - n_calibration, n_rows))
+    np.testing.assert_array_equal(split.calibration[:, 0], split.indices)
+    assert split.indices[0] - train[-1] == gap + 1
+    if weighted:
+        np.testing.assert_array_equal(split.train.weight, 1 + train / 2)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_gap_that_leaves_no_rows_is_refused(stored):
+    with pytest.raises(ValueError, match="got gap=8 and 10 rows, of which 2 calibrate"):
+        CalibrationSplit.take_last(make_table(10, stored=stored), 2, 8)
+
+
+def test_a_stored_table_calibrates_on_its_last_rows_that_memory_holds(monkeypatch):
+    monkeypatch.setattr(stores, "LOADED_UP_TO", 4000)
+    split = CalibrationSplit.take_last(make_table(3000, stored=True), 1500, 100)
+    np.testing.assert_array_equal(split.indices, np.arange(2000, 3000))
+    assert len(split.train) == 1400

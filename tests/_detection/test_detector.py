@@ -617,3 +617,59 @@ def test_parameters_of_the_estimator_are_validated(parameter, value, checkpoint,
     ours.set_params(checkpoint=None if checkpoint is None else tmp_path / checkpoint)
     with pytest.raises(ValueError, match=f"The '{parameter}' parameter of DenoisingAutoencoder"):
         ours.fit(ring(30, 0))
+
+
+# Rows in the order of time ----------------------------------------------------------------
+
+
+def make_windows(n_times, seed):
+    """Windows of a series in which neighbouring time steps are alike."""
+    noise = np.random.default_rng(seed).normal(size=n_times + 20)
+    series = np.convolve(noise, 0.9 ** np.arange(20))[20:n_times]
+    return np.lib.stride_tricks.sliding_window_view(series, 30)
+
+
+def test_calibration_rows_with_neighbours_that_train_promise_too_much():
+    """The nearest row is the window of one time step before, as it is of no fresh window."""
+    rates = []
+    for gap in (None, 30):
+        detector = AEAnomalyDetector(KernelDensity(bandwidth=0.5), alpha=0.05, gap=gap)
+        detector.set_params(random_state=0).fit(make_windows(2000, 0))
+        rates.append((detector.predict(make_windows(2000, 1)[::5]) == -1).mean())
+    assert rates[0] > 0.15
+    assert rates[1] < 0.1
+
+
+def test_the_last_rows_calibrate_behind_the_gap():
+    X = np.random.default_rng(0).normal(size=(300, 2)).cumsum(axis=0)
+    detector = AEAnomalyDetector(KernelDensity(), gap=40, random_state=0).fit(X)
+    np.testing.assert_array_equal(np.asarray(detector.estimator_.tree_.data), X[:200])
+    last = detector.score_samples(X[240:])
+    np.testing.assert_allclose(detector.calibration_scores_, np.sort(last))
+
+
+def test_an_estimator_holds_rows_out_in_time_too():
+    inner = AutoencoderTransformer(2, hidden_layer_sizes=(), max_epochs=1)
+    given = {None: 7, 3: 3}
+    for own, expected in given.items():
+        detector = AEAnomalyDetector(clone(inner).set_params(gap=own), gap=7, random_state=0)
+        assert detector.fit(ring(50, 0)).estimator_.gap == expected
+        assert detector.estimator.gap is own
+    assert AEAnomalyDetector(gap=7).fit(ring(50, 0)).estimator_.gap == 7
+
+
+def test_weights_of_rows_in_time_are_not_written_out():
+    X, weight = ring(100, 0), np.repeat([1.0, 2.0, 0.0, 1.0], 25)
+    detector = AEAnomalyDetector(GaussianMixture(), gap=5, random_state=0)
+    with pytest.raises(ValueError, match="fit of GaussianMixture takes no weights"):
+        detector.fit(X, sample_weight=weight)
+    detector.set_params(estimator=KernelDensity()).fit(X, sample_weight=weight)
+    np.testing.assert_array_equal(
+        np.asarray(detector.estimator_.tree_.data), X[[*range(50), *range(75, 80)]]
+    )
+
+
+def test_a_gap_that_leaves_nothing_to_train_on():
+    detector = AEAnomalyDetector(gap=80, random_state=0)
+    with pytest.raises(ValueError, match="gap must leave rows to train on, got gap=80 and 100"):
+        detector.fit(ring(100, 0))

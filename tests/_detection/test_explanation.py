@@ -173,3 +173,61 @@ def test_the_indicators_of_a_category_change_together():
     np.testing.assert_array_equal(np.vstack(asked)[:, 1:4].sum(axis=1), 1)
     np.testing.assert_array_equal(changed.gains, [0, 1, 0])
     np.testing.assert_array_equal(changed.expected, [1, 0, 1, 0, 1])
+
+
+def change_one_by_one(score, row, choices, enough):
+    """Return what each cell gains if all of them are looked at after every change."""
+    row, gains = row.copy(), np.zeros(len(choices))
+    while (reached := score(row[None])[0]) < enough:
+        best = np.full(len(choices), -np.inf)
+        values = row.copy()
+        for place, choice in enumerate(choices):
+            changed = np.repeat(row[None], len(choice.values), axis=0)
+            changed[:, choice.own] = choice.values
+            scores = score(changed)
+            best[place], values[place] = scores.max(), choice.values[scores.argmax(), 0]
+        place = best.argmax()
+        if best[place] - reached <= 1e-6:
+            break
+        gains[place] += best[place] - reached
+        row[place] = values[place]
+    return gains
+
+
+def test_columns_that_gain_little_are_looked_at_less_often():
+    rng = np.random.default_rng(3)
+    n_columns = 40
+    distribution = multivariate_normal(np.zeros(n_columns), 0.6 * np.eye(n_columns) + 0.4)
+    rows = distribution.rvs(1000, random_state=rng)
+    choices = choose(choose_candidates(rows))
+    enough = np.quantile(distribution.logpdf(rows), 0.25)
+    n_scored = []
+
+    def score(rows):
+        n_scored.append(len(rows))
+        return np.atleast_1d(distribution.logpdf(rows))
+
+    for number, row in enumerate(rows[:4]):
+        row[rng.choice(n_columns, 4, replace=False)] += 9 * rng.choice([-1, 1], 4)
+        n_scored.clear()
+        found = find_counterfactual(score, row, choices, enough)
+        n_found = sum(n_scored)
+        n_scored.clear()
+        np.testing.assert_allclose(found.gains, change_one_by_one(score, row, choices, enough))
+        assert np.count_nonzero(found.gains) >= 4, number
+        assert n_found < 0.7 * sum(n_scored)
+
+
+def test_a_cell_that_gains_only_after_others_changed_is_found():
+    """Two cells count only where the first is right."""
+
+    def score(rows):
+        wrong = np.abs(rows)
+        return np.where(wrong[:, 0] > 0.5, -100.0, -wrong[:, 1:].sum(axis=1))
+
+    values = np.linspace(-1.0, 1.0, 21)
+    row = np.array([1.0, *np.zeros(20), 1.0, -1.0])
+    found = find_counterfactual(score, row, choose([values] * len(row)), -0.1)
+    np.testing.assert_array_equal(np.flatnonzero(found.gains), [0, 21, 22])
+    np.testing.assert_allclose(found.expected[-2:], 0.0, atol=1e-12)
+    assert found.gains.sum() == pytest.approx(100.0)

@@ -1,5 +1,7 @@
 """Distances of rows to reference rows."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
@@ -102,3 +104,11 @@ def test_distances_over_observed_cells():
     np.testing.assert_allclose(distances_to.measure(rows)[:, 0], whole[:, 0])
     certain = NeighbourDistances.from_rows(known, is_usual)
     np.testing.assert_allclose(certain.measure(rows, observed | True), certain.measure(rows))
+
+
+def test_what_was_computed_from_the_rows_is_not_stored(known):
+    distances_to = NeighbourDistances.from_rows(known, known[:, 0] < 0.5)
+    before = pickle.dumps(distances_to)
+    distances = distances_to.measure(known[:3] + 1)
+    assert pickle.dumps(distances_to) == before
+    np.testing.assert_array_equal(pickle.loads(before).measure(known[:3] + 1), distances)

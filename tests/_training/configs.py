@@ -21,6 +21,7 @@ def make_config(**parameters):
         "callbacks": (),
         "early_stopping": True,
         "validation_fraction": 0.1,
+        "gap": None,
         "n_iter_no_change": 30,
         "tol": 1e-4,
         "verbose": 0,

@@ -258,3 +258,48 @@ def test_divergence_after_the_folds_counts_the_epochs_that_ended(curve):
     assert result.n_epochs == len(result.loss_curve) - 1 == 2
     assert result.gain == result.selected.gains[1]
     assert result.held_out_loss == result.validation_scores[2]
+
+
+# Rows in the order of time ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n_rows", "n_held_out"), [(600, 60), (499, 100)])
+@pytest.mark.parametrize("gap", [0, 30])
+def test_the_last_rows_are_held_out_behind_a_gap(curve, n_rows, n_held_out, gap):
+    """Of few rows in a single fold, after which the network is trained on all of them."""
+    X = curve[:n_rows].astype(np.float32)
+    result, seen = run_train(X, keeps_initialization=False, gap=gap)
+    np.testing.assert_array_equal(seen[0], X[: n_rows - n_held_out - gap])
+    if n_rows < 500:
+        assert [len(part) for part in seen] == [n_rows - n_held_out - gap, n_rows]
+        assert result.held_out is None
+    else:
+        np.testing.assert_array_equal(result.held_out.table, X[-n_held_out:])
+
+
+@pytest.mark.parametrize("n_rows", [600, 300])
+def test_a_gap_that_leaves_few_rows_keeps_pca(curve, n_rows):
+    kept = clone(SMALL).set_params(gap=n_rows).fit(curve[:n_rows])
+    assert kept.n_iter_ == 0
+    assert kept.validation_scores_ is None
+
+
+def test_the_order_of_rows_in_time_is_kept(curve):
+    """Rows that are merged are sorted."""
+    twice = np.vstack([curve[:300], curve[:300]])
+    sizes = Sizes()
+    ours = clone(SMALL).set_params(gap=5, callbacks=[sizes])
+    scores = ours.fit(twice).validation_scores_
+    assert sizes.sizes == {(600 - 60 - 5, 60)}
+    assert scores != ours.fit(twice[::-1]).validation_scores_
+
+
+def test_held_out_windows_have_no_neighbour_that_trains():
+    walk = np.random.default_rng(0).normal(size=640).cumsum()
+    windows = np.lib.stride_tricks.sliding_window_view(walk, 40)
+    nearest = []
+    for gap in (None, 40):
+        result, (part,) = run_train(windows, keeps_initialization=False, gap=gap)
+        distances = np.linalg.norm(result.held_out.table[:, None] - part, axis=2)
+        nearest.append(distances.min(axis=1).mean())
+    assert nearest[0] < nearest[1] / 2

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from skae._data import CompletedRows
 from skae._training import TrainedModule
 from skae.modules import mlp_autoencoder
 
@@ -37,6 +38,29 @@ def test_float64_rows_pass_through_a_float64_copy(module, X):
     assert trained.in_precision(torch.float32) is module
     for a, b in zip(copied.parameters(), module.parameters(), strict=True):
         assert torch.equal(a, b.double())
+
+
+def test_networks_beside_a_linear_path_can_compute_in_single_precision(module, X):
+    trained = TrainedModule(module)
+    rows = CompletedRows(X)
+    double = trained.apply(reconstruct, X)
+    mixed = trained.apply_to_completed(lambda module, batch: module(batch.input), rows, 7)
+    assert mixed.dtype == np.float64
+    np.testing.assert_allclose(mixed, double, atol=1e-5)
+    assert not np.array_equal(mixed, double)
+    alone = trained.apply_to_completed(
+        lambda module, batch: module(batch.input), CompletedRows(X[3:4]), 7
+    )
+    np.testing.assert_allclose(alone, mixed[3:4], rtol=1e-12)
+    copied = trained.in_mixed_precision()
+    assert copied is trained.in_mixed_precision()
+    assert copied.encoder.nonlinear.network is module.encoder.nonlinear
+    with torch.no_grad():
+        module.encoder.gate.zero_()
+        module.decoder.gate.zero_()
+    linear = TrainedModule(module)
+    mixed = linear.apply_to_completed(lambda module, batch: module(batch.input), rows, 50)
+    np.testing.assert_allclose(mixed, linear.apply(reconstruct, X), rtol=1e-12)
 
 
 def test_dropout_is_off(module, X):

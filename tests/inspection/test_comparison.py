@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer
-from skae.inspection import ComparisonDisplay
+from skae.inspection import ComparisonDisplay, explained_variance
 
 from .displays import legend_of, make_display
 
@@ -100,17 +100,30 @@ def test_legend_fits_into_the_figure():
     assert display.figure_.bbox.x0 <= legend.x0 < legend.x1 <= display.figure_.bbox.x1
 
 
-def test_pyplot_is_left_alone():
-    before = plt.get_fignums()
-    make_display().plot()
-    assert plt.get_fignums() == before
-
-
-def test_figure_of_the_user():
+def test_axes_of_the_user():
     figure = Figure()
-    display = make_display().plot(figure)
+    left, right = figure.subplots(1, 2)
+    before = plt.get_fignums()
+    display = make_display().plot(right)
     assert display.figure_ is figure
-    assert len(figure.axes) == 3
+    assert plt.get_fignums() == before
+    assert figure.axes == [left, *display.axes_]
+    figure.draw_without_rendering()
+    middle = left.get_position().x1
+    assert all(ax.get_position().x0 > middle for ax in display.axes_)
+
+
+def test_axes_at_a_free_place():
+    figure = Figure()
+    display = make_display().plot(figure.add_axes((0.5, 0.1, 0.4, 0.8)))
+    assert display.axes_[0].get_position().x0 == pytest.approx(0.5)
+    assert display.axes_[-1].get_position().x1 == pytest.approx(0.9)
+
+
+def test_attributes_name_what_was_drawn():
+    display = make_display().plot()
+    assert display.ax_ is display.axes_[0]
+    assert [line.get_label() for line in display.lines_] == ["PCA", "Autoencoder"]
 
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
@@ -130,7 +143,7 @@ def test_from_estimators():
     }
     figure = Figure()
     display = ComparisonDisplay.from_estimators(
-        models, X, np.arange(40) % 2, label_name="odd", figure=figure
+        models, X, np.arange(40) % 2, label_name="odd", ax=figure.add_subplot()
     )
     np.testing.assert_array_equal(display.n_components, [1, 2, 4])
     pca, linear = (display.explained_variance[name] for name in models)
@@ -149,3 +162,15 @@ def test_from_estimators_without_two_components():
     np.testing.assert_array_equal(display.n_components, [1, 9])
     assert display.codes is None
     assert len(display.axes_) == 1
+
+
+def test_from_predictions():
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    pca = PCA(1).fit(X)
+    found = {"PCA": {1: pca.inverse_transform(pca.transform(X))}, "perfect": {1: X, 2: X}}
+    display = ComparisonDisplay.from_predictions(X, found, codes={"first two": X[:, :2]})
+    np.testing.assert_array_equal(display.n_components, [1, 2])
+    np.testing.assert_array_equal(display.explained_variance["perfect"], [1, 1])
+    expected = explained_variance(X, found["PCA"][1])
+    np.testing.assert_array_equal(display.explained_variance["PCA"], [expected, np.nan])
+    assert [ax.get_title() for ax in display.axes_[1:]] == ["first two, 2 components"]

@@ -121,6 +121,19 @@ def test_a_row_denoiser_corrects_the_filter_in_units_of_its_error(rows, level):
     torch.testing.assert_close(module.posterior_mean(rows, level), expected)
 
 
+@pytest.mark.parametrize("make", [row_denoiser, code_denoiser])
+@pytest.mark.parametrize("linear_path", [True, False])
+def test_steps_are_the_difference_from_the_filter(make, linear_path, rows):
+    module, levels = make(linear_path=linear_path), torch.tensor([[0.1], [2.5]])
+    noisy = torch.stack([rows, 2 * rows])
+    filtered = torch.stack([module.filter(*pair) for pair in zip(noisy, levels, strict=True)])
+    column = [level.expand(5, 1) for level in levels]
+    means = [module.posterior_mean(*pair) for pair in zip(noisy, column, strict=True)]
+    found = module.find_steps(noisy, levels, filtered)
+    torch.testing.assert_close(found, torch.stack(means) - filtered, atol=1e-5, rtol=1e-5)
+    assert found.abs().max() > 0.1
+
+
 def test_of_other_noise_the_linear_path_is_trained(rows, level):
     module = row_denoiser(is_gaussian=False, n_axes=0)
     nonlinear = module.path.nonlinear(module.levels.condition(rows, level))

@@ -12,6 +12,7 @@ TITLES = {
     "training": "What an epoch costs",
     "quality": "Time to the error of a peer",
     "inference": "Inference",
+    "scoring": "Scores beside those of peers",
     "growth": "Growth",
     "search": "Searches and busy machines",
     "imports": "Importing",

@@ -2,13 +2,14 @@
 
 from types import ModuleType
 
-from . import gpu, growth, imports, inference, quality, search, training
+from . import gpu, growth, imports, inference, quality, scoring, search, training
 
 #: Each has ENTRIES, bars(entries) and section(entries).
 PARTS: dict[str, ModuleType] = {
     "training": training,
     "quality": quality,
     "inference": inference,
+    "scoring": scoring,
     "growth": growth,
     "search": search,
     "imports": imports,

@@ -1,0 +1,66 @@
+"""
+Search over architectures
+=========================
+
+Estimators of skae are estimators of scikit-learn, so that its searches work. A transformer needs no
+``scoring``: its ``score`` is the log-density of held-out rows, which codes of different sizes and
+networks of different depths can be compared by.
+"""
+
+# %%
+# Three sizes of the code times three networks, in two folds each:
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV
+
+from skae import AutoencoderTransformer
+
+X = load_digits().data[::2]
+search = GridSearchCV(
+    AutoencoderTransformer(standardize=False, max_epochs=30, random_state=0),
+    {
+        "n_components": [2, 4, 8],
+        "hidden_layer_sizes": [(), (32,), (128, 128)],
+    },
+    cv=2,
+)
+search.fit(X)
+print(search.best_params_)
+
+# %%
+import matplotlib.pyplot as plt
+import pandas as pd
+
+results = pd.DataFrame(search.cv_results_)
+results["network"] = results["param_hidden_layer_sizes"].map(str)
+table = results.pivot(index="network", columns="param_n_components", values="mean_test_score").loc[
+    ["()", "(32,)", "(128, 128)"]
+]
+
+fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
+image = ax.imshow(table, cmap="cividis", aspect="auto")
+for (line, column), value in pd.DataFrame(table.to_numpy()).stack().items():
+    is_dark = value < table.to_numpy().mean()
+    ax.text(
+        column,
+        line,
+        f"{value:.0f}",
+        ha="center",
+        va="center",
+        color="white" if is_dark else "black",
+    )
+ax.set_xticks(range(table.shape[1]), labels=table.columns)
+ax.set_yticks(range(table.shape[0]), labels=["PCA", "one layer of 32", "two layers of 128"])
+ax.set(xlabel="numbers in the code", title="log-density of held-out rows (nats per row)")
+
+# %%
+# ``n_jobs=-1`` fits on all cores. On a cluster, the same search runs on Dask's workers; nothing
+# changes but the backend of joblib:
+#
+# .. code-block:: python
+#
+#     import joblib
+#     from dask.distributed import Client
+#
+#     client = Client("scheduler:8786")
+#     with joblib.parallel_config("dask"):
+#         search.fit(X)

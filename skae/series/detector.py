@@ -1,0 +1,247 @@
+"""Anomalies of a series, by time step."""
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin
+from sklearn.utils import Tags, get_tags
+from sklearn.utils.validation import check_is_fitted
+
+from .._base.drafts import copy_shallow, replace_when_done
+from .._base.parameters import Constraints, validate_meta_parameters
+from .._detection import AEAnomalyDetector
+from .._detection.anomaly_score import score_at_share
+from .._detection.conformal import conformal_threshold
+from .._environment import RandomSource
+from .overlaps import average_overlaps, count_overlapping, find_starts
+from .recordings import read_recordings
+from .windows import Windows
+
+
+class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
+    """Anomalies of a series, by time step.
+
+    The windows of the series are the rows of an `AEAnomalyDetector`, whose calibration rows are
+    the last ones, none of which overlaps a row that trains. The score of a time step is the mean
+    score of the windows that have it.
+
+    Parameters
+    ----------
+    estimator : object, default=None
+        As in `AEAnomalyDetector`.
+    length : int, default=32
+        Time steps of a window: as long as what is to be recognized, such as a period.
+    step : int, default=1
+        Time steps from one window to the next. Training and scoring take a `step`-th of the time,
+        and anomalies are found to within as many time steps.
+    contamination : "auto" or float, default="auto"
+        Share of anomalous time steps in the series that the detector is fitted on, in (0, 0.5].
+        With "auto" the share need not be known, and `alpha` sets the threshold.
+    alpha : float, default=0.01
+        False-alarm rate: the share of the calibration part's time steps that are outliers, with
+        `contamination="auto"`.
+    calibration_fraction : "auto" or float, default="auto"
+        Share of the windows that calibrates, the last ones, in (0, 1). "auto" as in
+        `AEAnomalyDetector`.
+    random_state : int, RandomState instance, Generator or None, default=None
+        Seed of an estimator whose `random_state` is None.
+
+    Attributes
+    ----------
+    detector_ : AEAnomalyDetector
+        The fitted detector of windows; its `explain` names their cells.
+    windows_ : Windows
+        What cuts series into windows.
+    offset_ : float
+        The threshold: `decision_function` is `score_samples` minus this.
+    calibration_scores_ : ndarray of shape (n_calibration,)
+        Scores of the time steps of the calibration windows, in increasing order.
+    n_features_in_ : int
+        Number of channels.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the channels, if all of them are strings.
+
+    See Also
+    --------
+    Windows : The windows alone, as a step of a pipeline.
+    skae.AEAnomalyDetector : The detector of rows.
+
+    Notes
+    -----
+    The mean over windows is what `Windows.inverse_transform` does with values. An anomaly of few
+    time steps has its lowest mean in its middle, where all windows have the whole of it; the
+    lowest score instead of the mean would mark up to `length` time steps on either side alike.
+
+    The guarantee of `AEAnomalyDetector` needs rows that are exchangeable, and time steps are not:
+    neighbours are alike, and the future drifts. `alpha` is the rate on the calibration part, which
+    follows the training part as the future follows the series. It says what to expect of a series
+    that goes on as it did, and bounds nothing. There are no p-values for the same reason.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae.series import SeriesAnomalyDetector
+    >>> time = np.arange(600)
+    >>> series = np.sin(time / 5) + 0.1 * np.random.default_rng(0).normal(size=600)
+    >>> detector = SeriesAnomalyDetector(length=20, random_state=0).fit(series[:500])
+    >>> series[540:550] = 0.0
+    >>> scores = detector.score_samples(series)
+    >>> bool(535 <= scores.argmin() < 555)
+    True
+    """
+
+    _parameter_constraints: ClassVar[Constraints] = {
+        **{
+            name: AEAnomalyDetector._parameter_constraints[name]
+            for name in (
+                "estimator",
+                "contamination",
+                "alpha",
+                "calibration_fraction",
+                "random_state",
+            )
+        },
+        **Windows._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        length: int = 32,
+        step: int = 1,
+        contamination: float | str = "auto",
+        alpha: float = 0.01,
+        calibration_fraction: float | str = "auto",
+        random_state: RandomSource = None,
+    ) -> None:
+        self.estimator = estimator
+        self.length = length
+        self.step = step
+        self.contamination = contamination
+        self.alpha = alpha
+        self.calibration_fraction = calibration_fraction
+        self.random_state = random_state
+
+    @validate_meta_parameters
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit the detector to the windows of a series, and calibrate the threshold.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_times, n_channels) or (n_times,), or list of them
+            The series, of numbers, in the order of time. The elements of a list of arrays or
+            frames are recordings.
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        self : object
+            The fitted detector.
+
+        Raises
+        ------
+        ValueError
+            If a recording is shorter than a window, if too few windows are left to train on, or
+            as in `AEAnomalyDetector`.
+        """
+        with replace_when_done(self) as draft:
+            draft._fit(X)
+        return self
+
+    def _fit(self, X: Any) -> None:
+        length, step = int(self.length), int(self.step)
+        read = read_recordings(self, X, length, reset=True)
+        self.windows_ = Windows(length, step=step).fit(X)
+        self.detector_ = AEAnomalyDetector(
+            self.estimator,
+            alpha=self.alpha,
+            calibration_fraction=self.calibration_fraction,
+            gap=count_overlapping(length, step),
+            random_state=self.random_state,
+        )
+        rows = self.windows_.transform(X)
+        self.detector_.fit(rows)
+        n_calibration = len(self.detector_.calibration_scores_)
+        share = None if isinstance(self.contamination, str) else self.contamination
+        last = slice(-n_calibration if share is None else None, None)
+        scores = self.detector_.score_samples(rows[last])
+        starts = find_starts(read.lengths, length, step)[last]
+        known = self._average(scores[-n_calibration:], starts[-n_calibration:])
+        self.calibration_scores_ = np.sort(known)
+        if share is None:
+            threshold = conformal_threshold(self.calibration_scores_, None, self.alpha)
+        else:
+            threshold = score_at_share(self._average(scores, starts), None, share)
+        self.offset_ = float(threshold - self.detector_._find_rounding(threshold))
+
+    def score_samples(self, X: Any) -> Any:
+        """Return the score of each time step; lower is more anomalous.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_times, n_channels) or (n_times,), or list of them
+            The series, at least as long as a window.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_times,), or list of them
+            The mean score of the windows that have it, in nats; for a list, one array for each
+            recording.
+        """
+        now = copy_shallow(self)
+        check_is_fitted(now)
+        read = read_recordings(now, X, int(now.length), reset=False)
+        scores = now.detector_.score_samples(now.windows_.transform(X))
+        return now.windows_.spread(scores, read.lengths if read.is_list else read.lengths[0])
+
+    def decision_function(self, X: Any) -> Any:
+        """Return `score_samples` minus the threshold; below 0 is an outlier.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_times, n_channels) or (n_times,), or list of them
+            The series, at least as long as a window.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_times,), or list of them
+            In nats.
+        """
+        scores = self.score_samples(X)
+        if isinstance(scores, list):
+            return [each - self.offset_ for each in scores]
+        return scores - self.offset_
+
+    def predict(self, X: Any) -> Any:
+        """Return -1 for the time steps that are outliers, and +1 for the others.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_times, n_channels) or (n_times,), or list of them
+            The series, at least as long as a window.
+
+        Returns
+        -------
+        is_inlier : ndarray of shape (n_times,), or list of them
+            -1 for outliers, +1 for inliers.
+        """
+        decision = self.decision_function(X)
+        if isinstance(decision, list):
+            return [np.where(each >= 0, 1, -1) for each in decision]
+        return np.where(decision >= 0, 1, -1)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        estimator = getattr(self, "detector_", AEAnomalyDetector(self.estimator))
+        tags.input_tags.allow_nan = get_tags(estimator).input_tags.allow_nan
+        tags.input_tags.sparse = True
+        return tags
+
+    def _average(self, scores: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Return the scores of the time steps that are in windows with these first ones."""
+        each = np.repeat(scores[:, None], int(self.length), axis=1)
+        first = starts[0]
+        averaged = average_overlaps(each, starts - first, starts[-1] + int(self.length) - first)
+        return averaged[~np.isnan(averaged)]
