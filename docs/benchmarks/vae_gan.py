@@ -17,7 +17,9 @@ from the Gaussian of their first 32 principal components, show the ends of the s
 classifier that is trained anew differ by their scale, so distances compare within one page only.
 
 The bar is a ratio of the two distances of at most 0.75, with each seed. The settings were chosen on
-seed 0. Scores are of 500 test images, drawn at random, with `n_draws=20`.
+seed 0, and the number of epochs after a run of 5 in each training, in which the model without had a
+fifth more time and the ratios were 0.74, 0.82 and 0.78. Scores are of 500 test images, drawn at
+random, with `n_draws=20`.
 """
 
 import argparse
