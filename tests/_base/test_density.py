@@ -48,7 +48,7 @@ def counted(monkeypatch):
     calls = []
     for name in ("decoder_jacobian", "decode_with_jacobian"):
 
-        def count(*args, original=getattr(laplace, name)):
+        def count(*args, original=getattr(laplace, name)):  # noqa: B008 - of this turn of the loop
             calls.append(1)
             return original(*args)
 
