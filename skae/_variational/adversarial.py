@@ -18,7 +18,7 @@ from ..modules import MLP, VariationalAutoencoder, set_dropout_generator
 from ..modules.architectures import Role, check_network
 from .objective import VariationalObjective
 
-# Chosen on training images of MNIST. The module's rate is a share of that of the training before.
+# What went well on MNIST. The module's rate is a share of that of the training before.
 _DISCRIMINATOR_RATE, _SHARE_OF_RATE = 1e-3, 1 / 12
 
 # Steps in which the discriminator trains alone: what it says at first is noise.

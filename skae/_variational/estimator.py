@@ -188,8 +188,9 @@ default="from_dtype"
         Largest number of Gaussians of the mixture, or number of pseudo-rows. The mixture has
         as many Gaussians as the initial codes have by the Bayesian information criterion;
         with `init="random"` it has all of them.
-    n_draws : int, default=24
-        Draws of the code for each row that `score_samples` and `elbo` average over.
+    n_draws : int or "auto", default="auto"
+        Draws of the code for each row that `score_samples` and `elbo` average over. "auto" is 24
+        for numbers with a Gaussian likelihood, and 100 for others.
 
     Adversarial training:
 
@@ -409,7 +410,7 @@ default="from_dtype"
         "noise_per_column": ["boolean"],
         "prior": [StrOptions({"standard", "mixture", "vamp"})],
         "n_prior_components": [Interval(Integral, 1, None, closed="left")],
-        "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "n_draws": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "discriminator": [*SHARED_CONSTRAINTS["architecture"], None],
         "adversarial_weight": [Interval(Real, 0, LARGEST_FACTOR, closed="right")],
     }
@@ -433,7 +434,7 @@ default="from_dtype"
         noise_per_column: bool = True,
         prior: str = "mixture",
         n_prior_components: int = 10,
-        n_draws: int = 24,
+        n_draws: int | str = "auto",
         discriminator: str | Architecture | None = None,
         adversarial_weight: float = 0.02,
         dropout: float = 0.0,
@@ -813,7 +814,7 @@ default="from_dtype"
         network = self._make_network_config(layout)
         code_size = cast(int, n_components)
         sizes = (layout.n_encoded, code_size, *network.hidden_layer_sizes)
-        check_draws(self.n_draws, max(sizes))
+        check_draws(self._resolve_draws(layout), max(sizes))
         return VariationalBlueprint(
             network,
             int(code_size),
@@ -945,11 +946,17 @@ default="from_dtype"
         n_codes = len(codes.mean) * trained.module.prior.n_mixed
         return VariationalDensity(
             codes,
-            self.n_draws,
+            self._resolve_draws(blueprint.network.cells),
             max(rows.n_features, n_codes, *hidden, 1),
             *self._find_unit_correction(blueprint, scaling),
             ranges,
         )
+
+    def _resolve_draws(self, layout: CellLayout) -> int:
+        """Return how many draws of the code a score takes."""
+        if not isinstance(self.n_draws, str):
+            return int(self.n_draws)
+        return 24 if layout.is_numeric and self.likelihood == "gaussian" else 100
 
     @staticmethod
     def _find_unit_correction(

@@ -13,6 +13,7 @@ from skorch.callbacks import EarlyStopping, Freezer, LRScheduler
 from skae import AEAnomalyDetector, AutoencoderTransformer, DenoisingAutoencoder
 from skae._base.fingerprint import describe_fit
 from skae._data import TrainingTable
+from skae.modules import ConvolutionalArchitecture
 
 TABLE = TrainingTable(np.zeros((3, 2)))
 
@@ -117,3 +118,12 @@ def describe_sets():
         describe("architecture", make_function("a in {'one', 'two', 'three', 'four', 'five'}")),
         describe("architecture", make_function("closed", closed=words)),
     ]
+
+
+def test_rows_of_another_shape_and_parameters_of_an_architecture_are_told_apart():
+    ours = AutoencoderTransformer(architecture=ConvolutionalArchitecture((3,)))
+    known = describe_fit(ours, TABLE, "cpu", row_shape=(2, 1))
+    assert describe_fit(ours, TABLE, "cpu", row_shape=(1, 2)) != known
+    assert describe_fit(clone(ours), TABLE, "cpu", row_shape=(2, 1)) == known
+    other = clone(ours).set_params(architecture__channels=(4,))
+    assert describe_fit(other, TABLE, "cpu", row_shape=(2, 1)) != known

@@ -24,9 +24,11 @@ from skae._denoising.density import (
     denoiser_log_density,
     draw_common_noise,
     measure_errors,
+    resolve_draws,
 )
 from skae._training import TrainedModule
 from skae.modules import Denoiser, NoiseLevels, RowDenoiser, WienerFilter
+from skae.modules.cells import CellLayout
 
 WIDTH = 0.2
 
@@ -152,6 +154,13 @@ def test_common_noise_is_antithetic_and_of_unit_covariance():
     torch.testing.assert_close(noise.mean(1), torch.zeros(N_LEVELS, 3).double())
     moments = noise.mT @ noise / 8
     torch.testing.assert_close(moments, torch.eye(3).double().expand(N_LEVELS, 3, 3))
+
+
+def test_tables_of_few_columns_or_of_categories_take_more_draws():
+    few, many = CellLayout.from_numbers(4), CellLayout.from_numbers(5)
+    assert [resolve_draws("auto", layout) for layout in (few, many)] == [8, 2]
+    assert resolve_draws("auto", CellLayout((0, 1, 2, 3, 4), (5,), ())) == 8
+    assert resolve_draws(3, many) == 3
 
 
 def test_fewer_draws_than_columns_have_the_expected_length():
