@@ -727,7 +727,7 @@ def test_there_are_parameters_of_methods():
 
 
 @pytest.mark.parametrize(
-    "value", ["x", -1, object(), float("nan"), 10**400, np.ones(3), []], ids=repr
+    "value", ["x", -1, object(), float("nan"), 10**400, np.ones(3), []], ids=name_of
 )
 @pytest.mark.parametrize(("estimator", "method", "parameter"), parameters_of_methods())
 def test_parameters_of_methods_say_what_they_must_be(estimator, method, parameter, value, fitted):

@@ -196,7 +196,7 @@ def test_equal_seeds_give_equal_fits(curve):
             ]
         },
     ],
-    ids=str,
+    ids=lambda parameters: ", ".join(parameters),
 )
 def test_it_goes_with_all_parameters(curve, parameters):
     X = (curve - curve.min(axis=0)) / np.ptp(curve, axis=0)
