@@ -153,8 +153,9 @@ class StoredRows(Dataset[Batch]):
     def split_in_time(self, split: TimeSplit) -> tuple[Rows, "Rows | StoredRows"]:
         """Return the last rows, but no more than memory holds, and the first ones."""
         n_held_out = min(split.n_held_out, self._most_held_out)
+        n_train = split.n_train + split.n_held_out - n_held_out
         held_out = np.arange(len(self) - n_held_out, len(self))
-        return self.take(held_out), self._leave_out(np.arange(split.n_train, len(self)))
+        return self.take(held_out), self._leave_out(np.arange(n_train, len(self)))
 
     @property
     def _most_held_out(self) -> int:

@@ -63,6 +63,8 @@ class CalibrationSplit:
         Memory limits the calibration rows of a stored table.
         """
         rows, n_rows = table.X, len(table)
+        if not isinstance(rows, np.ndarray):
+            n_calibration = min(n_calibration, _MOST_STORED, subsample_size(rows.shape[1]))
         n_train = n_rows - n_calibration - gap
         if n_train < 1:
             raise ValueError(
@@ -70,8 +72,6 @@ class CalibrationSplit:
                 f"{n_calibration} calibrate: pass more rows, or choose a smaller gap or "
                 "calibration_fraction"
             )
-        if not isinstance(rows, np.ndarray):
-            n_calibration = min(n_calibration, _MOST_STORED, subsample_size(rows.shape[1]))
         indices = np.arange(n_rows - n_calibration, n_rows)
         others = np.arange(n_train, n_rows)
         return cls(_leave_out(table, others), take_rows(rows, indices), indices)

@@ -16,6 +16,7 @@ from skae._data import (
     TimeSplit,
     TrainingTable,
     merge_copies,
+    stored_rows,
 )
 
 PARTS = ("input", "target", "mask", "weight")
@@ -143,3 +144,13 @@ def test_a_split_in_time_leaves_the_gap(stored, n_rows, fraction, gap):
     assert held_out[0] - train[-1] == gap + 1
     np.testing.assert_array_equal(valid.weight_array, held_out + 1)
     np.testing.assert_array_equal(part.weight_array, train + 1)
+
+
+def test_stored_rows_beyond_those_that_memory_holds_train(monkeypatch):
+    monkeypatch.setattr(stored_rows, "_MOST_HELD_OUT", 10)
+    X = np.arange(100, dtype=np.float32)[:, None]
+    table = ScaledTable(StoredTable(X), Scaling(np.zeros(1), np.ones(1)))
+    rows = StoredRows(table, None, torch.device("cpu"))
+    valid, part = rows.split_in_time(TimeSplit.from_fraction(100, 0.4, 5))
+    np.testing.assert_array_equal(valid.table[:, 0], np.arange(90, 100))
+    np.testing.assert_array_equal(part[:].input.numpy()[:, 0], np.arange(85))

@@ -112,4 +112,4 @@ def test_a_stored_table_calibrates_on_its_last_rows_that_memory_holds(monkeypatc
     monkeypatch.setattr(stores, "LOADED_UP_TO", 4000)
     split = CalibrationSplit.take_last(make_table(3000, stored=True), 1500, 100)
     np.testing.assert_array_equal(split.indices, np.arange(2000, 3000))
-    assert len(split.train) == 1400
+    assert len(split.train) == 1900
