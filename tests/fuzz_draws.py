@@ -147,7 +147,7 @@ PARAMETERS = {
         ((1e-6, 1.0), 1.0, 1e-15, (0.2, 0.2), [0.1, 0.5], 1e15, np.float32(0.5)),
         ((1, 0.1), -1, 0, 1e-30, 1e30, (1, 2, 3), _NAN, "x", (0.1, "x"), None),
     ),
-    "n_draws": Draws((2, 4), (1, 8), (0, 1.5, 10**12)),
+    "n_draws": Draws((2, 4), ("auto", 1, 8), (0, 1.5, 10**12)),
     "stacking": _SWITCH,
     # Of the variational autoencoder.
     "beta": Draws((1.0, 4.0), (0, 1e-30, 1e3, 1e30), (-1, _NAN, 1e31)),
@@ -157,6 +157,8 @@ PARAMETERS = {
     "noise_per_column": _SWITCH,
     "prior": Draws(("standard", "mixture", "vamp"), ("auto", "gaussian"), ("flow", None)),
     "prior of AutoencoderTransformer": Draws(("auto", "gaussian", "mixture"), (), ("vamp", None)),
+    "discriminator": Draws((None,), ("mlp",), ("flow", 3)),
+    "adversarial_weight": Draws((0.02,), (1e-30, 1e3), (0, -1, _NAN)),
     "n_prior_components": Draws((2, 10), (1, 50), (0, 1.5, None)),
     # Of the detector.
     "contamination": Draws(("auto", 0.1), (0.5, 1e-9), (0, 0.6, _NAN, "x")),

@@ -110,11 +110,11 @@ def describe(value, name="", found=None):
 
 def describe_estimator(estimator):
     """All that an estimator holds, but for what is made when first asked for."""
-    found = describe(estimator)
+    deferred = ("_double", "_mixed", "model']", "_gap_score", "known_density['_")
     return {
-        n: value
-        for n, value in found.items()
-        if "_double" not in n and "model']" not in n and "_gap_score" not in n
+        name: value
+        for name, value in describe(estimator).items()
+        if not any(part in name for part in deferred)
     }
 
 

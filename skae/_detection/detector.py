@@ -751,6 +751,13 @@ def _check_names(feature_names: ArrayLike, n_features: int) -> np.ndarray:
             f"feature_names must have a name for each of the {n_features} columns, got an array of "
             f"shape {names.shape}: take get_feature_names_out of the step before the detector"
         )
+    for name in names:
+        if not isinstance(name, str) or (names == name).sum() > 1:
+            raise ValueError(
+                f"feature_names must be different texts, got {name!r}"
+                f"{' twice' if isinstance(name, str) else ''}: take get_feature_names_out of the "
+                "step before the detector"
+            )
     return names
 
 
