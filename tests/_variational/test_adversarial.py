@@ -180,24 +180,20 @@ def test_equal_seeds_give_equal_fits(curve):
     assert not np.array_equal(other.transform(curve), fits[0].transform(curve))
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"likelihood": "bernoulli", "binarize": True},
-        {"likelihood": "bernoulli", "standardize": False},
-        {"prior": "vamp"},
-        {"prior": "standard", "beta": 0.0},
-        {"trim_fraction": 0.2, "optimizer": "sgd"},
-        {"early_stopping": False, "kl_warmup": 1.0},
-        {
-            "callbacks": [
-                LRScheduler("ExponentialLR", gamma=0.5),
-                LRScheduler("StepLR", step_size=1),
-            ]
-        },
-    ],
-    ids=str,
-)
+PARAMETERS = {
+    "grey cells": {"likelihood": "bernoulli", "binarize": True},
+    "masses": {"likelihood": "bernoulli", "standardize": False},
+    "vamp": {"prior": "vamp"},
+    "no divergence": {"prior": "standard", "beta": 0.0},
+    "trimmed": {"trim_fraction": 0.2, "optimizer": "sgd"},
+    "to the end": {"early_stopping": False, "kl_warmup": 1.0},
+    "schedulers": {
+        "callbacks": [LRScheduler("ExponentialLR", gamma=0.5), LRScheduler("StepLR", step_size=1)]
+    },
+}
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS.values(), ids=PARAMETERS)
 def test_it_goes_with_all_parameters(curve, parameters):
     X = (curve - curve.min(axis=0)) / np.ptp(curve, axis=0)
     ours = small(**parameters).fit(X, sample_weight=np.arange(600) % 3)
