@@ -110,7 +110,7 @@ def describe(value, name="", found=None):
 
 def describe_estimator(estimator):
     """All that an estimator holds, but for what is made when first asked for."""
-    deferred = ("_double", "_mixed", "model']", "_gap_score", "known_density['_")
+    deferred = ("_double", "_mixed", "model']", "_gap_score", "known_density")
     return {
         name: value
         for name, value in describe(estimator).items()
