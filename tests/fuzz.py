@@ -193,6 +193,7 @@ OTHERS = {
     "fit_transform",
     "partial_fit",
     "sample",
+    "set_callbacks",
     "set_threshold",
     "get_feature_names_out",
 }

@@ -15,6 +15,7 @@ from .._training import Module, TrainedModule
 from .._training.losses import squared_error
 from ..modules import EncoderDecoder
 from ..modules.jacobian import Decoder, decode_with_jacobian, decoder_jacobian
+from ..modules.single_precision import SinglePrecision
 from .mixed_density import MixedDensity, MixedTask, fit_mixed_density
 from .tangent_mixture import TangentMixture, Tangents, fit_tangent_mixture
 
@@ -367,7 +368,8 @@ class LaplaceDensity(Density[Module]):
 
     def tolerates_single(self, module: Module) -> bool:
         """Whether networks in float32 change log-densities by no more than 1e-3 nats."""
-        if self.mixed is not None:
+        # Smaller blocks would be padded to that length at each pass of a Jacobian.
+        if self.mixed is not None or self.block_length() < SinglePrecision.length:
             return False
         if self.mixture is None:
             return self.model.variance >= SINGLE_VARIANCE

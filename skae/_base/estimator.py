@@ -362,7 +362,8 @@ class BaseAutoencoder(
             result = leave_untrained(config, initialize(rows), len(rows))
         else:
             result = train(config, initialize, rows, streams, blueprint.network.linear_path)
-            result = self._train_further(config, result, given, rows, streams)
+            if not result.is_cut_short:
+                result = self._train_further(config, result, given, rows, streams)
         trained = TrainedModule(result.module, rows.n_features)
         if not blueprint.is_closed_form:  # pretraining can diverge, and no epoch follow
             trained.check_outputs(rows, self._measure_losses, self.lr)
@@ -380,6 +381,7 @@ class BaseAutoencoder(
             result.gain,
             result.net,
             row_shape=given.row_shape,
+            kept_epoch=None if result.selected is None else result.selected.epoch,
         )
 
     @validate_each_time
@@ -571,8 +573,8 @@ class BaseAutoencoder(
             imputation,
             1 if previous is None else previous.n_iter + 1,
             losses if previous is None else [*previous.loss_curve, *losses],
-            None if previous is None else previous.validation_scores,
             None,  # no rows are held out
+            None,
             net,
             is_stream=True,
             sample=sample,

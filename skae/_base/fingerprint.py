@@ -16,6 +16,7 @@ from skorch.callbacks import Callback, ParamMapper
 from .._data import AnyTable, Columns, RowShape, TrainingTable, row_blocks
 from .._environment import resolve_device
 from .._training import Fingerprint
+from ..modules import ParametrizedArchitecture
 
 # Parameters that say how a fit is shown or stored, and nothing of its result.
 _WITHOUT_EFFECT = ("checkpoint", "verbose")
@@ -122,6 +123,8 @@ def _describe_object(value: Any, around: set[int]) -> Any:
         return [_name(value), _describe_code(value.__code__), _describe(inside, around)]
     if isinstance(value, type) or not hasattr(value, "__dict__"):
         return _name(value if hasattr(value, "__qualname__") else type(value))
+    if isinstance(value, ParametrizedArchitecture):  # maybe one inside a function
+        return [_name(type(value)), _describe(value.get_params(deep=False), around)]
     if isinstance(value, BaseEstimator):  # its parameters are described under names of their own
         return _name(type(value))
     if isinstance(value, Callback):

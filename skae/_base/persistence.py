@@ -69,6 +69,8 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         What is kept of the stream; None after `fit`. If it was loaded, it has no rows.
     row_shape : tuple of int or None, default=None
         The shape of the rows that were fitted; None is flat ones.
+    kept_epoch : int or None, default=None
+        The epoch that held-out rows chose, 0 for the initialization; None without such rows.
     """
 
     trained: TrainedModule[Module]
@@ -86,6 +88,7 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     is_stream: bool = False
     sample: StreamSample | None = None
     row_shape: RowShape = None
+    kept_epoch: int | None = None
 
     @property
     def density(self) -> DensityT:
@@ -198,6 +201,7 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
         "loss_curve": fitted.loss_curve,
         "validation_scores": fitted.validation_scores,
         "gain": fitted.gain,
+        "kept_epoch": fitted.kept_epoch,
         "stream": None if fitted.sample is None else _dump_sample(fitted.sample),
         "row_shape": fitted.row_shape,
     }
@@ -249,6 +253,7 @@ def load_state(
         is_stream=state["stream"] is not None,
         sample=None if state["stream"] is None else _load_sample(state["stream"]),
         row_shape=None if row_shape is None else tuple(row_shape),
+        kept_epoch=state.get("kept_epoch"),
     )
 
 

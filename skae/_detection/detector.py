@@ -290,6 +290,12 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         return self
 
     def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
+        own_gap = self.estimator.gap if isinstance(self.estimator, BaseAutoencoder) else None
+        if self.gap is None and own_gap is not None:
+            raise ValueError(
+                f"gap={own_gap!r} of the estimator says that rows are in the order of time, and "
+                "calibration rows would be drawn at random: set gap of the detector"
+            )
         table, columns, row_shape = self._read_new(X, sample_weight)
         weight = check_sample_weight(sample_weight, len(table))
         if weight is not None and self.estimator is not None:

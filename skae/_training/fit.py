@@ -47,6 +47,8 @@ class TrainingResult(Generic[Module]):
         The rows that these weights have not seen.
     trained_on : Rows, StoredRows or None
         The others, if there are such rows.
+    is_cut_short : bool
+        Whether a user interrupted it, or losses were no numbers any more.
     """
 
     module: Module
@@ -56,6 +58,7 @@ class TrainingResult(Generic[Module]):
     selected: SelectedEpoch | None = None
     held_out: Rows | None = None
     trained_on: AnyRows | None = None
+    is_cut_short: bool = False
 
     @property
     def validation_scores(self) -> list[float] | None:
@@ -135,7 +138,8 @@ def _train_to_the_end(
     reason = f"fewer than {_TOO_FEW} rows" if config.early_stopping else "early_stopping=False"
     check_monitors(config.callbacks, f"no rows are held out, by {reason}")
     net = run(config, initialize(rows), rows, None, streams, "training")
-    return TrainingResult(net.module_, net, net.n_finite_epochs_, loss_curve(net))
+    n_finite, is_cut_short = net.n_finite_epochs_, _is_cut_short(net)
+    return TrainingResult(net.module_, net, n_finite, loss_curve(net), is_cut_short=is_cut_short)
 
 
 def _train_with_held_out_rows(
@@ -153,7 +157,7 @@ def _train_with_held_out_rows(
     selection = _make_selection(config, _make_rule(config, keeps_initialization), True)
     net = run(config, initialize(part), part, valid, streams, "training", selection)
     losses, selected = loss_curve(net), selection.selected
-    best = selected.epoch
+    best, is_cut_short = selected.epoch, _is_cut_short(net)
     if best == 0 and keeps_initialization:  # from all rows then, not from a part
         net = leave_untrained(config, initialize(rows), len(rows)).net
     return TrainingResult(
@@ -164,6 +168,7 @@ def _train_with_held_out_rows(
         selected,
         valid if best > 0 else None,
         part if best > 0 else None,
+        is_cut_short,
     )
 
 
@@ -188,7 +193,8 @@ def _train_by_folds(
         net = run(fold_config, module, part, valid, streams, name, selection, warns=not has_warned)
         has_warned |= net.stop_reason_ in ("diverged", "interrupted")
         if net.stop_reason_ == "interrupted":
-            return leave_untrained(config, initialize(rows), len(rows))
+            untrained = leave_untrained(config, initialize(rows), len(rows))
+            return replace(untrained, is_cut_short=True)
         curves.append(selection.losses_)
         weights.append(valid.weight_array)
         losses.append(loss_curve(net))
@@ -209,7 +215,14 @@ def _train_by_folds(
     )
     n_finite = net.n_finite_epochs_
     selected = replace(selected, epoch=n_finite)
-    return TrainingResult(net.module_, net, n_finite, loss_curve(net), selected)
+    is_cut_short = _is_cut_short(net)
+    return TrainingResult(
+        net.module_, net, n_finite, loss_curve(net), selected, is_cut_short=is_cut_short
+    )
+
+
+def _is_cut_short(net: AutoencoderNet) -> bool:
+    return net.stop_reason_ in ("diverged", "interrupted")
 
 
 def _average_curves(curves: list[list[float]]) -> list[float]:

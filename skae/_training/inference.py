@@ -67,7 +67,7 @@ class TrainedModule(Generic[Module]):
         return self._double
 
     def in_mixed_precision(self) -> Module:
-        """Return a float64 copy whose networks beside a linear path compute in float32.
+        """Return a copy in float64 whose networks beside a linear path compute in float32.
 
         A network's rounding is relative to what it adds to the linear path. On other devices than
         the processor it is the float64 copy.
@@ -81,7 +81,7 @@ class TrainedModule(Generic[Module]):
                 if not isinstance(part, Bypass) or not isinstance(single, Bypass):
                     continue
                 if single.nonlinear is not None:
-                    part.nonlinear = SinglePrecision(single.nonlinear)
+                    part.nonlinear = SinglePrecision(copy.deepcopy(single.nonlinear).eval())
             self._mixed = copied
         return self._mixed
 

@@ -32,11 +32,12 @@ def count_products(module: Module, n_features: int | None) -> int:
         return n_products
     n_more: list[int] = []
 
-    def note(part: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
-        n_uses = _count_uses(part, inputs[0], output)
+    def note(part: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
+        given = inputs[0] if inputs else named.get("input")
+        n_uses = _count_uses(part, given, output)
         n_more.append((n_uses - 1) * sum(p.numel() for p in part.parameters()))
 
-    hooks = [part.register_forward_hook(note) for part in repeated]
+    hooks = [part.register_forward_hook(note, with_kwargs=True) for part in repeated]
     known, was_training = next(module.parameters()), module.training
     module.eval()
     try:
@@ -49,9 +50,12 @@ def count_products(module: Module, n_features: int | None) -> int:
     return n_products + sum(n_more)
 
 
-def _count_uses(part: nn.Module, input: Tensor, output: Any) -> int:
-    """Return how often one row uses each weight of a layer."""
+def _count_uses(part: nn.Module, given: Any, output: Any) -> int:
+    """Return how often one row uses each weight of a layer; 1 of inputs that aren't tensors."""
+    is_recurrent = isinstance(part, nn.RNNBase)
+    places = given if is_recurrent or isinstance(part, _TRANSPOSED) else output
+    if not isinstance(places, Tensor) or places.ndim < 2:
+        return 1
     if isinstance(part, nn.RNNBase):
-        return input.shape[1 if part.batch_first else 0]
-    places = input if isinstance(part, _TRANSPOSED) else output
+        return places.shape[1 if part.batch_first else 0]
     return math.prod(places.shape[2:])

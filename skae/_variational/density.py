@@ -25,6 +25,9 @@ _SEED = 20160502
 # Cells of a block's largest array (rows x draws x columns).
 _BLOCK_CELLS = 2**20
 
+# Draws from which their variance is set to one.
+_FEWEST_SCALED = 16
+
 
 class EvidenceBound(NamedTuple):
     """The evidence lower bound of rows, and its parts, in nats.
@@ -239,7 +242,9 @@ def _draw_codes(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     mean, log_variance = module.posterior(rows)
     noise = draw_normal(n_draws, mean.shape[1]).to(mean)
-    # Few draws vary less than a normal variable; the leading term of a bound is their variance.
-    noise = noise / noise.square().mean(dim=0).sqrt()
+    # Few draws vary less than a normal variable, which costs a bound most where the posterior is
+    # nearly Gaussian. Of one or two, a scale would be all that is left.
+    if n_draws >= _FEWEST_SCALED:
+        noise = noise / noise.square().mean(dim=0).sqrt()
     code = mean.unsqueeze(1) + noise * torch.exp(0.5 * log_variance).unsqueeze(1)
     return mean, log_variance, noise, code

@@ -301,11 +301,11 @@ default="from_dtype"
         Training loss of each epoch that was run, also where the initialization is kept.
     validation_scores_ : list of float or None
         Mean loss on held-out rows at initialization and after each epoch; lower is better.
-        None without held-out rows.
+        None without held-out rows, and after `partial_fit`.
     gain_ : float or None
         How far the held-out loss of the weights is below that at initialization, where both are
         clipped at the initial 95 % quantile; 0 if the initialization is kept. In the units of
-        `validation_scores_`, and None where these are, or after `partial_fit`.
+        `validation_scores_`, and None where these are.
     gain_error_ : float or None
         Standard error of `gain_`.
     noise_variance_ : float or ndarray of shape (n_features,)
@@ -336,10 +336,10 @@ default="from_dtype"
     and `binarize` follows [7]_. Without `standardize` and with `noise_per_column=False`, all
     columns share a noise in the table's units.
 
-    `score_samples` is the importance-weighted bound [5]_, of `n_draws` draws that are the
-    same at each call: at most the log-density, on average over draws, and closer to it with
-    more of them. It is exact if the result is probabilistic PCA or factor analysis. With a
-    Gaussian likelihood and `init="pca"`, the linear model of all rows makes as many rows as
+    `score_samples` estimates the importance-weighted bound [5]_ from `n_draws` draws that are
+    the same at each call; from 16 on they are scaled to unit variance. With more of them it comes
+    closer to the log-density. It is exact if the result is probabilistic PCA or factor analysis.
+    With a Gaussian likelihood and `init="pca"`, the linear model of all rows makes as many rows as
     ten of those trained on, at most a tenth, in `score_samples` and in `sample`.
 
     In tables with booleans or categories these have a mass given the code: a probability, or a

@@ -201,5 +201,6 @@ class LearningCurveDisplay:
 
 
 def find_kept_epoch(estimator: Any) -> int:
-    """Return the epoch whose weights a transformer has, 0 for the initialization."""
-    return int(estimator.n_iter_)
+    """Return the epoch that held-out rows chose, else the last; 0 is the initialization."""
+    kept = estimator._state.kept_epoch
+    return int(estimator.n_iter_) if kept is None else int(kept)

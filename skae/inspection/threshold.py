@@ -116,11 +116,12 @@ class ThresholdDisplay:
         """
         if names is None and isinstance(X, pd.DataFrame):
             names = [str(label) for label in X.index]
+        has_p_values = X is not None and hasattr(estimator, "p_values")
         display = cls(
             calibration_scores=estimator.calibration_scores_,
             threshold=estimator.offset_,
             scores=None if X is None else estimator.score_samples(X),
-            p_values=None if X is None else estimator.p_values(X),
+            p_values=estimator.p_values(X) if has_p_values else None,
             names=names,
         )
         return display.plot(ax)

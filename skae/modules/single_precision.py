@@ -17,7 +17,7 @@ class SinglePrecision(nn.Module):
     Parameters
     ----------
     network : torch.nn.Module
-        The network, in float32. It is not copied.
+        The network, in float32.
 
     Attributes
     ----------
