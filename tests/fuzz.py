@@ -397,7 +397,8 @@ class Case:
         outcome = self.score(rows, name)
         text = str(outcome.error)
         if outcome.is_refused and not any(
-            each in text for each in ("denoising_errors requires", "[0, 1]", "bernoulli")
+            each in text
+            for each in ("denoising_errors requires", "[0, 1]", "bernoulli", "must have booleans")
         ):
             raise Wrong(f"rows like those of the fit are refused: {text}")
         return outcome
@@ -605,6 +606,8 @@ class Case:
         discrete = ("discrete", "rare", "constant")
         if not self.is_detector or self.fitted_on.kind not in discrete:
             return self.score()
+        if self.fitted_on.is_real:
+            return
         values = to_array(self.fitted_on.X).astype(np.float64)
         if not (values.astype(np.float32) == values).all():
             return

@@ -54,7 +54,12 @@ def test_networks_beside_a_linear_path_can_compute_in_single_precision(module, X
     np.testing.assert_allclose(alone, mixed[3:4], rtol=1e-12)
     copied = trained.in_mixed_precision()
     assert copied is trained.in_mixed_precision()
-    assert copied.encoder.nonlinear.network is module.encoder.nonlinear
+    # Neither training nor a change of weights reaches it.
+    module.train()
+    with torch.no_grad():
+        module.encoder.nonlinear.layers[0].weight.add_(1.0)
+    again = trained.apply_to_completed(lambda module, batch: module(batch.input), rows, 7)
+    np.testing.assert_array_equal(again, mixed)
     with torch.no_grad():
         module.encoder.gate.zero_()
         module.decoder.gate.zero_()
