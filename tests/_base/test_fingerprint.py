@@ -50,6 +50,11 @@ PAIRS = {
         make_function("closed", 1),
         make_function("closed", 2),
     ),
+    "an architecture in it": (
+        "architecture",
+        make_function("closed", ConvolutionalArchitecture(activation="relu")),
+        make_function("closed", ConvolutionalArchitecture(activation="tanh")),
+    ),
     "its defaults": ("architecture", make_function("a", 0, 1), make_function("a", 0, 2)),
     "arguments": ("optimizer", functools.partial(print, 1), functools.partial(print, 2)),
     "a class": ("optimizer", torch.optim.Adam, torch.optim.SGD),

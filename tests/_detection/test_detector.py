@@ -673,3 +673,11 @@ def test_a_gap_that_leaves_nothing_to_train_on():
     detector = AEAnomalyDetector(gap=80, random_state=0)
     with pytest.raises(ValueError, match="gap must leave rows to train on, got gap=80 and 100"):
         detector.fit(ring(100, 0))
+
+
+def test_a_gap_of_the_estimator_alone_is_refused():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    inner = DenoisingAutoencoder(2, hidden_layer_sizes=(), gap=5)
+    with pytest.raises(ValueError, match=r"gap=5 of the estimator .* set gap of the detector"):
+        AEAnomalyDetector(inner).fit(X)
+    AEAnomalyDetector(inner, gap=5, alpha=0.2, random_state=0).fit(X)

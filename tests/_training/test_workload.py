@@ -21,18 +21,21 @@ PLACES = {
         (3 * 2 * 4 + 2) * 4,
     ),
     "recurrent": (lambda: Last(), 3 * (4 * 3 + 4 * 4 + 8) * 3),
+    "recurrent, called by keyword": (lambda: Last(True), 3 * (4 * 3 + 4 * 4 + 8) * 3),
 }
 
 
 class Last(nn.Module):
     """The last output of a recurrent layer over three steps."""
 
-    def __init__(self):
+    def __init__(self, by_keyword=False):
         super().__init__()
         self.layer = nn.GRU(3, 4, batch_first=True)
+        self.by_keyword = by_keyword
 
     def forward(self, rows):
-        return self.layer(rows.reshape(-1, 4, 3)[:, :3])[0][:, -1]
+        steps = rows.reshape(-1, 4, 3)[:, :3]
+        return (self.layer(input=steps) if self.by_keyword else self.layer(steps))[0][:, -1]
 
 
 @pytest.mark.parametrize(("make", "n_products"), PLACES.values(), ids=PLACES)

@@ -206,6 +206,23 @@ def test_it_goes_with_all_parameters(curve, parameters):
     assert ours.net_.criterion_.adversary.n_steps == 8
 
 
+class Interrupt(Callback):
+    """Does what Ctrl-C does after the second epoch."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_an_interrupted_training_is_not_followed_by_another(curve, early_stopping):
+    ours = small(callbacks=[Interrupt()], max_epochs=6, early_stopping=early_stopping)
+    with pytest.warns(UserWarning, match="interrupted after 2 of"):
+        ours.fit(curve)
+    assert ours.n_iter_ <= 2
+    assert len(ours.loss_curve_) <= 2
+
+
 def test_few_rows(curve):
     for n_rows in (3, 12):
         ours = small(batch_size=256).fit(curve[:n_rows])

@@ -5,7 +5,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, VAETransformer
 from skae.inspection import LearningCurveDisplay
 
 from .displays import legend_of
@@ -43,6 +43,22 @@ def test_the_kept_epoch_is_marked(trained):
     gain, error = trained.gain_, trained.gain_error_
     expected = f"epoch {trained.n_iter_} of 8 kept: loss lower by {gain:.2g} ± {error:.1g}"
     assert display.ax_.get_title() == expected
+
+
+def test_epochs_beside_a_discriminator_are_not_those_of_the_held_out_rows(curve):
+    model = VAETransformer(
+        2, discriminator="mlp", hidden_layer_sizes=(8,), max_epochs=4, random_state=0
+    ).fit(curve)
+    display = LearningCurveDisplay.from_estimator(model)
+    assert len(display.line_.get_xdata()) == len(model.loss_curve_) > 4
+    assert display.kept_epoch == model.n_iter_ - 4
+
+
+def test_the_curve_of_a_stream_has_no_held_out_rows(curve):
+    model = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_epochs=4, random_state=0)
+    model.fit(curve).partial_fit(curve)
+    assert model.validation_scores_ is None
+    assert "no rows were held out" in repr(LearningCurveDisplay.from_estimator(model))
 
 
 def test_without_a_gain():

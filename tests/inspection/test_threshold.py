@@ -9,6 +9,7 @@ from sklearn.mixture import GaussianMixture
 
 from skae import AEAnomalyDetector
 from skae.inspection import ThresholdDisplay
+from skae.series import SeriesAnomalyDetector
 
 from .displays import legend_of
 
@@ -42,6 +43,14 @@ def test_rows_are_marked_with_their_p_values(detector):
         f"odd: p = {p_odd:.2g}",
     ]
     assert {"1 outlier", "1 inlier"} < set(legend_of(display.ax_))
+
+
+def test_a_detector_without_p_values():
+    series = np.sin(np.arange(200.0))[:, None]
+    detector = SeriesAnomalyDetector(GaussianMixture(random_state=0), length=4).fit(series)
+    display = ThresholdDisplay.from_estimator(detector, series[:6])
+    assert display.p_values is None
+    assert len(display.scores) == 6
 
 
 def make_display(scores, **options):
