@@ -163,7 +163,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     these, the rate varies around it [1]_. With too few calibration rows for `alpha`, it is at
     most one over one more than their number. Nothing is assumed of the estimator. Anomalies
     with low scores among the calibration rows lower the threshold: fewer outliers are found,
-    and the guarantee for clean rows holds.
+    and the guarantee for clean rows holds. With `gap` rows are in the order of time, and not
+    exchangeable: then `alpha` and the p-values are aims, not guarantees.
 
     A `DenoisingAutoencoder` that is conditioned on a range of Gaussian noise gives three
     views of a row: its denoising errors at three noise levels; its distance to the nearest of
