@@ -29,6 +29,12 @@ ARCHITECTURES: dict[str, ParametrizedArchitecture] = {
 }
 
 
+def has_shape(architecture: str | Architecture) -> bool:
+    """Whether an architecture, or one that has this name, is for rows with a shape."""
+    known = ARCHITECTURES.get(architecture) if isinstance(architecture, str) else architecture
+    return isinstance(known, ShapedArchitecture)
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """The networks of a module.

@@ -81,7 +81,7 @@ from .._training import (
 from .._training.losses import squared_error
 from ..modules import Architecture, set_dropout_generator
 from ..modules.cells import CellLayout
-from .blueprints import Blueprint, BlueprintT, NetworkConfig
+from .blueprints import Blueprint, BlueprintT, NetworkConfig, has_shape
 from .callback_support import CallbackSupportMixin, begin_tasks, find_tasks
 from .density import DeferredDensity, DensityT
 from .documentation import DOC_LINK_TEMPLATE
@@ -625,6 +625,8 @@ class BaseAutoencoder(
         weight = check_sample_weight(sample_weight, len(table))
         target = self._check_target(table, columns, _flatten_target(y, X))
         layout = CellLayout.from_numbers(table.shape[1]) if columns is None else columns.layout
+        if columns is not None and has_shape(self.architecture):
+            _check_grid(columns)
         n_components: Any = self.n_components
         if is_share(n_components):  # how many that are, scaled rows tell, or the first ones have
             n_components = 1 if previous is None else previous.blueprint.code_size
@@ -1102,6 +1104,18 @@ def _sum_cells(errors: Tensor, mask: Tensor | None, columns: Columns | None) -> 
     owner = torch.from_numpy(columns.owner).to(errors.device)
     sums[:, owner.unique()] = 0.0
     return sums.index_add_(1, owner, errors)
+
+
+def _check_grid(columns: Columns) -> None:
+    """Raise unless each cell of a row with a shape is a number."""
+    for index, (_, own) in enumerate(columns.slices()):
+        if own.stop - own.start != 1:
+            holds = "no observed cell" if own.start == own.stop else "no numbers"
+            raise ValueError(
+                "an architecture with a shape takes numbers, some of them observed in each cell of "
+                f"a row, and cell {index} of the flat rows holds {holds}: fill it in one row at "
+                'least, or use architecture="mlp"'
+            )
 
 
 def _sum_weights(weight: np.ndarray) -> float:

@@ -290,6 +290,7 @@ class CategoryCoding:
             handle_unknown="infrequent_if_exist",
             sparse_output=False,
         )
+        encoder.set_output(transform="default")  # whatever the global one is
         return encoder.fit(np.repeat(indices, self.counts)[:, None])
 
     @cached_property

@@ -106,6 +106,11 @@ def train(
         Whether the initialization is kept where no epoch is surely better.
     """
     n_trained = len(rows) if config.gap is None else _split_in_time(config, len(rows)).n_train
+    if config.early_stopping and n_trained < 1:
+        raise ValueError(
+            f"gap must leave rows to train on, got gap={config.gap} and {len(rows)} rows, the last "
+            "of which are held out: choose a smaller gap, or early_stopping=False"
+        )
     is_too_few = n_trained < _TOO_FEW
     if not config.early_stopping or (is_too_few and not keeps_initialization):
         return _train_to_the_end(config, initialize, rows, streams)

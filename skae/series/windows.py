@@ -22,6 +22,15 @@ from .recordings import Recordings, read_recordings
 _SIZE = Interval(Integral, 1, None, closed="left")
 
 
+def check_step(length: int, step: int) -> None:
+    """Raise if time steps would lie between two windows."""
+    if step > length:
+        raise ValueError(
+            f"step must be at most length, so that each time step is in a window, got step={step} "
+            f"and length={length}"
+        )
+
+
 class Windows(TransformerMixin, BaseEstimator):
     """Cut a series into overlapping windows, one a row.
 
@@ -105,8 +114,10 @@ class Windows(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a recording is shorter than a window, or if values are infinite or no numbers.
+            If `step` is larger than `length`, if a recording is shorter than a window, or if
+            values are infinite or no numbers.
         """
+        check_step(self.length, self.step)
         with replace_when_done(self) as draft:
             read = read_recordings(draft, X, int(self.length), reset=True)
             draft.lengths_, draft._is_list, draft._is_flat = (

@@ -307,3 +307,15 @@ def test_a_stream_that_begins_again_keeps_its_kind_of_scales(standardize):
     assert model._state.scaling.is_by_channel == (standardize is True)
     again = pickle.loads(pickle.dumps(model))
     assert again._state.scaling.is_by_channel == (standardize is True)
+
+
+@pytest.mark.parametrize("architecture", ["convolutional", ConvolutionalArchitecture(shape=(8, 7))])
+def test_a_cell_without_a_value_is_named(architecture):
+    X = np.random.default_rng(0).normal(size=(40, 8, 7))
+    X[:, 1, 2] = np.nan
+    ours = AutoencoderTransformer(2, architecture=architecture, max_epochs=1)
+    message = r"cell 9 .* no observed cell"
+    with pytest.warns(UserWarning, match="no observed"), pytest.raises(ValueError, match=message):
+        ours.fit(X)
+    with pytest.raises(ValueError, match="cell 0 of the flat rows holds no numbers"):
+        ours.fit(np.where(X > 0, "a", "b"))

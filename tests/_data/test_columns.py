@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn import config_context
 from sklearn.preprocessing import OneHotEncoder
 
 from skae._data.columns import CategoryCoding, Columns, needs_encoding
@@ -797,3 +798,11 @@ def test_pooled_levels_decode_to_the_most_frequent_of_them():
     assert coding.n_encoded == 2
     assert coding.decoded == (0, 1)
     assert coding.pool_all().decoded == (-1,)
+
+
+def test_the_global_output_of_transformers_does_not_matter():
+    X = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "label": ["a", "b", None, "a"]})
+    expected = Columns.from_table(X).encode(X).values
+    for library in ("pandas", "polars"):
+        with config_context(transform_output=library):
+            np.testing.assert_array_equal(Columns.from_table(X).encode(X).values, expected)

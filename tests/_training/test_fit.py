@@ -277,9 +277,9 @@ def test_the_last_rows_are_held_out_behind_a_gap(curve, n_rows, n_held_out, gap)
         np.testing.assert_array_equal(result.held_out.table, X[-n_held_out:])
 
 
-@pytest.mark.parametrize("n_rows", [600, 300])
-def test_a_gap_that_leaves_few_rows_keeps_pca(curve, n_rows):
-    kept = clone(SMALL).set_params(gap=n_rows).fit(curve[:n_rows])
+@pytest.mark.parametrize(("n_rows", "gap"), [(600, 538), (300, 238)])
+def test_a_gap_that_leaves_few_rows_keeps_pca(curve, n_rows, gap):
+    kept = clone(SMALL).set_params(gap=gap).fit(curve[:n_rows])
     assert kept.n_iter_ == 0
     assert kept.validation_scores_ is None
 
@@ -312,3 +312,10 @@ def test_held_out_windows_have_no_neighbour_that_trains():
         distances = np.linalg.norm(result.held_out.table[:, None] - part, axis=2)
         nearest.append(distances.min(axis=1).mean())
     assert nearest[0] < nearest[1] / 2
+
+
+def test_a_gap_that_leaves_no_row_is_refused():
+    X = np.random.default_rng(0).normal(size=(600, 3))
+    for gap in (560, 5000):
+        with pytest.raises(ValueError, match=f"gap must leave rows to train on, got gap={gap}"):
+            AutoencoderTransformer(2, gap=gap).fit(X)

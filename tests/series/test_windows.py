@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
-from skae.series import Windows
+from skae.series import SeriesAnomalyDetector, Windows
 
 
 @pytest.fixture
@@ -176,3 +176,11 @@ def test_windows_beyond_memory_are_refused():
     windows = Windows(1_000_000).fit(series)
     with pytest.raises(MemoryError, match="choose a larger step or a smaller length"):
         windows.transform(series)
+
+
+def test_no_time_step_is_between_two_windows():
+    message = r"step must be at most length, .* got step=9 and length=5"
+    with pytest.raises(ValueError, match=message):
+        Windows(5, step=9).fit(np.arange(30.0))
+    with pytest.raises(ValueError, match=message):
+        SeriesAnomalyDetector(length=5, step=9).fit(np.arange(30.0))
