@@ -226,6 +226,12 @@ def _select_sizes(
     if n_dimensions != n_columns:
         columns += f" of {n_dimensions} dimensions"
     sizes = tuple(size for size in components if size <= most)
+    if most < 1:
+        raise CommandError(
+            f"{table.name} must have two dimensions and two training rows at least, got {columns} "
+            f"and {n_train} training rows: text that differs from row to row has no dimension, and "
+            "a column of numbers with a single word in it is text"
+        )
     if not sizes:
         raise CommandError(
             f"--components must be at most {most} ({table.name} has {columns} and "

@@ -133,6 +133,15 @@ def test_components_are_at_most_the_training_rows_less_one(refuse, report, tmp_p
     assert "--components must be at most 5 (t.npy has 20 columns and 6 training rows)" in line
 
 
+def test_a_word_among_numbers_leaves_no_dimensions_to_compare(refuse, tmp_path):
+    cells = [f"{number / 7},{number * 3 % 11}\n" for number in range(40)]
+    cells[5] = "oops,2\n"
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(cells))
+    line = refuse(tmp_path / "t.csv")
+    assert "t.csv must have two dimensions and two training rows at least, got 2 columns" in line
+    assert "a column of numbers with a single word in it is text" in line
+
+
 def test_constant_table(refuse, tmp_path):
     (tmp_path / "same.csv").write_text("a,b\n" + "1,2\n" * 9)
     line = refuse(tmp_path / "same.csv", "--components", 1)
