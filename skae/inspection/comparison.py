@@ -114,8 +114,9 @@ class ComparisonDisplay:
             For each name, fitted models with `transform` and `inverse_transform`, one for
             each number of components. The map shows the codes of the one with two.
         X : array-like of shape (n_samples, n_features)
-            The rows to reconstruct, preferably held out from all fits. Their columns are
-            scaled to unit variance before shares of the variance are computed.
+            The rows to reconstruct, preferably held out from all fits; images as flat rows, which
+            models of their shape take too. Their columns are scaled to unit variance before shares
+            of the variance are computed.
         y : array-like of shape (n_samples,), default=None
             Labels of the rows.
         label_name : str, default=None

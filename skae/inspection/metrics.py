@@ -22,7 +22,8 @@ def explained_variance(
     X : array-like of shape (n_samples, n_features)
         The rows.
     X_reconstructed : array-like of shape (n_samples, n_features)
-        Their reconstruction by a model.
+        Their reconstruction by a model. It may have the shape that rows had in its fit, such as
+        that of images.
     mean, scale : array-like of shape (n_features,), default=None
         What columns are standardised with, such as the means and standard deviations of
         the training rows. None takes those of `X`.
@@ -45,5 +46,6 @@ def explained_variance(
     total = np.square((rows - center) / spread).sum()
     if total == 0:
         return float("nan")
-    error = np.square((rows - np.asarray(X_reconstructed, dtype=np.float64)) / spread).sum()
+    rebuilt = np.asarray(X_reconstructed, dtype=np.float64).reshape(rows.shape)
+    error = np.square((rows - rebuilt) / spread).sum()
     return float(1 - error / total)

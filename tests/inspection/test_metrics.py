@@ -36,3 +36,12 @@ def test_given_mean_and_scale():
     assert share == pytest.approx(1 - 1 / (4 + 16))
     share = explained_variance([[3.0], [5.0]], [[3.0], [4.0]], scale=[7.0])
     assert share == pytest.approx(1 - 1 / 2)
+
+
+def test_reconstructions_in_the_shape_of_images_are_of_flat_rows_too():
+    X = np.random.default_rng(0).normal(size=(30, 6))
+    rebuilt = X + 0.1
+    expected = explained_variance(X, rebuilt)
+    assert explained_variance(X, rebuilt.reshape(30, 2, 3)) == expected
+    with pytest.raises(ValueError, match="reshape"):
+        explained_variance(X, rebuilt[:, :5])
