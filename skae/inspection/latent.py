@@ -10,6 +10,7 @@ from sklearn.manifold import trustworthiness as measure_trustworthiness
 
 from .._data import subsample_indices
 from .drawing import DARK_GREY, SHADE_MAP, find_axes, get_figure
+from .requirements import require
 from .scatter import draw_key, group_labels, limit_view, scatter_points
 from .spread import Spread
 from .tables import find_scaling, read_numbers
@@ -175,6 +176,7 @@ class LatentDisplay:
         display : LatentDisplay
             The display, drawn.
         """
+        require(estimator, "transform", "a transformer")
         codes = np.asarray(estimator.transform(X), dtype=np.float64)
         n_codes = codes.shape[1]
         if len(set(components)) != 2 or not set(components) <= set(range(n_codes)):

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from .drawing import BLUE, find_axes, get_figure, shorten_text, show_as_they_are
+from .requirements import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,6 +88,7 @@ class ReasonsDisplay:
             The display, drawn.
         """
         rows = X.iloc[:_MOST_ROWS] if isinstance(X, pd.DataFrame) else X[:_MOST_ROWS]  # type: ignore[index]
+        require(estimator, "explain", "a detector of skae")
         return cls(reasons=estimator.explain(rows)).plot(ax, n_reasons=n_reasons)
 
     @classmethod

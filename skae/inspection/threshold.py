@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from .drawing import BLUE, DARK_GREY, ORANGE, find_axes, get_figure, show_as_they_are
+from .requirements import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,6 +117,7 @@ class ThresholdDisplay:
         """
         if names is None and isinstance(X, pd.DataFrame):
             names = [str(label) for label in X.index]
+        require(estimator, "calibration_scores_", "a detector of skae")
         has_p_values = X is not None and hasattr(estimator, "p_values")
         display = cls(
             calibration_scores=estimator.calibration_scores_,
