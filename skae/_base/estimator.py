@@ -573,8 +573,8 @@ class BaseAutoencoder(
             imputation,
             1 if previous is None else previous.n_iter + 1,
             losses if previous is None else [*previous.loss_curve, *losses],
+            None if previous is None else previous.validation_scores,
             None,  # no rows are held out
-            None,
             net,
             is_stream=True,
             sample=sample,

@@ -253,11 +253,11 @@ default="from_dtype"
         Training loss of each epoch that was run, also where the initialization is kept.
     validation_scores_ : list of float or None
         Mean loss on held-out rows at initialization and after each epoch; lower is better.
-        None without held-out rows, and after `partial_fit`.
+        None without held-out rows.
     gain_ : float or None
         How far the held-out loss of the weights is below that at initialization, where both are
         clipped at the initial 95 % quantile; 0 if the initialization is kept. In the units of
-        `validation_scores_`, and None where these are.
+        `validation_scores_`, and None where these are, or after `partial_fit`.
     gain_error_ : float or None
         Standard error of `gain_`.
     noise_variance_ : float

@@ -121,7 +121,8 @@ class LearningCurveDisplay:
             )
         display = cls(
             loss_curve=estimator.loss_curve_,
-            validation_scores=estimator.validation_scores_,
+            # Those of a fit are not of the blocks after it.
+            validation_scores=None if estimator._state.is_stream else estimator.validation_scores_,
             kept_epoch=find_kept_epoch(estimator),
             init="linear model" if estimator.init == "pca" else "random weights",
             gain=estimator.gain_,
