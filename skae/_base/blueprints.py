@@ -31,8 +31,14 @@ ARCHITECTURES: dict[str, ParametrizedArchitecture] = {
 
 def has_shape(architecture: str | Architecture) -> bool:
     """Whether an architecture, or one that has this name, is for rows with a shape."""
-    known = ARCHITECTURES.get(architecture) if isinstance(architecture, str) else architecture
-    return isinstance(known, ShapedArchitecture)
+    return isinstance(_find_architecture(architecture), ShapedArchitecture)
+
+
+def _find_architecture(architecture: str | Architecture) -> str | Architecture:
+    """Return the architecture that has a name; "mlp" has parameters of the estimators instead."""
+    if isinstance(architecture, str):
+        return ARCHITECTURES.get(architecture, architecture)
+    return architecture
 
 
 @dataclass(frozen=True)
@@ -80,9 +86,7 @@ class NetworkConfig:
         ValueError
             If the architecture has wrong parameters, or can't be used on such rows.
         """
-        known = self.architecture
-        if isinstance(known, str) and known in ARCHITECTURES:
-            known = ARCHITECTURES[known]
+        known = _find_architecture(self.architecture)
         if isinstance(known, ParametrizedArchitecture):
             known = known.fit_shape(row_shape, self.n_features)
         return self if known is self.architecture else replace(self, architecture=known)

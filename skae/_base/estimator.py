@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from numbers import Real
 from typing import Any, ClassVar, Generic, NamedTuple, Self
 
 import numpy as np
@@ -87,10 +86,9 @@ from .density import DeferredDensity, DensityT
 from .documentation import DOC_LINK_TEMPLATE
 from .drafts import copy_shallow, replace_when_done
 from .fingerprint import describe_fit
-from .imputation import Imputation, show_limits
+from .imputation import Imputation, check_interval, show_limits
 from .parameters import (
     Constraints,
-    Interval,
     check_layer_sizes,
     is_share,
     validate_each_time,
@@ -104,7 +102,6 @@ from .seal import is_sealed, open_sealed, seal
 _BYTES_PER_WEIGHT = 16
 
 _ERROR: Constraints = {"per_cell": ["boolean"]}
-_IMPUTE: Constraints = {"interval": [Interval(Real, 0, 1, closed="neither"), None]}
 
 
 class GivenTable(NamedTuple, Generic[BlueprintT]):
@@ -870,8 +867,7 @@ class BaseAutoencoder(
         ValueError
             If `interval` is out of its bounds, or if no cell was missing in `fit`.
         """
-        given = {"interval": interval}
-        validate_parameter_constraints(_IMPUTE, given, caller_name="impute")
+        check_interval(interval)
         table, state = self._read(X)
         half = None if interval is None else state.find_half_widths(float(interval))
         values = state.impute(table)

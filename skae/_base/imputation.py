@@ -1,7 +1,9 @@
 """What fills missing cells after a fit: attention to rows, fitted when it is asked for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +15,7 @@ from .._data import (
     Scaling,
     TrainingTable,
     load_rows,
+    row_blocks,
     subsample_indices,
     take_rows,
     wrap_numbers,
@@ -20,6 +23,9 @@ from .._data import (
 from .._environment import RandomStreams
 from .._linear import Completion
 from ..modules.cells import CellLayout
+from .parameters import Constraints, Interval, validate_parameter_constraints
+
+_IMPUTE: Constraints = {"interval": [Interval(Real, 0, 1, closed="neither"), None]}
 
 # Filled cells depend on the rows, not on how the network was trained.
 _SEED = 19870914
@@ -101,6 +107,28 @@ class Imputation:
         linear = replace(scaling, margins=None)
         known = completion if scaling.margins is None else None
         return cls(state["rows"], linear, state["weight"], layout, known)
+
+
+def check_interval(interval: float | None) -> None:
+    """Raise unless the parameter of `impute` is a probability or None."""
+    validate_parameter_constraints(_IMPUTE, {"interval": interval}, caller_name="impute")
+
+
+def fill_blocks(table: AnyTable, complete: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return rows of an encoded table with missing cells filled, and all others as they are.
+
+    Parameters
+    ----------
+    table : ndarray or stored table of shape (n_rows, n_encoded)
+        The rows, which are read block by block.
+    complete : callable
+        Returns rows of the table without gaps.
+    """
+    out = np.empty(table.shape)
+    for rows in row_blocks(table):
+        given = table[rows]
+        out[rows] = np.where(np.isnan(given), complete(given), given)
+    return out
 
 
 def show_limits(

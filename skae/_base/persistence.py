@@ -22,7 +22,6 @@ from .._data import (
     fill_table,
     flatten_rows,
     reshape_rows,
-    row_blocks,
 )
 from .._environment import resolve_device
 from .._linear import Completion, ScoredColumns
@@ -30,7 +29,7 @@ from .._training import AutoencoderNet, Module, TrainedModule
 from ..modules.architectures import ShapedArchitecture
 from .blueprints import BlueprintT
 from .density import DeferredDensity, DensityT
-from .imputation import Imputation
+from .imputation import Imputation, fill_blocks
 
 
 @dataclass(frozen=True)
@@ -142,14 +141,11 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         table : ndarray or stored table of shape (n_rows, n_encoded)
             The rows.
         """
-        out = np.empty(table.shape)
-        for rows in row_blocks(table):
-            if self.imputation is None:
-                filled = self.scaling.inverse(self.prepare(table[rows], np.float64).values)
-            else:
-                filled = self.imputation.complete(table[rows])
-            out[rows] = np.where(np.isnan(table[rows]), filled, table[rows])
-        return out
+        if self.imputation is not None:
+            return fill_blocks(table, self.imputation.complete)
+        return fill_blocks(
+            table, lambda rows: self.scaling.inverse(self.prepare(rows, np.float64).values)
+        )
 
     def fill(self, X: Any, values: np.ndarray) -> Any:
         """Return a table whose missing cells are those of rows of the encoded table.

@@ -6,13 +6,13 @@ from typing import Any, Self
 import numpy as np
 
 from .._attention import REMEMBERED_ROWS, AttentionCompletion, fit_attention
+from .._base.imputation import fill_blocks
 from .._data import (
     AnyTable,
     ColumnMoments,
     Columns,
     Scaling,
     TrainingTable,
-    row_blocks,
     subsample_indices,
     take_rows,
 )
@@ -69,13 +69,12 @@ class FittedImputer:
 
     def complete(self, table: AnyTable) -> np.ndarray:
         """Return rows as numbers, with missing cells filled by what is expected of them."""
-        out = np.empty(table.shape)
-        for rows in row_blocks(table):
-            given = table[rows]
-            scaled = self.scaling.forward(given, np.float64)
-            filled = self.scaling.inverse(self.attention.complete(scaled))
-            out[rows] = np.where(np.isnan(given), filled, given)
-        return out
+
+        def complete(rows: np.ndarray) -> np.ndarray:
+            scaled = self.scaling.forward(rows, np.float64)
+            return self.scaling.inverse(self.attention.complete(scaled))
+
+        return fill_blocks(table, complete)
 
     def find_half_widths(self, coverage: float) -> np.ndarray:
         """Return how far, in the table's units, the truth may be from what fills a number."""

@@ -1,6 +1,5 @@
 """The imputer."""
 
-from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,12 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._base.documentation import DOC_LINK_TEMPLATE
 from .._base.drafts import copy_shallow, replace_when_done
-from .._base.imputation import show_limits
+from .._base.imputation import check_interval, show_limits
 from .._base.parameters import (
     SHARED_CONSTRAINTS,
     Constraints,
-    Interval,
-    validate_parameter_constraints,
     validate_parameters,
 )
 from .._base.seal import is_sealed, open_sealed, seal
@@ -33,8 +30,6 @@ from .._data import (
 )
 from .._environment import RandomSource, RandomStreams
 from .fitted import FittedImputer
-
-_IMPUTE: Constraints = {"interval": [Interval(Real, 0, 1, closed="neither"), None]}
 
 
 class AEImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -224,8 +219,7 @@ default="from_dtype"
         ValueError
             If `interval` is out of its bounds.
         """
-        given = {"interval": interval}
-        validate_parameter_constraints(_IMPUTE, given, caller_name="impute")
+        check_interval(interval)
         table, fitted = self._read(X)
         values = fitted.complete(table)
         filled = fill_table(X, values.astype(table.dtype), fitted.columns)
