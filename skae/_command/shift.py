@@ -23,7 +23,7 @@ _CALIBRATION_FRACTION = 1 / 3
 FALSE_DISCOVERY_RATE = 0.1
 
 #: Corrected p-values below this are called a difference.
-SURE = 0.01
+SURE = 0.05
 
 # Rows with p-values up to this are counted.
 _SMALL = 0.05

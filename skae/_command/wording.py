@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from .printing import quote
@@ -135,4 +134,4 @@ def _give_share(name: str, share: float) -> str:
 def format_percent(share: float) -> str:
     """Return a share in percent, with a digit behind the point where it is small."""
     percent = 100 * share
-    return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.1f} %"
+    return f"{percent:.0f}%" if percent >= 10 or percent == 0 else f"{percent:.1f}%"
