@@ -207,11 +207,13 @@ def _count_small(p_values: Sequence[float]) -> list[tuple[float, int]]:
 
 
 def _format_p_value(value: float) -> str:
-    return "< 0.0001" if value < 0.00005 else f"{value:.4f}"
+    if value < 1e-7:
+        return "< 0.0000001"
+    return f"{value:.{1 - math.floor(math.log10(value)) if value < 0.001 else 4}f}"
 
 
 def _format_figure(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−")
+    return "\N{EN DASH}" if value is None else f"{value:,.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _format_percent(share: float) -> str:

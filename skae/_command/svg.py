@@ -178,7 +178,7 @@ def _format_tick(tick: float, ticks: Sequence[float], unit: str) -> str:
     factor, suffix = (100, "%") if unit == "percent" else (1, "")
     step = (ticks[1] - ticks[0]) * factor
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    return f"{tick * factor + 0.0:,.{digits}f}{suffix}".replace("-", "−")
+    return f"{tick * factor + 0.0:,.{digits}f}{suffix}".replace("-", "\N{MINUS SIGN}")
 
 
 def _join_points(places: Sequence[tuple[float, float] | None]) -> str:

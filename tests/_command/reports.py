@@ -159,5 +159,5 @@ def rename(findings, text):
             ),
             notes=(text,),
         ),
-        provenance=((text, text),),
+        provenance=tuple((text, text) for _ in findings.provenance),
     )

@@ -23,19 +23,17 @@ function formatCount(count) {
   return count.toLocaleString("en");
 }
 
-// Return what a rate means, in parts of which every other is stressed.
+// Return what a rate means: the beginning of the sentence, which is stressed, and the rest.
 function describeDiscoveries(count, nRows, rate) {
   const rows = `of ${formatCount(nRows)} ${nRows === 1 ? "row" : "rows"}`;
   if (count === 0) {
-    return ["", `None ${rows}`, ` is called an anomaly: at this rate no row stands out enough.`];
+    return [`None ${rows}`, " is called an anomaly at this rate."];
   }
-  const false_ = count * rate;
-  const expected = false_ < 1 ? "less than one" : `about ${formatCount(Math.round(false_))}`;
+  const nOrdinary = count * rate;
+  const expected = nOrdinary < 1 ? "less than one" : `about ${formatCount(Math.round(nOrdinary))}`;
   return [
-    "",
     `${formatCount(count)} ${rows}`,
-    ` ${count === 1 ? "is" : "are"} called ${count === 1 ? "an anomaly" : "anomalies"}. ` +
-      `On average at most ${formatPercent(rate)} of the rows called so are ordinary rows: here ` +
-      `${expected}.`,
+    ` ${count === 1 ? "is called an anomaly" : "are called anomalies"}. On average up to ` +
+      `${formatPercent(rate)} of the rows that are called so are ordinary: here ${expected}.`,
   ];
 }

@@ -12,9 +12,9 @@ const MOST_LABELS = 12; // classes whose names are written into the map
 
 // p-values in order, with the colour's name in the style sheet.
 const BANDS = [
-  { below: 0.001, name: "p below 0.001", colour: "--alarm", radius: 4.2 },
-  { below: 0.01, name: "below 0.01", colour: "--autoencoder", radius: 3.8 },
-  { below: 0.1, name: "below 0.1", colour: "--pca", radius: 3.4 },
+  { below: 0.001, name: "p below 0.001", colour: "--lowest", radius: 4.2 },
+  { below: 0.01, name: "below 0.01", colour: "--lower", radius: 3.8 },
+  { below: 0.1, name: "below 0.1", colour: "--low", radius: 3.4 },
   { below: Infinity, name: "0.1 and above", colour: "--common", radius: 3 },
 ];
 
@@ -151,12 +151,33 @@ class RowMap {
     }
   }
 
+  // Draw on a canvas of its own: what is drawn anew while printing begins comes out blank.
+  drawOnPaper() {
+    const canvas = document.createElement("canvas");
+    canvas.className = "paper";
+    canvas.width = 2 * this.width;
+    canvas.height = 2 * this.height;
+    const context = canvas.getContext("2d");
+    context.scale(2, 2);
+    this.drawPoints(context);
+    this.drawMarks(context);
+    this.plot.append(canvas);
+    this.fillLegend();
+  }
+
+  removePaper() {
+    this.plot.querySelector(".paper")?.remove();
+    this.fillLegend();
+  }
+
   // Place all rows anew; the plot has another size.
   resize() {
     const { clientWidth: width, clientHeight: height } = this.plot;
-    if (width === 0 || height === 0) return;
+    // A page that is printed shows the drawing as it is on the screen.
+    if (width === 0 || height === 0 || matchMedia("print").matches) return;
     this.width = width;
     this.height = height;
+    this.plot.style.setProperty("--aspect", width / height);
     const scale = window.devicePixelRatio || 1;
     for (const canvas of Object.values(this.layers)) {
       canvas.width = Math.round(width * scale);
@@ -185,8 +206,8 @@ class RowMap {
 
   draw() {
     this.ink = readColour("--ink");
-    this.drawPoints();
-    this.drawMarks();
+    this.drawPoints(this.clear("points"));
+    this.drawMarks(this.clear("marks"));
     this.drawHighlight();
     this.fillLegend();
   }
@@ -216,8 +237,7 @@ class RowMap {
     };
   }
 
-  drawPoints() {
-    const context = this.clear("points");
+  drawPoints(context) {
     const style = this.chooseStyles();
     context.globalAlpha = this.order.length > 2000 ? 0.55 : 0.75;
     for (const index of this.order) {
@@ -236,11 +256,11 @@ class RowMap {
 
   // Write each class's name in the middle of its rows.
   writeClasses(context) {
-    context.font = "600 14px system-ui, sans-serif";
+    context.font = "600 15px system-ui, sans-serif";
     context.textAlign = "center";
     context.textBaseline = "middle";
     context.lineJoin = "round";
-    context.lineWidth = 4;
+    context.lineWidth = 5;
     context.strokeStyle = readColour("--paper");
     context.fillStyle = readColour("--ink");
     this.data.classNames.forEach((name, number) => {
@@ -262,8 +282,7 @@ class RowMap {
   }
 
   // Ring the rows that are called anomalies.
-  drawMarks() {
-    const context = this.clear("marks");
+  drawMarks(context) {
     context.strokeStyle = readColour("--alarm");
     context.lineWidth = 1.6;
     for (const index of this.order) {
@@ -289,7 +308,7 @@ class RowMap {
   // Mark the rows whose p-values are at most a threshold.
   mark(threshold) {
     this.threshold = threshold;
-    if (this.grid) this.drawMarks();
+    if (this.grid) this.drawMarks(this.clear("marks"));
   }
 
   colour(colouring) {

@@ -13,7 +13,8 @@ function cut(text) {
 }
 
 function formatP(p) {
-  return p < 0.00005 ? "p < 0.0001" : `p = ${p.toFixed(4)}`;
+  if (p < 1e-7) return "p < 0.0000001";
+  return `p = ${p.toFixed(p < 0.001 ? 1 - Math.floor(Math.log10(p)) : 4)}`;
 }
 
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -37,12 +38,10 @@ function call() {
   const { threshold, count } = findDiscoveries(data.small, data.nRows, rate);
   document.getElementById("rate-value").textContent = formatPercent(rate);
   slider.setAttribute("aria-valuetext", formatPercent(rate));
-  const [before, stressed, after] = describeDiscoveries(count, data.nRows, rate);
-  document
-    .getElementById("called")
-    .replaceChildren(before, makeElement("strong", stressed), after);
+  const [stressed, rest] = describeDiscoveries(count, data.nRows, rate);
+  document.getElementById("called").replaceChildren(makeElement("strong", stressed), rest);
   const again = document.getElementById("called-again");
-  if (again) again.textContent = `At a false-discovery rate of ${formatPercent(rate)}: ${stressed}${after}`;
+  again.textContent = `False-discovery rate ${formatPercent(rate)}: ${stressed}${rest}`;
   for (const body of document.querySelectorAll("tbody[data-p]")) {
     const isCalled = Number(body.dataset.p) <= threshold;
     body.classList.toggle("called", isCalled);
@@ -88,10 +87,10 @@ addEventListener("beforeprint", () => {
   for (const element of folded) element.open = true;
   themeOfScreen = root.dataset.theme ?? "";
   root.dataset.theme = "light";
-  if (map?.grid) map.draw();
+  if (map?.grid) map.drawOnPaper();
 });
 addEventListener("afterprint", () => {
   for (const element of folded) element.open = false;
   root.dataset.theme = themeOfScreen;
-  if (map?.grid) map.draw();
+  if (map?.grid) map.removePaper();
 });
