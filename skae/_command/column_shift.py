@@ -32,7 +32,7 @@ def compare_columns(
             continue
         pair = before[name], after[name]
         if kinds[name] in LABELS:
-            counts = count_labels(*pair).to_numpy()
+            _, counts = count_labels(*pair)
             p_value, distance = _test_counts(counts), _measure_variation(counts)
         else:
             p_value, distance = _test_numbers(*map(encoding.encode_column, pair))

@@ -1,8 +1,9 @@
 """Cells, columns and shares in a few words."""
 
-from datetime import datetime
+from collections import Counter
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .printing import quote
@@ -41,11 +42,9 @@ def describe_cell(value: Any) -> str:
     if pd.isna(value):
         return MISSING
     if isinstance(value, float):
-        is_whole = value == round(value) and abs(value) < _MOST_EXACT
+        is_whole = abs(value) < _MOST_EXACT and value == round(value)
         return str(int(value)) if is_whole else f"{value:.6g}"
-    if isinstance(value, datetime) and value == value.replace(
-        hour=0, minute=0, second=0, microsecond=0
-    ):
+    if isinstance(value, pd.Timestamp) and value == value.normalize():
         return value.strftime("%Y-%m-%d")
     return str(value)
 
@@ -76,37 +75,27 @@ def describe_values(column: pd.Series, kind: str) -> str:
 
 def contrast_values(before: pd.Series, after: pd.Series, kind: str) -> tuple[str, str]:
     """Return the values of a column in two tables, in the words in which they differ most."""
-    if kind in LABELS:
-        shares = share_labels(before, after)
-        order = (shares["after"] - shares["before"]).abs().sort_values(ascending=False)
-        chosen = shares.loc[order.index[:_MOST_LABELS]]
-        names = [MISSING if name is None else quote(name) for name in chosen.index]
-        return (
-            ", ".join(map(_give_share, names, chosen["before"])),
-            ", ".join(map(_give_share, names, chosen["after"])),
+    if kind not in LABELS:
+        return _describe_spread(before, after), _describe_spread(after, before)
+    labels, counts = count_labels(before, after)
+    shares = counts / counts.sum(axis=0)
+    most = np.argsort(-np.abs(shares[:, 1] - shares[:, 0]), kind="stable")[:_MOST_LABELS]
+    names = [MISSING if labels[n] is None else quote(str(labels[n])) for n in most]
+    first, second = (", ".join(map(_give_share, names, own)) for own in shares[most].T)
+    return first, second
+
+
+def count_labels(before: pd.Series, after: pd.Series) -> tuple[list[str | None], np.ndarray]:
+    """Return the labels of two columns, and how often each is in either; None is missing."""
+    counts = [
+        Counter(
+            None if is_missing else text
+            for text, is_missing in zip(describe_cells(column), column.isna(), strict=True)
         )
-    return _describe_spread(before, after), _describe_spread(after, before)
-
-
-def share_labels(before: pd.Series, after: pd.Series) -> pd.DataFrame:
-    """Return the share of each label in two columns; that of missing cells is named None."""
-    counts = count_labels(before, after)
-    return counts / counts.sum()
-
-
-def count_labels(before: pd.Series, after: pd.Series) -> pd.DataFrame:
-    """Return how often each label is in two columns; missing cells are counted as None."""
-    named = {
-        name: pd.Series(
-            [None if text == MISSING and pd.isna(value) else text for value, text in cells],
-            dtype=object,
-        ).value_counts(dropna=False)
-        for name, cells in (
-            ("before", zip(before, describe_cells(before), strict=True)),
-            ("after", zip(after, describe_cells(after), strict=True)),
-        )
-    }
-    return pd.DataFrame(named).fillna(0.0)
+        for column in (before, after)
+    ]
+    labels = list(dict.fromkeys([*counts[0], *counts[1]]))
+    return labels, np.array([[own[label] for own in counts] for label in labels], dtype=float)
 
 
 def _describe_spread(column: pd.Series, other: pd.Series) -> str:
