@@ -61,6 +61,8 @@ class Arguments:
     seed: int
     json: Path | None
     plot: Path | None
+    report: Path | None
+    against: Path | None
     traceback: bool
 
 
@@ -77,6 +79,8 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Arguments:
         seed=parsed.seed,
         json=parsed.json,
         plot=parsed.plot,
+        report=parsed.report,
+        against=parsed.against,
         traceback=parsed.traceback,
     )
 
@@ -113,6 +117,20 @@ def _make_parser(prog: str) -> argparse.ArgumentParser:
     )
     add("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     add("--plot", type=Path, metavar="FILE", help="draw them: a .png, .svg or .pdf file")
+    add(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write a page about the table: its map, its strangest rows and why, its columns; an "
+        ".html file",
+    )
+    add(
+        "--against",
+        type=Path,
+        metavar="OTHER",
+        help="say whether a second table, with the columns of the first, is like it: which rows "
+        "and which columns differ",
+    )
     add(
         "--sep",
         type=_parse_separator,

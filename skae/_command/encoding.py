@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -85,6 +85,11 @@ class Encoding:
     def scale(self, frame: pd.DataFrame) -> np.ndarray:
         """Return encoded rows, scaled; NaN is a missing cell."""
         return self.scaling.forward(self.columns.encode(frame).values, np.float64)
+
+    def encode_column(self, cells: pd.Series) -> np.ndarray:
+        """Return a column, which its name tells, as numbers; NaN is a missing cell."""
+        own = tuple(column for column in self.columns.columns if column.name == cells.name)
+        return replace(self.columns, columns=own).encode(cells.to_frame()).values
 
     def complete(self, frame: pd.DataFrame) -> np.ndarray:
         """Return encoded rows, scaled, whose missing cells are filled."""

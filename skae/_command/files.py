@@ -15,6 +15,7 @@ TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zip")
 _BINARY_SUFFIXES = (".parquet", ".npy", ".npz")
 _CHART_BACKENDS = {".png": "agg", ".svg": "svg", ".pdf": "pdf"}
+_PAGE_SUFFIXES = (".html", ".htm")
 
 _EMPTY = TextFormat()
 
@@ -24,18 +25,23 @@ def check_files(arguments: Arguments) -> None:
 
     The comparison may take minutes, so a mistyped path must not surface at its end.
     """
-    table = None if arguments.table == STDIN else arguments.table
-    if arguments.json is not None:
-        check_output("--json", arguments.json, table)
+    given = [path for path in (arguments.table, arguments.against) if path is not None]
+    tables = [path for path in given if path != STDIN]
+    if given.count(STDIN) > 1:
+        raise CommandError("- stands for text from a pipe, of which there is one; name a file")
+    options = {"--json": arguments.json, "--plot": arguments.plot, "--report": arguments.report}
+    outputs = {option: path for option, path in options.items() if path is not None}
     if arguments.plot is not None:
-        _check_suffix_of_chart(arguments.plot)
-        check_output("--plot", arguments.plot, table)
-    if arguments.json is not None and arguments.plot is not None:
-        check_outputs_differ(arguments.json, arguments.plot)
-    if table is not None:
-        _check_table(table)
-    if arguments.text_format != _EMPTY and (
-        arguments.table is None or (table is not None and not is_text(table))
+        _check_suffix("--plot", arguments.plot, tuple(_CHART_BACKENDS))
+    if arguments.report is not None:
+        _check_suffix("--report", arguments.report, _PAGE_SUFFIXES)
+    for option, path in outputs.items():
+        check_output(option, path, tables)
+    check_outputs_differ(outputs)
+    for path in tables:
+        _check_table(path)
+    if arguments.text_format != _EMPTY and not any(
+        path == STDIN or is_text(path) for path in given
     ):
         raise CommandError(
             "--sep, --decimal, --thousands and --encoding are for text files "
@@ -43,6 +49,10 @@ def check_files(arguments: Arguments) -> None:
         )
     if arguments.plot is not None:
         _check_matplotlib(arguments.plot)
+    if arguments.report is not None:
+        from .page import check_template_library  # here, because it imports NumPy
+
+        check_template_library()
 
 
 def is_text(path: Path) -> bool:
@@ -86,9 +96,9 @@ def _check_suffix_of_table(path: Path, kinds: str) -> None:
     )
 
 
-def _check_suffix_of_chart(path: Path) -> None:
-    if path.suffix.lower() not in _CHART_BACKENDS:
-        raise CommandError(f"--plot must end in {_join_or(tuple(_CHART_BACKENDS))}, got {path}")
+def _check_suffix(option: str, path: Path, suffixes: Sequence[str]) -> None:
+    if path.suffix.lower() not in suffixes:
+        raise CommandError(f"{option} must end in {_join_or(suffixes)}, got {path}")
 
 
 def _check_matplotlib(path: Path) -> None:

@@ -51,9 +51,9 @@ class StrangeRow:
     Attributes
     ----------
     row : str
-        Where the row is, as its reader names it: a number from 0, or its label.
+        Where the row is: its number, from 0.
     p_value : float
-        Conformal p-value.
+        How often a usual row is as strange.
     reasons : tuple of Reason
         The most telling cells, the largest share first.
     """
@@ -74,7 +74,7 @@ class RowMap:
     rows : tuple of str
         Where each row is.
     p_values : tuple of float
-        Conformal p-value of each row.
+        How often a usual row is as strange as each row.
     classes : tuple of str or None
         The target's value in each row, "" where it has none; None without classes.
     columns : tuple of str
@@ -107,7 +107,8 @@ class ColumnFindings:
     name : str
         Its name.
     kind : str
-        What it was taken for: "number", "boolean", "category", "date" or "duration".
+        What it was taken for: "number", "boolean", "category", "date", "time of day",
+        "duration", "period", "identifier" or "empty".
     summary : str
         Its values in a few words, such as "0 to 99, median 35" or "12 labels, most often 'yes'".
     n_missing : int
@@ -133,7 +134,7 @@ class ColumnShift:
     name : str
         Its name.
     p_value : float
-        Of the hypothesis that both come from one distribution, corrected for their number.
+        Of the hypothesis that both come from one distribution, corrected for all that is tested.
     distance : float
         Kolmogorov-Smirnov distance of numbers, total variation distance of labels; in [0, 1].
     before, after : str
@@ -197,7 +198,8 @@ class Findings:
     map : RowMap
         The map of the rows.
     p_values : tuple of float
-        Conformal p-value of every row, from a model that was not fitted on it.
+        Share of rows that are as strange as each row, by models that were not fitted on it; the
+        tail is extrapolated. Of large tables those of rows drawn by chance.
     strangest : tuple of StrangeRow
         The twenty strangest rows, the smallest p-value first.
     columns : tuple of ColumnFindings

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "skae") -> int:
         with _stop_at_ctrl_c():
             arguments = parse_arguments(argv, prog)
             check_files(arguments)
-            return _run(arguments)
+            return _run(arguments, [prog, *(sys.argv[1:] if argv is None else argv)])
     except (_Interrupt, KeyboardInterrupt):
         _print_error(prog, "interrupted")
         return 130
@@ -54,25 +54,38 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "skae") -> int:
         return 2
 
 
-def _run(arguments: Arguments) -> int:
+def _run(arguments: Arguments, command: Sequence[str]) -> int:
     # Here, not above: these import pandas, scikit-learn and torch, which takes seconds, and
     # --help and mistyped arguments should be answered at once.
     from .comparison import compare
     from .reading import read_source
-    from .report import format_report, write_chart, write_record
+    from .report import format_report, format_shift, write_chart, write_record
+    from .second_table import select_second_table
+    from .shift import measure_shift
     from .table import select_table
 
-    source = read_source(arguments.table, arguments.text_format)
-    table = select_table(source, arguments.target, arguments.rows, arguments.seed)
-    comparison = compare(
-        table, arguments.components, arguments.seed, with_map=arguments.plot is not None
-    )
+    seed, text_format = arguments.seed, arguments.text_format
+    source = read_source(arguments.table, text_format)
+    table = select_table(source, arguments.target, arguments.rows, seed)
+    second = None
+    if arguments.against is not None:
+        other = read_source(arguments.against, text_format)
+        second = select_second_table(other, table, arguments.rows, seed)
+    comparison = compare(table, arguments.components, seed, with_map=arguments.plot is not None)
     is_read = _print_report(format_report(comparison))
+    shift = None if second is None else measure_shift(second, seed)
+    if shift is not None and is_read:
+        is_read = _print_report(format_shift(shift, table.name))
     # Files are written even if `head` has seen enough of the report.
     if arguments.json is not None:
-        write_record(comparison, arguments, arguments.json)
+        write_record(comparison, shift, arguments, arguments.json)
     if arguments.plot is not None:
         write_chart(comparison, arguments.plot)
+    if arguments.report is not None:
+        from .investigation import investigate
+        from .page import write_page
+
+        write_page(investigate(comparison, shift, command), arguments.report)
     return 0 if is_read else _BROKEN_PIPE
 
 

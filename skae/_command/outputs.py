@@ -5,8 +5,9 @@ import re
 import stat
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import combinations
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -20,14 +21,14 @@ _DRAFT = re.compile(r"\.skae-[0-9a-f]{32}\.tmp")
 _OLDEST_DRAFT = 3600.0
 
 
-def check_output(option: str, path: Path, table: Path | None) -> None:
-    """Raise an error if the file can't be written, or is the table."""
+def check_output(option: str, path: Path, tables: Sequence[Path]) -> None:
+    """Raise an error if the file can't be written, or is one of the tables."""
     try:
         target = path.resolve()
         if target.exists() and not target.is_file():
             kind = "directory" if target.is_dir() else "special file"
             raise CommandError(f"{option} must be a plain file, got the {kind} {path}")
-        if table is not None and _is_same_file(target, table.resolve()):
+        if any(_is_same_file(target, table.resolve()) for table in tables):
             raise CommandError(f"{option} {path} would overwrite the table; choose another file")
         if not target.parent.is_dir():
             raise CommandError(
@@ -47,13 +48,15 @@ def check_output(option: str, path: Path, table: Path | None) -> None:
         ) from error
 
 
-def check_outputs_differ(json: Path, plot: Path) -> None:
-    """Raise an error if both files are one, or would be where case doesn't count."""
-    first, second = json.resolve(), plot.resolve()
-    if _is_same_file(first, second) or str(first).casefold() == str(second).casefold():
-        raise CommandError(
-            f"--json {json} and --plot {plot} are the same file; choose another for one of them"
-        )
+def check_outputs_differ(outputs: Mapping[str, Path]) -> None:
+    """Raise an error if files of two options are one, or would be where case doesn't count."""
+    for (option, path), (other_option, other) in combinations(outputs.items(), 2):
+        first, second = path.resolve(), other.resolve()
+        if _is_same_file(first, second) or str(first).casefold() == str(second).casefold():
+            raise CommandError(
+                f"{option} {path} and {other_option} {other} are the same file; choose another for "
+                "one of them"
+            )
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:

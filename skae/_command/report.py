@@ -16,9 +16,12 @@ from ..inspection.comparison import measure_figure
 from ..inspection.drawing import make_figure
 from .arguments import Arguments
 from .comparison import Comparison, Measurement
+from .findings import Reason, Shift
 from .outputs import write_atomically
-from .printing import make_printable, quote, shorten
+from .printing import list_some, make_printable, quote, shorten
+from .shift import SURE, count_discoveries
 from .verdict import compute_unexplained_ratio, reach_verdict
+from .wording import format_percent
 
 _HEADINGS = (
     ("", "components"),
@@ -31,6 +34,9 @@ _HEADINGS = (
 )
 _GAP = "  "
 _MODEL_COLUMN = 1  # text, aligned left; the others are numbers, aligned right
+
+# Columns and rows of a second table that are listed.
+_MOST_LISTED = 8
 
 _DPI = 150
 
@@ -50,7 +56,7 @@ def _describe_run(comparison: Comparison) -> list[str]:
     target = ""
     if table.target is not None and classes is not None:
         target = f", target {quote(table.target.name)} of {classes.n_classes} classes"
-    versions = _collect_versions()
+    versions = collect_versions()
     tools = ", ".join(f"{name} {versions[name]}" for name in ("skae", "torch", "scikit-learn"))
     return [
         f"{table.name}: {len(table.frame)} rows x {table.frame.shape[1]} columns{target}",
@@ -89,7 +95,7 @@ def _format_number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _collect_versions() -> dict[str, str]:
+def collect_versions() -> dict[str, str]:
     """Return the versions that the figures depend on."""
     return {
         "skae": __version__,
@@ -100,13 +106,56 @@ def _collect_versions() -> dict[str, str]:
     }
 
 
+def format_shift(shift: Shift, first_name: str) -> list[str]:
+    """Return the lines that say whether a second table is like the first."""
+    n_rows = f"{shift.n_rows} row{'s' if shift.n_rows > 1 else ''}"
+    lines = ["", f"{shift.table}: {n_rows}, judged by {first_name}", *shift.notes]
+    moved = [column for column in shift.columns if column.p_value < SURE]
+    if moved:
+        lines += ["", "columns that have changed (distance from 0 to 1, corrected p-value)"]
+        lines += [
+            f"{quote(column.name)} ({column.distance:.2f}, p {_format_p_value(column.p_value)}): "
+            f"{column.before} -> {column.after}"
+            for column in moved[:_MOST_LISTED]
+        ]
+        lines += _count_others(len(moved))
+    found = shift.strangest[: min(count_discoveries(np.array(shift.p_values)), _MOST_LISTED)]
+    if found:
+        lines += ["", "the strangest rows, counted from 0, and why"]
+        lines += [
+            f"row {row.row} (p {_format_p_value(row.p_value)}): "
+            + list_some([_format_reason(reason) for reason in row.reasons])
+            for row in found
+        ]
+    return [*lines, "", shift.text]
+
+
+def _count_others(n_listed: int) -> list[str]:
+    n_others = n_listed - _MOST_LISTED
+    return [f"and {n_others} more"] if n_others > 0 else []
+
+
+def _format_reason(reason: Reason) -> str:
+    share = format_percent(reason.share)
+    return f"{quote(reason.column)} is {reason.value}, expected {reason.expected} ({share})"
+
+
+def _format_p_value(p_value: float) -> str:
+    return "< 1e-6" if p_value < 1e-6 else f"{p_value:.2g}"
+
+
 # JSON ---------------------------------------------------------------------------------
 
 
-def write_record(comparison: Comparison, arguments: Arguments, path: Path) -> None:
+def write_record(
+    comparison: Comparison, shift: Shift | None, arguments: Arguments, path: Path
+) -> None:
     """Write all figures, and what they were made from, as JSON."""
     # NaN and infinity are not JSON; missing figures are None before they get here.
-    text = json.dumps(_make_record(comparison, arguments), indent=2, allow_nan=False) + "\n"
+    record = _make_record(comparison, arguments)
+    if shift is not None:
+        record["shift"] = asdict(shift)
+    text = json.dumps(record, indent=2, allow_nan=False) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
@@ -128,7 +177,7 @@ def _make_record(comparison: Comparison, arguments: Arguments) -> dict[str, obje
         },
         "arguments": _list_arguments(arguments),
         "seed": comparison.seed,
-        "versions": _collect_versions(),
+        "versions": collect_versions(),
         "notes": comparison.notes,
         "results": [
             {

@@ -103,13 +103,18 @@ def select_table(source: Source, target_name: str | None, n_rows: int | None, se
     if n_blank:
         notes.append(f"rows left out (no value in any column): {n_blank}")
     if n_rows is not None and n_rows < n_known:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, n_rows, replace=False))
+        rows = sample_rows(rows, n_rows, seed)
         notes.append(f"rows sampled: {n_rows} of {n_known}")
     elif n_rows is not None and n_rows > n_known:
         notes.append(f"rows sampled: none, for --rows {n_rows} is more than there are")
     if target is not None:
         target = Target(target.name, target.values[rows])
     return Table(source.name, frame.iloc[rows], target, left_out, n_blank, notes)
+
+
+def sample_rows(rows: np.ndarray, n_rows: int, seed: int) -> np.ndarray:
+    """Return some of the rows by chance, in their order."""
+    return np.sort(np.random.default_rng(seed).choice(rows, n_rows, replace=False))
 
 
 def _split_off_target(source: Source, name: str | None) -> tuple[Target | None, pd.DataFrame]:
@@ -132,7 +137,7 @@ def _split_off_target(source: Source, name: str | None) -> tuple[Target | None, 
 
 
 def _convert_target(column: pd.Series) -> np.ndarray:
-    numbers = _convert_to_floats(column)
+    numbers = convert_to_floats(column)
     if numbers is not None:
         return np.where(np.isfinite(numbers), numbers, np.nan)
     missing = column.isna()
@@ -151,7 +156,7 @@ def _select_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str], 
     for label, column in frame.items():
         name = str(label)
         is_boolean = types.is_bool_dtype(column.dtype)
-        values = None if is_boolean else _convert_to_floats(column)
+        values = None if is_boolean else convert_to_floats(column)
         if values is not None:
             is_infinite = np.isinf(values)
             values = np.where(is_infinite, np.nan, values)
@@ -179,7 +184,7 @@ def _find_fault(column: pd.Series) -> str | None:
     return None
 
 
-def _convert_to_floats(column: pd.Series) -> np.ndarray | None:
+def convert_to_floats(column: pd.Series) -> np.ndarray | None:
     """Return the column as floats, or None if it holds no real numbers."""
     dtype = column.dtype
     if not types.is_numeric_dtype(dtype) or types.is_complex_dtype(dtype):

@@ -50,3 +50,22 @@ def pack_zip(content, **others):
         for name, text in {"t.csv": content, **others}.items():
             archive.writestr(name, text)
     return file.getvalue()
+
+
+def make_people(n_rows, seed=0):
+    """Return people: numbers, labels, booleans and dates that tell each other, and a name."""
+    rng = np.random.default_rng(seed)
+    age = rng.uniform(16, 90, n_rows).round()
+    job = np.where(age < 30, "student", np.where(age < 65, "worker", "retired")).astype(object)
+    born = pd.Timestamp("2021-06-01") - pd.to_timedelta(
+        365 * age + rng.integers(0, 99, n_rows), "D"
+    )
+    return pd.DataFrame(
+        {
+            "age": age,
+            "job": job,
+            "works": job == "worker",
+            "born": born,
+            "noise": rng.normal(size=n_rows),
+        }
+    )

@@ -27,6 +27,10 @@ from skae._command.main import main
         (["--comp", "2"], "--comp 2", "see --help"),
         (["--plot", "plot.gif"], "got plot.gif", "--plot must end in .png, .svg or .pdf"),
         (["--plot", "plot"], "got plot", "--plot must end in .png, .svg or .pdf"),
+        (["--report", "page.pdf"], "got page.pdf", "--report must end in .html or .htm"),
+        (["--report", "no/such/page.html"], "no/such is not a directory", "create it or choose"),
+        (["--against", "missing.csv"], "missing.csv does not exist", "the table must be a .csv"),
+        (["--against", "t.xls"], "t.xls does not exist", "the table must be a .csv"),
         (["--plot", "no/such/plot.png"], "no/such is not a directory", "create it or choose"),
         (["--json", "no/such/out.json"], "no/such is not a directory", "create it or choose"),
         (["--json", "flower.csv/o.json"], "flower.csv is not a directory", "choose another"),
@@ -125,6 +129,8 @@ def test_defaults(record, table):
         "rows": None,
         "seed": 0,
         "plot": None,
+        "report": None,
+        "against": None,
     }
 
 

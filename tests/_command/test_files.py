@@ -3,6 +3,7 @@
 import os
 import sys
 
+import numpy as np
 import pytest
 
 
@@ -37,6 +38,16 @@ def test_options_of_text_are_refused_elsewhere(refuse, tmp_path, option):
     (tmp_path / "t.npy").write_bytes(b"x")
     for table in ([tmp_path / "t.npy"], []):
         assert "are for text files (.csv, .tsv or .txt" in refuse(*table, *option)
+
+
+def test_options_of_text_are_for_either_table(refuse, table, tmp_path):
+    np.save(tmp_path / "t.npy", np.eye(4))
+    line = refuse(tmp_path / "t.npy", "--against", table, "--encoding", "utf-16")
+    assert "flower.csv can't be read" in line
+
+
+def test_one_pipe_for_two_tables(refuse):
+    assert "- stands for text from a pipe, of which there is one" in refuse("-", "--against", "-")
 
 
 def test_plot_with_a_broken_matplotlib(refuse, table, tmp_path, monkeypatch):

@@ -80,6 +80,8 @@ def place(table, monkeypatch):
     place = table.parent
     (place / "chart.svg").touch()
     (place / "folder").mkdir()
+    (place / "page.html").hardlink_to(place / "chart.svg")
+    (place / "page.svg").hardlink_to(place / "chart.svg")
     (place / "link.json").symlink_to("chart.svg")
     (place / "hard.json").hardlink_to(place / "chart.svg")
     (place / "table.json").hardlink_to(table)
@@ -102,8 +104,28 @@ def test_new_file_for_both_outputs(refuse, place):
     assert "are the same file" in line
 
 
+@pytest.mark.parametrize(("option", "other"), [("--json", "--report"), ("--report", "--plot")])
+def test_one_file_for_the_page_and_another(refuse, place, option, other):
+    line = refuse("flower.csv", option, _NAMES[option], other, _NAMES[other])
+    assert "are the same file" in line
+    assert option in line
+    assert other in line
+
+
+# What each option takes that is the same file.
+_NAMES = {"--json": "chart.svg", "--report": "page.html", "--plot": "page.svg"}
+
+
 def test_other_name_of_the_table(refuse, place):
     assert "would overwrite the table" in refuse("flower.csv", "--json", "table.json")
+
+
+@pytest.mark.parametrize("option", ["--json", "--report"])
+def test_tables_are_not_overwritten(refuse, place, option):
+    (place / "other.csv").write_text("a,b\n1,2\n")
+    (place / "link.html").symlink_to("other.csv")
+    line = refuse("flower.csv", "--against", "other.csv", option, "link.html")
+    assert f"{option} link.html would overwrite the table; choose another file" in line
 
 
 def test_write_protected_file(refuse, place, monkeypatch):

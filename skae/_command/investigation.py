@@ -1,0 +1,70 @@
+"""All that a report shows, measured."""
+
+import shlex
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+
+from .comparison import Comparison, Pair
+from .findings import Findings, Shift, SizeFigures
+from .report import collect_versions
+from .row_map import draw_map
+from .strangeness import measure_strangeness
+from .table import sample_rows
+from .told_columns import list_columns
+from .verdict import reach_verdict
+
+# Rows that are judged: more would make the report large and no clearer.
+_MOST_ROWS = 100_000
+
+
+def investigate(comparison: Comparison, shift: Shift | None, command: Sequence[str]) -> Findings:
+    """Measure what a report shows beside a comparison.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Both models, compared on the table.
+    shift : Shift or None
+        What was found of a second table.
+    command : sequence of str
+        The command line.
+    """
+    table, seed, encoding = comparison.table, comparison.seed, comparison.split.encoding
+    notes = list(comparison.notes)
+    rows = np.arange(len(table.frame))
+    if len(rows) > _MOST_ROWS:
+        rows = sample_rows(rows, _MOST_ROWS, seed)
+        n_rows = len(table.frame)
+        notes.append(f"rows drawn by chance for p-values and the map: {_MOST_ROWS} of {n_rows}")
+    strangeness = measure_strangeness(table.frame.iloc[rows], seed)
+    return Findings(
+        table=table.name,
+        n_rows=len(table.frame),
+        n_columns=table.frame.shape[1],
+        verdict=reach_verdict(comparison.results).text,
+        notes=tuple(notes),
+        sizes=tuple(_list_figures(size, pair) for size, pair in comparison.results.items()),
+        map=draw_map(table, rows, strangeness, encoding, seed),
+        p_values=tuple(strangeness.p_values.tolist()),
+        strangest=strangeness.strangest,
+        columns=list_columns(table.frame, encoding, seed),
+        shift=shift,
+        provenance=(
+            ("command", shlex.join(command)),
+            ("seed", str(seed)),
+            *collect_versions().items(),
+            ("date", datetime.now().astimezone().isoformat(" ", timespec="minutes")),
+        ),
+    )
+
+
+def _list_figures(size: int, pair: Pair) -> SizeFigures:
+    return SizeFigures(
+        n_components=size,
+        pca_explained=pair.pca.explained_variance,
+        autoencoder_explained=pair.autoencoder.explained_variance,
+        pca_log_likelihood=pair.pca.log_likelihood,
+        autoencoder_log_likelihood=pair.autoencoder.log_likelihood,
+    )

@@ -1,0 +1,147 @@
+"""A second table, with the columns of the first one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from .._data.columns import CategoryCoding
+from .arguments import CommandError
+from .encoding import Encoding
+from .printing import list_names, list_some, quote
+from .source import Source
+from .table import Table, convert_to_floats, sample_rows
+from .wording import describe_cells, name_kinds
+
+# Labels of a column that a note names.
+_MOST_LABELS = 3
+
+
+@dataclass(frozen=True)
+class SecondTable:
+    """A second table, and the columns of the first that it has too.
+
+    Attributes
+    ----------
+    name, first_name : str
+        Names of the second and of the first table.
+    frame : DataFrame of shape (n_rows, n_columns)
+        Rows of the second table.
+    first : DataFrame of shape (n_first_rows, n_columns)
+        Rows of the first table, with the same columns.
+    encoding : Encoding
+        How cells of either become numbers.
+    notes : list of str
+        What the user should know, one line each.
+    """
+
+    name: str
+    first_name: str
+    frame: pd.DataFrame
+    first: pd.DataFrame
+    encoding: Encoding
+    notes: list[str]
+
+
+def select_second_table(source: Source, table: Table, n_rows: int | None, seed: int) -> SecondTable:
+    """Select the columns of a table in a second one, or raise an error if there are too few."""
+    encoding = Encoding.fit(table.frame)
+    kept: dict[str, pd.Series] = {}
+    lacking, unlike = [], {}
+    n_infinite = 0
+    for column in encoding.columns.columns:
+        name = column.name
+        if name not in source.columns:
+            lacking.append(name)
+            continue
+        cells, n_own = _hide_infinite(source.columns[name])
+        found = _convert(cells, encoding, isinstance(column.coding, CategoryCoding))
+        if found is None:
+            unlike[name] = f"not {encoding.kinds[name]} in {source.name}"
+        else:
+            kept[name], n_infinite = found, n_infinite + n_own
+    notes = [*source.notes, *_describe_columns(source, table, lacking, unlike)]
+    if len(kept) < 2:
+        others = "".join(f"; {note}" for note in notes)
+        raise CommandError(
+            f"{source.name} must have at least 2 of the columns of {table.name} with values of "
+            f"the same kind, got {len(kept)}{others}; choose another table"
+        )
+    frame = pd.DataFrame(kept, index=source.columns.index)
+    rows = np.flatnonzero(frame.notna().to_numpy(dtype=bool).any(axis=1))
+    if len(rows) == 0:
+        raise CommandError(
+            f"{source.name} must have a row with a value in a column of {table.name}, got none; "
+            "choose another table"
+        )
+    if n_infinite:
+        notes.append(f"infinite values of {source.name} that count as missing cells: {n_infinite}")
+    if len(rows) < len(frame):
+        n_blank = len(frame) - len(rows)
+        notes.append(f"rows of {source.name} left out (no value in any column): {n_blank}")
+    if n_rows is not None and n_rows < len(rows):
+        notes.append(f"rows of {source.name} sampled: {n_rows} of {len(rows)}")
+        rows = sample_rows(rows, n_rows, seed)
+    frame, first = frame.iloc[rows], table.frame[list(kept)]
+    notes += _describe_labels(first, frame, name_kinds(encoding.kinds))
+    return SecondTable(source.name, table.name, frame, first, encoding, notes)
+
+
+def _hide_infinite(column: pd.Series) -> tuple[pd.Series, int]:
+    """Return numbers as floats, the infinite ones missing, and the number of these."""
+    values = None if types.is_bool_dtype(column.dtype) else convert_to_floats(column)
+    if values is None:
+        return column, 0
+    is_infinite = np.isinf(values)
+    values = np.where(is_infinite, np.nan, values)
+    return pd.Series(values, index=column.index, name=column.name), int(is_infinite.sum())
+
+
+def _convert(cells: pd.Series, encoding: Encoding, is_category: bool) -> pd.Series | None:
+    """Return cells as the first table has them, or None if they are of another kind."""
+    choices = [cells]
+    if is_category:
+        # Of labels such as 1, 2 and A a table may have those that are numbers alone.
+        texts = pd.Series(describe_cells(cells), index=cells.index, name=cells.name, dtype=object)
+        choices.append(texts.where(cells.notna(), None))
+    for choice in choices:
+        try:
+            encoding.encode_column(choice)
+        except (TypeError, ValueError):
+            continue
+        return choice
+    return None
+
+
+def _describe_columns(
+    source: Source, table: Table, lacking: list[str], unlike: dict[str, str]
+) -> list[str]:
+    known = {*table.columns, *table.columns_left_out}
+    if table.target is not None:
+        known.add(table.target.name)
+    new = [name for name in map(str, source.columns.columns) if name not in known]
+    notes = []
+    if lacking:
+        notes.append(f"columns of {table.name} that {source.name} lacks: {list_names(lacking)}")
+    for reason in sorted(set(unlike.values())):
+        alike = [name for name, why in unlike.items() if why == reason]
+        notes.append(f"columns that are not compared ({reason}): {list_names(alike)}")
+    if new:
+        notes.append(f"columns of {source.name} that {table.name} lacks: {list_names(new)}")
+    return notes
+
+
+def _describe_labels(first: pd.DataFrame, second: pd.DataFrame, kinds: dict[str, str]) -> list[str]:
+    """Return a line about labels that the first table never has."""
+    parts = []
+    for name in first.columns:
+        if kinds[name] != "category":
+            continue
+        known = set(describe_cells(first[name].dropna()))
+        counts = pd.Series(describe_cells(second[name].dropna()), dtype=object).value_counts()
+        new = [f"{quote(str(label))} ({n})" for label, n in counts.items() if label not in known]
+        if new:
+            more = f" and {len(new) - _MOST_LABELS} more" if len(new) > _MOST_LABELS else ""
+            parts.append(f"{', '.join(new[:_MOST_LABELS])}{more} in {quote(name)}")
+    return [f"labels that are new, and their rows: {list_some(parts)}"] if parts else []

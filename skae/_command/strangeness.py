@@ -1,0 +1,120 @@
+"""How strange rows are under a detector that was not fitted on them, and why."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import KFold
+
+from .._detection import AEAnomalyDetector
+from .._detection.anomaly_score import TailSurprisal
+from .encoding import ignore_reported
+from .findings import Reason, StrangeRow
+from .wording import describe_cell
+
+N_STRANGEST = 20
+
+_N_FOLDS = 5
+
+# A smaller p-value would say more of the extrapolation than of the row.
+_LEAST_P_VALUE = 1e-6
+
+# Reasons of a row at most, and the least share of its score that one has.
+_MOST_REASONS = 5
+_LEAST_SHARE = 0.02
+
+
+@dataclass(frozen=True)
+class Strangeness:
+    """The rows of a table, each judged by a detector that was fitted on others.
+
+    Attributes
+    ----------
+    p_values : ndarray of shape (n_rows,)
+        How often a row is as strange.
+    order : ndarray of shape (n_strangest,)
+        Positions of the strangest rows, the strangest first.
+    strangest : tuple of StrangeRow
+        These rows.
+    """
+
+    p_values: np.ndarray
+    order: np.ndarray
+    strangest: tuple[StrangeRow, ...]
+
+
+def measure_strangeness(frame: pd.DataFrame, seed: int) -> Strangeness:
+    """Score each row by a detector that was fitted on the rows of other folds.
+
+    Scores of folds are comparable: they are surprisals in nats.
+    """
+    scores = np.empty(len(frame))
+    fold_of = np.empty(len(frame), dtype=int)
+    detectors = []
+    folds = KFold(min(_N_FOLDS, len(frame)), shuffle=True, random_state=seed)
+    for number, (train, test) in enumerate(folds.split(frame)):
+        detector = AEAnomalyDetector(random_state=seed)
+        with ignore_reported():
+            detector.fit(frame.iloc[train])
+        scores[test], fold_of[test] = detector.score_samples(frame.iloc[test]), number
+        detectors.append(detector)
+    p_values = compute_p_values(scores)
+    order = find_strangest(p_values, scores)
+    strange: dict[int, StrangeRow] = {}
+    for number, detector in enumerate(detectors):
+        own = order[fold_of[order] == number]
+        found = explain_rows(detector, frame, own, p_values)
+        strange.update(zip(own.tolist(), found, strict=True))
+    return Strangeness(p_values, order, tuple(strange[row] for row in order.tolist()))
+
+
+def compute_p_values(scores: np.ndarray) -> np.ndarray:
+    """Return the share of rows that are as strange as each row; low scores are strange.
+
+    For rows that are exchangeable these are conformal p-values. Among the rows of one table
+    anomalies would hide each other, as no row could have a smaller share than its rank. So the
+    tail is that of the others: beyond the strangest fiftieth it falls off exponentially, as
+    that of the anomaly score itself does.
+    """
+    surprise = -scores[:, None]
+    nats = TailSurprisal.from_values(surprise).measure(surprise)
+    return np.maximum(np.exp(-nats), _LEAST_P_VALUE)
+
+
+def find_strangest(p_values: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the positions of the strangest rows, the strangest first."""
+    return np.lexsort((scores, p_values))[:N_STRANGEST]
+
+
+def explain_rows(
+    detector: AEAnomalyDetector, frame: pd.DataFrame, rows: np.ndarray, p_values: np.ndarray
+) -> list[StrangeRow]:
+    """Return rows of a table, by their positions, with the cells that make them strange."""
+    if len(rows) == 0:
+        return []
+    own = frame.iloc[rows]
+    found = detector.explain(own)
+    shape = (len(rows), frame.shape[1])
+    parts = [found[name].to_numpy(dtype=object).reshape(shape) for name in ("value", "expected")]
+    gains = found["contribution"].to_numpy().reshape(shape)
+    names = [str(name) for name in frame.columns]
+    return [
+        StrangeRow(str(label), float(p_values[row]), _list_reasons(names, *cells))
+        for label, row, *cells in zip(own.index, rows, *parts, gains, strict=True)
+    ]
+
+
+def _list_reasons(
+    names: list[str], values: np.ndarray, expected: np.ndarray, gains: np.ndarray
+) -> tuple[Reason, ...]:
+    total = gains[gains > 0].sum()
+    if total <= 0:
+        return ()
+    order = np.argsort(-gains, kind="stable")[:_MOST_REASONS]
+    return tuple(
+        Reason(
+            names[n], describe_cell(values[n]), describe_cell(expected[n]), float(gains[n] / total)
+        )
+        for n in order
+        if gains[n] >= _LEAST_SHARE * total
+    )

@@ -1,0 +1,117 @@
+"""How well the columns of a table tell each other."""
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import KFold
+
+from .._imputation import AEImputer
+from .encoding import Encoding, ignore_reported
+from .findings import ColumnFindings
+from .wording import LABELS, describe_cells, describe_values, name_kinds
+
+# Rows held out from as many folds as have them together; fewer of wide tables, as each column is
+# hidden in all of them.
+_N_FOLDS = 5
+_MOST_ROWS = 1_000
+_FEWEST_ROWS = 100
+_MOST_CELLS = 60_000
+
+# More rows to learn from took longer and told no more.
+_MOST_TRAINING_ROWS = 5_000
+
+
+def list_columns(frame: pd.DataFrame, encoding: Encoding, seed: int) -> tuple[ColumnFindings, ...]:
+    """Return what each column is, and how well the others tell it.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_rows, n_columns)
+        The table.
+    encoding : Encoding
+        What its columns were taken for.
+    seed : int
+        Seed of the folds and of the models.
+    """
+    kinds = name_kinds(encoding.kinds)
+    told = measure_told(frame, encoding, seed)
+    return tuple(
+        ColumnFindings(
+            name=str(name),
+            kind=kinds[name],
+            summary=describe_values(frame[name], kinds[name]),
+            n_missing=int(frame[name].isna().sum()),
+            told_by_others=told[name],
+        )
+        for name in frame.columns
+    )
+
+
+def measure_told(frame: pd.DataFrame, encoding: Encoding, seed: int) -> dict[str, float | None]:
+    """Hide each column in held-out rows, fill it from the others, and compare.
+
+    Returns
+    -------
+    told : dict of str to float or None
+        For each column 1 less the error of what fills it over that of its mean or its most
+        frequent label, at least 0: squared errors of numbers and dates, the share of wrong
+        labels. None where that answer makes no error, and where labels can't be told.
+    """
+    kinds = name_kinds(encoding.kinds)
+    n_held_out = int(np.clip(_MOST_CELLS // frame.shape[1], _FEWEST_ROWS, _MOST_ROWS))
+    generator = np.random.default_rng(seed)
+    errors = dict.fromkeys(frame.columns, np.zeros(2))
+    n_done = 0
+    folds = KFold(min(_N_FOLDS, len(frame)), shuffle=True, random_state=seed)
+    for train, test in folds.split(frame):
+        test = test[: n_held_out - n_done]
+        n_done += len(test)
+        train = generator.permutation(train)[:_MOST_TRAINING_ROWS]
+        known, hidden = frame.iloc[train], frame.iloc[test]
+        with ignore_reported():
+            imputer = AEImputer(random_state=seed).fit(known)
+        for name in frame.columns:
+            if kinds[name] not in ("identifier", "empty"):
+                filled = _fill(imputer, hidden, name)
+                pair = (known[name], hidden[name], filled)
+                if kinds[name] in LABELS:
+                    errors[name] = errors[name] + _compare_labels(*pair)
+                else:
+                    errors[name] = errors[name] + _compare_numbers(encoding, *pair)
+        if n_done >= n_held_out:
+            break
+    return {
+        name: max(0.0, 1 - float(own / trivial)) if trivial > 0 else None
+        for name, (own, trivial) in errors.items()
+    }
+
+
+def _fill(imputer: AEImputer, rows: pd.DataFrame, name: str) -> pd.Series:
+    """Return what the other columns tell of a column."""
+    hidden = rows.assign(**{name: rows[name].where(np.zeros(len(rows), dtype=bool))})
+    filled: pd.Series = imputer.impute(hidden)[name]
+    return filled
+
+
+def _compare_labels(known: pd.Series, truth: pd.Series, filled: pd.Series) -> np.ndarray:
+    """Return how many labels were filled wrongly, and how many the most frequent one misses."""
+    is_observed = truth.notna().to_numpy()
+    told = np.array(describe_cells(filled), dtype=object)[is_observed]
+    labels = np.array(describe_cells(truth), dtype=object)[is_observed]
+    observed = pd.Series(describe_cells(known.dropna()), dtype=object)
+    if len(observed) == 0:
+        return np.zeros(2)
+    most_frequent = observed.value_counts().index[0]
+    return np.array([(told != labels).sum(), (labels != most_frequent).sum()], dtype=float)
+
+
+def _compare_numbers(
+    encoding: Encoding, known: pd.Series, truth: pd.Series, filled: pd.Series
+) -> np.ndarray:
+    """Return the sums of squared errors of what was filled, and of the mean."""
+    numbers = [encoding.encode_column(cells) for cells in (known, truth, filled)]
+    if np.isnan(numbers[0]).all():
+        return np.zeros(2)
+    mean = np.nanmean(numbers[0])
+    # Where nothing could be filled the mean would have been.
+    told = np.where(np.isnan(numbers[2]), mean, numbers[2])
+    return np.array([np.nansum((numbers[1] - told) ** 2), np.nansum((numbers[1] - mean) ** 2)])

@@ -1,0 +1,104 @@
+"""The columns of a second table."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skae._command.arguments import CommandError
+from skae._command.second_table import select_second_table
+from skae._command.source import Source
+from skae._command.table import select_table
+
+from .tables import make_people
+
+
+@pytest.fixture
+def select():
+    """Return a function that selects from a second frame, given the first."""
+
+    def select_it(second, first=None, target=None, n_rows=None):
+        first = make_people(60) if first is None else first
+        table = select_table(Source("a.csv", first), target, None, 0)
+        return select_second_table(Source("b.csv", second), table, n_rows, 0)
+
+    return select_it
+
+
+def test_the_same_columns_in_another_order(select):
+    people = make_people(30, seed=1)
+    found = select(people[people.columns[::-1]])
+    assert list(found.frame) == list(found.first) == list(people)
+    assert (found.name, found.first_name) == ("b.csv", "a.csv")
+    assert len(found.frame) == 30
+    assert len(found.first) == 60
+    assert found.notes == []
+
+
+def test_columns_that_are_lacking_or_new(select):
+    people = make_people(30).drop(columns=["age", "born"]).assign(new=1.0, target="x")
+    found = select(people, first=make_people(60).assign(target="y", empty=None), target="target")
+    assert list(found.frame) == list(found.first) == ["job", "works", "noise"]
+    assert found.notes == [
+        "columns of a.csv that b.csv lacks: 'age', 'born'",
+        "columns of b.csv that a.csv lacks: 'new'",
+    ]
+
+
+def test_columns_of_another_kind(select):
+    people = make_people(30)
+    people = people.assign(
+        age=people["age"].astype(str) + " years", works="yes", born=people["born"].dt.year
+    )
+    found = select(people)
+    assert list(found.frame) == ["job", "noise"]
+    assert found.notes == [
+        "columns that are not compared (not booleans in b.csv): 'works'",
+        "columns that are not compared (not dates in b.csv): 'born'",
+        "columns that are not compared (not numbers in b.csv): 'age'",
+    ]
+
+
+def test_labels_that_are_numbers_alone(select):
+    first = make_people(60).assign(grade=[*"123A"] * 15)
+    found = select(make_people(4).assign(grade=[1, 2, None, 3]), first=first)
+    assert found.frame["grade"].tolist() == ["1", "2", None, "3"]
+    assert found.notes == []
+
+
+def test_labels_that_are_new(select):
+    people = make_people(30).assign(
+        job=["<b>"] * 3 + ["x"] * 2 + ["y"] * 2 + ["z"] + ["worker"] * 22
+    )
+    assert select(people).notes == [
+        "labels that are new, and their rows: '<b>' (3), 'x' (2), 'y' (2) and 1 more in 'job'"
+    ]
+
+
+def test_infinite_values_and_rows_without_a_value(select):
+    people = make_people(30).astype({"works": object})
+    people.loc[3, "noise"] = np.inf
+    people.loc[4] = [None] * 5
+    found = select(people)
+    assert found.frame.index.tolist() == [n for n in range(30) if n != 4]
+    assert np.isnan(found.frame.loc[3, "noise"])
+    assert found.notes == [
+        "infinite values of b.csv that count as missing cells: 1",
+        "rows of b.csv left out (no value in any column): 1",
+    ]
+
+
+def test_rows_are_sampled(select):
+    found = select(make_people(30), n_rows=20)
+    assert len(found.frame) == 20
+    assert found.frame.index.is_monotonic_increasing
+    assert found.notes == ["rows of b.csv sampled: 20 of 30"]
+    assert select(make_people(30), n_rows=50).notes == []
+
+
+def test_tables_that_share_nothing(select):
+    with pytest.raises(CommandError, match=r"b.csv must have at least 2 of the columns of a.csv"):
+        select(pd.DataFrame({"x": [1.0], "age": [2.0]}))
+    with pytest.raises(CommandError, match=r"got 1; columns of a.csv that b.csv lacks: 'job'"):
+        select(make_people(9)[["age"]])
+    with pytest.raises(CommandError, match=r"b.csv must have a row with a value in a column"):
+        select(make_people(9).assign(**dict.fromkeys(make_people(9), None)))

@@ -1,0 +1,118 @@
+"""Whether a second table is like the first."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import kstest
+
+from skae import AEAnomalyDetector
+from skae._command.second_table import select_second_table
+from skae._command.shift import count_discoveries, measure_shift
+from skae._command.source import Source
+from skae._command.table import select_table
+
+from .tables import make_people
+
+
+def compare(first, second):
+    table = select_table(Source("a.csv", first), None, None, 0)
+    return measure_shift(select_second_table(Source("b.csv", second), table, None, 0), seed=0)
+
+
+@pytest.fixture(scope="module")
+def alike():
+    people = make_people(450)
+    return people, compare(people[:300], people[300:])
+
+
+def test_tables_alike(alike):
+    people, found = alike
+    assert found.table == "b.csv"
+    assert found.n_rows == len(found.p_values) == 150
+    assert found.text.startswith(
+        "b.csv does not surely differ from a.csv: its rows are as usual as there ("
+    )
+    assert "where chance gives 5.0% ± 5.6%), and no column has surely changed." in found.text
+    assert found.text.endswith("No row is called anomalous at a false-discovery rate of 0.1.")
+    # The critical value at 1% of a two-sample test: 100 rows calibrate.
+    critical = 1.63 * np.sqrt(1 / 100 + 1 / 150)
+    assert kstest(found.p_values, "uniform").statistic < critical
+    assert all(column.p_value >= 0.05 for column in found.columns)
+    assert {column.name for column in found.columns} == set(people)
+    assert found.notes == (
+        "p-values come from 100 rows and are at least 0.0099: at a false-discovery rate of 0.1 "
+        "anomalies are called if 15 rows or more are as strange",
+    )
+
+
+def test_p_values_are_those_of_a_detector(alike):
+    people, found = alike
+    detector = AEAnomalyDetector(calibration_fraction=1 / 3, random_state=0).fit(people[:300])
+    np.testing.assert_array_equal(found.p_values, detector.p_values(people[300:]))
+    called = detector.discoveries(people[300:], false_discovery_rate=0.1)
+    assert count_discoveries(np.array(found.p_values)) == called.sum()
+    p_values = pd.Series(found.p_values, people.index[300:].astype(str))
+    assert all(row.p_value == p_values[row.row] for row in found.strangest)
+    assert [row.p_value for row in found.strangest] == sorted(found.p_values)[:20]
+
+
+@pytest.fixture(scope="module")
+def moved():
+    people = make_people(400)
+    second = people[300:].copy()
+    second["noise"] += 3
+    second.loc[320:349, "age"] = 300.0
+    return compare(people[:300], second)
+
+
+def test_tables_that_differ(moved):
+    assert moved.text.startswith("b.csv differs from a.csv: its rows are stranger than there (")
+    assert "), and 2 of 5 columns have changed, most of all 'noise'." in moved.text
+    assert [column.name for column in moved.columns[:2]] == ["noise", "age"]
+    assert all(column.p_value < 0.05 for column in moved.columns[:2])
+    assert all(column.p_value > 0.05 for column in moved.columns[2:])
+    n_found = count_discoveries(np.array(moved.p_values))
+    assert n_found >= 30
+    assert moved.text.endswith(
+        f"{n_found} rows are called anomalous at a false-discovery rate of 0.1."
+    )
+
+
+def test_reasons_are_the_planted_cells(moved):
+    assert {int(row.row) for row in moved.strangest} <= set(range(320, 350))
+    for row in moved.strangest:
+        assert row.reasons[0].column == "age"
+        assert row.reasons[0].value == "300"
+
+
+def test_columns_change_where_rows_do_not():
+    people = make_people(400)
+    second = people[300:]
+    found = compare(people[:300], second[second["age"] < 50])
+    assert found.text.startswith("b.csv differs from a.csv: its rows are ")
+    assert "age" in {column.name for column in found.columns if column.p_value < 0.05}
+    assert found.columns[-1].name == "noise"
+
+
+def test_rows_that_are_too_usual():
+    rng = np.random.default_rng(0)
+    first = pd.DataFrame(rng.normal(size=(200, 3)), columns=list("abc"))
+    found = compare(first, 0.1 * first[:100])
+    assert "its rows are more usual than there" in found.text
+
+
+def test_a_single_row():
+    people = make_people(60)
+    found = compare(people, people[:1])
+    assert found.text.startswith("b.csv does not surely differ from a.csv")
+    assert len(found.strangest) == 1
+    assert found.notes == ()
+
+
+def test_names_are_text():
+    people = make_people(60).rename(columns={"age": "<script>alert(1)</script>"})
+    people["job"] = "<img src=x>"
+    found = compare(people, people.assign(job="</script>"))
+    assert {column.name for column in found.columns} >= {"<script>alert(1)</script>"}
+    job = next(column for column in found.columns if column.name == "job")
+    assert job.after == "'<img src=x>' 0%, '</script>' 100%"
