@@ -343,7 +343,8 @@ default="from_dtype"
     the same at each call; from 16 on they are scaled to unit variance. With more of them it comes
     closer to the log-density. It is exact if the result is probabilistic PCA or factor analysis.
     With a Gaussian likelihood and `init="pca"`, the linear model of all rows makes as many rows as
-    ten of those trained on, at most a tenth, in `score_samples` and in `sample`.
+    ten of those trained on, at most a tenth, in `score_samples` and in `sample`. Where its codes
+    are a mixture, one Gaussian with the moments of all codes makes half of them.
 
     In tables with booleans or categories these have a mass given the code: a probability, or a
     softmax over the labels. Numbers beside them are normal scores: with `standardize`, each is

@@ -294,6 +294,8 @@ def make_variational(
     if linear_path and likelihood == "gaussian":
         is_full = isinstance(codes, MixturePrior) and codes.is_full
         n_numbers = len(layout.numbers)
-        floor = LinearMixture(n_numbers, n_components, codes.n_mixed, is_full)
+        # One more than the prior has: see `GaussianComponents.add_whole`.
+        n_mixed = codes.n_mixed + isinstance(codes, MixturePrior)
+        floor = LinearMixture(n_numbers, n_components, n_mixed, is_full)
         floor = floor if layout.is_numeric else MixedFloor(layout, floor)
     return VariationalAutoencoder(encoder, decoder, codes, cells, floor)
