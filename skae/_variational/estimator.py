@@ -184,7 +184,7 @@ default="from_dtype"
         mixture, for codes that form clusters or are not normal; "vamp" is the mean posterior
         of learned pseudo-rows, mixed with the standard Gaussian. The mixture's covariances
         are full for codes of up to 32 units, and diagonal for larger ones.
-    n_prior_components : int, default=10
+    n_prior_components : int, default=16
         Largest number of Gaussians of the mixture, or number of pseudo-rows. The mixture has
         as many Gaussians as the initial codes have by the Bayesian information criterion;
         with `init="random"` it has all of them.
@@ -440,7 +440,7 @@ default="from_dtype"
         binarize: bool = False,
         noise_per_column: bool = True,
         prior: str = "mixture",
-        n_prior_components: int = 10,
+        n_prior_components: int = 16,
         n_draws: int | str = "auto",
         discriminator: str | Architecture | None = None,
         adversarial_weight: float = 0.02,

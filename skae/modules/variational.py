@@ -228,7 +228,7 @@ def make_variational(
     noise_per_column: bool = False,
     smallest_variance: float = 1e-6,
     prior: str = "standard",
-    n_prior_components: int = 10,
+    n_prior_components: int = 16,
     layout: CellLayout | None = None,
     generator: torch.Generator | None = None,
 ) -> VariationalAutoencoder:
@@ -251,7 +251,7 @@ def make_variational(
         Lower bound of the noise variance.
     prior : {"standard", "mixture", "vamp"}, default="standard"
         Distribution of the codes.
-    n_prior_components : int, default=10
+    n_prior_components : int, default=16
         Gaussians of the mixture, or pseudo-rows of the "vamp" prior.
     layout : CellLayout, default=None
         What the columns hold; None is numbers. Booleans and categories have a mass, whatever
