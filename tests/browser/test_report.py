@@ -23,6 +23,13 @@ def forget_drawings(page):
     page.evaluate("window.drawings = []")
 
 
+def wait_for_drawings(page):
+    # Not by `wait_for_function`, which evaluates texts: the page forbids that.
+    page.evaluate("""async () => {
+        while (window.drawings.length === 0) await new Promise(requestAnimationFrame);
+    }""")
+
+
 def locate_rows(page, findings):
     """Return where the map has each row; the order of the codes is the order on the screen."""
     page.locator("#plot").scroll_into_view_if_needed()
@@ -394,7 +401,7 @@ def test_theme_is_switched(open_page):
     assert page.evaluate(read) == light
     forget_drawings(page)
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function("window.drawings.length > 0")
+    wait_for_drawings(page)
     assert page.evaluate(read) != light
 
 
