@@ -34,6 +34,12 @@ def has_shape(architecture: str | Architecture) -> bool:
     return isinstance(_find_architecture(architecture), ShapedArchitecture)
 
 
+def find_sequences(architecture: str | Architecture) -> bool | None:
+    """Return whether the rows of an architecture are sequences; None if they are in some tables."""
+    known = _find_architecture(architecture)
+    return 1 in known.row_forms if isinstance(known, ShapedArchitecture) else None
+
+
 def _find_architecture(architecture: str | Architecture) -> str | Architecture:
     """Return the architecture that has a name; "mlp" has parameters of the estimators instead."""
     if isinstance(architecture, str):

@@ -1,6 +1,7 @@
 """Rows with shapes, such as images and sequences, as flat rows and back."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,25 @@ from ..modules.architectures import are_alike
 
 #: The shape of a row; None is a flat one.
 RowShape = tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class RowForm:
+    """The form in which rows were given, which results take.
+
+    Attributes
+    ----------
+    shape : tuple of int or None
+        The shape of a row; None is a flat one.
+    """
+
+    shape: RowShape = None
+
+    def restore(self, rows: Any) -> Any:
+        """Return an array of flat rows in the form; frames as they are."""
+        if self.shape is None or not isinstance(rows, np.ndarray):
+            return rows
+        return rows.reshape(len(rows), *self.shape)
 
 
 def flatten_rows(X: Any) -> tuple[Any, RowShape]:
@@ -38,13 +58,6 @@ def flatten_rows(X: Any) -> tuple[Any, RowShape]:
 def find_row_shape(X: Any) -> RowShape:
     """Return the shape of a table's rows."""
     return flatten_rows(X)[1]
-
-
-def reshape_rows(rows: Any, row_shape: RowShape) -> Any:
-    """Return an array of flat rows with a shape; frames as they are."""
-    if row_shape is None or not isinstance(rows, np.ndarray):
-        return rows
-    return rows.reshape(len(rows), *row_shape)
 
 
 def check_row_shape(row_shape: RowShape, expected: RowShape, n_features: int) -> None:
