@@ -268,7 +268,9 @@ class BaseAutoencoder(
         ----------
         X : array-like, frame or store of shape (n_samples, n_features)
             The rows. Arrays and stores of images or sequences may have more axes; what is given
-            with a shape is returned with it. Columns of frames and of arrays of objects may hold
+            with a shape is returned with it. Sequences of unequal length may be a list of arrays
+            `(n_steps,)` or `(n_steps, n_features)`, or be padded with NaN for an architecture of
+            sequences; padding counts nothing. Columns of frames and of arrays of objects may hold
             numbers, booleans, categories, text, dates and durations; missing cells are learnt
             around. A store is a `numpy.memmap`, a `pyarrow.dataset` of Parquet files with columns
             as those of frames, or an object that gives slices of rows as arrays, such as those of
@@ -859,7 +861,8 @@ class BaseAutoencoder(
         Returns
         -------
         X_reconstructed : ndarray or frame of shape (n_samples, n_features)
-            Their reconstructions, in the form that `inverse_transform` gives.
+            Their reconstructions, in the form that `inverse_transform` gives; sequences of a list
+            in a list, each with its length, and others with their padding.
         """
         return self._apply_and_restore(X, lambda module, rows: module(rows))
 
@@ -883,7 +886,8 @@ class BaseAutoencoder(
         -------
         X_imputed : array or frame of shape (n_samples, n_features)
             The rows, in the form and the types of `X`. Still missing are labels of columns whose
-            labels identify rows, and columns that had no observed cell in `fit`.
+            labels identify rows, columns that had no observed cell in `fit`, and what lies beyond
+            the end of a sequence.
         low, high : array or frame of shape (n_samples, n_features)
             With `interval`: the limits of numbers and dates that are missing in `X`, missing for
             all other cells, and where too few cells were hidden to tell. They lie on both sides

@@ -230,7 +230,8 @@ def measure_lengths(rows: np.ndarray) -> np.ndarray:
     rows : ndarray of shape (n_rows, n_steps) or (n_rows, n_steps, n_features)
         The rows; NaN is a missing cell.
     """
-    is_observed: np.ndarray = ~_find_missing(rows).reshape(*rows.shape[:2], -1).all(axis=2)
+    cells = ~_find_missing(rows).reshape(*rows.shape[:2], -1)
+    is_observed = np.asarray(cells.any(axis=2))
     from_end = is_observed[:, ::-1].argmax(axis=1)
     return np.where(is_observed.any(axis=1), rows.shape[1] - from_end, 0)
 

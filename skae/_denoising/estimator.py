@@ -506,7 +506,7 @@ default="from_dtype"
         Returns
         -------
         X_denoised : ndarray or frame of shape (n_samples, n_features)
-            The rows, in the form that `inverse_transform` gives.
+            The rows, in the form that `reconstruct` gives.
         """
         now = copy_shallow(self)  # another thread may fit it anew
         given = {"noise_level": noise_level}
