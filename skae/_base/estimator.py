@@ -82,7 +82,14 @@ from .._training import (
 from .._training.losses import squared_error
 from ..modules import Architecture, set_dropout_generator
 from ..modules.cells import CellLayout
-from .blueprints import Blueprint, BlueprintT, NetworkConfig, find_sequences, has_shape
+from .blueprints import (
+    Blueprint,
+    BlueprintT,
+    NetworkConfig,
+    find_sequences,
+    has_shape,
+    open_architecture,
+)
 from .callback_support import CallbackSupportMixin, begin_tasks, find_tasks
 from .density import DeferredDensity, DensityT
 from .documentation import DOC_LINK_TEMPLATE
@@ -1027,6 +1034,31 @@ class BaseAutoencoder(
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, also those of an architecture that is given by its name.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name. `architecture__channels` is a parameter of `architecture`, and turns
+            "convolutional" into the `ConvolutionalArchitecture` that has it.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no parameter of that name.
+        """
+        for name in {key.partition("__")[0] for key in params if "__" in key}:
+            if name in ("architecture", "discriminator") and hasattr(self, name):
+                params[name] = open_architecture(name, params.get(name, getattr(self, name)))
+        super().set_params(**params)
+        return self
 
     def _make_network_config(self, layout: CellLayout) -> NetworkConfig:
         return NetworkConfig(

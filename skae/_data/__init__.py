@@ -4,7 +4,14 @@ from .batches import OrderedBlocks, ShuffledBatches, batch_length
 from .blocks import Table, block_length, row_blocks, subsample_indices
 from .column_moments import ColumnMoments, measure_columns, name_column
 from .columns import Columns, EncodedTable, needs_encoding
-from .row_shapes import RowForm, RowShape, check_row_shape, find_row_shape, flatten_rows
+from .row_shapes import (
+    RowForm,
+    RowShape,
+    check_has_rows,
+    check_row_shape,
+    find_row_shape,
+    flatten_rows,
+)
 from .rows import Batch, Complete, CompletedRows, Rows
 from .sample_weights import (
     check_sample_weight,
@@ -76,6 +83,7 @@ __all__ = [
     "batch_length",
     "block_length",
     "check_codes",
+    "check_has_rows",
     "check_probabilities",
     "check_row_shape",
     "check_sample_weight",

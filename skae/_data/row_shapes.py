@@ -60,6 +60,26 @@ def find_row_shape(X: Any) -> RowShape:
     return flatten_rows(X)[1]
 
 
+def check_has_rows(X: Any, expected: RowShape) -> None:
+    """Raise for a single row with its shape, in the place of a table of such rows.
+
+    Parameters
+    ----------
+    X : object
+        A table as users pass it.
+    expected : tuple of int or None
+        The shape of a row; None is a flat one.
+    """
+    shape = getattr(X, "shape", None)
+    if expected is None or not isinstance(shape, tuple) or shape != expected:
+        return
+    if math.prod(shape[1:]) != math.prod(expected):  # rows of another shape otherwise
+        raise ValueError(
+            f"X must have rows of the shape {expected}, as in fit, got a single one of them: pass "
+            "X[None]"
+        )
+
+
 def check_row_shape(row_shape: RowShape, expected: RowShape, n_features: int) -> None:
     """Raise if rows have another shape than in `fit`, up to axes of length 1; flat ones may come.
 

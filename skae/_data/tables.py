@@ -34,7 +34,7 @@ from .frames import (
     to_array,
 )
 from .inputs import check_frame, convert_input
-from .row_shapes import RowShape, check_row_shape, flatten_rows
+from .row_shapes import RowShape, check_has_rows, check_row_shape, flatten_rows
 from .sample_weights import check_sample_weight, scale_weight
 from .sequences import read_sequences
 from .stores import AnyTable, StoredTable
@@ -158,6 +158,7 @@ def encode_table(
     """
     if isinstance(X, ReadTable):
         return X.table
+    check_has_rows(X, row_shape)
     X, given = flatten_rows(X)
     if given is not None:
         check_row_shape(given, row_shape, estimator.n_features_in_)

@@ -37,6 +37,7 @@ from .._data import (
     ReadTable,
     RowShape,
     TrainingTable,
+    check_has_rows,
     check_row_shape,
     check_sample_weight,
     encode_table,
@@ -677,6 +678,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         now = copy_shallow(self)
         check_is_fitted(now)
         if not isinstance(now.estimator_, BaseAutoencoder):
+            check_has_rows(X, now._row_shape)
             flat, given = flatten_rows(X)
             check_row_shape(given, now._row_shape, now.n_features_in_)
             allow_nan = _takes_gaps(now.estimator_)
