@@ -515,8 +515,14 @@ class BaseAutoencoder(
         if previous is None and is_share(self.n_components):
             blueprint = self._choose_code_size(given, rows)
         config = self._make_config(blueprint, scaling, streams)
-        form = given.row_shape, given.has_sequences
-        context = _Context(blueprint, scaling, given.columns, completion, *form)
+        context = _Context(
+            blueprint,
+            scaling,
+            given.columns,
+            completion,
+            given.row_shape,
+            given.has_sequences,
+        )
         module = self._initialize(blueprint, scaling, rows, config, streams)
         module = _prepare_module(module, config.device, streams)
         net = make_stream_net(config, module, len(known), streams)
@@ -549,8 +555,14 @@ class BaseAutoencoder(
         with restore_on_failure(net):
             # A user may have set weights since the last block.
             net.module_.load_state_dict(previous.trained.module.state_dict())
-            form = previous.row_shape, previous.has_sequences
-            context = _Context(blueprint, scaling, previous.columns, completion, *form)
+            context = _Context(
+                blueprint,
+                scaling,
+                previous.columns,
+                completion,
+                previous.row_shape,
+                previous.has_sequences,
+            )
             return self._train_on_block(net, rows, context, sample, previous.density, previous)
 
     def _train_on_block(
@@ -658,8 +670,8 @@ class BaseAutoencoder(
         merge = merge_copies if layout.numbers or target is not None else write_out_copies
         merge = merge if self.gap is None else keep_order
         merged = merge(TrainingTable(rows, weight, target))
-        form = row_shape, has_sequences
-        return GivenTable(merged.set_total(total), columns, total, blueprint, *form)
+        table = merged.set_total(total)
+        return GivenTable(table, columns, total, blueprint, row_shape, has_sequences)
 
     def _plan_network(
         self,

@@ -147,6 +147,8 @@ def pad_target(y: Any, X: np.ndarray) -> Any:
     if found is None or len(found.rows) != len(X):
         return y
     flat = found.rows.reshape(len(X), -1)
+    if flat.shape[1] != X.shape[1] and flat.dtype.kind != "f":  # the check of targets says so
+        return y
     n_cells = max(flat.shape[1], X.shape[1])
     flat, is_padding = _resize(flat, n_cells), find_padding(_resize(X, n_cells))
     is_longer = (is_padding & ~_find_missing(flat)).any(axis=1)

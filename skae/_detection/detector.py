@@ -269,9 +269,9 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         Parameters
         ----------
         X : array-like, frame or store of shape (n_samples, n_features)
-            The rows; some may be anomalies. Frames, stores and arrays of more axes as in
-            `AutoencoderTransformer`; an estimator that isn't of skae takes numbers in rows and
-            columns, and stores are loaded for it.
+            The rows; some may be anomalies. Frames, stores, arrays of more axes and lists of
+            sequences as in `AutoencoderTransformer`; an estimator that isn't of skae takes numbers
+            in rows and columns, and stores are loaded for it.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -366,8 +366,14 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
             # Which would not know the columns' names.
             measure_columns(self, split.train, float(len(split.train)))
         with pass_tasks_on(self, estimator):
-            form = self._row_shape, self._has_sequences
-            fitted = _fit_on(estimator, split.train, columns, *form, checkpoint)
+            fitted = _fit_on(
+                estimator,
+                split.train,
+                columns,
+                self._row_shape,
+                self._has_sequences,
+                checkpoint,
+            )
         self._set_fitted(fitted, rows, columns, split)
 
     def _make_estimator(self, n_rows: int, streams: RandomStreams) -> Any:

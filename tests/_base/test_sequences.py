@@ -229,6 +229,8 @@ def test_pairs_have_lengths():
     theirs = make("row denoiser").fit(pad(noisy), pad(PLANES))
     longer = [np.concatenate([row, row]) for row in PLANES]
     assert are_equal(pad(ours.denoise(noisy)), theirs.denoise(pad(noisy)))
+    given = make("row denoiser")._prepare(noisy, PLANES, None, None)  # to be expected, not zeros
+    assert np.isnan(given.table.target).sum() == np.isnan(pad(PLANES)).sum()
     with pytest.raises(ValueError, match="y must have sequences as long as those of X"):
         make("row denoiser").fit(noisy, longer)
     with pytest.raises(ValueError, match="y contains NaN"):

@@ -260,6 +260,8 @@ def test_targets_have_the_lengths_of_their_rows():
     assert np.isnan(shorter).tolist() == [[False] * 3, [False] * 3, [False, False, True]]
 
 
-@pytest.mark.parametrize("y", [[0, 1, 0], np.array([0, 1, 0]), ["a", "b", "c"], FLAT[:2]])
+@pytest.mark.parametrize(
+    "y", [[0, 1, 0], np.array([0, 1, 0]), ["a", "b", "c"], FLAT[:2], np.ones((3, 1), int)]
+)
 def test_labels_are_no_targets(y):
     assert pad_target(y, PADDED) is y
