@@ -669,9 +669,8 @@ class BaseAutoencoder(
         # Rows without numbers repeat: split one by one, none would be held out that has been seen.
         merge = merge_copies if layout.numbers or target is not None else write_out_copies
         merge = merge if self.gap is None else keep_order
-        merged = merge(TrainingTable(rows, weight, target))
-        table = merged.set_total(total)
-        return GivenTable(table, columns, total, blueprint, row_shape, has_sequences)
+        merged = merge(TrainingTable(rows, weight, target)).set_total(total)
+        return GivenTable(merged, columns, total, blueprint, row_shape, has_sequences)
 
     def _plan_network(
         self,
