@@ -266,6 +266,8 @@ class Case:
         }
         for _ in range(rng.integers(2, 6)):
             choose(rng, steps)()
+        if rng.uniform() < 0.2:
+            self.use_sequences()
 
     def note(self, text):
         self.log.append(text)
@@ -476,6 +478,8 @@ class Case:
             _rows_like_table(outcome.result, Sizes(4, p, k, codes.dtype, False, columns), "decode")
         if not self.call("inverse_transform", np.ones((2, k + 1))).is_refused:
             raise Wrong("codes of another size were taken")
+        if not self.call("inverse_transform", codes, lengths=1).is_refused:
+            raise Wrong("a table's rows were given a length")
 
     def draw(self):
         if not hasattr(self.estimator, "sample") or self.estimator._fitted.columns is not None:
@@ -491,6 +495,27 @@ class Case:
         wrong = pick(self.rng, (0, -1, 1.5, "x", 10**15))
         if not self.call("sample", wrong).is_refused:
             raise Wrong(f"sample took n_samples={wrong}")
+
+    def use_sequences(self):
+        """Lists of arrays of unequal length, to an equal estimator."""
+        if self.is_detector:
+            return
+        lengths = [4, *self.rng.integers(1, 5, size=11), 3]
+        rows = [self.rng.normal(size=(length, 2)) for length in lengths]
+        fresh = clone(self.estimator)
+        if fresh.checkpoint is not None:
+            fresh.set_params(checkpoint=None)
+        if self.call("fit", rows, estimator=fresh, changes=True).is_refused:
+            return
+        for name in ("reconstruct", "impute"):
+            results = self.call(name, rows, estimator=fresh).result
+            for result, row in zip(results, rows, strict=True):
+                check_array(result, row.shape, name, np.float64)
+        codes = self.call("transform", rows, estimator=fresh).result
+        outcome = self.call("inverse_transform", codes, estimator=fresh, lengths=lengths)
+        ends = np.isfinite(outcome.result).all(axis=2).sum(axis=1)
+        if ends.tolist() != lengths:
+            raise Wrong(f"codes were decoded to lengths of {ends}, not {lengths}")
 
     def move_threshold(self):
         if not self.is_detector:

@@ -9,6 +9,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 import torch
+from sklearn.base import clone
 
 from .._environment import seed_default_generator
 from .._training import Module
@@ -32,6 +33,37 @@ ARCHITECTURES: dict[str, ParametrizedArchitecture] = {
 def has_shape(architecture: str | Architecture) -> bool:
     """Whether an architecture, or one that has this name, is for rows with a shape."""
     return isinstance(_find_architecture(architecture), ShapedArchitecture)
+
+
+def open_architecture(name: str, value: Any) -> Any:
+    """Return an architecture whose parameters can be set, a new one for its name.
+
+    Parameters
+    ----------
+    name : str
+        The parameter of an estimator that has the value.
+    value : object
+        The value.
+
+    Raises
+    ------
+    ValueError
+        If it has no parameters.
+    """
+    if isinstance(value, str) and value in ARCHITECTURES:
+        return clone(ARCHITECTURES[value])
+    if not hasattr(value, "set_params"):
+        raise ValueError(
+            f"{name} must be an architecture with parameters for {name}__..., got {value!r}: use "
+            "one of skae.modules, such as MLPArchitecture()"
+        )
+    return value
+
+
+def find_sequences(architecture: str | Architecture) -> bool | None:
+    """Return whether the rows of an architecture are sequences; None if they are in some tables."""
+    known = _find_architecture(architecture)
+    return 1 in known.row_forms if isinstance(known, ShapedArchitecture) else None
 
 
 def _find_architecture(architecture: str | Architecture) -> str | Architecture:

@@ -36,15 +36,17 @@ from .._data import (
     check_codes,
     check_sample_weight,
     encode_table,
+    find_padding,
     find_row_shape,
     flatten_rows,
     keep_order,
+    load_rows,
     measure_columns,
     measure_distance,
     merge_copies,
     name_column,
+    pad_target,
     read_table,
-    reshape_rows,
     row_blocks,
     subsample_indices,
     take_rows,
@@ -80,7 +82,14 @@ from .._training import (
 from .._training.losses import squared_error
 from ..modules import Architecture, set_dropout_generator
 from ..modules.cells import CellLayout
-from .blueprints import Blueprint, BlueprintT, NetworkConfig, has_shape
+from .blueprints import (
+    Blueprint,
+    BlueprintT,
+    NetworkConfig,
+    find_sequences,
+    has_shape,
+    open_architecture,
+)
 from .callback_support import CallbackSupportMixin, begin_tasks, find_tasks
 from .density import DeferredDensity, DensityT
 from .documentation import DOC_LINK_TEMPLATE
@@ -119,6 +128,8 @@ class GivenTable(NamedTuple, Generic[BlueprintT]):
         What a module is built from.
     row_shape : tuple of int or None
         The shape that rows were fitted with.
+    has_sequences : bool
+        Whether they are sequences, of which shorter ones are padded with NaN.
     """
 
     table: TrainingTable
@@ -126,6 +137,7 @@ class GivenTable(NamedTuple, Generic[BlueprintT]):
     total: float
     blueprint: BlueprintT
     row_shape: RowShape
+    has_sequences: bool
 
     @property
     def owner(self) -> np.ndarray | None:
@@ -141,6 +153,7 @@ class _Context(NamedTuple, Generic[BlueprintT]):
     columns: Columns | None
     completion: Completion | None
     row_shape: RowShape
+    has_sequences: bool
 
 
 class BaseAutoencoder(
@@ -262,7 +275,9 @@ class BaseAutoencoder(
         ----------
         X : array-like, frame or store of shape (n_samples, n_features)
             The rows. Arrays and stores of images or sequences may have more axes; what is given
-            with a shape is returned with it. Columns of frames and of arrays of objects may hold
+            with a shape is returned with it. Sequences of unequal length may be a list of arrays
+            `(n_steps,)` or `(n_steps, n_features)`, or be padded with NaN for an architecture of
+            sequences; padding counts nothing. Columns of frames and of arrays of objects may hold
             numbers, booleans, categories, text, dates and durations; missing cells are learnt
             around. A store is a `numpy.memmap`, a `pyarrow.dataset` of Parquet files with columns
             as those of frames, or an object that gives slices of rows as arrays, such as those of
@@ -379,6 +394,7 @@ class BaseAutoencoder(
             result.net,
             row_shape=given.row_shape,
             kept_epoch=None if result.selected is None else result.selected.epoch,
+            has_sequences=given.has_sequences,
         )
 
     @validate_each_time
@@ -499,7 +515,14 @@ class BaseAutoencoder(
         if previous is None and is_share(self.n_components):
             blueprint = self._choose_code_size(given, rows)
         config = self._make_config(blueprint, scaling, streams)
-        context = _Context(blueprint, scaling, given.columns, completion, given.row_shape)
+        context = _Context(
+            blueprint,
+            scaling,
+            given.columns,
+            completion,
+            given.row_shape,
+            given.has_sequences,
+        )
         module = self._initialize(blueprint, scaling, rows, config, streams)
         module = _prepare_module(module, config.device, streams)
         net = make_stream_net(config, module, len(known), streams)
@@ -532,7 +555,14 @@ class BaseAutoencoder(
         with restore_on_failure(net):
             # A user may have set weights since the last block.
             net.module_.load_state_dict(previous.trained.module.state_dict())
-            context = _Context(blueprint, scaling, previous.columns, completion, previous.row_shape)
+            context = _Context(
+                blueprint,
+                scaling,
+                previous.columns,
+                completion,
+                previous.row_shape,
+                previous.has_sequences,
+            )
             return self._train_on_block(net, rows, context, sample, previous.density, previous)
 
     def _train_on_block(
@@ -545,7 +575,7 @@ class BaseAutoencoder(
         previous: FittedState[Module, BlueprintT, DensityT] | None,
     ) -> FittedState[Module, BlueprintT, DensityT]:
         losses = run_block(net, rows)
-        blueprint, scaling, columns, completion, row_shape = context
+        blueprint, scaling, columns, completion, row_shape, has_sequences = context
         # A copy: the next block trains the net's module, maybe while rows are scored.
         trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_), rows.n_features)
         trained.check_outputs(rows, self._measure_losses, self.lr)
@@ -576,6 +606,7 @@ class BaseAutoencoder(
             is_stream=True,
             sample=sample,
             row_shape=row_shape,
+            has_sequences=has_sequences,
         )
 
     def _warn_of_far_block(
@@ -614,13 +645,16 @@ class BaseAutoencoder(
         check_callbacks(self.callbacks)
         if previous is None:
             choice = ColumnChoice(self.categorical_features, self.max_categories)
-            table, columns, row_shape = read_table(self, X, choice, sample_weight)
+            are_sequences = find_sequences(self.architecture)
+            read = read_table(self, X, choice, sample_weight, are_sequences=are_sequences)
+            table, columns, row_shape, has_sequences = read
         else:
             columns, row_shape = previous.columns, previous.row_shape
+            has_sequences, X = previous.has_sequences, previous.fit_sequences(X)
             table = encode_table(self, X, columns, row_shape=previous.expected_shape)
         self._check_cells(table, columns)
         weight = check_sample_weight(sample_weight, len(table))
-        target = self._check_target(table, columns, _flatten_target(y, X))
+        target = self._read_target(y, X, table, columns, has_sequences)
         layout = CellLayout.from_numbers(table.shape[1]) if columns is None else columns.layout
         if columns is not None and has_shape(self.architecture):
             _check_grid(columns)
@@ -635,8 +669,8 @@ class BaseAutoencoder(
         # Rows without numbers repeat: split one by one, none would be held out that has been seen.
         merge = merge_copies if layout.numbers or target is not None else write_out_copies
         merge = merge if self.gap is None else keep_order
-        merged = merge(TrainingTable(rows, weight, target))
-        return GivenTable(merged.set_total(total), columns, total, blueprint, row_shape)
+        merged = merge(TrainingTable(rows, weight, target)).set_total(total)
+        return GivenTable(merged, columns, total, blueprint, row_shape, has_sequences)
 
     def _plan_network(
         self,
@@ -665,6 +699,16 @@ class BaseAutoencoder(
         )
         cells = given.blueprint.network.cells
         return self._plan_network(cells, has_target, n_components, given.row_shape)
+
+    def _read_target(
+        self, y: Any, X: Any, table: AnyTable, columns: Columns | None, has_sequences: bool
+    ) -> np.ndarray | None:
+        """Return the rows to reconstruct, NaN beyond the ends of sequences; None if the table's."""
+        if y is None or not has_sequences:
+            return self._check_target(table, columns, _flatten_target(y, X))
+        rows = load_rows(table)
+        target = self._check_target(table, columns, _flatten_target(pad_target(y, rows), X))
+        return None if target is None else np.where(find_padding(rows), np.nan, target)
 
     def _check_target(self, table: AnyTable, columns: Columns | None, y: Any) -> np.ndarray | None:
         """Return the rows to reconstruct, None if they are those of the table."""
@@ -799,13 +843,16 @@ class BaseAutoencoder(
         """
         return self._apply(X, lambda module, rows: module.encode(rows))
 
-    def inverse_transform(self, X: ArrayLike) -> np.ndarray:
+    def inverse_transform(self, X: ArrayLike, lengths: ArrayLike | None = None) -> np.ndarray:
         """Return the rows that codes decode to.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
             The codes.
+        lengths : int or array-like of int of shape (n_samples,), default=None
+            For sequences: the number of steps of each, beyond which it is padded with NaN. None
+            gives all the length of the longest one in `fit`.
 
         Returns
         -------
@@ -815,10 +862,11 @@ class BaseAutoencoder(
         """
         state = self._state
         codes = check_codes(self, X, state.blueprint.code_size)
+        form = state.make_length_form(lengths, len(codes))
         rows = state.trained.apply(
             lambda module, part: module.decode(part), codes, finish=state.scaling.inverse
         )
-        return state.restore(rows, state.row_shape, getattr(X, "index", None))
+        return state.restore(rows, form, getattr(X, "index", None))
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Return rows encoded and decoded.
@@ -831,7 +879,8 @@ class BaseAutoencoder(
         Returns
         -------
         X_reconstructed : ndarray or frame of shape (n_samples, n_features)
-            Their reconstructions, in the form that `inverse_transform` gives.
+            Their reconstructions, in the form that `inverse_transform` gives; sequences of a list
+            in a list, each with its length, and others with their padding.
         """
         return self._apply_and_restore(X, lambda module, rows: module(rows))
 
@@ -855,7 +904,8 @@ class BaseAutoencoder(
         -------
         X_imputed : array or frame of shape (n_samples, n_features)
             The rows, in the form and the types of `X`. Still missing are labels of columns whose
-            labels identify rows, and columns that had no observed cell in `fit`.
+            labels identify rows, columns that had no observed cell in `fit`, and what lies beyond
+            the end of a sequence.
         low, high : array or frame of shape (n_samples, n_features)
             With `interval`: the limits of numbers and dates that are missing in `X`, missing for
             all other cells, and where too few cells were hidden to tell. They lie on both sides
@@ -874,9 +924,9 @@ class BaseAutoencoder(
         filled = state.fill(X, values.astype(table.dtype))
         if half is None:
             return filled
-        flat, row_shape = flatten_rows(X)
+        form, (flat, _) = state.find_form(X), flatten_rows(state.fit_sequences(X))
         limits = show_limits(flat, table, values, half, state.columns)
-        return filled, *(reshape_rows(limit, row_shape) for limit in limits)
+        return filled, *(form.restore(limit) for limit in limits)
 
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
         """Return the squared error of each row's reconstruction.
@@ -911,7 +961,7 @@ class BaseAutoencoder(
 
         finish = state.scaling.inverse_squares
         errors = state.trained.apply_to_batches(squares, table, state.prepare, finish=finish)
-        return reshape_rows(errors, find_row_shape(X)) if per_cell else errors
+        return state.find_form(X).restore(errors) if per_cell else errors
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the log-density of each row, in nats, in the units of the table.
@@ -971,7 +1021,7 @@ class BaseAutoencoder(
             state.prepare,
             finish=state.scaling.inverse,
         )
-        return state.restore(rows, find_row_shape(X), getattr(X, "index", None))
+        return state.restore(rows, state.find_form(X), getattr(X, "index", None))
 
     def _read(self, X: ArrayLike) -> tuple[AnyTable, FittedState[Module, BlueprintT, DensityT]]:
         """Return a checked table and the fitted state, both of one moment.
@@ -980,6 +1030,7 @@ class BaseAutoencoder(
         """
         now = copy_shallow(self)
         state = now._state
+        X = state.fit_sequences(X)
         table = encode_table(now, X, state.columns, row_shape=state.expected_shape)
         now._check_cells(table, state.columns)
         return table, state
@@ -994,6 +1045,31 @@ class BaseAutoencoder(
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, also those of an architecture that is given by its name.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name. `architecture__channels` is a parameter of `architecture`, and turns
+            "convolutional" into the `ConvolutionalArchitecture` that has it.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no parameter of that name.
+        """
+        for name in {key.partition("__")[0] for key in params if "__" in key}:
+            if name in ("architecture", "discriminator") and hasattr(self, name):
+                params[name] = open_architecture(name, params.get(name, getattr(self, name)))
+        super().set_params(**params)
+        return self
 
     def _make_network_config(self, layout: CellLayout) -> NetworkConfig:
         return NetworkConfig(
@@ -1144,7 +1220,7 @@ def _scale_rows(
         return StoredRows(ScaledTable(table.X, scaling, complete), known, device, table.unit)
     rows, target = complete(scaling.forward(table.X, np.float32)), None
     if table.target is not None:
-        target = scaling.forward(table.target, np.float32)
+        target = complete(scaling.forward(table.target, np.float32)).values
     return Rows.from_arrays(rows.values, weight, device, target, table.unit, rows.observed)
 
 

@@ -16,12 +16,16 @@ from .._data import (
     Columns,
     CompletedRows,
     KeptRows,
+    RowForm,
     RowShape,
     Scaling,
     StreamSample,
     fill_table,
+    find_row_shape,
+    find_sequence_form,
+    fit_sequences,
     flatten_rows,
-    reshape_rows,
+    make_length_form,
 )
 from .._environment import resolve_device
 from .._linear import Completion, ScoredColumns
@@ -70,6 +74,8 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         The shape of the rows that were fitted; None is flat ones.
     kept_epoch : int or None, default=None
         The epoch that held-out rows chose, 0 for the initialization; None without such rows.
+    has_sequences : bool, default=False
+        Whether rows are sequences, which may be shorter than the longest one.
     """
 
     trained: TrainedModule[Module]
@@ -88,6 +94,7 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     sample: StreamSample | None = None
     row_shape: RowShape = None
     kept_epoch: int | None = None
+    has_sequences: bool = False
 
     @property
     def density(self) -> DensityT:
@@ -105,6 +112,49 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
             return None
         return tuple(architecture.shape)
 
+    @property
+    def sequence_shape(self) -> tuple[int, ...] | None:
+        """The shape of the longest sequence, None if rows are no sequences."""
+        if not self.has_sequences:
+            return None
+        n_cells = self.blueprint.network.n_features
+        return self.expected_shape or (
+            n_cells if self.columns is None else len(self.columns.columns),
+        )
+
+    def fit_sequences(self, X: Any) -> Any:
+        """Return a table whose sequences have the length of the longest one; others as they are.
+
+        Parameters
+        ----------
+        X : object
+            A table as users pass it.
+
+        Raises
+        ------
+        ValueError
+            If one is longer.
+        """
+        shape = self.sequence_shape
+        found = None if shape is None else fit_sequences(X, shape)
+        return X if found is None else found.rows
+
+    def find_form(self, X: Any) -> RowForm:
+        """Return the form of a table's rows, which results take.
+
+        Parameters
+        ----------
+        X : object
+            A table as users pass it.
+        """
+        shape = self.sequence_shape
+        found = None if shape is None else find_sequence_form(X, shape)
+        return RowForm(find_row_shape(X)) if found is None else found
+
+    def make_length_form(self, lengths: Any, n_rows: int) -> RowForm:
+        """Return the form of rows that are decoded or drawn, see `make_length_form`."""
+        return make_length_form(lengths, n_rows, self.sequence_shape, self.row_shape)
+
     def prepare(self, rows: np.ndarray, dtype: np.dtype | type | None = None) -> CompletedRows:
         """Return rows of the encoded table as the network sees them.
 
@@ -118,20 +168,20 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         scaled = self.scaling.forward(rows, rows.dtype if dtype is None else dtype)
         return complete_rows(scaled, self.completion)
 
-    def restore(self, values: np.ndarray, row_shape: RowShape, index: Any = None) -> Any:
+    def restore(self, values: np.ndarray, form: RowForm, index: Any = None) -> Any:
         """Return rows of the encoded table in the form of the table that was fitted.
 
         Parameters
         ----------
         values : ndarray of shape (n_rows, n_encoded)
             The rows.
-        row_shape : tuple of int or None
-            Their shape; None is flat ones.
+        form : RowForm
+            The form that they take.
         index : pandas.Index or None, default=None
             Names of the rows of a pandas frame.
         """
         rows = values if self.columns is None else self.columns.decode(values, index=index)
-        return reshape_rows(rows, row_shape)
+        return form.restore(rows)
 
     def impute(self, table: AnyTable) -> np.ndarray:
         """Return rows of the encoded table with missing cells filled by what is expected of them.
@@ -157,8 +207,8 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         values : ndarray of shape (n_rows, n_encoded)
             The rows.
         """
-        flat, row_shape = flatten_rows(X)
-        return reshape_rows(fill_table(flat, values, self.columns), row_shape)
+        flat, _ = flatten_rows(self.fit_sequences(X))
+        return self.find_form(X).restore(fill_table(flat, values, self.columns))
 
     def find_half_widths(self, coverage: float) -> np.ndarray:
         """Return how far, in the table's units, the truth may be from what fills a number."""
@@ -200,6 +250,7 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
         "kept_epoch": fitted.kept_epoch,
         "stream": None if fitted.sample is None else _dump_sample(fitted.sample),
         "row_shape": fitted.row_shape,
+        "has_sequences": fitted.has_sequences,
     }
 
 
@@ -250,6 +301,7 @@ def load_state(
         sample=None if state["stream"] is None else _load_sample(state["stream"]),
         row_shape=None if row_shape is None else tuple(row_shape),
         kept_epoch=state.get("kept_epoch"),
+        has_sequences=state.get("has_sequences", False),
     )
 
 

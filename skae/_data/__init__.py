@@ -5,11 +5,12 @@ from .blocks import Table, block_length, row_blocks, subsample_indices
 from .column_moments import ColumnMoments, measure_columns, name_column
 from .columns import Columns, EncodedTable, needs_encoding
 from .row_shapes import (
+    RowForm,
     RowShape,
+    check_has_rows,
     check_row_shape,
     find_row_shape,
     flatten_rows,
-    reshape_rows,
 )
 from .rows import Batch, Complete, CompletedRows, Rows
 from .sample_weights import (
@@ -20,6 +21,13 @@ from .sample_weights import (
     weighted_quantile,
 )
 from .scaling import Scaling
+from .sequences import (
+    find_padding,
+    find_sequence_form,
+    fit_sequences,
+    make_length_form,
+    pad_target,
+)
 from .stored_rows import AnyRows, ScaledTable, StoredRows
 from .stores import (
     AnyTable,
@@ -59,6 +67,7 @@ __all__ = [
     "KeptRows",
     "OrderedBlocks",
     "ReadTable",
+    "RowForm",
     "RowShape",
     "Rows",
     "ScaledTable",
@@ -74,26 +83,31 @@ __all__ = [
     "batch_length",
     "block_length",
     "check_codes",
+    "check_has_rows",
     "check_probabilities",
     "check_row_shape",
     "check_sample_weight",
     "check_target",
     "encode_table",
     "fill_table",
+    "find_padding",
     "find_row_shape",
+    "find_sequence_form",
+    "fit_sequences",
     "flatten_rows",
     "keep_order",
     "list_cells",
     "load_rows",
     "load_subsample",
+    "make_length_form",
     "measure_columns",
     "measure_distance",
     "merge_copies",
     "name_column",
     "needs_encoding",
     "normalize_weight",
+    "pad_target",
     "read_table",
-    "reshape_rows",
     "row_blocks",
     "subsample_indices",
     "subsample_size",

@@ -1,6 +1,7 @@
 """Rows with shapes, such as images and sequences, as flat rows and back."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,25 @@ from ..modules.architectures import are_alike
 
 #: The shape of a row; None is a flat one.
 RowShape = tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class RowForm:
+    """The form in which rows were given, which results take.
+
+    Attributes
+    ----------
+    shape : tuple of int or None
+        The shape of a row; None is a flat one.
+    """
+
+    shape: RowShape = None
+
+    def restore(self, rows: Any) -> Any:
+        """Return an array of flat rows in the form; frames as they are."""
+        if self.shape is None or not isinstance(rows, np.ndarray):
+            return rows
+        return rows.reshape(len(rows), *self.shape)
 
 
 def flatten_rows(X: Any) -> tuple[Any, RowShape]:
@@ -40,11 +60,24 @@ def find_row_shape(X: Any) -> RowShape:
     return flatten_rows(X)[1]
 
 
-def reshape_rows(rows: Any, row_shape: RowShape) -> Any:
-    """Return an array of flat rows with a shape; frames as they are."""
-    if row_shape is None or not isinstance(rows, np.ndarray):
-        return rows
-    return rows.reshape(len(rows), *row_shape)
+def check_has_rows(X: Any, expected: RowShape) -> None:
+    """Raise for a single row with its shape, in the place of a table of such rows.
+
+    Parameters
+    ----------
+    X : object
+        A table as users pass it.
+    expected : tuple of int or None
+        The shape of a row; None is a flat one.
+    """
+    shape = getattr(X, "shape", None)
+    if expected is None or not isinstance(shape, tuple) or shape != expected:
+        return
+    if math.prod(shape[1:]) != math.prod(expected):  # rows of another shape otherwise
+        raise ValueError(
+            f"X must have rows of the shape {expected}, as in fit, got a single one of them: pass "
+            "X[None]"
+        )
 
 
 def check_row_shape(row_shape: RowShape, expected: RowShape, n_features: int) -> None:

@@ -34,8 +34,9 @@ from .frames import (
     to_array,
 )
 from .inputs import check_frame, convert_input
-from .row_shapes import RowShape, check_row_shape, flatten_rows
+from .row_shapes import RowShape, check_has_rows, check_row_shape, flatten_rows
 from .sample_weights import check_sample_weight, scale_weight
+from .sequences import read_sequences
 from .stores import AnyTable, StoredTable
 from .validation import validate_table
 
@@ -66,11 +67,14 @@ class ReadTable(NamedTuple):
         What they stand for; None if they are the table's own numbers.
     row_shape : tuple of int or None, default=None
         The shape that a row had; None is a flat one.
+    has_sequences : bool, default=False
+        Whether rows are sequences, of which shorter ones are padded with NaN.
     """
 
     table: AnyTable
     columns: Columns | None
     row_shape: RowShape = None
+    has_sequences: bool = False
 
 
 def read_table(
@@ -79,6 +83,7 @@ def read_table(
     choice: ColumnChoice,
     sample_weight: ArrayLike | None = None,
     min_rows: int = 1,
+    are_sequences: bool | None = False,
 ) -> ReadTable:
     """Return a table to fit as numbers.
 
@@ -94,13 +99,16 @@ def read_table(
         How often each row counts, where levels are counted.
     min_rows : int, default=1
         How many rows it must have.
+    are_sequences : bool or None, default=False
+        Whether its rows are sequences; None if arrays of unequal length in a list are.
     """
     if isinstance(X, ReadTable):
         _expect_columns(estimator, X)
         return X
+    X, has_sequences = read_sequences(X, are_sequences, sample_weight)
     flat, row_shape = flatten_rows(X)
     read = _read_rows(estimator, flat, choice, sample_weight, min_rows)
-    return read._replace(row_shape=row_shape)
+    return read._replace(row_shape=row_shape, has_sequences=has_sequences)
 
 
 def _read_rows(
@@ -150,6 +158,7 @@ def encode_table(
     """
     if isinstance(X, ReadTable):
         return X.table
+    check_has_rows(X, row_shape)
     X, given = flatten_rows(X)
     if given is not None:
         check_row_shape(given, row_shape, estimator.n_features_in_)

@@ -175,7 +175,8 @@ class ErrorDensity(Density[Denoiser]):
             return self._score(module, batch.input)
         is_complete = batch.mask.all(dim=1)
         result = batch.input.new_empty(len(batch.input))
-        result[is_complete] = self._score(module, batch.input[is_complete])
+        if is_complete.any():  # not all networks take none
+            result[is_complete] = self._score(module, batch.input[is_complete])
         result[~is_complete] = self._score_incomplete(module, batch.select(~is_complete))
         return result
 

@@ -446,12 +446,12 @@ default="from_dtype"
         Parameters
         ----------
         X : array-like, frame or store of shape (n_samples, n_features)
-            The rows: clean, unless `y` has the clean ones. Stores and arrays of more axes as in
-            `AutoencoderTransformer`.
+            The rows: clean, unless `y` has the clean ones. Stores, arrays of more axes and lists of
+            sequences as in `AutoencoderTransformer`.
         y : array-like of shape (n_samples, n_features), default=None
-            The clean rows behind those of `X`, to which no noise is added then. Both are
-            loaded if they are stores. Labels, of shape (n_samples,), are ignored, as other
-            transformers in a Pipeline do.
+            The clean rows behind those of `X`, to which no noise is added then; sequences as long
+            as those of `X`. Both are loaded if they are stores. Labels, of shape (n_samples,), are
+            ignored, as other transformers in a Pipeline do.
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row counts, as in `AutoencoderTransformer`.
 
@@ -506,7 +506,7 @@ default="from_dtype"
         Returns
         -------
         X_denoised : ndarray or frame of shape (n_samples, n_features)
-            The rows, in the form that `inverse_transform` gives.
+            The rows, in the form that `reconstruct` gives.
         """
         now = copy_shallow(self)  # another thread may fit it anew
         given = {"noise_level": noise_level}

@@ -14,6 +14,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._base import BaseAutoencoder
+from .._base.blueprints import find_sequences
 from .._base.callback_support import CallbackSupportMixin, begin_tasks, pass_tasks_on
 from .._base.documentation import DOC_LINK_TEMPLATE
 from .._base.drafts import copy_shallow, replace_when_done
@@ -36,6 +37,7 @@ from .._data import (
     ReadTable,
     RowShape,
     TrainingTable,
+    check_has_rows,
     check_row_shape,
     check_sample_weight,
     encode_table,
@@ -229,6 +231,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     _labels: SeenLabels | None = None
     _gap_score: GapScore | None = None
     _row_shape: RowShape = None
+    _has_sequences: bool = False
 
     _parameter_constraints: ClassVar[Constraints] = {
         "estimator": [HasMethods(["fit", "score_samples"]), None],
@@ -266,9 +269,9 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         Parameters
         ----------
         X : array-like, frame or store of shape (n_samples, n_features)
-            The rows; some may be anomalies. Frames, stores and arrays of more axes as in
-            `AutoencoderTransformer`; an estimator that isn't of skae takes numbers in rows and
-            columns, and stores are loaded for it.
+            The rows; some may be anomalies. Frames, stores, arrays of more axes and lists of
+            sequences as in `AutoencoderTransformer`; an estimator that isn't of skae takes numbers
+            in rows and columns, and stores are loaded for it.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -297,7 +300,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
                 f"gap={own_gap!r} of the estimator says that rows are in the order of time, and "
                 "calibration rows would be drawn at random: set gap of the detector"
             )
-        table, columns, row_shape = self._read_new(X, sample_weight)
+        table, columns, row_shape, self._has_sequences = self._read_new(X, sample_weight)
         weight = check_sample_weight(sample_weight, len(table))
         if weight is not None and self.estimator is not None:
             _check_takes_weights(self.estimator)
@@ -320,7 +323,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         own = DenoisingAutoencoder() if self.estimator is None else self.estimator
         if isinstance(own, BaseAutoencoder):
             choice = ColumnChoice(own.categorical_features, own.max_categories)
-            return read_table(self, X, choice, sample_weight, min_rows=2)
+            are_sequences = find_sequences(own.architecture)
+            return read_table(self, X, choice, sample_weight, 2, are_sequences)
         flat, row_shape = flatten_rows(X)
         table = validate_table(self, flat, reset=True, min_rows=2, allow_nan=_takes_gaps(own))
         _check_takes_gaps(own, table, flat)
@@ -362,7 +366,14 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
             # Which would not know the columns' names.
             measure_columns(self, split.train, float(len(split.train)))
         with pass_tasks_on(self, estimator):
-            fitted = _fit_on(estimator, split.train, columns, self._row_shape, checkpoint)
+            fitted = _fit_on(
+                estimator,
+                split.train,
+                columns,
+                self._row_shape,
+                self._has_sequences,
+                checkpoint,
+            )
         self._set_fitted(fitted, rows, columns, split)
 
     def _make_estimator(self, n_rows: int, streams: RandomStreams) -> Any:
@@ -673,14 +684,18 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         now = copy_shallow(self)
         check_is_fitted(now)
         if not isinstance(now.estimator_, BaseAutoencoder):
+            check_has_rows(X, now._row_shape)
             flat, given = flatten_rows(X)
             check_row_shape(given, now._row_shape, now.n_features_in_)
             allow_nan = _takes_gaps(now.estimator_)
             table = validate_table(now, flat, reset=False, allow_nan=allow_nan)
             _check_takes_gaps(now.estimator_, table, flat)
             return now, table
-        row_shape = now.estimator_._state.expected_shape
-        return now, now._mark_unseen(encode_table(now, X, now._columns, UNSEEN, row_shape))
+        state = now.estimator_._state
+        table = encode_table(
+            now, state.fit_sequences(X), now._columns, UNSEEN, state.expected_shape
+        )
+        return now, now._mark_unseen(table)
 
     @property
     def _columns(self) -> Columns | None:
@@ -808,6 +823,7 @@ def _fit_on(
     table: TrainingTable,
     columns: Columns | None,
     row_shape: RowShape,
+    has_sequences: bool,
     checkpoint: Checkpoint | None,
 ) -> Any:
     """Return an estimator fitted to rows, which are loaded if it isn't of this package."""
@@ -817,10 +833,11 @@ def _fit_on(
     elif (
         columns is not None
         or row_shape is not None
+        or has_sequences
         or (isinstance(rows, np.ndarray) and np.isnan(rows).any())
     ):
         # As it was read: a column of which training sees no cell stays one.
-        rows = ReadTable(rows, columns, row_shape)
+        rows = ReadTable(rows, columns, row_shape, has_sequences)
     if checkpoint is not None:
         return fit_within(estimator, checkpoint, rows, table.weight)
     if table.weight is None:

@@ -163,7 +163,7 @@ default="from_dtype"
 
     def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> FittedImputer:
         choice = ColumnChoice(self.categorical_features, self.max_categories)
-        table, columns, row_shape = read_table(self, X, choice, sample_weight)
+        table, columns, row_shape, _ = read_table(self, X, choice, sample_weight)
         if row_shape is not None:
             raise ValueError(
                 f"X must have rows and columns, got rows of the shape {row_shape}: reshape X, or "

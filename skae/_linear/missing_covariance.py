@@ -15,6 +15,10 @@ from .moments import SMALLEST_VARIANCE, Moments
 # With fewer rows a pattern, the inverse of each row's pattern is copied rather than looped over.
 _ROWS_TO_LOOP = 8
 
+# Rows that end early, as sequences do, share a factor of the covariance if they end at as many
+# columns.
+_MANY_ENDS = 8
+
 
 def fit_with_missing(
     X: np.ndarray,
@@ -55,7 +59,7 @@ def fit_with_missing(
     total = float(weight.sum())
     if len(X) == 0:  # of columns that are scaled
         return Moments(0.0, np.zeros(X.shape[1]), np.eye(X.shape[1]))
-    patterns = _Patterns.from_mask(observed)
+    patterns = _Patterns.from_mask(observed, _find_ends(observed))
     moments = _begin(X, weight, observed) if initial is None else initial
     for _ in range(max_iter):
         previous, moments = moments, _step(X, weight / total, patterns, moments, ridge / total)
@@ -66,7 +70,8 @@ def fit_with_missing(
 
 def fill_missing(X: np.ndarray, moments: Moments) -> np.ndarray:
     """Return rows whose missing cells are their means given the observed ones."""
-    patterns = _Patterns.from_mask(~np.isnan(X))
+    observed = ~np.isnan(X)
+    patterns = _Patterns.from_mask(observed, _find_ends(observed))
     return _complete(
         X.astype(np.float64), patterns, moments.mean, invert_covariance(moments.covariance)
     )[0]
@@ -139,14 +144,24 @@ class _Patterns:
     Attributes
     ----------
     groups : list of _Group
-        The incomplete rows.
+        The incomplete rows, but those of `ending`.
+    ending : ndarray of shape (n_ending,)
+        Indices of rows that are missing from some column on.
+    ends : ndarray of shape (n_ending,)
+        Which column that is.
     """
 
     groups: list[_Group]
+    ending: np.ndarray
+    ends: np.ndarray
 
     @classmethod
-    def from_mask(cls, observed: np.ndarray) -> "_Patterns":
-        incomplete = np.flatnonzero(~observed.all(axis=1))
+    def from_mask(cls, observed: np.ndarray, ends: np.ndarray | None = None) -> "_Patterns":
+        """Return the patterns of rows; those that end early are apart if their ends are given."""
+        n_columns = observed.shape[1]
+        ends = np.full(len(observed), n_columns) if ends is None else ends
+        ending = np.flatnonzero(ends < n_columns)
+        incomplete = np.flatnonzero(~observed.all(axis=1) & (ends == n_columns))
         packed = np.packbits(~observed[incomplete], axis=1)
         _, first, pattern = np.unique(packed, axis=0, return_index=True, return_inverse=True)
         pattern = pattern.ravel()
@@ -160,7 +175,7 @@ class _Patterns:
             rows = rows[np.argsort(place[pattern[rows]], kind="stable")]
             cells = np.nonzero(missing[own])[1].reshape(len(own), count)
             groups.append(_Group(cells, incomplete[rows], place[pattern[rows]]))
-        return cls(groups)
+        return cls(groups, ending, ends[ending])
 
     def split(self) -> Iterator[_Group]:
         """Yield the groups in parts whose blocks of the precision fit into memory."""
@@ -214,6 +229,9 @@ def _complete(
     centred = X - mean
     centred[np.isnan(X)] = 0.0
     left = np.zeros(n_columns**2)
+    if len(patterns.ending):
+        own = None if share is None else share[patterns.ending]
+        left += _complete_ending(centred, patterns, precision, own).ravel()
     for group in patterns.split():
         cells = group.cells
         conditional = np.linalg.inv(precision[cells[:, :, None], cells[:, None, :]])
@@ -226,6 +244,40 @@ def _complete(
             weighted = conditional * totals[:, None, None]
             left += np.bincount(flat.ravel(), weighted.ravel(), minlength=n_columns**2)
     return centred + mean, left.reshape(n_columns, n_columns)
+
+
+def _find_ends(observed: np.ndarray) -> np.ndarray | None:
+    """Return the column from which on each row is missing, if there are many such columns.
+
+    It is the number of columns for all other rows, also for those with further gaps.
+    """
+    n_columns = observed.shape[1]
+    ends = observed.sum(axis=1)
+    ends[~(observed == (np.arange(n_columns) < ends[:, None])).all(axis=1)] = n_columns
+    return ends if len(np.unique(ends)) > _MANY_ENDS else None
+
+
+def _complete_ending(
+    centred: np.ndarray, patterns: _Patterns, precision: np.ndarray, share: np.ndarray | None
+) -> np.ndarray:
+    """Complete rows that end early, in place, and return the mean of the conditional covariances.
+
+    With a lower triangular factor `C` of the covariance, the first cells of a row determine as many
+    standard normal ones, and the conditional covariance of the others is that of the columns of
+    `C` beyond: one factor serves all ends.
+    """
+    n_columns = len(precision)
+    # Of the precision it is the inverse's transpose: upper, from the last column on.
+    factor = np.linalg.cholesky(precision[::-1, ::-1])[::-1, ::-1]
+    is_missing = np.arange(n_columns) >= patterns.ends[:, None]
+    normal = np.where(is_missing, 0.0, centred[patterns.ending] @ factor)
+    filled = linalg.solve_triangular(factor.T, normal.T, lower=True).T
+    centred[patterns.ending] = np.where(is_missing, filled, centred[patterns.ending])
+    if share is None:
+        return np.zeros_like(precision)
+    covariance_factor = linalg.solve_triangular(factor.T, np.eye(n_columns), lower=True)
+    weight = (share[:, None] * is_missing).sum(axis=0)
+    return (covariance_factor * weight) @ covariance_factor.T
 
 
 def _apply(matrices: np.ndarray, vectors: np.ndarray, which: np.ndarray) -> np.ndarray:

@@ -577,6 +577,7 @@ default="from_dtype"
         random_state: RandomSource = None,
         *,
         noise: bool = True,
+        lengths: ArrayLike | None = None,
     ) -> Any:
         """Draw rows from the model: a code from the prior, a row given the code.
 
@@ -588,6 +589,8 @@ default="from_dtype"
             Fixes the draws. None takes fresh entropy.
         noise : bool, default=True
             Draw rows given their codes; otherwise return the rows expected for them.
+        lengths : int or array-like of int of shape (n_samples,), default=None
+            For sequences: the number of steps of each, as in `inverse_transform`.
 
         Returns
         -------
@@ -607,6 +610,7 @@ default="from_dtype"
             f"to draw n_samples={n_samples} rows",
             "draw fewer at a time",
         )
+        form = state.make_length_form(lengths, int(n_samples))
         module = state.trained.in_precision(torch.float64)
         device = next(module.parameters()).device
         generator = RandomStreams(random_state).make_torch_generator(device)
@@ -636,7 +640,7 @@ default="from_dtype"
             rows = np.clip(rows, low, high)
         if noise and state.blueprint.likelihood == "bernoulli" and state.columns is None:
             rows = rows.round()
-        return state.restore(rows, state.row_shape)
+        return state.restore(rows, form)
 
     def impute(
         self,

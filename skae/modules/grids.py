@@ -86,7 +86,7 @@ class RowsToGrid(nn.Module):
         conditions = input[:, grid.n_cells :]
         if conditions.shape[1] == 0:
             return cells
-        spread = conditions.reshape(n_rows, -1, *[1] * len(grid.sizes))
+        spread = conditions.reshape(*conditions.shape, *[1] * len(grid.sizes))
         return torch.cat([cells, spread.expand(-1, -1, *grid.sizes)], dim=1)
 
 

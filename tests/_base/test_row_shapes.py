@@ -209,6 +209,42 @@ def test_streams_have_a_shape():
     assert model.inverse_transform(model.transform(IMAGES[:2])).shape == (2, 8, 8)
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (8, 4, 2)])
+def test_a_single_row_is_named(shape):
+    rows = shape_rows(IMAGES, shape)
+    detector = AEAnomalyDetector(PCA(2), random_state=0).fit(rows)
+    for method in (make().fit(rows).transform, detector.predict):
+        for row in (rows[0], torch.from_numpy(rows[0])):
+            with pytest.raises(ValueError, match=r"as in fit, got a single one .* pass X\[None\]"):
+                method(row)
+        assert len(method(rows[:1])) == 1
+    wide = make(architecture="mlp").fit(rows.reshape(-1, 1, 64))
+    assert len(wide.transform(rows[:1].reshape(1, 64))) == 1
+
+
+def test_names_of_architectures_have_parameters():
+    grid = {"architecture__channels": [(2,), (2, 3)]}
+    search = GridSearchCV(make(architecture="convolutional"), grid, cv=2).fit(IMAGES)
+    assert isinstance(search.best_estimator_.architecture, ConvolutionalArchitecture)
+    model = make().set_params(architecture="recurrent", architecture__hidden_size=5)
+    assert model.architecture == RecurrentArchitecture(hidden_size=5)
+    assert make(architecture="recurrent").set_params(lr=0.1).architecture == "recurrent"
+    vae = make("variational", discriminator="convolutional")
+    vae.set_params(discriminator__dense=(), architecture__dense=(3,))
+    assert vae.discriminator == ConvolutionalArchitecture(dense=())
+    assert vae.architecture == ConvolutionalArchitecture((3, 4), dense=(3,))
+    detector = AEAnomalyDetector(make(architecture="convolutional"))
+    detector.set_params(estimator__architecture__dense=())
+    assert detector.estimator.architecture == ConvolutionalArchitecture(dense=())
+    for name in ("mlp", "cnn", None):
+        with pytest.raises(ValueError, match="architecture must be an architecture with parameter"):
+            make(architecture=name).set_params(architecture__channels=(2,))
+    with pytest.raises(ValueError, match="Invalid parameter 'widths' for"):
+        make(architecture="convolutional").set_params(architecture__widths=(2,))
+    with pytest.raises(ValueError, match="Invalid parameter 'discriminator'"):
+        make().set_params(discriminator__dense=())
+
+
 def test_a_search_reaches_the_parameters_of_an_architecture():
     grid = {"architecture__channels": [(2,), (2, 3)]}
     search = GridSearchCV(make(), grid, cv=2).fit(IMAGES)

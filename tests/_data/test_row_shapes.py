@@ -6,10 +6,10 @@ import torch
 
 from skae._data.row_shapes import (
     FlatStore,
+    RowForm,
     check_row_shape,
     find_row_shape,
     flatten_rows,
-    reshape_rows,
 )
 
 X = np.arange(24.0).reshape(2, 3, 4)
@@ -35,7 +35,7 @@ def test_rows_are_flat_and_their_shape_is_known(given):
     assert row_shape == find_row_shape(given) == (3, 4)
     assert tuple(flat.shape) == (2, 12)
     assert np.array_equal(flat[0:2], X.reshape(2, 12))
-    assert np.array_equal(reshape_rows(np.asarray(flat[0:2]), row_shape), X)
+    assert np.array_equal(RowForm(row_shape).restore(np.asarray(flat[0:2])), X)
 
 
 def test_nothing_is_copied(tmp_path):
@@ -55,7 +55,7 @@ def test_all_else_stays_as_it_is(given):
     flat, row_shape = flatten_rows(given)
     assert flat is given
     assert row_shape is None
-    assert reshape_rows(given, None) is given
+    assert RowForm().restore(given) is given
 
 
 def test_no_rows_have_a_shape():

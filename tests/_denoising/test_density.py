@@ -454,3 +454,24 @@ def test_a_denoiser_that_is_its_filter_is_not_calibrated(wine, monkeypatch):
     with torch.no_grad():
         ours.module_.path.gate[3] = 0.1
     assert not ours.module_.is_filter
+
+
+def test_networks_are_not_asked_for_the_score_of_no_rows():
+    class Strict(torch.nn.Linear):
+        def forward(self, input):
+            assert len(input)
+            return super().forward(input)
+
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    model = DenoisingAutoencoder(
+        None,
+        architecture=lambda role, n_inputs, n_outputs: Strict(n_inputs, n_outputs),
+        max_epochs=1,
+        early_stopping=False,
+        n_draws=1,
+        random_state=0,
+    ).fit(X)
+    few = X[:4].copy()
+    few[1:, 0] = np.nan
+    some = model.score_samples(few)
+    assert np.allclose(model.score_samples(few[1:]), some[1:])

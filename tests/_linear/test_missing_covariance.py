@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer
 
-from skae._linear import Moments, fit_covariance
+from skae._linear import Moments, fit_covariance, missing_covariance
 from skae._linear.missing_covariance import (
     draw_missing,
     fill_missing,
@@ -241,3 +241,29 @@ def test_rows_without_a_cell_leave_scaled_columns_as_they_are():
     moments = fit_with_missing(np.full((3, 2), np.nan), ridge=1.0)
     np.testing.assert_array_equal(moments.mean, [0, 0])
     np.testing.assert_array_equal(moments.covariance, np.eye(2))
+
+
+@pytest.mark.parametrize("rank", [20, 3])
+def test_rows_that_end_early_share_a_factor(rank, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, rank)) @ rng.normal(size=(rank, 20))
+    ends = rng.integers(0, 21, size=200)
+    X[np.arange(20) >= ends[:, None]] = np.nan
+    X[::7, 2] = np.nan  # further gaps, and rows without a cell
+    weight = rng.integers(1, 4, size=200).astype(float)
+    ours = fit_with_missing(X, weight, ridge=5.0, max_iter=5)
+    filled = fill_missing(X, ours)
+    monkeypatch.setattr(missing_covariance, "_MANY_ENDS", 99)
+    theirs = fit_with_missing(X, weight, ridge=5.0, max_iter=5)
+    assert np.allclose(ours.mean, theirs.mean, rtol=1e-6)
+    assert np.allclose(ours.covariance, theirs.covariance, rtol=1e-6, atol=1e-6)
+    assert np.allclose(filled, fill_missing(X, ours), rtol=1e-6, atol=1e-6)
+
+
+def test_few_ends_are_patterns_like_others():
+    observed = np.arange(20) < np.arange(13, 21)[:, None]
+    assert missing_covariance._find_ends(observed) is None
+    more = np.arange(20) < np.arange(9, 21)[:, None]
+    assert missing_covariance._find_ends(more).tolist() == [*range(9, 21)]
+    more[0, 1] = False
+    assert missing_covariance._find_ends(more)[0] == 20

@@ -52,3 +52,8 @@ def test_a_condition_is_a_channel():
     assert cells.shape == (2, module.n_channels, 4, 3) == (2, 2, 4, 3)
     assert torch.equal(cells[:, 0], rows[:, :12].reshape(2, 4, 3))
     assert torch.equal(cells[:, 1], rows[:, 12:, None].expand(2, 4, 3))
+
+
+def test_no_rows_have_a_condition_too():
+    module = RowsToGrid(Grid((4, 3)), n_conditions=1)
+    assert module(torch.empty(0, 13)).shape == (0, 2, 4, 3)
