@@ -8,6 +8,7 @@ from .metrics import explained_variance
 from .reasons import ReasonsDisplay
 from .reconstruction import ReconstructionDisplay
 from .threshold import ThresholdDisplay
+from .units import UnitsDisplay
 
 __all__ = [
     "ComparisonDisplay",
@@ -17,5 +18,6 @@ __all__ = [
     "ReasonsDisplay",
     "ReconstructionDisplay",
     "ThresholdDisplay",
+    "UnitsDisplay",
     "explained_variance",
 ]
