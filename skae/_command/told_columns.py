@@ -69,7 +69,7 @@ def measure_told(frame: pd.DataFrame, encoding: Encoding, seed: int) -> dict[str
     n_done = 0
     folds = KFold(min(_N_FOLDS, len(frame)), shuffle=True, random_state=seed)
     for train, test in folds.split(frame):
-        test = test[: n_held_out - n_done]
+        test = generator.permutation(test)[: n_held_out - n_done]
         n_done += len(test)
         train = generator.permutation(train)[:_MOST_TRAINING_ROWS]
         known, hidden = frame.iloc[train], frame.iloc[test]
