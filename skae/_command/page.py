@@ -35,6 +35,9 @@ _MOST_CLASSES = 35
 
 _LONGEST_NAME = 80
 
+# Smaller p-values are not told apart.
+_SMALLEST = 1e-6
+
 
 def check_template_library() -> None:
     """Raise an error if the page can't be made."""
@@ -207,8 +210,9 @@ def _count_small(p_values: Sequence[float]) -> list[tuple[float, int]]:
 
 
 def _format_p_value(value: float) -> str:
-    if value < 1e-7:
-        return "< 0.0000001"
+    """Return a p-value with two digits or four decimals, whichever are more."""
+    if value <= _SMALLEST:
+        return f"≤ {_SMALLEST:f}"
     return f"{value:.{1 - math.floor(math.log10(value)) if value < 0.001 else 4}f}"
 
 

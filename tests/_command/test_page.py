@@ -171,12 +171,19 @@ def test_rare_classes_share_a_colour():
 
 @pytest.mark.parametrize(
     ("p_value", "text"),
-    [(0.25, "0.2500"), (0.00123, "0.0012"), (0.000123, "0.00012"), (1e-6, "0.0000010")],
+    [
+        (0.25, "= 0.2500"),
+        (0.00123, "= 0.0012"),
+        (0.000123, "= 0.00012"),
+        (1.234e-6, "= 0.0000012"),
+        (1e-6, "≤ 0.000001"),
+        (0.0, "≤ 0.000001"),
+    ],
 )
 def test_p_values_keep_two_digits(p_value, text):
     row = StrangeRow("3", p_value, (Reason("a", "1", "2", 0.5),))
     page = make_page(replace(make_findings(), strangest=(row,)))
-    assert f"p = {text}" in read_text(page)
+    assert f"p {text}" in read_text(page)
 
 
 def test_long_names_are_cut():

@@ -68,7 +68,7 @@ def open_page(browser, tmp_path):
         page.add_init_script(RECORD_DRAWINGS)
         page.goto(path.as_uri())
         if options.get("java_script_enabled", True) and findings.map.rows:
-            page.wait_for_function("document.querySelectorAll('#legend li').length > 0")
+            page.wait_for_selector("#legend li")  # which is filled once the map is drawn
         return page
 
     yield open_it

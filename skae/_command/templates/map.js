@@ -254,7 +254,7 @@ class RowMap {
     }
   }
 
-  // Write each class's name in the middle of its rows.
+  // Write each class's name among its rows.
   writeClasses(context) {
     context.font = "600 15px system-ui, sans-serif";
     context.textAlign = "center";
@@ -272,10 +272,14 @@ class RowMap {
         const sorted = own.map((index) => positions[index]).sort((a, b) => a - b);
         return sorted[Math.floor(sorted.length / 2)];
       };
+      // At the row nearest to the middle, which may itself be far from all rows.
+      const [middleX, middleY] = [middle(this.xs), middle(this.ys)];
+      const measure = (index) => (this.xs[index] - middleX) ** 2 + (this.ys[index] - middleY) ** 2;
+      const central = own.reduce((best, index) => (measure(index) < measure(best) ? index : best));
       const text = name.length > 18 ? `${name.slice(0, 17)}…` : name;
       const half = context.measureText(text).width / 2 + 6;
-      const x = Math.min(Math.max(middle(this.xs), half), this.width - half);
-      const y = middle(this.ys);
+      const x = Math.min(Math.max(this.xs[central], half), this.width - half);
+      const y = this.ys[central];
       context.strokeText(text, x, y);
       context.fillText(text, x, y);
     });

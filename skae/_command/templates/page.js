@@ -13,7 +13,7 @@ function cut(text) {
 }
 
 function formatP(p) {
-  if (p < 1e-7) return "p < 0.0000001";
+  if (p <= 1e-6) return "p ≤ 0.000001";
   return `p = ${p.toFixed(p < 0.001 ? 1 - Math.floor(Math.log10(p)) : 4)}`;
 }
 
