@@ -158,7 +158,7 @@ def test_flower(find, table):
 
 def test_digits(find, monkeypatch):
     monkeypatch.setattr(investigation, "list_columns", lambda *given: ())
-    monkeypatch.setattr("skae._command.strangeness.N_STRANGEST", 1)
+    monkeypatch.setattr("skae._command.judged_rows.N_STRANGEST", 1)
     found = find("--rows", 40, "--components", 1)
     assert found.table == "digits"
     assert found.n_columns == 64 - sum("left out" in note for note in found.notes)

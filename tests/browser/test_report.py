@@ -57,8 +57,8 @@ def make_detected(n_rows=400, n_found=23):
     rng = np.random.default_rng(1)
     p_values = rng.uniform(size=n_rows)
     p_values[:n_found] = 10.0 ** -rng.uniform(1, 6, n_found)
-    p_values[n_found // 2] = p_values[0]  # a tie
-    p_values = tuple(p_values.tolist())
+    # Of one digit, so that many are equal, also where the calls end.
+    p_values = tuple(float(f"{value:.1g}") for value in p_values)
     strangest = tuple(
         replace(row, row=str(index), p_value=p_values[index])
         for index, row in zip(np.argsort(p_values)[:20], findings.strangest, strict=True)
@@ -180,7 +180,7 @@ def test_ten_thousand_rows_stay_fluid(open_page, capsys):
     lonely = KDTree(places).query(places, k=2)[0][:, 1].argmax()
     forget_drawings(page)
     started = page.evaluate("performance.now()")
-    chosen = places[:100]
+    chosen = places[:30]
     for place in chosen:
         page.mouse.move(*place)
     hover(page, places[lonely])
@@ -217,7 +217,6 @@ def test_a_row_of_the_list_is_shown_in_the_map(open_page):
     row = int(findings.strangest[2].row)
     forget_drawings(page)
     page.locator("#strangest .show").nth(2).click()
-    page.wait_for_timeout(100)
     rings = list_drawings(page, "highlight")
     x = places[row][0] - page.locator("#plot canvas").first.bounding_box()["x"]
     assert {round(ring["x"], 3) for ring in rings} == {round(x, 3)}
@@ -395,6 +394,7 @@ def test_theme_is_switched(open_page):
     forget_drawings(page)
     page.get_by_role("button", name="Dark").click()
     assert page.evaluate(read) != light
+    wait_for_drawings(page)
     assert not colours & {one["colour"] for one in list_drawings(page, "points")}
     assert page.get_by_role("button", name="Dark").get_attribute("aria-pressed") == "true"
     page.get_by_role("button", name="Auto").click()
