@@ -159,7 +159,8 @@ PARAMETERS = {
     "prior of AutoencoderTransformer": Draws(("auto", "gaussian", "mixture"), (), ("vamp", None)),
     "discriminator": Draws((None,), ("mlp",), ("flow", 3)),
     "adversarial_weight": Draws((0.02,), (1e-30, 1e3), (0, -1, _NAN)),
-    "n_prior_components": Draws((2, 10), (1, 50), (0, 1.5, None)),
+    "feature_weight": Draws((0.0, 0.1), (1e-30, 1e3), (-1, _NAN)),
+    "n_prior_components": Draws((2, 16), (1, 50), (0, 1.5, None)),
     # Of the detector.
     "contamination": Draws(("auto", 0.1), (0.5, 1e-9), (0, 0.6, _NAN, "x")),
     "alpha of AEAnomalyDetector": Draws((0.01, 0.2), (1e-9, 0.999), (0, 1, _NAN, None)),

@@ -277,15 +277,16 @@ def _check_scaling(scaling: Scaling, n_features: int) -> None:
 
 
 def _load_weights(module: Module, weights: dict[str, np.ndarray]) -> None:
-    expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    found = {name: np.shape(value) for name, value in weights.items()}
-    if found != expected:
+    for name, value in weights.items():
+        if not np.isfinite(value).all():
+            raise ValueError(f"stored weights must be finite, and {name} is not")
+    try:
+        module.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+    except RuntimeError as error:
+        expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+        found = {name: np.shape(value) for name, value in weights.items()}
         wrong = sorted(n for n in {*expected, *found} if expected.get(n) != found.get(n))
         raise ValueError(
             f"stored weights must be those of the network, and {', '.join(wrong)} differ: the "
             "architecture has changed since it was stored"
-        )
-    for name, value in weights.items():
-        if not np.isfinite(value).all():
-            raise ValueError(f"stored weights must be finite, and {name} is not")
-    module.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+        ) from error

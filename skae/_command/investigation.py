@@ -8,9 +8,9 @@ import numpy as np
 
 from .comparison import Comparison, Pair
 from .findings import Findings, Shift, SizeFigures
+from .judged_rows import judge_rows
 from .report import collect_versions
 from .row_map import draw_map
-from .strangeness import measure_strangeness
 from .table import sample_rows
 from .told_columns import list_columns
 from .verdict import reach_verdict
@@ -38,7 +38,7 @@ def investigate(comparison: Comparison, shift: Shift | None, command: Sequence[s
         rows = sample_rows(rows, _MOST_ROWS, seed)
         n_rows = len(table.frame)
         notes.append(f"rows drawn by chance for p-values and the map: {_MOST_ROWS} of {n_rows}")
-    strangeness = measure_strangeness(table.frame.iloc[rows], seed)
+    judged = judge_rows(table.frame.iloc[rows], seed)
     return Findings(
         table=table.name,
         n_rows=len(table.frame),
@@ -46,9 +46,9 @@ def investigate(comparison: Comparison, shift: Shift | None, command: Sequence[s
         verdict=reach_verdict(comparison.results).text,
         notes=tuple(notes),
         sizes=tuple(_list_figures(size, pair) for size, pair in comparison.results.items()),
-        map=draw_map(table, rows, strangeness, encoding, seed),
-        p_values=tuple(strangeness.p_values.tolist()),
-        strangest=strangeness.strangest,
+        map=draw_map(table, rows, judged, encoding, seed),
+        p_values=tuple(judged.p_values.tolist()),
+        strangest=judged.strangest,
         columns=list_columns(table.frame, encoding, seed),
         shift=shift,
         provenance=(

@@ -35,8 +35,9 @@ _HEADINGS = (
 _GAP = "  "
 _MODEL_COLUMN = 1  # text, aligned left; the others are numbers, aligned right
 
-# Columns and rows of a second table that are listed.
+# Columns and rows of a second table that are listed; its first rows also if none is called.
 _MOST_LISTED = 8
+_FEWEST_LISTED = 3
 
 _DPI = 150
 
@@ -119,14 +120,14 @@ def format_shift(shift: Shift, first_name: str) -> list[str]:
             for column in moved[:_MOST_LISTED]
         ]
         lines += _count_others(len(moved))
-    found = shift.strangest[: min(count_discoveries(np.array(shift.p_values)), _MOST_LISTED)]
-    if found:
-        lines += ["", "the strangest rows, counted from 0, and why"]
-        lines += [
-            f"row {row.row} (p {_format_p_value(row.p_value)}): "
-            + list_some([_format_reason(reason) for reason in row.reasons])
-            for row in found
-        ]
+    n_called = count_discoveries(np.array(shift.p_values))
+    found = shift.strangest[: min(max(n_called, _FEWEST_LISTED), _MOST_LISTED)]
+    lines += ["", "its strangest rows, counted from 0, and why"]
+    lines += [
+        f"row {row.row} (p {_format_p_value(row.p_value)}): "
+        + (list_some([_format_reason(reason) for reason in row.reasons]) or "no cell alone")
+        for row in found
+    ]
     return [*lines, "", shift.text]
 
 

@@ -10,9 +10,9 @@ from .._detection import AEAnomalyDetector
 from .column_shift import compare_columns, correct_p_values
 from .encoding import ignore_reported
 from .findings import ColumnShift, Shift
+from .judged_rows import explain_rows, find_strangest
 from .printing import list_names, quote
 from .second_table import SecondTable
-from .strangeness import explain_rows, find_strangest
 from .wording import format_percent, name_kinds
 
 # More calibration rows than a detector has by itself: small p-values matter more here than the

@@ -1,5 +1,7 @@
 """How well the columns of a table tell each other."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import KFold
@@ -15,6 +17,9 @@ _N_FOLDS = 5
 _MOST_ROWS = 1_000
 _FEWEST_ROWS = 100
 _MOST_CELLS = 60_000
+
+# Copies of the rows, each with one column hidden, that are filled together.
+_MOST_COPIES = 5_000
 
 # More rows to learn from took longer and told no more.
 _MOST_TRAINING_ROWS = 5_000
@@ -57,26 +62,25 @@ def measure_told(frame: pd.DataFrame, encoding: Encoding, seed: int) -> dict[str
         labels. None where that answer makes no error, and where labels can't be told.
     """
     kinds = name_kinds(encoding.kinds)
+    names = [name for name in frame.columns if kinds[name] not in ("identifier", "empty")]
     n_held_out = int(np.clip(_MOST_CELLS // frame.shape[1], _FEWEST_ROWS, _MOST_ROWS))
     generator = np.random.default_rng(seed)
     errors = dict.fromkeys(frame.columns, np.zeros(2))
     n_done = 0
     folds = KFold(min(_N_FOLDS, len(frame)), shuffle=True, random_state=seed)
     for train, test in folds.split(frame):
-        test = test[: n_held_out - n_done]
+        test = generator.permutation(test)[: n_held_out - n_done]
         n_done += len(test)
         train = generator.permutation(train)[:_MOST_TRAINING_ROWS]
         known, hidden = frame.iloc[train], frame.iloc[test]
         with ignore_reported():
             imputer = AEImputer(random_state=seed).fit(known)
-        for name in frame.columns:
-            if kinds[name] not in ("identifier", "empty"):
-                filled = _fill(imputer, hidden, name)
-                pair = (known[name], hidden[name], filled)
-                if kinds[name] in LABELS:
-                    errors[name] = errors[name] + _compare_labels(*pair)
-                else:
-                    errors[name] = errors[name] + _compare_numbers(encoding, *pair)
+        for name, filled in _fill(imputer, hidden, names):
+            pair = (known[name], hidden[name], filled)
+            if kinds[name] in LABELS:
+                errors[name] = errors[name] + _compare_labels(*pair)
+            else:
+                errors[name] = errors[name] + _compare_numbers(encoding, *pair)
         if n_done >= n_held_out:
             break
     return {
@@ -85,11 +89,18 @@ def measure_told(frame: pd.DataFrame, encoding: Encoding, seed: int) -> dict[str
     }
 
 
-def _fill(imputer: AEImputer, rows: pd.DataFrame, name: str) -> pd.Series:
-    """Return what the other columns tell of a column."""
-    hidden = rows.assign(**{name: rows[name].where(np.zeros(len(rows), dtype=bool))})
-    filled: pd.Series = imputer.impute(hidden)[name]
-    return filled
+def _fill(
+    imputer: AEImputer, rows: pd.DataFrame, names: list[str]
+) -> Iterator[tuple[str, pd.Series]]:
+    """Yield each column with what the others tell of it."""
+    is_shown = np.zeros(len(rows), dtype=bool)
+    n_together = max(1, _MOST_COPIES // len(rows))
+    for start in range(0, len(names), n_together):
+        own = names[start : start + n_together]
+        copies = [rows.assign(**{name: rows[name].where(is_shown)}) for name in own]
+        filled = imputer.impute(pd.concat(copies))
+        for index, name in enumerate(own):
+            yield name, filled[name].iloc[index * len(rows) : (index + 1) * len(rows)]
 
 
 def _compare_labels(known: pd.Series, truth: pd.Series, filled: pd.Series) -> np.ndarray:

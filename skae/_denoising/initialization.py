@@ -80,7 +80,8 @@ def initialize_denoiser(
         module.levels.high.fill_(corruption.high)
     generator = streams.make_numpy_generator()
     noisy, clean, weight = rows.table, rows.target_table, rows.weight_array
-    covariance = fit_covariance(clean, weight, trim_fraction, generator)
+    n_least = len(module.precisions) if isinstance(module, CodeDenoiser) else 1
+    covariance = fit_covariance(clean, weight, trim_fraction, generator, n_least)
     if module.is_gaussian:
         initialize_at_filter(module, covariance)
     else:
@@ -133,6 +134,7 @@ def _sample_pairs(
 
 def set_filter(filter: WienerFilter, covariance: Covariance) -> None:
     """Set a filter to that of a covariance."""
+    filter.resize(len(covariance.axes))
     with torch.no_grad():
         filter.mean.copy_(torch.from_numpy(covariance.mean))
         filter.axes.copy_(torch.from_numpy(covariance.axes))

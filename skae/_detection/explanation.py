@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from .._data import Columns, list_cells
+from .._data import Columns, block_length, list_cells
 from .._data.columns import BooleanCoding
 from .labels import SeenLabels, hide_unseen
 
@@ -21,6 +21,9 @@ _LEAST_GAIN = 1e-6
 
 # Columns that are looked at together after a change.
 _LOOKED_AT = 8
+
+# Cells of changed rows that are held at a time.
+_BLOCK_CELLS = 2**22
 
 # A cell that was changed while others were still wrong may be changed again.
 _CHANGES_PER_CELL = 2
@@ -260,13 +263,29 @@ def _find_best_values(
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return, for each column, the best score that changing its cell gives, and the value."""
     ends = np.cumsum([len(choice.values) for choice in candidates])
-    starts = [0, *ends[:-1]]
-    changed = np.repeat(row[None], ends[-1], axis=0)
-    for choice, start, end in zip(candidates, starts, ends, strict=True):
-        changed[start:end, choice.own] = choice.values
-    scores = score(changed)
+    starts = ends - [len(choice.values) for choice in candidates]
+    # Changed rows are made in blocks, of whole columns: those of a wide row are long.
+    block = starts // block_length(len(row), _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
+    groups = [np.flatnonzero(block == number).tolist() for number in np.unique(block)]
+    scores = np.concatenate(
+        [_score_changes(score, row, [candidates[index] for index in group]) for group in groups]
+    )
     # The first candidate of each column that reaches the best score.
     parts = zip(starts, ends, strict=True)
     indices = [start + int(np.argmax(scores[start:end])) for start, end in parts]
-    values = [changed[index, choice.own] for index, choice in zip(indices, candidates, strict=True)]
+    values = [
+        choice.values[index - start]
+        for index, start, choice in zip(indices, starts, candidates, strict=True)
+    ]
     return scores[indices], values
+
+
+def _score_changes(score: Score, row: np.ndarray, candidates: Sequence[CellChoice]) -> np.ndarray:
+    """Return the score of the row with each value of each column's cell."""
+    n_values = [len(choice.values) for choice in candidates]
+    changed = np.repeat(row[None], sum(n_values), axis=0)
+    first = 0
+    for choice, n_own in zip(candidates, n_values, strict=True):
+        changed[first : first + n_own, choice.own] = choice.values
+        first += n_own
+    return score(changed)

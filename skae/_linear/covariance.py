@@ -50,7 +50,7 @@ class Covariance:
 
 
 def count_axes(n_features: int) -> int:
-    """Return how many axes a covariance of that many columns has."""
+    """Return how many axes a covariance of that many columns has at most."""
     return min(n_features, pca.FULL_UP_TO)
 
 
@@ -59,6 +59,7 @@ def fit_covariance(
     weight: np.ndarray | None,
     trim_fraction: float,
     generator: np.random.Generator,
+    n_least: int = 1,
 ) -> Covariance:
     """Return the covariance of the rows without those that lie farthest out.
 
@@ -76,9 +77,11 @@ def fit_covariance(
         Share of the rows, by weight, that is left out.
     generator : numpy.random.Generator
         Source of axes beyond the rank, and of approximate decompositions of wide tables.
+    n_least : int, default=1
+        Axes of a wide table at least, if it has as many; more are those that its rows determine.
     """
     weight = np.ones(len(X)) if weight is None else weight.astype(np.float64)
-    found = _decompose(X, weight, 1.0, generator)
+    found = _decompose(X, weight, 1.0, generator, n_least)
     if trim_fraction == 0:
         return found
     n_features = X.shape[1]
@@ -88,16 +91,23 @@ def fit_covariance(
         kept = trim_weight_array(found.distances(X), weight, trim_fraction)
         if np.array_equal(kept, found.weight):
             break
-        found = _decompose(X, kept, factor, generator)
+        found = _decompose(X, kept, factor, generator, n_least)
     return found
 
 
 def _decompose(
-    X: np.ndarray, weight: np.ndarray, factor: float, generator: np.random.Generator
+    X: np.ndarray,
+    weight: np.ndarray,
+    factor: float,
+    generator: np.random.Generator,
+    n_least: int,
 ) -> Covariance:
     n_features = X.shape[1]
     n_axes = count_axes(n_features)
     n_leading = min(n_axes, max(len(X) - 1, 0))
+    if n_axes < n_features:
+        # Axes beyond the rank say no more than the remainder, and those of wide tables are long.
+        n_axes = min(n_axes, max(n_leading, n_least))
     spectrum = pca.decompose(X, weight, n_leading, generator)
     left = (spectrum.total - spectrum.variances.sum()) / max(n_features - n_leading, 1)
     remainder = max(factor * left, SMALLEST_VARIANCE)

@@ -1,7 +1,7 @@
 """The choice of the epoch to keep, by losses on held-out rows."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,11 @@ from .weight_snapshot import WeightSnapshot
 _STANDARD_ERRORS = 2.0
 _MINIMUM_IMPROVEMENT = 0.06
 _QUANTILE = 0.95
+
+# Folds end when the gain that they have seen exceeds the minimum improvement by no more than so
+# many of the standard errors that all folds would have: less strict than the choice itself, see
+# docs/defaults.md.
+_SCREENING_ERRORS = 1.0
 
 
 class Gain(NamedTuple):
@@ -56,12 +61,15 @@ class SelectionRule:
     overlap : int, default=0
         How many rows behind each row overlap it, of rows in the order of time: so many together
         say no more than one.
+    standard_errors : float, default=2.0
+        How many standard errors a gain must exceed the minimum by.
     """
 
     trim_fraction: float
     keeps_initialization: bool
     minimum_improvement: float | None = None
     overlap: int = 0
+    standard_errors: float = _STANDARD_ERRORS
 
     @property
     def least_merit(self) -> float:
@@ -71,7 +79,7 @@ class SelectionRule:
     def measure(self, initial: np.ndarray, losses: np.ndarray, weight: np.ndarray | None) -> Gain:
         """Return what an epoch gains over the initialization.
 
-        It is sure if the gain less two standard errors exceeds the minimum improvement. Without
+        It is sure if the gain less its standard errors exceeds the minimum improvement. Without
         a minimum some tables would lose by leaving PCA.
 
         Each held-out row is compared with itself, which is a far sharper test than comparing two
@@ -102,7 +110,7 @@ class SelectionRule:
             clipped = float(np.average(np.minimum(initial, cap), weights=left))
             minimum = _MINIMUM_IMPROVEMENT * clipped
         is_higher = np.average(initial - losses, weights=left) <= 0
-        is_sure = mean - _STANDARD_ERRORS * error > minimum
+        is_sure = mean - self.standard_errors * error > minimum
         return Gain(mean if is_sure and not is_higher else 0.0, mean, error)
 
     def mean(self, losses: np.ndarray, weight: np.ndarray | None) -> float:
@@ -191,6 +199,29 @@ def select_epoch(
     best = int(np.argmax([rule.least_merit, *(gain.merit for gain in gains)]))
     means = [rule.mean(losses, weight) for losses in (initial, *epochs)]
     return SelectedEpoch(best, means, [(gain.mean, gain.error) for gain in gains])
+
+
+def has_promise(
+    curves: list[list[np.ndarray]],
+    weights: list[np.ndarray | None],
+    rule: SelectionRule,
+    n_folds: int,
+) -> bool:
+    """Whether an epoch may be better than the initialization once all folds are known.
+
+    Parameters
+    ----------
+    curves, weights : list
+        As for `select_epoch`, of the folds that are known.
+    rule : SelectionRule
+        What makes an epoch better than another.
+    n_folds : int
+        How many folds there are.
+    """
+    # The error that all folds would leave if they were like these.
+    shrinkage = math.sqrt(len(curves) / n_folds)
+    lenient = replace(rule, standard_errors=_SCREENING_ERRORS * shrinkage)
+    return select_epoch(curves, weights, lenient).epoch > 0
 
 
 class HeldOutSelection(Callback):

@@ -10,7 +10,13 @@ import numpy as np
 from .._data import AnyRows, Rows, TimeSplit
 from .._environment import RandomStreams
 from .config import TrainingConfig
-from .epoch_selection import HeldOutSelection, SelectedEpoch, SelectionRule, select_epoch
+from .epoch_selection import (
+    HeldOutSelection,
+    SelectedEpoch,
+    SelectionRule,
+    has_promise,
+    select_epoch,
+)
 from .loop import loss_curve, make_net, run
 from .net import AutoencoderNet
 from .objective import Module
@@ -203,6 +209,9 @@ def _train_by_folds(
         curves.append(selection.losses_)
         weights.append(valid.weight_array)
         losses.append(loss_curve(net))
+        is_open = keeps_initialization and number < len(folds)
+        if is_open and not has_promise(curves, weights, rule, len(folds)):
+            break  # these folds select no epoch either
     selected = select_epoch(curves, weights, rule)
     if selected.epoch == 0:
         result = leave_untrained(config, initialize(rows), len(rows))

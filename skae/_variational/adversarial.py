@@ -61,10 +61,10 @@ class Adversary:
             Rows of the network.
         """
         odds = self.discriminator(rows).squeeze(1)
-        surprise = _LABEL_OF_ROWS * softplus(-odds) + (1 - _LABEL_OF_ROWS) * softplus(odds)
-        alarm = softplus(self.discriminator(drawn.detach())).mean()
+        losses = _LABEL_OF_ROWS * softplus(-odds) + (1 - _LABEL_OF_ROWS) * softplus(odds)
+        loss_of_drawn = softplus(self.discriminator(drawn.detach())).mean()
         self.optimizer.zero_grad()
-        (shares.detach() @ surprise + alarm).backward()
+        (shares.detach() @ losses + loss_of_drawn).backward()
         self.optimizer.step()
         self.n_steps += 1
 
@@ -73,6 +73,41 @@ class Adversary:
         leaf = drawn.detach().requires_grad_()
         loss = softplus(-self.discriminator(leaf)).mean()
         return torch.autograd.grad(loss, leaf)[0]
+
+    def find_feature_gradient(self, rows: Tensor, shares: Tensor, reconstructed: Tensor) -> Tensor:
+        """Return the gradient by reconstructed rows of `-log N(f(rows); f(reconstructed), 1)`.
+
+        Features `f` are what the discriminator's last linear layer gets.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_rows, n_features)
+            Rows of the table.
+        shares : Tensor of shape (n_rows,)
+            How much each of them counts; the sum is one.
+        reconstructed : Tensor of shape (n_rows, n_features)
+            The network's reconstructions of them.
+
+        Returns
+        -------
+        gradient : Tensor of shape (n_rows, n_features)
+            Of the mean over the rows, in nats.
+        """
+        leaf = reconstructed.detach().requires_grad_()
+        with torch.no_grad():
+            features = self._find_features(rows)
+        squares = (self._find_features(leaf) - features).square().flatten(1).sum(dim=1)
+        return torch.autograd.grad(0.5 * shares.detach() @ squares, leaf)[0]
+
+    def _find_features(self, rows: Tensor) -> Tensor:
+        found: list[Tensor] = []
+        layer = cast(nn.Linear, find_last_layer(self.discriminator))
+        handle = layer.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0]))
+        try:
+            self.discriminator(rows)
+        finally:
+            handle.remove()
+        return found[-1]
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that its training goes on from."""
@@ -90,7 +125,7 @@ class Adversary:
 
 
 class AdversarialObjective(VariationalObjective):
-    """The loss of `VariationalObjective`, and for the decoder also that of rows that are found out.
+    """The loss of `VariationalObjective`, and what the discriminator says of the network's rows.
 
     `loss + weight * mean(-log D(decode(z)))`, with `z` drawn from the prior and `D(x)` the
     discriminator's probability that a row is not drawn (Goodfellow et al. 2014, section 3;
@@ -105,6 +140,10 @@ class AdversarialObjective(VariationalObjective):
         The discriminator, which takes a step at each of the network's.
     weight : float
         Factor of the second term.
+    feature_weight : float
+        Factor of `-log N(f(x); f(decode(z)), 1) / n_columns`, with `z` drawn from the posterior and
+        `f` the discriminator's features (Larsen et al. 2016, equation 7). It has a gradient for
+        encoder and decoder, and no part in the value either.
     generator : torch.Generator
         Source of codes, on the device that trains.
     """
@@ -114,6 +153,7 @@ class AdversarialObjective(VariationalObjective):
         plain: VariationalObjective,
         adversary: Adversary,
         weight: float,
+        feature_weight: float,
         generator: torch.Generator,
     ) -> None:
         super().__init__(
@@ -127,6 +167,7 @@ class AdversarialObjective(VariationalObjective):
         )
         self.adversary = adversary
         self.weight = weight
+        self.feature_weight = feature_weight
 
     def loss(self, module: VariationalAutoencoder, batch: Batch) -> Tensor:
         """Train the discriminator on a batch, and return the batch's loss."""
@@ -136,11 +177,30 @@ class AdversarialObjective(VariationalObjective):
         with torch.no_grad():  # of the prior, which is to fit the codes of rows
             code = module.mixture().draw(len(batch.input), generator)
         drawn = module.decode(code)
-        self.adversary.train(batch.input, self.weight_shares(losses, batch.weight), drawn)
+        shares = self.weight_shares(losses, batch.weight)
+        self.adversary.train(batch.input, shares, drawn)
         if self.adversary.n_steps <= _STEPS_ALONE:
             return loss
         passed = self.weight * (drawn * self.adversary.find_gradient(drawn)).sum()
+        if self.feature_weight > 0:
+            passed = passed + self._compare_features(module, batch.input, shares)
         return loss + (passed - passed.detach())
+
+    def _compare_features(
+        self, module: VariationalAutoencoder, rows: Tensor, shares: Tensor
+    ) -> Tensor:
+        """Return a sum whose gradient is that of the third term."""
+        mean, log_variance = module.posterior(rows)
+        noise = torch.empty_like(mean).normal_(generator=self.generator)
+        reconstructed = module.decode(mean + noise * torch.exp(0.5 * log_variance))
+        gradient = self.adversary.find_feature_gradient(rows, shares, reconstructed)
+        return self.feature_weight / rows.shape[1] * (reconstructed * gradient).sum()
+
+
+def find_last_layer(discriminator: nn.Module) -> nn.Linear | None:
+    """Return the linear layer that a discriminator ends with; None if it has none."""
+    layers = [part for part in discriminator.modules() if isinstance(part, nn.Linear)]
+    return layers[-1] if layers else None
 
 
 class AdversaryState(Callback):
@@ -188,6 +248,7 @@ def train_adversarially(
     rows: AnyRows,
     discriminator: nn.Module,
     weight: float,
+    feature_weight: float,
     streams: RandomStreams,
 ) -> TrainingResult[VariationalAutoencoder]:
     """Train a network further, in place, with a discriminator beside it.
@@ -205,8 +266,8 @@ def train_adversarially(
         All rows.
     discriminator : torch.nn.Module
         Maps rows to the log-odds that they are not drawn; trained too.
-    weight : float
-        Factor of the adversarial loss.
+    weight, feature_weight : float
+        Factors of the adversarial loss, and of that of features.
     streams : RandomStreams
         Source of shuffles and draws.
     """
@@ -219,7 +280,7 @@ def train_adversarially(
     schedulers = copy_schedulers(config.callbacks, has_held_out_rows=False)
     adversarial = replace(
         config,
-        objective=AdversarialObjective(plain, adversary, weight, generator),
+        objective=AdversarialObjective(plain, adversary, weight, feature_weight, generator),
         callbacks=[*schedulers, *name_own([AdversaryState(adversary)])],
         max_epochs=config.n_epochs(len(rows)),
         lr=_SHARE_OF_RATE * config.learning_rate(len(rows)),

@@ -55,7 +55,7 @@ from ..modules import Architecture, VariationalAutoencoder
 from ..modules.cells import CellLayout
 from ..modules.likelihoods import Bounds, GaussianLikelihood
 from ..modules.mixed_likelihood import MixedLikelihood
-from .adversarial import make_discriminator, train_adversarially
+from .adversarial import find_last_layer, make_discriminator, train_adversarially
 from .blueprint import VariationalBlueprint
 from .column_ranges import ColumnRanges, scale_ends
 from .density import EvidenceBound, VariationalDensity, evidence_bound, measure_codes
@@ -184,7 +184,7 @@ default="from_dtype"
         mixture, for codes that form clusters or are not normal; "vamp" is the mean posterior
         of learned pseudo-rows, mixed with the standard Gaussian. The mixture's covariances
         are full for codes of up to 32 units, and diagonal for larger ones.
-    n_prior_components : int, default=10
+    n_prior_components : int, default=16
         Largest number of Gaussians of the mixture, or number of pseudo-rows. The mixture has
         as many Gaussians as the initial codes have by the Bayesian information criterion;
         with `init="random"` it has all of them.
@@ -202,6 +202,9 @@ default="from_dtype"
     adversarial_weight : float, default=0.02
         Factor of the discriminator's verdict in the decoder's loss, in nats a column. A larger
         one gives sharper samples that stand for less of the rows.
+    feature_weight : float, default=0.0
+        Factor of the reconstructions' squared error in the discriminator's features, in the loss of
+        encoder and decoder [8]_. Features are what its last linear layer gets.
 
     Regularization:
 
@@ -340,7 +343,8 @@ default="from_dtype"
     the same at each call; from 16 on they are scaled to unit variance. With more of them it comes
     closer to the log-density. It is exact if the result is probabilistic PCA or factor analysis.
     With a Gaussian likelihood and `init="pca"`, the linear model of all rows makes as many rows as
-    ten of those trained on, at most a tenth, in `score_samples` and in `sample`.
+    ten of those trained on, at most a tenth, in `score_samples` and in `sample`. Where its codes
+    are a mixture, one Gaussian with the moments of all codes makes half of them.
 
     In tables with booleans or categories these have a mass given the code: a probability, or a
     softmax over the labels. Numbers beside them are normal scores: with `standardize`, each is
@@ -357,13 +361,15 @@ default="from_dtype"
     training follows the first, of as many epochs as `max_epochs` says. At each step the
     discriminator minimizes `-log D(x) - log(1 - D(g(z)))`, where the first label is smoothed to
     0.9, `z` is drawn from the prior and `g(z)` is the row expected of it. The module minimizes the
-    loss of the first training, and its decoder `-adversarial_weight * log D(g(z))` as well; this
-    is algorithm 1 of [8]_ with the likelihood of cells in the place of that of features. The
-    discriminator is ahead by 15 steps, and learns at a rate of 0.001 by Adam; the module's rate
-    is a twelfth of that before. No held-out row chooses the epoch of this training, and
-    `callbacks` don't see it, but for copies of their schedulers. `n_iter_` and `loss_curve_`
-    count its epochs; the losses leave the discriminator out. `validation_scores_` and `gain_` are
-    of the first training, and densities of the module at the end.
+    loss of the first training, and its decoder `-adversarial_weight * log D(g(z))` as well. With
+    `feature_weight`, encoder and decoder also minimize half the squared distance of the features
+    of a row and of its reconstruction, over the number of columns: equation 7 of [8]_, beside the
+    likelihood of cells, which algorithm 1 there leaves out. The discriminator is ahead by 15
+    steps, and learns at a rate of 0.001 by Adam; the module's rate is a twelfth of that before. No
+    held-out row chooses the epoch of this training, and `callbacks` don't see it, but for copies
+    of their schedulers. `n_iter_` and `loss_curve_` count its epochs; the losses leave the
+    discriminator out. `validation_scores_` and `gain_` are of the first training, and densities
+    of the module at the end.
 
     Smooth functions bound log-variances, and the noise's variance is at least 1e-6 of a
     scaled column's, so that constant columns and far outliers give large numbers and never
@@ -413,6 +419,7 @@ default="from_dtype"
         "n_draws": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "discriminator": [*SHARED_CONSTRAINTS["architecture"], None],
         "adversarial_weight": [Interval(Real, 0, LARGEST_FACTOR, closed="right")],
+        "feature_weight": [Interval(Real, 0, LARGEST_FACTOR, closed="both")],
     }
     _blueprint_class = VariationalBlueprint
 
@@ -433,10 +440,11 @@ default="from_dtype"
         binarize: bool = False,
         noise_per_column: bool = True,
         prior: str = "mixture",
-        n_prior_components: int = 10,
+        n_prior_components: int = 16,
         n_draws: int | str = "auto",
         discriminator: str | Architecture | None = None,
         adversarial_weight: float = 0.02,
+        feature_weight: float = 0.0,
         dropout: float = 0.0,
         weight_decay: float = 0.01,
         max_epochs: int | str = "auto",
@@ -475,6 +483,7 @@ default="from_dtype"
         self.n_draws = n_draws
         self.discriminator = discriminator
         self.adversarial_weight = adversarial_weight
+        self.feature_weight = feature_weight
         self.dropout = dropout
         self.weight_decay = weight_decay
         self.max_epochs = max_epochs
@@ -870,7 +879,13 @@ default="from_dtype"
         if self.discriminator is not None:
             self._check_adversarial(given)
             # A wrong one raises here, before the training that comes first.
-            make_discriminator(self._plan_discriminator(given), seed=0)
+            discriminator = make_discriminator(self._plan_discriminator(given), seed=0)
+            if self.feature_weight > 0 and find_last_layer(discriminator) is None:
+                raise ValueError(
+                    f"feature_weight={self.feature_weight!r} requires a discriminator that ends "
+                    "with a torch.nn.Linear, whose inputs are the features, got none in "
+                    f"{type(discriminator).__name__}: give it one, or set feature_weight=0"
+                )
         return given
 
     def _plan_discriminator(self, given: GivenTable[VariationalBlueprint]) -> NetworkConfig:
@@ -916,8 +931,8 @@ default="from_dtype"
         if self.discriminator is None:
             return result
         discriminator = make_discriminator(self._plan_discriminator(given), streams.draw_seed())
-        weight = float(self.adversarial_weight)
-        return train_adversarially(config, result, rows, discriminator, weight, streams)
+        weights = float(self.adversarial_weight), float(self.feature_weight)
+        return train_adversarially(config, result, rows, discriminator, *weights, streams)
 
     def _fit_density(
         self,

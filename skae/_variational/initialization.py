@@ -49,6 +49,9 @@ _PRIOR_ROWS = 0.25
 _FLOOR_ROWS = 10.0
 _LARGEST_FLOOR = 0.1
 
+# Share of a single Gaussian in that model where its codes are a mixture.
+_SHARE_OF_WHOLE = 0.5
+
 # Rows that slopes are compared and priors fitted on.
 _SUBSAMPLE_ROWS = 10_000
 
@@ -282,6 +285,9 @@ def _set_floor(module: VariationalAutoencoder, rows: Rows, scaling: Scaling) -> 
     with torch.no_grad():
         share = find_floor_share(float(rows.counts.sum()))
         layer, codes = module.linear_layers[1], module.mixture()
+        if isinstance(module.prior, MixturePrior) and len(codes.mean) > 1:
+            # A row far from every Gaussian of a mixture is often not so far from all rows.
+            codes = codes.add_whole(_SHARE_OF_WHOLE)
         if isinstance(floor, LinearMixture):
             variance = cast(GaussianLikelihood, likelihood).variance
             floor.set_model(share, layer.weight, layer.bias, variance, codes)

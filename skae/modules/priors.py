@@ -78,6 +78,37 @@ class GaussianComponents(NamedTuple):
                 residual[chosen == m] = residual[chosen == m] @ unmix.T
         return mean + residual
 
+    def add_whole(self, share: float) -> "GaussianComponents":
+        """Return the mixture with one Gaussian more, which has the moments of all codes.
+
+        Parameters
+        ----------
+        share : float
+            Weight of that Gaussian, in (0, 1); the others share what is left.
+        """
+        weight = self.log_weight.exp().double()
+        centre = weight @ self.mean.double()
+        offset = self.mean.double() - centre
+        root = torch.linalg.inv(self.whiteners().double())  # of each covariance
+        spread = torch.einsum("m,mij,mkj->ik", weight, root, root)
+        spread = spread + (weight.unsqueeze(1) * offset).T @ offset
+        if self.regression is None:
+            spread = spread.diagonal().diag()
+        whitener = torch.linalg.inv(torch.linalg.cholesky(spread))
+        scale = whitener.diagonal()
+        regression = self.regression
+        if regression is not None:
+            own = torch.eye(len(scale)).to(whitener) - whitener / scale.unsqueeze(1)
+            regression = torch.cat([regression, own.unsqueeze(0).to(regression)])
+        return GaussianComponents(
+            torch.cat(
+                [self.log_weight + math.log1p(-share), self.log_weight.new([math.log(share)])]
+            ),
+            torch.cat([self.mean, centre.unsqueeze(0).to(self.mean)]),
+            torch.cat([self.log_variance, -2 * scale.log().unsqueeze(0).to(self.log_variance)]),
+            regression,
+        )
+
     def whiteners(self) -> Tensor:
         """Return the triangular matrices that map differences from the means to white noise."""
         scale = torch.exp(-0.5 * self.log_variance)

@@ -228,7 +228,7 @@ def make_variational(
     noise_per_column: bool = False,
     smallest_variance: float = 1e-6,
     prior: str = "standard",
-    n_prior_components: int = 10,
+    n_prior_components: int = 16,
     layout: CellLayout | None = None,
     generator: torch.Generator | None = None,
 ) -> VariationalAutoencoder:
@@ -251,7 +251,7 @@ def make_variational(
         Lower bound of the noise variance.
     prior : {"standard", "mixture", "vamp"}, default="standard"
         Distribution of the codes.
-    n_prior_components : int, default=10
+    n_prior_components : int, default=16
         Gaussians of the mixture, or pseudo-rows of the "vamp" prior.
     layout : CellLayout, default=None
         What the columns hold; None is numbers. Booleans and categories have a mass, whatever
@@ -294,6 +294,8 @@ def make_variational(
     if linear_path and likelihood == "gaussian":
         is_full = isinstance(codes, MixturePrior) and codes.is_full
         n_numbers = len(layout.numbers)
-        floor = LinearMixture(n_numbers, n_components, codes.n_mixed, is_full)
+        # One more than the prior has: see `GaussianComponents.add_whole`.
+        n_mixed = codes.n_mixed + isinstance(codes, MixturePrior)
+        floor = LinearMixture(n_numbers, n_components, n_mixed, is_full)
         floor = floor if layout.is_numeric else MixedFloor(layout, floor)
     return VariationalAutoencoder(encoder, decoder, codes, cells, floor)

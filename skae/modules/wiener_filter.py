@@ -1,6 +1,7 @@
 """The best linear denoiser, and the Gaussian density that belongs to it."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ class WienerFilter(nn.Module):
     n_features : int
         Columns of the rows.
     n_axes : int
-        Principal axes.
+        Principal axes, until `resize`.
     """
 
     mean: Tensor
@@ -32,6 +33,19 @@ class WienerFilter(nn.Module):
         self.register_buffer("axes", torch.eye(n_axes, n_features))
         self.register_buffer("variances", torch.ones(n_axes))
         self.register_buffer("remainder", torch.ones(()))
+
+    def resize(self, n_axes: int) -> None:
+        """Make room for another number of axes, to be set."""
+        if n_axes != len(self.axes):
+            self.axes = self.axes.new_zeros(n_axes, self.n_features)
+            self.variances = self.variances.new_ones(n_axes)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        # How many axes there are depends on the rows that the filter was fitted on.
+        axes = state_dict.get(f"{prefix}axes")
+        if axes is not None and axes.dim() == 2:
+            self.resize(len(axes))
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     @property
     def n_features(self) -> int:

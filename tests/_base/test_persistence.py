@@ -100,6 +100,17 @@ def test_a_loaded_detector_is_the_same(wine, way, estimator):
     pd.testing.assert_frame_equal(back.explain(wine[:1]), detector.explain(wine[:1]))
 
 
+def test_a_loaded_denoiser_of_a_wide_table_has_the_axes_that_its_rows_determine():
+    X = np.random.default_rng(0).normal(size=(40, 1100)).astype(np.float32)
+    model = DenoisingAutoencoder(2, hidden_layer_sizes=(4,), random_state=0).partial_fit(X[:12])
+    assert model.module_.filter.axes.shape == (11, 1100)
+    loaded = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(loaded.denoise(X), model.denoise(X))
+    for one in (model, loaded):  # the next block determines more axes of what the code loses
+        assert len(one.partial_fit(X[12:]).module_.residual_filter.axes) > 11
+        assert np.isfinite(one.denoise(X)).all()
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_training_continues_after_loading(wine, fitted, way):
     back = WAYS[way](fitted)

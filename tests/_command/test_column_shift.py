@@ -63,6 +63,17 @@ def test_missing_cells_are_a_change(name):
     assert f"missing {100 * is_missing.mean():.0f}%" in column.after
 
 
+def test_numbers_and_their_missing_cells_are_two_tests():
+    rng = np.random.default_rng(0)
+    before = pd.DataFrame({"x": rng.normal(size=80), "y": 0.0})
+    after = pd.DataFrame({"x": rng.normal(0.4, 1, size=80), "y": 0.0})
+    before.loc[:9, "x"] = after.loc[:9, "x"] = np.nan
+    test = ks_2samp(before["x"].dropna(), after["x"].dropna())
+    column = compare(before, after)["x"]
+    assert column.p_value == pytest.approx(2 * test.pvalue)
+    assert column.distance == pytest.approx(test.statistic)
+
+
 def test_columns_without_cells_in_one_table():
     before = make_people(50)
     column = compare(before, before.assign(age=np.nan))["age"]

@@ -101,6 +101,7 @@ def test_second_table_alone(record, report, tmp_path):
     assert lines[-1].startswith("b.csv differs from a.csv")
     assert any(line.startswith("'noise' (1.00, p < 1e-6): median ") for line in lines)
     assert any(re.match(r"row \d+ \(p 0\.\d+\): 'noise' is ", line) for line in lines)
+    assert sum(line.startswith("row ") for line in lines) == 8
     assert record(*options)["shift"]["text"] == lines[-1]
     assert "shift" not in record(*options[:3])
 
@@ -112,6 +113,7 @@ def test_second_table_through_a_pipe(report, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", stream)
     out = report(tmp_path / "a.csv", "--components", 1, "--against", "-")
     assert "stdin: 60 rows, judged by a.csv" in out
+    assert out.count("\nrow ") == 3  # though none is called
 
 
 def test_second_table_is_checked_before_the_fits(refuse, tmp_path, monkeypatch):
@@ -156,7 +158,7 @@ def test_flower(find, table):
 
 def test_digits(find, monkeypatch):
     monkeypatch.setattr(investigation, "list_columns", lambda *given: ())
-    monkeypatch.setattr("skae._command.strangeness.N_STRANGEST", 1)
+    monkeypatch.setattr("skae._command.judged_rows.N_STRANGEST", 1)
     found = find("--rows", 40, "--components", 1)
     assert found.table == "digits"
     assert found.n_columns == 64 - sum("left out" in note for note in found.notes)

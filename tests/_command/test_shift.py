@@ -6,6 +6,8 @@ import pytest
 from scipy.stats import kstest
 
 from skae import AEAnomalyDetector
+from skae._command.column_shift import compare_columns
+from skae._command.encoding import Encoding
 from skae._command.second_table import select_second_table
 from skae._command.shift import count_discoveries, measure_shift
 from skae._command.source import Source
@@ -76,6 +78,21 @@ def test_tables_that_differ(moved):
     assert moved.text.endswith(
         f"{n_found} rows are called anomalous at a false-discovery rate of 0.1."
     )
+
+
+def test_p_values_of_columns_are_corrected(moved):
+    people = make_people(400)
+    second = people[300:].copy()
+    second["noise"] += 3
+    second.loc[320:349, "age"] = 300.0
+    plain = compare_columns(people[:300], second, Encoding.fit(people[:300]))
+    corrected = {column.name: column.p_value for column in moved.columns}
+    least = sorted(column.p_value for column in plain)
+    assert max(corrected.values()) > least[-1]
+    for column in plain:
+        assert corrected[column.name] > column.p_value
+    # The least of six p-values, the rows' among them, counts at least five times.
+    assert corrected["noise"] >= 5 * least[0]
 
 
 def test_reasons_are_the_planted_cells(moved):

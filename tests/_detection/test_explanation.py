@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from skae._data import Columns
+from skae._detection import explanation
 from skae._detection.explanation import (
     CellChoice,
     choose_candidates,
@@ -55,6 +56,26 @@ def test_a_single_fault_has_the_largest_gain(normal):
         row[column] += 8 * rows[:, column].std()
         changed = find_counterfactual(score, row, candidates, enough)
         assert changed.gains.argmax() == column
+
+
+def test_changed_rows_are_made_in_blocks_and_the_reasons_are_the_same(normal, monkeypatch):
+    distribution, rows = normal
+    candidates = choose(choose_candidates(rows))
+    lengths = []
+
+    def score(rows):
+        lengths.append(len(rows))
+        return np.atleast_1d(distribution.logpdf(rows))
+
+    row = rows[0] + [9.0, 0.0, -9.0, 0.0, 0.0]
+    at_once = find_counterfactual(score, row, candidates, np.inf)
+    assert max(lengths) == 32 * N_FEATURES
+    lengths.clear()
+    monkeypatch.setattr(explanation, "_BLOCK_CELLS", 64 * N_FEATURES)
+    in_blocks = find_counterfactual(score, row, candidates, np.inf)
+    assert max(lengths) == 64
+    np.testing.assert_array_equal(in_blocks.gains, at_once.gains)
+    np.testing.assert_array_equal(in_blocks.expected, at_once.expected)
 
 
 def test_the_first_cell_has_the_largest_likelihood_ratio(normal):

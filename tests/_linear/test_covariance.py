@@ -74,15 +74,23 @@ def test_fewer_rows_than_columns_and_constant_columns():
     assert np.isfinite(found.distances(X)).all()
 
 
-def test_beyond_a_thousand_columns_the_rest_is_one_variance():
+@pytest.mark.parametrize(("n_least", "n_axes"), [(1, 39), (50, 50), (1100, 1000)])
+def test_beyond_a_thousand_columns_the_rest_is_one_variance(n_least, n_axes):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 1200))
-    found = fit_covariance(X, None, 0.0, rng)
-    assert found.axes.shape == (1000, 1200)
+    found = fit_covariance(X, None, 0.0, rng, n_least)
+    assert found.axes.shape == (n_axes, 1200)
+    np.testing.assert_allclose(found.axes @ found.axes.T, np.eye(n_axes), atol=1e-8)
     assert (found.variances > 0).all()
     assert found.remainder == 1e-6  # forty rows lie in a plane
     total = np.square(X - X.mean(axis=0)).mean(axis=0).sum()
     assert found.variances.sum() == pytest.approx(total, rel=1e-4)
+
+
+def test_a_single_wide_row_has_an_axis():
+    found = fit_covariance(np.ones((1, 1200)), None, 0.0, np.random.default_rng(0))
+    assert found.axes.shape == (1, 1200)
+    np.testing.assert_array_equal(found.variances, [1e-6])
 
 
 @pytest.mark.parametrize("trim_fraction", [0.0, 0.1])

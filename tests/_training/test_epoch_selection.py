@@ -9,7 +9,12 @@ from skae import AutoencoderTransformer
 from skae._data import Batch, Rows
 from skae._environment import RandomStreams
 from skae._training import train
-from skae._training.epoch_selection import SelectedEpoch, SelectionRule, select_epoch
+from skae._training.epoch_selection import (
+    SelectedEpoch,
+    SelectionRule,
+    has_promise,
+    select_epoch,
+)
 from skae.modules import mlp_autoencoder
 
 from .configs import make_config
@@ -112,6 +117,33 @@ def test_best_epoch_over_folds_of_different_length():
     assert len(means) == 4
     assert means[2] == pytest.approx((long[2].mean() + short[2].mean()) / 2)
     assert means[3] == pytest.approx((long[3].mean() + short[2].mean()) / 2)
+
+
+@pytest.mark.parametrize("n_known", [1, 2, 4])
+def test_folds_promise_a_gain_that_would_be_sure_if_the_others_were_like_them(n_known):
+    initial = np.full(100, 1.0)
+    initial[::10] = 10.0  # so that no other loss is clipped
+    gains = np.where(np.arange(100) % 2, 0.4, -0.2) * (initial < 10)
+    rule = SelectionRule(0.0, True, minimum_improvement=0.08)
+    for less, is_promising in ((0.0, True), (0.02, True), (0.034, False), (0.06, False)):
+        losses = initial - gains + less * (initial < 10)
+        alone = rule.measure(initial, losses, None)
+        assert alone.merit == 0
+        assert (alone.mean - alone.error / np.sqrt(5) > 0.08) == is_promising
+        known = [[initial, losses]] * n_known, [None] * n_known
+        assert has_promise(*known, rule, n_folds=5) == is_promising
+
+
+def test_folds_without_a_promise_select_no_epoch():
+    rng = np.random.default_rng(0)
+    initial = rng.exponential(size=40)
+    rule, n_refused = SelectionRule(0.0, keeps_initialization=True), 0
+    for share in rng.uniform(0, 0.3, size=200):
+        curve = [initial, initial * (1 - share * rng.normal(1, 1, size=40))]
+        if not has_promise([curve], [None], rule, n_folds=5):
+            n_refused += 1
+            assert select_epoch([curve], [None], rule).epoch == 0
+    assert 20 < n_refused < 180
 
 
 def test_folds_count_their_rows_by_weight():

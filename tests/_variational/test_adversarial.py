@@ -16,7 +16,7 @@ from torch import nn
 
 from skae import VAETransformer
 from skae._data import Batch
-from skae._variational.adversarial import AdversarialObjective, Adversary
+from skae._variational.adversarial import AdversarialObjective, Adversary, find_last_layer
 from skae._variational.objective import VariationalObjective
 from skae.modules import MLP, MLPArchitecture, make_variational
 
@@ -47,8 +47,9 @@ def game(curve):
     plain = VariationalObjective(1.0, 0.5, True, generator)
     batch = Batch(torch.from_numpy(curve[:50]).float())
 
-    def make(weight, seed=3):
-        return AdversarialObjective(plain, adversary, weight, generator.manual_seed(seed))
+    def make(weight, feature_weight=0.0, seed=3):
+        source = generator.manual_seed(seed)
+        return AdversarialObjective(plain, adversary, weight, feature_weight, source)
 
     return module, adversary, make, batch, plain
 
@@ -115,6 +116,44 @@ def test_the_second_term_reaches_the_decoder_alone_and_not_the_value(game):
         torch.testing.assert_close(found[name], expected, msg=name)
 
 
+def test_the_third_term_is_the_likelihood_of_features(game):
+    """It reaches encoder and decoder, and neither the value nor the discriminator."""
+    module, adversary, make, batch, plain = game
+    nn.init.constant_(module.encoder.gate, 0.5)
+    fixed = copy.deepcopy(adversary.discriminator)
+    adversary.optimizer.param_groups[0]["lr"] = 0.0  # so that it stays as it was copied
+    without = compute_gradients(module, make(0.5).loss(module, batch))
+    plain.generator.manual_seed(3)
+    loss = plain.loss(module, batch)
+    module.mixture().draw(50, plain.generator)
+    mean, log_variance = module.posterior(batch.input)
+    noise = torch.empty_like(mean).normal_(generator=plain.generator)
+    rows = module.decode(mean + noise * torch.exp(0.5 * log_variance))
+
+    def features(x):  # of an MLP of one hidden layer
+        return fixed.activation(fixed.layers[0](x))
+
+    log_density = torch.distributions.Normal(features(rows), 1.0).log_prob(features(batch.input))
+    third = compute_gradients(module, -2.0 / 6 * log_density.sum(dim=1).mean())
+    objective = make(0.5, feature_weight=2.0)
+    both = objective.loss(module, batch)
+    assert torch.equal(both, loss)
+    found = compute_gradients(module, both)
+    for part in ("encoder.", "decoder."):
+        assert any(g is not None and g.any() for n, g in third.items() if n.startswith(part))
+    for name, gradient in without.items():
+        expected = gradient if third[name] is None else gradient + third[name]
+        torch.testing.assert_close(found[name], expected, msg=name)
+
+
+def test_rows_without_weight_have_no_features_to_match(game):
+    _, adversary, _, batch, _ = game
+    shares = torch.tensor([0.5, 0.5] + 48 * [0.0])
+    gradient = adversary.find_feature_gradient(batch.input, shares, batch.input + 1)
+    assert gradient[:2].abs().min() > 0
+    assert not gradient[2:].any()
+
+
 def test_the_discriminator_is_alone_at_first(game):
     module, adversary, make, batch, plain = game
     for n_steps, is_alone in ((0, True), (14, True), (15, False)):
@@ -170,6 +209,20 @@ def test_the_weight_draws_the_decoder_and_nothing_else_differs(curve):
     rows = [fitted.inverse_transform(np.ones((1, 2))) for fitted in fits]
     np.testing.assert_allclose(rows[0], rows[1], atol=1e-5)
     assert np.abs(rows[0] - rows[2]).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["convolutional", "recurrent"])
+def test_features_are_those_before_the_last_layer(name):
+    images = np.random.default_rng(0).uniform(size=(60, 8, 6))
+    ours = small(discriminator=name, init="random", likelihood="bernoulli", batch_size=6)
+    plain, features = (clone(ours).set_params(feature_weight=w).fit(images) for w in (0, 1.0))
+    assert not np.array_equal(plain.transform(images), features.transform(images))
+    adversary = features.net_.criterion_.adversary
+    rows = torch.rand(5, 48, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        last = find_last_layer(adversary.discriminator)
+        odds = last(adversary._find_features(rows)).reshape(5, -1)
+        torch.testing.assert_close(odds, adversary.discriminator(rows).reshape(5, -1))
 
 
 def test_equal_seeds_give_equal_fits(curve):
@@ -366,6 +419,20 @@ def test_a_discriminator_that_is_none(curve, module, message):
     check_refused(
         small(discriminator=build), curve, rf"architecture\('discriminator', 6, 1\).*({message})"
     )
+
+
+def test_features_require_a_last_layer(curve):
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(1))
+
+        def forward(self, rows):
+            return self.scale * rows.mean(dim=1, keepdim=True)
+
+    ours = small(discriminator=lambda role, n_inputs, n_outputs: Scaled(), feature_weight=0.1)
+    check_refused(ours, curve, "feature_weight=0.1 requires .*Linear.* Scaled: give it one, or set")
+    check_refused(small(feature_weight=-1), curve, "The 'feature_weight' parameter .* Got -1")
 
 
 def test_gaps_are_scored_after_a_fit_without(curve):

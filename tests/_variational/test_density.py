@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
 
 from skae import VAETransformer
@@ -162,6 +163,17 @@ def test_the_linear_model_of_all_rows_is_a_part_of_the_density(n_rows, n_copies)
     least = linear.score_samples(far) + np.log(10 / len(X))
     assert (ours.score_samples(far) > least - 1e-3 * np.abs(least)).all()
     assert (ours.elbo(far).bound < least - 100).any()
+
+
+def test_a_row_far_from_all_clusters_scores_no_worse_than_under_one_gaussian():
+    """Of the same loadings and noise: half of the linear model's share is of all codes."""
+    X, _ = make_blobs(300, 4, centers=3, cluster_std=0.3, random_state=3)
+    ours = VAETransformer(2, max_epochs=1, random_state=0).fit(X)
+    assert len(ours.module_.mixture().mean) > 1
+    single = clone(ours).set_params(prior="standard").fit(X)
+    spread = X.mean(axis=0) + 3 * (X - X.mean(axis=0))
+    least = single.score_samples(spread) + np.log(0.5 * 10 / 300)
+    assert (ours.score_samples(spread) > least - 0.05 * np.abs(least)).all()
 
 
 def test_samples_have_the_linear_models_share(curve):

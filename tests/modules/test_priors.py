@@ -67,6 +67,27 @@ def test_draws_have_the_moments_of_the_mixture(mixture):
     assert torch.equal(codes, mixture.draw(200_000, generator()))
 
 
+def test_the_added_gaussian_has_the_moments_of_all_codes(mixture):
+    wider = mixture.add_whole(0.3)
+    expected = as_distribution(mixture)
+    found = as_distribution(wider)
+    torch.testing.assert_close(found.mixture_distribution.probs[-1], torch.tensor(0.3).double())
+    torch.testing.assert_close(
+        found.mixture_distribution.probs[:-1], 0.7 * expected.mixture_distribution.probs
+    )
+    whole = found.component_distribution
+    torch.testing.assert_close(whole.mean[-1], expected.mean)
+    torch.testing.assert_close(whole.variance[-1], expected.variance)
+    if mixture.regression is not None:
+        centred = expected.component_distribution.mean - expected.mean
+        weight = expected.mixture_distribution.probs
+        covariance = torch.einsum(
+            "m,mij->ij", weight, expected.component_distribution.covariance_matrix
+        )
+        covariance = covariance + torch.einsum("m,mi,mj->ij", weight, centred, centred)
+        torch.testing.assert_close(whole.covariance_matrix[-1], covariance)
+
+
 def set_to(prior, fit):
     prior.set_components(
         torch.from_numpy(fit.weights_),

@@ -88,7 +88,7 @@ def test_parameters_reach_the_parts():
     module = assemble((), noise_per_column=True, smallest_variance=0.5, prior="vamp")
     assert module.likelihood.variance.shape == (5,)
     assert module.likelihood.smallest_variance == 0.5
-    assert module.prior.n_mixed == 11
+    assert module.prior.n_mixed == 17
     assert assemble(prior="mixture", n_prior_components=3).prior.n_mixed == 3
     assert module.encoder.nonlinear is module.decoder.nonlinear is None  # affine paths add nothing
     for one, same in zip(assemble().parameters(), assemble().parameters(), strict=True):

@@ -108,3 +108,17 @@ def test_the_likeliest_level_is_the_one_of_the_noise():
     levels = torch.tensor([[0.1], [0.5], [2.0]])
     noise = torch.randn(3, 400, generator=torch.Generator().manual_seed(0))
     assert torch.equal(filter.find_likeliest_level(noise * levels, levels[:, 0]), levels)
+
+
+def test_a_filter_takes_as_many_axes_as_a_stored_one_has(filter):
+    other = WienerFilter(4, 4).double()
+    other.load_state_dict(filter.state_dict())
+    assert other.axes.shape == (2, 4)
+    assert other.n_left == 2
+    rows = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)).double()
+    torch.testing.assert_close(other.log_density(rows, 0.5), filter.log_density(rows, 0.5))
+
+
+def test_a_filter_takes_no_axes_of_other_columns(filter):
+    with pytest.raises(RuntimeError, match="size mismatch for axes"):
+        WienerFilter(5, 4).double().load_state_dict(filter.state_dict())

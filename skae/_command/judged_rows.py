@@ -25,7 +25,7 @@ _LEAST_SHARE = 0.02
 
 
 @dataclass(frozen=True)
-class Strangeness:
+class JudgedRows:
     """The rows of a table, each judged by a detector that was fitted on others.
 
     Attributes
@@ -43,7 +43,7 @@ class Strangeness:
     strangest: tuple[StrangeRow, ...]
 
 
-def measure_strangeness(frame: pd.DataFrame, seed: int) -> Strangeness:
+def judge_rows(frame: pd.DataFrame, seed: int) -> JudgedRows:
     """Score each row by a detector that was fitted on the rows of other folds.
 
     Scores of folds are comparable: they are surprisals in nats.
@@ -65,7 +65,7 @@ def measure_strangeness(frame: pd.DataFrame, seed: int) -> Strangeness:
         own = order[fold_of[order] == number]
         found = explain_rows(detector, frame, own, p_values)
         strange.update(zip(own.tolist(), found, strict=True))
-    return Strangeness(p_values, order, tuple(strange[row] for row in order.tolist()))
+    return JudgedRows(p_values, order, tuple(strange[row] for row in order.tolist()))
 
 
 def compute_p_values(scores: np.ndarray) -> np.ndarray:
@@ -76,8 +76,8 @@ def compute_p_values(scores: np.ndarray) -> np.ndarray:
     tail is that of the others: beyond the strangest fiftieth it falls off exponentially, as
     that of the anomaly score itself does.
     """
-    surprise = -scores[:, None]
-    nats = TailSurprisal.from_values(surprise).measure(surprise)
+    values = -scores[:, None]
+    nats = TailSurprisal.from_values(values).measure(values)
     return np.maximum(np.exp(-nats), _LEAST_P_VALUE)
 
 
