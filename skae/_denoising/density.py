@@ -322,12 +322,8 @@ def measure_errors(
         The levels.
     """
     index, n_whole = list(plan.levels), plan.n_whole
-    noise = draw_common_noise(n_draws, rows.shape[1]).to(rows)[index]
-    levels = module.levels.grid(N_ERROR_LEVELS).to(rows)[index].view(-1, 1, 1)
-    drawn, mirrored = noise.chunk(2, dim=1)
-    # Both halves of the draws, one after the other, and then the levels with one half.
-    levels = torch.cat([levels[:n_whole], levels])
-    noise = torch.cat([mirrored[:n_whole], drawn])
+    noise = _draw_planned_noise(n_draws, rows.shape[1], plan).to(rows)
+    levels = module.levels.grid(N_ERROR_LEVELS).to(rows)[[*index[:n_whole], *index]].view(-1, 1, 1)
     filtered = module.filter(rows, levels)
     agreement, size = _compare_at_levels(module, rows, levels, noise, filtered, mask)
     spread = module.filter.cell_noise(levels)
@@ -438,6 +434,16 @@ def draw_common_noise(n_draws: int, n_features: int, n_levels: int = N_LEVELS) -
     shape = (n_levels, -(-n_draws // 2), n_features)
     half = _whiten(torch.randn(shape, generator=generator, dtype=torch.float64))
     return torch.cat([half, -half], dim=1)
+
+
+@lru_cache(maxsize=2)
+def _draw_planned_noise(n_draws: int, n_features: int, plan: ErrorPlan) -> Tensor:
+    """Return the common noise of a plan's levels, kept because a single row is scored often.
+
+    The first levels have both halves of the draws, one after the other.
+    """
+    drawn, mirrored = draw_common_noise(n_draws, n_features)[list(plan.levels)].chunk(2, dim=1)
+    return torch.cat([mirrored[: plan.n_whole], drawn])
 
 
 def draw_fresh_noise(rows: Tensor, generator: torch.Generator) -> Tensor:
