@@ -21,7 +21,7 @@ LAYERS = [
     ["_base"],
     ["_autoencoder", "_denoising", "_variational"],
     ["_detection", "_imputation"],
-    ["inspection", "series"],
+    ["export", "inspection", "series"],
     ["__init__"],
     ["_command"],
     ["__main__"],
@@ -125,7 +125,13 @@ def test_a_fit_on_numbers_brings_in_no_library_of_frames():
     assert not libraries & {"polars", "pyarrow", "narwhals", "skrub", "matplotlib"}
 
 
+def test_export_brings_in_nothing_before_it_is_used():
+    found = {name.split(".")[0] for name in list_modules("from skae.export import to_onnx")}
+    assert "skae" in found
+    assert not found & {"onnx", "onnxruntime", "onnxscript", "skl2onnx", "spox", "torch"}
+
+
 def test_names_that_are_not_there():
     with pytest.raises(AttributeError, match="has no attribute 'Autoencoder'"):
         skae.Autoencoder  # noqa: B018 - the attribute is what is tested
-    assert {"AutoencoderTransformer", "inspection", "modules", "series"} < set(dir(skae))
+    assert {"AutoencoderTransformer", "export", "inspection", "modules", "series"} < set(dir(skae))

@@ -20,7 +20,7 @@ Score = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class _GapModel:
+class GapModel:
     """What scores of rows with missing cells are compared with.
 
     Attributes
@@ -45,14 +45,14 @@ class GapScore:
         A sample of the training rows.
     owner : ndarray of shape (n_encoded,)
         Index of the column that each encoded one is of.
-    model : _GapModel or None
+    model : GapModel or None
         What scores are compared with; it is made when it is first needed, which takes about as
         long as scoring a few thousand rows.
     """
 
     reference: np.ndarray
     owner: np.ndarray
-    model: _GapModel | None = None
+    model: GapModel | None = None
 
     @classmethod
     def from_rows(
@@ -86,9 +86,8 @@ class GapScore:
         rows : ndarray of shape (n_rows, n_encoded)
             The rows; NaN is a missing cell.
         """
-        if self.model is None:
-            self.model = self._fit(estimator, anomaly_score, score)
-        tails, adjustment = self.model.tails, self.model.adjustment
+        model = self.get_model(estimator, anomaly_score, score)
+        tails, adjustment = model.tails, model.adjustment
 
         def measure(part: np.ndarray) -> np.ndarray:
             observed = observe_columns(part, self.owner)
@@ -108,7 +107,15 @@ class GapScore:
             scores[~is_fuller] = measure(rows[~is_fuller])
         return scores
 
-    def _fit(self, estimator: Any, anomaly_score: AnomalyScore | None, score: Score) -> _GapModel:
+    def get_model(
+        self, estimator: Any, anomaly_score: AnomalyScore | None, score: Score
+    ) -> GapModel:
+        """Return what scores are compared with, see `measure`."""
+        if self.model is None:
+            self.model = self._fit(estimator, anomaly_score, score)
+        return self.model
+
+    def _fit(self, estimator: Any, anomaly_score: AnomalyScore | None, score: Score) -> GapModel:
         groups = [group for group in hide_cells(self.reference, self.owner) if len(group.rows)]
         counts = [group.n_observed for group in groups]
         known = [self.reference, *(group.rows for group in groups)]
@@ -123,4 +130,4 @@ class GapScore:
                 -tails.combine(own, mask.sum(axis=1))
                 for own, mask in zip(views, observed, strict=True)
             ]
-        return _GapModel(tails, ScoreAdjustment.fit(counts, observed, scores))
+        return GapModel(tails, ScoreAdjustment.fit(counts, observed, scores))

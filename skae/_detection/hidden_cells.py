@@ -115,16 +115,18 @@ def thin_rows(rows: np.ndarray, owner: np.ndarray, most: int) -> list[np.ndarray
         How many columns may be observed.
     """
     observed = observe_columns(rows, owner)
-    n_columns = observed.shape[1]
-    order = np.random.default_rng(_SEED).permutation(n_columns)
     column, thinned = np.cumsum(np.diff(owner, prepend=-1) > 0) - 1, []
-    for number in range(_N_THINNED):
-        # Each way hides other columns first.
-        ways = np.roll(order, number * n_columns // _N_THINNED)
+    for ways in order_hiding(observed.shape[1]):
         left = np.empty_like(observed)
         left[:, ways] = observed[:, ways].cumsum(axis=1) <= most
         thinned.append(np.where(left[:, column], rows, np.nan))
     return thinned
+
+
+def order_hiding(n_columns: int) -> list[np.ndarray]:
+    """Return orders of columns, of which the last are hidden first, one for each way."""
+    order = np.random.default_rng(_SEED).permutation(n_columns)
+    return [np.roll(order, number * n_columns // _N_THINNED) for number in range(_N_THINNED)]
 
 
 def _choose_counts(most: int) -> list[int]:
@@ -163,6 +165,45 @@ class CountWeights:
         index = np.arange(len(self.first))
         own, following = table[self.first, index], table[self.first + 1, index]
         return (1 - self.share) * own + self.share * following
+
+
+@dataclass(frozen=True)
+class QuantileMap:
+    """Values of one distribution as those of the same share in another.
+
+    A value that many share is as high as the highest share of it.
+
+    Attributes
+    ----------
+    knots, target : ndarray of shape (n_quantiles,)
+        Quantiles of both.
+    last : float
+        Where what is beyond the last quantile begins.
+    low, high : float
+        Slopes below the first and beyond the last.
+    """
+
+    knots: np.ndarray
+    target: np.ndarray
+    last: float
+    low: float
+    high: float
+
+    @classmethod
+    def from_quantiles(cls, known: np.ndarray, target: np.ndarray) -> "QuantileMap":
+        """Return the map between distributions with these quantiles."""
+        steps = 1e-3 * _TIED * np.arange(len(known))
+        middle = len(known) // 2
+        low = (target[middle] - target[0]) / max(known[middle] - known[0], _TIED)
+        high = (target[-1] - target[middle]) / max(known[-1] - known[middle], _TIED)
+        return cls(known - 2 * _TIED + steps, target, float(known[-1]), float(low), float(high))
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Return mapped values."""
+        inside = np.interp(values, self.knots, self.target)
+        below = np.minimum(values - self.knots[0], 0)
+        above = np.maximum(values - self.last, 0)
+        return inside + below * self.low + above * self.high
 
 
 @dataclass(frozen=True)
@@ -225,21 +266,11 @@ class ScoreAdjustment:
         """
         left = scores - observed @ self.worth
         counts = observed.sum(axis=1)
-        groups = [_map(left, own, self.usual) for own in self.quantiles]
+        groups = [own.apply(left) for own in self.maps]
         adjusted = CountWeights.from_counts(counts, self.counts).combine(groups)
         return self.usual_worth + np.where(counts > 0, adjusted, np.median(self.usual))
 
-
-def _map(values: np.ndarray, known: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return values of one distribution as those of the same share in another.
-
-    A value that many share is as high as the highest share of it.
-    """
-    steps = 1e-3 * _TIED * np.arange(len(known))
-    knots = known - 2 * _TIED + steps
-    inside = np.interp(values, knots, target)
-    middle = len(known) // 2
-    low = (target[middle] - target[0]) / max(known[middle] - known[0], _TIED)
-    high = (target[-1] - target[middle]) / max(known[-1] - known[middle], _TIED)
-    below, above = np.minimum(values - knots[0], 0), np.maximum(values - known[-1], 0)
-    return inside + below * low + above * high
+    @property
+    def maps(self) -> list[QuantileMap]:
+        """What maps scores of each group to usual ones."""
+        return [QuantileMap.from_quantiles(own, self.usual) for own in self.quantiles]

@@ -15,9 +15,9 @@ from torch import Tensor
 from .._data import block_length
 from .._environment import limit_threads
 
-# Neighbours among the usual rows: one would be chance, and a few anomalies that lie together are
+#: Neighbours among the usual rows: one would be chance, and a few anomalies that lie together are
 # neighbours of each other.
-_N_NEIGHBOURS = 5
+N_NEIGHBOURS = 5
 
 # Distances computed at a time, which stay in the processor's cache.
 _BLOCK_CELLS = 2**19
@@ -26,8 +26,8 @@ _BLOCK_CELLS = 2**19
 # at one by one.
 _GROUP = 32
 
-# A row as near as this, relative to its length, is a copy.
-_ROUNDING = 1e-6
+#: A row as near as this, relative to its length, is a copy.
+COPY_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -121,14 +121,14 @@ class NeighbourDistances:
         distances[is_copy, indices[is_copy]] = torch.inf
         nearest = torch.where(is_copy, distances.amin(dim=1), least)
         usual = distances[:, :n_usual]
-        n_neighbours = min(_N_NEIGHBOURS, max(1, self.n_usual - 1))
+        n_neighbours = min(N_NEIGHBOURS, max(1, self.n_usual - 1))
         fifth = usual.topk(n_neighbours, dim=1, largest=False, sorted=False).values.amax(dim=1)
         both = torch.stack([nearest, fifth], dim=1)
         return torch.where(both.isinf(), 0.0, both)
 
     def _copy_radius(self, rows: Tensor) -> Tensor:
         """Return the distance up to which another row counts as a copy of each row."""
-        return self.rounding + _ROUNDING * (rows.square().sum(dim=1) + rows.shape[1]).sqrt()
+        return self.rounding + COPY_ROUNDING * (rows.square().sum(dim=1) + rows.shape[1]).sqrt()
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class _Groups:
     @property
     def n_near(self) -> int:
         """How many distances `measure_nearest` returns to usual rows."""
-        return min(_N_NEIGHBOURS + 1, self.n_usual * _GROUP)
+        return min(N_NEIGHBOURS + 1, self.n_usual * _GROUP)
 
     def measure_nearest(self, rows: Tensor) -> Tensor:
         """Return distances to the six nearest usual rows, and to the two nearest other ones."""
@@ -164,7 +164,7 @@ class _Groups:
         augmented = torch.cat([-2 * rows, squares, torch.ones_like(squares)], dim=1)
         groups = (augmented @ self.factor).view(len(rows), -1, _GROUP)
         kinds = (groups[:, : self.n_usual], groups[:, self.n_usual :])
-        each = [_find_least(*pair) for pair in zip(kinds, (_N_NEIGHBOURS + 1, 2), strict=True)]
+        each = [_find_least(*pair) for pair in zip(kinds, (N_NEIGHBOURS + 1, 2), strict=True)]
         return torch.cat(each, dim=1).clamp_min_(0).sqrt_()
 
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-# Beyond it float32 would overflow within a network.
-_LARGEST = 1e12
+#: Beyond it float32 would overflow within a network.
+LARGEST = 1e12
 
 
 class SinglePrecision(nn.Module):
@@ -33,7 +33,7 @@ class SinglePrecision(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map rows to the network's outputs, in the rows' precision."""
-        rows = input.float().clamp(-_LARGEST, _LARGEST)
+        rows = input.float().clamp(-LARGEST, LARGEST)
         if n_missing := -len(rows) % self.length:
             rows = pad(rows, [0, 0] * (rows.ndim - 1) + [0, n_missing])
         out = torch.cat([self.network(part) for part in rows.split(self.length)])

@@ -22,7 +22,9 @@ def test_llms_txt_lists_the_guide():
     assert set(re.findall(r"\(_sources/guide/(\w+)\.md\.txt\)", text)) == PAGES
 
 
-@pytest.mark.parametrize("name", ["skae", "skae.inspection", "skae.modules", "skae.series"])
+@pytest.mark.parametrize(
+    "name", ["skae", "skae.export", "skae.inspection", "skae.modules", "skae.series"]
+)
 def test_the_reference_lists_every_name(name):
     text = (DOCS / "api.md").read_text(encoding="utf-8")
     listed, module = {}, None

@@ -1,0 +1,162 @@
+"""Pipelines and other estimators of scikit-learn around those of skae, by skl2onnx.
+
+A step of skae becomes a function of the model, in whose place its nodes are put in the end: they
+have graphs within, which skl2onnx does not order.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx.inliner
+import skl2onnx
+from onnx import helper
+from skl2onnx.common import data_types
+from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from .._autoencoder import AutoencoderTransformer
+from .._base.seal import VERSION
+from .._denoising import DenoisingAutoencoder
+from .._detection import AEAnomalyDetector
+from .._variational import VAETransformer
+from .arrays import OPSET
+from .graphs import build_model, make_graph
+from .tables import Input
+
+_CLASSES = (AutoencoderTransformer, DenoisingAutoencoder, VAETransformer, AEAnomalyDetector)
+_DOMAIN = "skae"
+_ML_OPSET = 3
+_TYPES: dict[type, Any] = {
+    np.float32: data_types.FloatTensorType,
+    np.float64: data_types.DoubleTensorType,
+    np.int64: data_types.Int64TensorType,
+    np.bool_: data_types.BooleanTensorType,
+    np.str_: data_types.StringTensorType,
+}
+
+
+def convert_estimator(estimator: Any, X: Any, dtype: npt.DTypeLike) -> onnx.ModelProto:
+    """Return the model of an estimator of scikit-learn.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted pipeline, or another one that skl2onnx knows.
+    X : frame or None
+        Rows whose columns have the types of the inputs; None takes numbers, or what a first step
+        of skae was fitted on.
+    dtype : type
+        Type of numbers, float32 or float64.
+    """
+    steps = _Steps(_find_last(estimator), dtype)
+    try:
+        model = skl2onnx.convert_sklearn(
+            estimator,
+            name=_DOMAIN,
+            initial_types=_list_types(estimator, X, dtype),
+            target_opset={"": OPSET, "ai.onnx.ml": _ML_OPSET},
+            custom_conversion_functions=dict.fromkeys(_CLASSES, steps.convert),
+            custom_shape_calculators=dict.fromkeys(_CLASSES, lambda operator: None),
+            custom_parsers=dict.fromkeys(_CLASSES, steps.parse),
+            options={"zipmap": False} if hasattr(estimator, "classes_") else None,
+        )
+    except (MissingConverter, MissingShapeCalculator) as error:
+        raise ValueError(
+            "each step must be a transformer or detector of skae, or one that skl2onnx converts, "
+            f"and one is not: {str(error).strip().splitlines()[0]} Leave that step in Python, or "
+            "take another one"
+        ) from error
+    model.functions.extend(steps.functions)
+    # skl2onnx writes operators of the version that it is asked for, and may declare a lower one.
+    del model.opset_import[:]
+    versions = {"": OPSET, "ai.onnx.ml": _ML_OPSET, _DOMAIN: 1}
+    model.opset_import.extend(helper.make_opsetid(*each) for each in versions.items())
+    model = onnx.inliner.inline_local_functions(model)
+    model.producer_name, model.producer_version = "skae", VERSION
+    return model
+
+
+def _find_last(estimator: Any) -> Any:
+    """Return the last step of a pipeline, or of one within it."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[-1][1]
+    return estimator
+
+
+def _list_types(estimator: Any, X: Any, dtype: npt.DTypeLike) -> list[tuple[str, Any]]:
+    """Return the names and the types of the inputs."""
+    first = estimator
+    while isinstance(first, Pipeline):
+        first = first.steps[0][1]
+    if hasattr(X, "columns"):
+        return list(data_types.guess_data_type(X[:1]))
+    if isinstance(first, _CLASSES):
+        return [(each.name, _make_type(each)) for each in make_graph(first, dtype).inputs]
+    return [("X", _TYPES[np.dtype(dtype).type]([None, estimator.n_features_in_]))]
+
+
+def _make_type(given: Input) -> Any:
+    return _TYPES[np.dtype(given.dtype).type]([None, *given.shape])
+
+
+class _Steps:
+    """The steps of skae of one pipeline.
+
+    Parameters
+    ----------
+    last : object
+        The pipeline's last step, of which all outputs are returned; of others the codes alone.
+    dtype : type
+        Type of numbers.
+    """
+
+    def __init__(self, last: Any, dtype: npt.DTypeLike) -> None:
+        self.last = last
+        self.dtype = dtype
+        self.functions: list[onnx.FunctionProto] = []
+        self._models: dict[int, onnx.ModelProto] = {}
+
+    def parse(self, scope: Any, model: Any, inputs: list[Any], custom_parsers: Any = None) -> Any:
+        """Return a step's outputs as variables of skl2onnx."""
+        check_is_fitted(model)
+        operator = scope.declare_local_operator("SkaeStep", model)
+        operator.inputs = inputs
+        outputs = self._build(model, inputs).graph.output
+        for output in outputs if model is self.last else outputs[:1]:
+            kind = output.type.tensor_type
+            dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type).type
+            shape = [each.dim_value or None for each in kind.shape.dim]
+            made = _TYPES.get(dtype, data_types.StringTensorType)(shape)
+            operator.outputs.append(scope.declare_local_variable(output.name, made))
+        return operator.outputs
+
+    def convert(self, scope: Any, operator: Any, container: Any) -> None:
+        """Add a step's node, and its function."""
+        model = self._build(operator.raw_operator, operator.inputs)
+        name = f"step{len(self.functions)}"
+        graph = model.graph
+        self.functions.append(
+            helper.make_function(
+                _DOMAIN,
+                name,
+                [each.name for each in graph.input],
+                [each.name for each in graph.output[: len(operator.outputs)]],
+                graph.node,
+                model.opset_import,
+            )
+        )
+        inputs = [each.onnx_name for each in operator.inputs]
+        outputs = [each.onnx_name for each in operator.outputs]
+        node = scope.get_unique_operator_name(name)
+        container.nodes.append(helper.make_node(name, inputs, outputs, node, domain=_DOMAIN))
+
+    def _build(self, model: Any, inputs: list[Any]) -> onnx.ModelProto:
+        """Return a step as a model with these inputs."""
+        if id(model) not in self._models:
+            is_single = any(isinstance(each.type, data_types.FloatTensorType) for each in inputs)
+            graph = make_graph(model, np.float32 if is_single else np.float64)
+            self._models[id(model)] = build_model(graph)
+        return self._models[id(model)]

@@ -1,0 +1,117 @@
+"""Columns of all kinds as inputs and outputs of a graph."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skae import AEAnomalyDetector, AutoencoderTransformer, DenoisingAutoencoder
+
+from .sessions import open_gates, read_columns, require_onnx, run
+
+require_onnx()
+
+SMALL = {"hidden_layer_sizes": (8,), "max_epochs": 1, "early_stopping": False, "random_state": 0}
+
+
+def draw(n_rows, seed, missing=0.1):
+    rng = np.random.default_rng(seed)
+    age, size = rng.normal(size=(2, n_rows))
+    frame = pd.DataFrame(
+        {
+            "age": (45 + 15 * age).round(1),
+            "job": pd.Categorical(np.where(age < -0.5, "student", "worker")),
+            "town": rng.choice(["Rome", "Bari", "Como", "Lodi"], n_rows, p=[0.6, 0.3, 0.07, 0.03]),
+            "member": pd.array(age > 0, dtype="boolean"),
+            "grade": pd.Categorical((size > 0) + 2 * (age > 0)),
+            "since": pd.Timestamp("2020-01-01")
+            + pd.to_timedelta((300 * (size - age)).round(), unit="D"),
+        }
+    )
+    hidden = rng.uniform(size=frame.shape) < missing
+    return frame.mask(pd.DataFrame(hidden, frame.index, frame.columns))
+
+
+def read_frame(frame):
+    feeds = read_columns(frame.drop(columns="grade"))
+    return feeds | {"grade": frame["grade"].astype(float).to_numpy()[:, None]}
+
+
+def shuffle(frame):
+    """Rows with labels that training has not seen."""
+    frame = frame.astype({"job": object})
+    frame.loc[frame.index[:3], "job"] = "pilot"
+    frame.loc[frame.index[5:8], "town"] = "Pisa"
+    return frame
+
+
+@pytest.mark.parametrize("max_categories", [3, None])
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_a_frame_comes_back(max_categories, missing, tmp_path):
+    frame = draw(300, 0, missing)
+    estimator = AutoencoderTransformer(3, max_categories=max_categories, **SMALL).fit(frame)
+    open_gates(estimator)
+    fresh = shuffle(draw(40, 1))
+    found = run(estimator, read_frame(fresh), tmp_path)
+    np.testing.assert_allclose(found["codes"], estimator.transform(fresh), atol=1e-5)
+    back = estimator.reconstruct(fresh)
+    age, since = found["reconstruction_age"][:, 0], found["reconstruction_since"][:, 0]
+    np.testing.assert_allclose(age, back["age"], rtol=1e-6)
+    np.testing.assert_array_equal(since, back["since"].to_numpy().astype("int64"))
+    for name in ("job", "town", "member", "grade"):
+        assert found[f"reconstruction_{name}"][:, 0].tolist() == back[name].tolist()
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_a_detector_scores_labels_that_it_has_not_seen(missing, tmp_path):
+    denoiser = DenoisingAutoencoder(None, noise_level=(0.1, 5.0), n_draws=2, **SMALL)
+    detector = AEAnomalyDetector(denoiser, alpha=0.1, random_state=0).fit(draw(300, 0, missing))
+    fresh = shuffle(draw(60, 1))
+    found = run(detector, read_frame(fresh), tmp_path)
+    np.testing.assert_allclose(found["score"], detector.score_samples(fresh), rtol=0, atol=2e-4)
+    np.testing.assert_array_equal(found["label"], detector.predict(fresh))
+    np.testing.assert_array_equal(found["p_value"], detector.p_values(fresh))
+    assert set(found["label"]) == {-1, 1}
+
+
+def test_inputs_say_what_they_hold(tmp_path):
+    import onnx
+
+    estimator = AutoencoderTransformer(2, **SMALL).fit(draw(100, 0))
+    run(estimator, read_frame(draw(5, 1)), tmp_path)
+    inputs = {each.name: each.doc_string for each in onnx.load(tmp_path / "model.onnx").graph.input}
+    assert list(inputs) == list(draw(1, 0))
+    assert inputs["town"] == "text; an empty one is a missing cell"
+    assert inputs["since"].startswith("times in ")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["", "b"], "'c' must have no empty label"),
+        ([1, "b"], "'c' must have labels that are all text or all numbers, got 1"),
+    ],
+)
+def test_labels_that_onnx_does_not_have_are_refused(labels, message, tmp_path):
+    frame = pd.DataFrame({"a": np.arange(40.0), "c": pd.Categorical(labels * 20)})
+    estimator = AutoencoderTransformer(1, **SMALL).fit(frame)
+    with pytest.raises(ValueError, match=message):
+        run(estimator, {}, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_column_without_cells_and_one_that_identifies_rows(tmp_path):
+    n_rows = 60
+    frame = pd.DataFrame(
+        {
+            "a": np.random.default_rng(0).normal(size=n_rows),
+            "b": np.random.default_rng(1).normal(size=n_rows),
+            "empty": np.full(n_rows, np.nan),
+            "name": [f"row {i}" for i in range(n_rows)],
+        }
+    )
+    with pytest.warns(UserWarning, match="X has"):
+        estimator = AutoencoderTransformer(1, **SMALL).fit(frame)
+    frame.loc[3, "name"] = None
+    found = run(estimator, read_columns(frame), tmp_path)
+    np.testing.assert_allclose(found["codes"], estimator.transform(frame), atol=1e-5)
+    assert found.keys() == {"codes", "reconstruction_a", "reconstruction_b"}
