@@ -93,6 +93,17 @@ _DENSITY_ROUNDING = 1e-4
 _LEAST_ROUNDING, _MOST_ROUNDING = 1e-9, 1e-3
 
 
+def check_threshold(alpha: float | None, contamination: float | None) -> None:
+    """Raise unless exactly one of what `set_threshold` takes is given, within its bounds."""
+    given = {"alpha": alpha, "contamination": contamination}
+    validate_parameter_constraints(_THRESHOLDS, given, caller_name="set_threshold")
+    if (alpha is None) == (contamination is None):
+        raise ValueError(
+            "set_threshold takes either alpha or contamination, "
+            f"got alpha={alpha!r} and contamination={contamination!r}"
+        )
+
+
 class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     """Anomaly detection with conformal thresholds, p-values and reasons.
 
@@ -543,19 +554,13 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         17
         """
         check_is_fitted(self)
-        given = {"alpha": alpha, "contamination": contamination}
-        validate_parameter_constraints(_THRESHOLDS, given, caller_name="set_threshold")
-        if alpha is not None and contamination is None:
+        check_threshold(alpha, contamination)
+        if alpha is not None:
             known, weight = self.calibration_scores_, self._calibration_weight
             threshold = conformal_threshold(known, weight, alpha)
-        elif contamination is not None and alpha is None:
+        elif contamination is not None:
             scores, weight = self._scored
             threshold = score_at_share(scores, weight, contamination)
-        else:
-            raise ValueError(
-                "set_threshold takes either alpha or contamination, "
-                f"got alpha={alpha!r} and contamination={contamination!r}"
-            )
         self.offset_ = float(threshold - self._find_rounding(threshold))
         return self
 

@@ -13,10 +13,15 @@ from .._base.parameters import Constraints, validate_meta_parameters
 from .._detection import AEAnomalyDetector
 from .._detection.anomaly_score import score_at_share
 from .._detection.conformal import conformal_threshold
-from .._environment import RandomSource
+from .._detection.detector import check_threshold
+from .._environment import RandomSource, warn_user
 from .overlaps import average_overlaps, count_overlapping, find_starts
 from .recordings import read_recordings
 from .windows import Windows
+
+# With so few windows that do not overlap, the lowest of their scores is no rare one: one of `n + 1`
+# is lower.
+_FEW_WINDOWS = 10
 
 
 class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -57,6 +62,8 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         The threshold: `decision_function` is `score_samples` minus this.
     calibration_scores_ : ndarray of shape (n_calibration,)
         Scores of the time steps of the calibration windows, in increasing order.
+    labels_ : ndarray of shape (n_times,), or list of them
+        What `fit_predict` returned: -1 for outliers, +1 for inliers.
     n_features_in_ : int
         Number of channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -84,7 +91,8 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     >>> from skae.series import SeriesAnomalyDetector
     >>> time = np.arange(600)
     >>> series = np.sin(time / 5) + 0.1 * np.random.default_rng(0).normal(size=600)
-    >>> detector = SeriesAnomalyDetector(length=20, random_state=0).fit(series[:500])
+    >>> detector = SeriesAnomalyDetector(length=20, calibration_fraction=0.5, random_state=0)
+    >>> detector = detector.fit(series[:500])
     >>> series[540:550] = 0.0
     >>> scores = detector.score_samples(series)
     >>> bool(535 <= scores.argmin() < 555)
@@ -158,7 +166,7 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     def _fit(self, X: Any) -> None:
         length, step = int(self.length), int(self.step)
         read = read_recordings(self, X, length, reset=True)
-        self.windows_ = Windows(length, step=step).fit(X)
+        self.windows_ = Windows._fit_on(read, self, length, step)
         self.detector_ = AEAnomalyDetector(
             self.estimator,
             alpha=self.alpha,
@@ -166,20 +174,89 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             gap=count_overlapping(length, step),
             random_state=self.random_state,
         )
-        rows = self.windows_.transform(X)
+        rows = self.windows_._cut(read)
         self.detector_.fit(rows)
+        self.__dict__.pop("labels_", None)  # those of another fit
         n_calibration = len(self.detector_.calibration_scores_)
         share = None if isinstance(self.contamination, str) else self.contamination
         last = slice(-n_calibration if share is None else None, None)
         scores = self.detector_.score_samples(rows[last])
         starts = find_starts(read.lengths, length, step)[last]
         known = self._average(scores[-n_calibration:], starts[-n_calibration:])
-        self.calibration_scores_ = np.sort(known)
+        self.calibration_scores_ = self._scored = np.sort(known)
         if share is None:
-            threshold = conformal_threshold(self.calibration_scores_, None, self.alpha)
+            self.set_threshold(alpha=self.alpha)
+            self._warn_of_few(n_calibration)
         else:
-            threshold = score_at_share(self._average(scores, starts), None, share)
+            self._scored = self._average(scores, starts)
+            self.set_threshold(contamination=share)
+
+    def _warn_of_few(self, n_calibration: int) -> None:
+        """Warn if the calibration windows that do not overlap are too few for `alpha`."""
+        n_apart = len(self.calibration_scores_) // int(self.length)
+        expected = 1 / (n_apart + 1)
+        if n_apart >= _FEW_WINDOWS or expected <= self.alpha:
+            return
+        warn_user(
+            f"alpha={self.alpha} will not hold: the {n_calibration} calibration windows have the "
+            f"time steps of {n_apart} that do not overlap, so expect some {expected:.0%} of false "
+            "alarms. Fit to a longer series, choose a larger calibration_fraction or a smaller "
+            "length, or call set_threshold with a larger alpha, or set contamination",
+            UserWarning,
+        )
+
+    def fit_predict(self, X: Any, y: Any = None) -> Any:
+        """Fit on a series and return which time steps are outliers, as `labels_` too.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_times, n_channels) or (n_times,), or list of them
+            The series, as in `fit`.
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_times,), or list of them
+            -1 for outliers, +1 for inliers.
+        """
+        self.labels_: Any = self.fit(X, y).predict(X)
+        return self.labels_
+
+    def set_threshold(
+        self, *, alpha: float | None = None, contamination: float | None = None
+    ) -> Self:
+        """Move the threshold of the fitted detector, without another fit.
+
+        The parameters of the same names stay as they are: they are those of the next fit.
+
+        Parameters
+        ----------
+        alpha : float, default=None
+            Share of the calibration part's time steps that are outliers, in (0, 1).
+        contamination : float, default=None
+            Share of anomalous time steps, in (0, 0.5], in the series of the fit if it was scored
+            then, which a number for the parameter `contamination` does, else in its calibration
+            part.
+
+        Returns
+        -------
+        self : object
+            The detector.
+
+        Raises
+        ------
+        ValueError
+            If not exactly one of the two is given, or if it is out of its bounds.
+        """
+        check_is_fitted(self)
+        check_threshold(alpha, contamination)
+        if alpha is not None:
+            threshold = conformal_threshold(self.calibration_scores_, None, alpha)
+        elif contamination is not None:
+            threshold = score_at_share(self._scored, None, contamination)
         self.offset_ = float(threshold - self.detector_._find_rounding(threshold))
+        return self
 
     def score_samples(self, X: Any) -> Any:
         """Return the score of each time step; lower is more anomalous.
@@ -198,7 +275,7 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         now = copy_shallow(self)
         check_is_fitted(now)
         read = read_recordings(now, X, int(now.length), reset=False)
-        scores = now.detector_.score_samples(now.windows_.transform(X))
+        scores = now.detector_.score_samples(now.windows_._cut(read))
         return now.windows_.spread(scores, read.lengths if read.is_list else read.lengths[0])
 
     def decision_function(self, X: Any) -> Any:

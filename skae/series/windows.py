@@ -119,12 +119,7 @@ class Windows(TransformerMixin, BaseEstimator):
         """
         check_step(self.length, self.step)
         with replace_when_done(self) as draft:
-            read = read_recordings(draft, X, int(self.length), reset=True)
-            draft.lengths_, draft._is_list, draft._is_flat = (
-                read.lengths,
-                read.is_list,
-                read.is_flat,
-            )
+            draft._learn(read_recordings(draft, X, int(self.length), reset=True))
         return self
 
     def transform(self, X: Any) -> Any:
@@ -150,7 +145,7 @@ class Windows(TransformerMixin, BaseEstimator):
         check_is_fitted(now)
         length = int(now.length)
         read = read_recordings(now, X, length, reset=False)
-        return now._wrap(now._cut(read), read)
+        return now._cut(read)
 
     def inverse_transform(self, X: ArrayLike, lengths: int | Sequence[int] | None = None) -> Any:
         """Return the series that windows are of; where they overlap, their mean.
@@ -234,8 +229,26 @@ class Windows(TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _cut(self, read: Recordings) -> np.ndarray:
-        """Return the windows of recordings, one a row."""
+    @classmethod
+    def _fit_on(cls, read: Recordings, fitted: BaseEstimator, length: int, step: int) -> Self:
+        """Return windows fitted to recordings that another estimator has read."""
+        check_step(length, step)
+        windows = cls(length, step=step)
+        windows._learn(read)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(fitted, name):
+                setattr(windows, name, getattr(fitted, name))
+        return windows
+
+    def _learn(self, read: Recordings) -> None:
+        self.lengths_, self._is_list, self._is_flat = read.lengths, read.is_list, read.is_flat
+
+    def _cut(self, read: Recordings) -> Any:
+        """Return the windows of recordings, one a row, in the kind of their frames."""
+        return self._wrap(self._cut_rows(read), read)
+
+    def _cut_rows(self, read: Recordings) -> np.ndarray:
+        """Return the windows of recordings as an array."""
         length = int(self.length)
         starts = find_starts(read.lengths, length, int(self.step))
         cells = len(starts) * length * read.n_channels

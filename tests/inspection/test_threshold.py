@@ -47,7 +47,9 @@ def test_rows_are_marked_with_their_p_values(detector):
 
 def test_a_detector_without_p_values():
     series = np.sin(np.arange(200.0))[:, None]
-    detector = SeriesAnomalyDetector(GaussianMixture(random_state=0), length=4).fit(series)
+    detector = SeriesAnomalyDetector(
+        GaussianMixture(random_state=0), length=4, calibration_fraction=0.3
+    ).fit(series)
     display = ThresholdDisplay.from_estimator(detector, series[:6])
     assert display.p_values is None
     assert len(display.scores) == 6

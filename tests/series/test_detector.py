@@ -1,6 +1,7 @@
 """Anomalies of a series, by time step."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,11 @@ from sklearn.preprocessing import StandardScaler
 
 from skae import AEAnomalyDetector, AutoencoderTransformer
 from skae.series import SeriesAnomalyDetector, Windows
+from skae.series import detector as detector_file
+from skae.series import windows as windows_file
+
+# Most of these series are short, and of no interest here is how many alarms they raise.
+pytestmark = pytest.mark.filterwarnings("ignore:alpha=.* will not hold:UserWarning")
 
 LINEAR = AutoencoderTransformer(2, hidden_layer_sizes=())
 DETECTOR = SeriesAnomalyDetector(LINEAR, length=20, random_state=0)
@@ -122,3 +128,69 @@ def test_faults_leave_the_detector_as_it_was(fitted, X, message):
     with pytest.raises(ValueError, match=message):
         detector.fit(X)
     assert vars(detector) == before
+
+
+def fit_recording_warnings(n_times, **parameters):
+    detector = clone(DETECTOR).set_params(**parameters)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        detector.fit(make_sine(n_times))
+    return found
+
+
+def test_a_few_windows_apart_say_that_alpha_will_not_hold():
+    (warning,) = fit_recording_warnings(1000)
+    # 99 windows of 20 have 118 time steps.
+    assert "alpha=0.01 will not hold: the 99 calibration windows" in str(warning.message)
+    assert "of 5 that do not overlap, so expect some 17%" in str(warning.message)
+    assert warning.filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("n_times", "parameters"),
+    [(1000, {"calibration_fraction": 0.3}), (1000, {"alpha": 0.2}), (600, {"contamination": 0.1})],
+)
+def test_nothing_warns_where_the_threshold_holds(n_times, parameters):
+    assert fit_recording_warnings(n_times, **parameters) == []
+
+
+def test_the_threshold_moves_without_another_fit():
+    series = make_sine(1000)
+    same_rows = clone(DETECTOR).set_params(calibration_fraction=0.1)
+    moved = clone(same_rows).fit(series).set_threshold(alpha=0.2)
+    again = same_rows.set_params(alpha=0.2).fit(series)
+    assert moved.offset_ == again.offset_
+    assert moved.alpha == 0.01
+    labelled = clone(DETECTOR).set_params(contamination=0.1).fit(series)
+    labelled.set_threshold(contamination=0.2)
+    assert (labelled.predict(series) == -1).sum() == 200
+    # Time steps were not scored by the fit, so that the share is of those that calibrate.
+    moved.set_threshold(contamination=0.25)
+    known = moved.calibration_scores_
+    assert (known < moved.offset_).mean() == pytest.approx(0.25, abs=1 / len(known))
+
+
+@pytest.mark.parametrize("given", [{}, {"alpha": 0.1, "contamination": 0.1}, {"alpha": 1.5}])
+def test_a_threshold_must_be_one_of_two(fitted, given):
+    with pytest.raises(ValueError, match="set_threshold"):
+        pickle.loads(pickle.dumps(fitted)).set_threshold(**given)
+
+
+def test_labels_are_those_of_the_fit():
+    series = make_sine(400)
+    detector = clone(DETECTOR).set_params(alpha=0.2)
+    labels = detector.fit_predict(series)
+    np.testing.assert_array_equal(detector.labels_, labels)
+    np.testing.assert_array_equal(labels, detector.predict(series))
+    assert not hasattr(detector.fit(series), "labels_")
+
+
+def test_a_fit_reads_a_series_once(monkeypatch):
+    read, counted = detector_file.read_recordings, []
+    for file in (detector_file, windows_file):
+        monkeypatch.setattr(
+            file, "read_recordings", lambda *a, **k: counted.append(1) or read(*a, **k)
+        )
+    detector = clone(DETECTOR).fit(make_sine(400))
+    detector.score_samples(make_sine(40))
+    assert len(counted) == 2
