@@ -39,6 +39,7 @@ from .._data import (
     find_row_shape,
     flatten_rows,
     keep_order,
+    load_dask,
     measure_columns,
     measure_distance,
     merge_copies,
@@ -82,6 +83,7 @@ from ..modules import Architecture, set_dropout_generator
 from ..modules.cells import CellLayout
 from .blueprints import Blueprint, BlueprintT, NetworkConfig, has_shape
 from .callback_support import CallbackSupportMixin, begin_tasks, find_tasks
+from .dask_support import DaskSupportMixin, by_blocks
 from .density import DeferredDensity, DensityT
 from .documentation import DOC_LINK_TEMPLATE
 from .drafts import copy_shallow, replace_when_done
@@ -145,6 +147,7 @@ class _Context(NamedTuple, Generic[BlueprintT]):
 
 class BaseAutoencoder(
     CallbackSupportMixin,
+    DaskSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
@@ -799,6 +802,7 @@ class BaseAutoencoder(
         """
         return self._apply(X, lambda module, rows: module.encode(rows))
 
+    @by_blocks
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Return the rows that codes decode to.
 
@@ -820,6 +824,7 @@ class BaseAutoencoder(
         )
         return state.restore(rows, state.row_shape, getattr(X, "index", None))
 
+    @by_blocks
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Return rows encoded and decoded.
 
@@ -835,6 +840,7 @@ class BaseAutoencoder(
         """
         return self._apply_and_restore(X, lambda module, rows: module(rows))
 
+    @by_blocks
     def impute(self, X: ArrayLike, *, interval: float | None = None) -> Any:
         """Return a table with its missing cells filled.
 
@@ -878,6 +884,7 @@ class BaseAutoencoder(
         limits = show_limits(flat, table, values, half, state.columns)
         return filled, *(reshape_rows(limit, row_shape) for limit in limits)
 
+    @by_blocks
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
         """Return the squared error of each row's reconstruction.
 
@@ -913,6 +920,7 @@ class BaseAutoencoder(
         errors = state.trained.apply_to_batches(squares, table, state.prepare, finish=finish)
         return reshape_rows(errors, find_row_shape(X)) if per_cell else errors
 
+    @by_blocks
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the log-density of each row, in nats, in the units of the table.
 
@@ -953,7 +961,7 @@ class BaseAutoencoder(
             Mean of `score_samples(X)`: higher is better, so that `GridSearchCV` and
             `cross_val_score` can choose by it.
         """
-        return float(self.score_samples(X).mean())
+        return float(load_dask(self.score_samples(X).mean()))
 
     def _apply(self, X: ArrayLike, function: Callable[[Module, Tensor], Tensor]) -> np.ndarray:
         """Return a function of completed rows, in the precision of the rows."""
@@ -1079,7 +1087,7 @@ def fit_completion(table: TrainingTable, scaling: Scaling) -> Completion | None:
 
 def _flatten_target(y: Any, X: Any) -> Any:
     """Return the rows to reconstruct as flat ones; raise if their shape isn't that of `X`."""
-    y, row_shape = flatten_rows(y)
+    y, row_shape = flatten_rows(load_dask(y))
     if row_shape is not None:
         expected = find_row_shape(X)
         if expected is not None and expected != row_shape:
