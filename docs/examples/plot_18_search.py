@@ -53,14 +53,15 @@ ax.set_yticks(range(table.shape[0]), labels=["PCA", "one layer of 32", "two laye
 ax.set(xlabel="numbers in the code", title="log-density of held-out rows (nats per row)")
 
 # %%
-# ``n_jobs=-1`` fits on all cores. On a cluster, the same search runs on Dask's workers; nothing
-# changes but the backend of joblib:
-#
-# .. code-block:: python
-#
-#     import joblib
-#     from dask.distributed import Client
-#
-#     client = Client("scheduler:8786")
-#     with joblib.parallel_config("dask"):
-#         search.fit(X)
+# The same on a Dask cluster
+# --------------------------
+# ``n_jobs=-1`` fits on all cores of this machine. On a cluster the search is the same, with another
+# backend of joblib. Here the cluster is one worker in this process; give ``Client`` the address of a
+# scheduler to use yours.
+import joblib
+from dask.distributed import Client
+
+small = search.set_params(param_grid={"n_components": [2, 4]})
+with Client(processes=False, n_workers=1, dashboard_address=None), joblib.parallel_config("dask"):
+    small.fit(X)
+print(small.cv_results_["mean_test_score"] - table.loc["(128, 128)", [2, 4]].to_numpy())

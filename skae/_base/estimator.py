@@ -40,6 +40,7 @@ from .._data import (
     find_row_shape,
     flatten_rows,
     keep_order,
+    load_dask,
     load_rows,
     measure_columns,
     measure_distance,
@@ -91,6 +92,7 @@ from .blueprints import (
     open_architecture,
 )
 from .callback_support import CallbackSupportMixin, begin_tasks, find_tasks
+from .dask_support import DaskSupportMixin, by_blocks
 from .density import DeferredDensity, DensityT
 from .documentation import DOC_LINK_TEMPLATE
 from .drafts import copy_shallow, replace_when_done
@@ -158,6 +160,7 @@ class _Context(NamedTuple, Generic[BlueprintT]):
 
 class BaseAutoencoder(
     CallbackSupportMixin,
+    DaskSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
@@ -280,8 +283,8 @@ class BaseAutoencoder(
             sequences; padding counts nothing. Columns of frames and of arrays of objects may hold
             numbers, booleans, categories, text, dates and durations; missing cells are learnt
             around. A store is a `numpy.memmap`, a `pyarrow.dataset` of Parquet files with columns
-            as those of frames, or an object that gives slices of rows as arrays, such as those of
-            h5py, zarr and dask. Beyond 256 MiB as float32, stores and arrays are read block by
+            as those of frames, an array or frame of dask, or an object that gives slices of rows as
+            arrays, such as those of h5py and zarr. Beyond 256 MiB as float32, stores and arrays are read block by
             block and never copied as a whole. Sparse matrices are made dense, beyond that size
             block by block.
         y : Ignored
@@ -843,6 +846,7 @@ class BaseAutoencoder(
         """
         return self._apply(X, lambda module, rows: module.encode(rows))
 
+    @by_blocks
     def inverse_transform(self, X: ArrayLike, lengths: ArrayLike | None = None) -> np.ndarray:
         """Return the rows that codes decode to.
 
@@ -868,6 +872,7 @@ class BaseAutoencoder(
         )
         return state.restore(rows, form, getattr(X, "index", None))
 
+    @by_blocks
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Return rows encoded and decoded.
 
@@ -884,6 +889,7 @@ class BaseAutoencoder(
         """
         return self._apply_and_restore(X, lambda module, rows: module(rows))
 
+    @by_blocks
     def impute(self, X: ArrayLike, *, interval: float | None = None) -> Any:
         """Return a table with its missing cells filled.
 
@@ -928,6 +934,7 @@ class BaseAutoencoder(
         limits = show_limits(flat, table, values, half, state.columns)
         return filled, *(form.restore(limit) for limit in limits)
 
+    @by_blocks
     def reconstruction_error(self, X: ArrayLike, *, per_cell: bool = False) -> np.ndarray:
         """Return the squared error of each row's reconstruction.
 
@@ -963,6 +970,7 @@ class BaseAutoencoder(
         errors = state.trained.apply_to_batches(squares, table, state.prepare, finish=finish)
         return state.find_form(X).restore(errors) if per_cell else errors
 
+    @by_blocks
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the log-density of each row, in nats, in the units of the table.
 
@@ -1003,7 +1011,7 @@ class BaseAutoencoder(
             Mean of `score_samples(X)`: higher is better, so that `GridSearchCV` and
             `cross_val_score` can choose by it.
         """
-        return float(self.score_samples(X).mean())
+        return float(load_dask(self.score_samples(X).mean()))
 
     def _apply(self, X: ArrayLike, function: Callable[[Module, Tensor], Tensor]) -> np.ndarray:
         """Return a function of completed rows, in the precision of the rows."""
@@ -1155,7 +1163,7 @@ def fit_completion(table: TrainingTable, scaling: Scaling) -> Completion | None:
 
 def _flatten_target(y: Any, X: Any) -> Any:
     """Return the rows to reconstruct as flat ones; raise if their shape isn't that of `X`."""
-    y, row_shape = flatten_rows(y)
+    y, row_shape = flatten_rows(load_dask(y))
     if row_shape is not None:
         expected = find_row_shape(X)
         if expected is not None and expected != row_shape:

@@ -4,6 +4,7 @@ from .batches import OrderedBlocks, ShuffledBatches, batch_length
 from .blocks import Table, block_length, row_blocks, subsample_indices
 from .column_moments import ColumnMoments, measure_columns, name_column
 from .columns import Columns, EncodedTable, needs_encoding
+from .dask_tables import is_dask_array, is_dask_frame, join_columns, load_dask
 from .row_shapes import (
     RowForm,
     RowShape,
@@ -95,8 +96,12 @@ __all__ = [
     "find_sequence_form",
     "fit_sequences",
     "flatten_rows",
+    "is_dask_array",
+    "is_dask_frame",
+    "join_columns",
     "keep_order",
     "list_cells",
+    "load_dask",
     "load_rows",
     "load_subsample",
     "make_length_form",

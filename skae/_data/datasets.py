@@ -3,7 +3,8 @@
 pyarrow is imported only where it has already brought in the dataset.
 """
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -29,11 +30,70 @@ def open_dataset(X: Any) -> Any:
     return DatasetRows(X)
 
 
-@final
-class DatasetRows:
-    """The rows of a dataset, in the order of its files.
+class PartedRows(ABC):
+    """The rows of a table that is stored in parts, of which one at a time is in memory.
 
-    One row group at a time is in memory.
+    Parameters
+    ----------
+    head : frame or ndarray
+        A table of the same columns without rows.
+    counts : sequence of int
+        Number of rows of each part.
+    """
+
+    def __init__(self, head: Any, counts: Sequence[int]) -> None:
+        self.head = head
+        #: Index of the first row of each part, and one beyond the last row.
+        self.ends = np.concatenate([[0], np.cumsum(counts, dtype=int)])
+        self.shape: tuple[int, ...] = (int(self.ends[-1]), *head.shape[1:])
+        self._loaded: tuple[int, Any] = (-1, None)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @abstractmethod
+    def _fetch(self, part: int) -> Any:
+        """Return a part as a table."""
+
+    @staticmethod
+    @abstractmethod
+    def _cut(table: Any, first: int, last: int) -> Any:
+        """Return rows of a part."""
+
+    @staticmethod
+    @abstractmethod
+    def _join(tables: list[Any]) -> Any:
+        """Return the rows of several tables as one."""
+
+    def read(self, rows: slice) -> Any:
+        """Return a block of rows as a table."""
+        first, last, _ = rows.indices(len(self))
+        part = int(np.searchsorted(self.ends, first, side="right")) - 1
+        found = []
+        while first < last:
+            start, end = self.ends[part : part + 2].tolist()
+            stop = min(last, end)
+            if first < stop:  # parts can be empty
+                found.append(self._cut(self._load(part), first - start, stop - start))
+            first, part = stop, part + 1
+        return self._join(found) if found else self.head
+
+    def _load(self, part: int) -> Any:
+        number, table = self._loaded
+        if number != part:
+            table = self._fetch(part)
+            self._loaded = (part, table)
+        return table
+
+    def blocks(self) -> Iterator[tuple[slice, Any]]:
+        """Yield slices of rows, and the rows, of a pass over all."""
+        for rows in row_blocks(np.broadcast_to(np.float64(0), self.shape)):
+            yield rows, self.read(rows)
+
+
+@final
+class DatasetRows(PartedRows):
+    """The rows of a dataset, in the order of its files; a part is a row group.
 
     Parameters
     ----------
@@ -42,58 +102,33 @@ class DatasetRows:
     """
 
     def __init__(self, dataset: Any) -> None:
-        self.schema = dataset.schema
+        self._schema = dataset.schema
         self._groups = [group for each in _list_files(dataset) for group in _split(each)]
         # `count_rows` of a part is that of its file.
         counts = [sum(each.num_rows for each in group.row_groups) for group in self._groups]
-        #: Index of the first row of each row group, and one beyond the last row.
-        self.ends = np.concatenate([[0], np.cumsum(counts, dtype=int)])
-        self.shape: tuple[int, int] = (int(self.ends[-1]), len(self.schema))
-        self._loaded: tuple[int, Any] = (-1, None)
+        super().__init__(self._schema.empty_table(), counts)
 
-    def __len__(self) -> int:
-        return self.shape[0]
+    def _fetch(self, part: int) -> Any:
+        return self._groups[part].to_table(schema=self._schema)
 
-    @property
-    def head(self) -> Any:
-        """A table of the same columns without rows."""
-        return self.schema.empty_table()
+    @staticmethod
+    def _cut(table: Any, first: int, last: int) -> Any:
+        return table.slice(first, last - first)
 
-    def read(self, rows: slice) -> Any:
-        """Return a block of rows as a pyarrow table."""
+    @staticmethod
+    def _join(tables: list[Any]) -> Any:
         import pyarrow as pa
 
-        first, last, _ = rows.indices(len(self))
-        group = int(np.searchsorted(self.ends, first, side="right")) - 1
-        parts = []
-        while first < last:
-            start, end = self.ends[group : group + 2].tolist()
-            stop = min(last, end)
-            if first < stop:  # row groups can be empty
-                parts.append(self._load(group).slice(first - start, stop - first))
-            first, group = stop, group + 1
-        return pa.concat_tables(parts) if parts else self.head
-
-    def _load(self, group: int) -> Any:
-        number, table = self._loaded
-        if number != group:
-            table = self._groups[group].to_table(schema=self.schema)
-            self._loaded = (group, table)
-        return table
-
-    def blocks(self) -> Iterator[tuple[slice, Any]]:
-        """Yield slices of rows, and the rows, of a pass over all."""
-        for rows in _list_blocks(self.shape):
-            yield rows, self.read(rows)
+        return pa.concat_tables(tables)
 
 
 @final
 class EncodedRows:
-    """The rows of a dataset as numbers, encoded as they are read.
+    """The rows of frames in parts as numbers, encoded as they are read.
 
     Parameters
     ----------
-    rows : DatasetRows
+    rows : PartedRows
         The rows.
     columns : Columns
         What their columns hold.
@@ -104,7 +139,7 @@ class EncodedRows:
     #: Infinite numbers are found as rows are encoded; labels that are new may be infinity.
     is_checked = True
 
-    def __init__(self, rows: DatasetRows, columns: Columns, unseen: float = np.nan) -> None:
+    def __init__(self, rows: PartedRows, columns: Columns, unseen: float = np.nan) -> None:
         self.rows = rows
         self.columns = columns
         self.unseen = unseen
@@ -136,7 +171,3 @@ def _split(fragment: Any) -> list[Any]:
             'them as Parquet, with pyarrow.dataset.write_dataset(X, folder, format="parquet")'
         )
     return list(fragment.split_by_row_group())
-
-
-def _list_blocks(shape: tuple[int, int]) -> list[slice]:
-    return row_blocks(np.broadcast_to(np.float64(0), shape))

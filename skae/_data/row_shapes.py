@@ -103,7 +103,7 @@ def check_row_shape(row_shape: RowShape, expected: RowShape, n_features: int) ->
 
 
 class FlatStore:
-    """A store of rows with a shape, such as an array of h5py, zarr or dask, read as flat rows.
+    """A store of rows with a shape, such as an array of h5py or zarr, read as flat rows.
 
     Parameters
     ----------
@@ -116,6 +116,8 @@ class FlatStore:
     def __init__(self, source: Any, row_shape: tuple[int, ...]) -> None:
         self.source = source
         self.shape = (source.shape[0], math.prod(row_shape))
+        #: As in a `StoredTable`.
+        self.ends = getattr(source, "ends", np.array([0, source.shape[0]]))
 
     def __len__(self) -> int:
         return int(self.shape[0])

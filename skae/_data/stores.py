@@ -32,7 +32,7 @@ FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 def is_store(X: Any) -> bool:
-    """Whether a table is read by slices of rows: a memmap, or an h5py, zarr or dask array."""
+    """Whether a table is read by slices of rows: a memmap, or an array of h5py or zarr."""
     if isinstance(X, np.ndarray):
         return isinstance(X, np.memmap)
     if isinstance(X, StoredTable | TablePart):
@@ -42,7 +42,7 @@ def is_store(X: Any) -> bool:
     shape = getattr(X, "shape", None)
     if not isinstance(shape, tuple) or len(shape) == 0 or not hasattr(X, "__getitem__"):
         return False
-    return all(isinstance(n, int | np.integer) for n in shape)  # dask may not know them
+    return all(isinstance(n, int | np.integer) for n in shape)
 
 
 def is_large(shape: tuple[int, ...]) -> bool:

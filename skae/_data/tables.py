@@ -19,6 +19,7 @@ from .columns import (
     name_numbers,
     needs_encoding,
 )
+from .dask_tables import DaskFrameRows, open_dask
 from .datasets import DatasetRows, EncodedRows, is_dataset, open_dataset
 from .frames import (
     Cells,
@@ -105,7 +106,7 @@ def read_table(
     if isinstance(X, ReadTable):
         _expect_columns(estimator, X)
         return X
-    X, has_sequences = read_sequences(X, are_sequences, sample_weight)
+    X, has_sequences = read_sequences(open_dask(X), are_sequences, sample_weight)
     flat, row_shape = flatten_rows(X)
     read = _read_rows(estimator, flat, choice, sample_weight, min_rows)
     return read._replace(row_shape=row_shape, has_sequences=has_sequences)
@@ -119,8 +120,8 @@ def _read_rows(
     min_rows: int,
 ) -> ReadTable:
     X = open_dataset(X)
-    if isinstance(X, DatasetRows):
-        return _read_dataset(estimator, X, choice, sample_weight, min_rows)
+    if isinstance(X, DatasetRows | DaskFrameRows):
+        return _read_parts(estimator, X, choice, sample_weight, min_rows)
     if needs_encoding(X, choice.categorical_features):
         n_rows = _check_columns(estimator, X, reset=True, min_rows=min_rows)
         return _encode_new(X, choice, check_sample_weight(sample_weight, n_rows))
@@ -158,12 +159,13 @@ def encode_table(
     """
     if isinstance(X, ReadTable):
         return X.table
+    X = open_dask(X)
     check_has_rows(X, row_shape)
     X, given = flatten_rows(X)
     if given is not None:
         check_row_shape(given, row_shape, estimator.n_features_in_)
     X = open_dataset(X)
-    if isinstance(X, DatasetRows):
+    if isinstance(X, DatasetRows | DaskFrameRows):
         _check_columns(estimator, X.head, reset=False)
         known = Columns.from_names(X.head) if columns is None else columns
         return StoredTable(EncodedRows(X, known, unseen))
@@ -203,14 +205,14 @@ def _open_table(X: Any) -> Any:
     return X
 
 
-def _read_dataset(
+def _read_parts(
     estimator: BaseEstimator,
-    rows: DatasetRows,
+    rows: DatasetRows | DaskFrameRows,
     choice: ColumnChoice,
     sample_weight: ArrayLike | None,
     min_rows: int,
 ) -> ReadTable:
-    """Return a dataset that isn't loaded, after a first pass that finds out what columns hold."""
+    """Return a frame that isn't loaded, after a first pass that finds out what columns hold."""
     _check_columns(estimator, rows.head, reset=True)
     _check_length(len(rows), min_rows)
     weight = check_sample_weight(sample_weight, len(rows))

@@ -17,6 +17,7 @@ from .._autoencoder.density import LaplaceDensity, LaplaceTask
 from .._autoencoder.penalties import CodePenalty
 from .._autoencoder.pretraining import pretrain_layerwise
 from .._base import BaseAutoencoder, DeferredDensity, Density
+from .._base.dask_support import by_blocks
 from .._base.drafts import copy_shallow
 from .._base.estimator import apply_exactly
 from .._base.parameters import (
@@ -490,6 +491,7 @@ default="from_dtype"
         """The unit of the network's levels, in the units of `noise_level`."""
         return self._state.scaling.unit if self.module_.is_gaussian else 1.0
 
+    @by_blocks
     def denoise(self, X: ArrayLike, noise_level: float | None = None) -> np.ndarray:
         """Return the clean rows behind noisy ones.
 
@@ -518,6 +520,7 @@ default="from_dtype"
 
         return now._apply_and_restore(X, denoise)
 
+    @by_blocks
     def denoising_errors(self, X: ArrayLike) -> np.ndarray:
         """Return the expected error of denoising each row, at several noise levels.
 

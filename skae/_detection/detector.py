@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from .._base import BaseAutoencoder
 from .._base.blueprints import find_sequences
 from .._base.callback_support import CallbackSupportMixin, begin_tasks, pass_tasks_on
+from .._base.dask_support import by_blocks
 from .._base.documentation import DOC_LINK_TEMPLATE
 from .._base.drafts import copy_shallow, replace_when_done
 from .._base.estimator import fit_within
@@ -43,6 +44,7 @@ from .._data import (
     encode_table,
     flatten_rows,
     keep_order,
+    load_dask,
     measure_columns,
     read_table,
     row_blocks,
@@ -443,6 +445,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         tags.input_tags.allow_nan = is_own or _takes_gaps(estimator)
         return tags
 
+    @by_blocks
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the score of each row; lower is more anomalous.
 
@@ -459,6 +462,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         now, table = self._read(X)
         return now._score(table)
 
+    @by_blocks
     def decision_function(self, X: ArrayLike) -> np.ndarray:
         """Return `score_samples` minus the threshold; below 0 is an outlier.
 
@@ -475,6 +479,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         now, table = self._read(X)
         return now._score(table) - now.offset_
 
+    @by_blocks
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return -1 for outliers and +1 for inliers.
 
@@ -513,7 +518,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         labels : ndarray of shape (n_samples,)
             -1 for outliers, +1 for inliers.
         """
-        self.labels_: np.ndarray = self.fit(X, y, sample_weight).predict(X)
+        self.labels_: np.ndarray = np.asarray(self.fit(X, y, sample_weight).predict(X))
         return self.labels_
 
     def set_threshold(
@@ -564,6 +569,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         self.offset_ = float(threshold - self._find_rounding(threshold))
         return self
 
+    @by_blocks
     def p_values(self, X: ArrayLike) -> np.ndarray:
         """Return the probability that an inlier scores as low as each row.
 
@@ -604,7 +610,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         """
         given = {"false_discovery_rate": false_discovery_rate}
         validate_parameter_constraints(_DISCOVERIES, given, caller_name="discoveries")
-        return false_discovery_control(self.p_values(X)) <= false_discovery_rate
+        return false_discovery_control(np.asarray(self.p_values(X))) <= false_discovery_rate
 
     def explain(self, X: ArrayLike, *, feature_names: ArrayLike | None = None) -> pd.DataFrame:
         """Return the cells that make rows anomalous, and their expected values.
@@ -652,6 +658,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         """
         given = {"feature_names": feature_names}
         validate_parameter_constraints(_EXPLAIN, given, caller_name="explain")
+        X = load_dask(X)
         now, whole = self._read(X)
         table, columns = whole[:], now._columns
         index = X.index if isinstance(X, pd.DataFrame) else range(len(table))

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from .._base.dask_support import DaskSupportMixin, by_blocks
 from .._base.documentation import DOC_LINK_TEMPLATE
 from .._base.drafts import copy_shallow, replace_when_done
 from .._base.imputation import check_interval, show_limits
@@ -32,7 +33,7 @@ from .._environment import RandomSource, RandomStreams
 from .fitted import FittedImputer
 
 
-class AEImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class AEImputer(DaskSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Fill the missing cells of tables with numbers, categories and dates.
 
     A missing cell becomes what is expected of it given the observed cells of its row, and a
@@ -194,6 +195,7 @@ default="from_dtype"
         values = fitted.complete(table).astype(table.dtype)
         return values if fitted.columns is None else fill_table(X, values, fitted.columns)
 
+    @by_blocks
     def impute(self, X: ArrayLike, *, interval: float | None = None) -> Any:
         """Return a table with its missing cells filled, and limits of them.
 

@@ -14,6 +14,7 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from .._base import BaseAutoencoder, NetworkConfig
+from .._base.dask_support import by_blocks
 from .._base.estimator import GivenTable, apply_exactly, subtract_units
 from .._base.parameters import (
     LARGEST_FACTOR,
@@ -642,6 +643,7 @@ default="from_dtype"
             rows = rows.round()
         return state.restore(rows, form)
 
+    @by_blocks
     def impute(
         self,
         X: ArrayLike,
@@ -731,6 +733,7 @@ default="from_dtype"
         return ranges.find_bounds(state.scaling, state.blueprint.network.cells)
 
     @available_if(_has_mixture_prior)  # type: ignore[untyped-decorator]
+    @by_blocks
     def predict_component_proba(self, X: ArrayLike) -> np.ndarray:
         """Return how likely each of the prior's Gaussians made a row's code.
 
@@ -753,6 +756,7 @@ default="from_dtype"
         return self._apply(X, shares)
 
     @available_if(_has_mixture_prior)  # type: ignore[untyped-decorator]
+    @by_blocks
     def predict_component(self, X: ArrayLike) -> np.ndarray:
         """Return which of the prior's Gaussians most likely made a row's code.
 
