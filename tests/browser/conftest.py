@@ -29,13 +29,12 @@ def find_chromium():
 
 @pytest.fixture(scope="session")
 def browser():
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason='browser tests need Playwright: pip install ".[browser]"'
-    )
+    from playwright.sync_api import sync_playwright  # here, because it is optional
+
     path = find_chromium()
     if path is None:
         pytest.skip("browser tests need Chromium: apt-get install chromium")
-    with playwright.sync_playwright() as session:
+    with sync_playwright() as session:
         browser = session.chromium.launch(executable_path=path)
         yield browser
         browser.close()

@@ -10,6 +10,9 @@ from scipy.stats import false_discovery_control
 
 from .._command.reports import make_findings, rename
 
+pytest.importorskip(
+    "playwright.sync_api", reason='browser tests need Playwright: pip install ".[browser]"'
+)
 pytestmark = pytest.mark.browser
 
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
