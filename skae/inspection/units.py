@@ -56,9 +56,8 @@ class UnitsDisplay:
     Notes
     -----
     A response goes back through the layers as in [1]_: through pooling to where the maxima were,
-    through activations if it is positive, and through the transposes of the convolutions. In a
-    network that keeps its linear path alone, because nothing better was found, units have the
-    weights that they had before training or those of an epoch that was not selected.
+    through activations if it is positive, and through the transposes of the convolutions. Where
+    training has kept the linear path alone (`n_iter_` is 0), units have their random weights.
 
     References
     ----------
