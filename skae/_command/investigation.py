@@ -1,7 +1,5 @@
 """All that a report shows, measured."""
 
-import shlex
-from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
@@ -19,7 +17,7 @@ from .verdict import reach_verdict
 _MOST_ROWS = 100_000
 
 
-def investigate(comparison: Comparison, shift: Shift | None, command: Sequence[str]) -> Findings:
+def investigate(comparison: Comparison, shift: Shift | None, command: str) -> Findings:
     """Measure what a report shows beside a comparison.
 
     Parameters
@@ -28,7 +26,7 @@ def investigate(comparison: Comparison, shift: Shift | None, command: Sequence[s
         Both models, compared on the table.
     shift : Shift or None
         What was found of a second table.
-    command : sequence of str
+    command : str
         The command line.
     """
     table, seed, encoding = comparison.table, comparison.seed, comparison.split.encoding
@@ -52,7 +50,7 @@ def investigate(comparison: Comparison, shift: Shift | None, command: Sequence[s
         columns=list_columns(table.frame, encoding, seed),
         shift=shift,
         provenance=(
-            ("command", shlex.join(command)),
+            ("command", command),
             ("seed", str(seed)),
             *collect_versions().items(),
             ("date", datetime.now().astimezone().isoformat(" ", timespec="minutes")),

@@ -1,5 +1,6 @@
 """The order of things: arguments, table, comparison, output."""
 
+import shlex
 import signal
 import sys
 import threading
@@ -37,7 +38,8 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "skae") -> int:
         with _stop_at_ctrl_c():
             arguments = parse_arguments(argv, prog)
             check_files(arguments)
-            return _run(arguments, [prog, *(sys.argv[1:] if argv is None else argv)])
+            given = sys.argv[1:] if argv is None else argv
+            return _run(arguments, f"{prog} {shlex.join(given)}")
     except (_Interrupt, KeyboardInterrupt):
         _print_error(prog, "interrupted")
         return 130
@@ -54,7 +56,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "skae") -> int:
         return 2
 
 
-def _run(arguments: Arguments, command: Sequence[str]) -> int:
+def _run(arguments: Arguments, command: str) -> int:
     # Here, not above: these import pandas, scikit-learn and torch, which takes seconds, and
     # --help and mistyped arguments should be answered at once.
     from .comparison import compare

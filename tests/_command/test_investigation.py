@@ -36,7 +36,7 @@ def made(tmp_path_factory):
         arguments = [place / "first.csv", "--against", place / "second.csv", "--target", "kind"]
         arguments += ["--components", 1, 2, "--seed", 5, "--report", place / "report.html"]
         arguments = list(map(str, [*arguments, "--json", place / "record.json"]))
-        assert main(arguments) == 0
+        assert main(arguments, prog="python -m skae") == 0
         out = sys.stdout.getvalue()
     record = json.loads((place / "record.json").read_text(), parse_constant=pytest.fail)
     return found[0], (place / "report.html").read_text(), record, out, arguments
@@ -63,7 +63,7 @@ def test_findings(made):
     assert names == ["age", "job", "works", "born", "<script>alert(1)</script>"]
     assert [column.n_missing for column in found.columns] == [1, 0, 0, 0, 0]
     provenance = dict(found.provenance)
-    assert provenance["command"] == " ".join(["skae", *arguments])
+    assert provenance["command"] == " ".join(["python -m skae", *arguments])
     assert provenance["seed"] == "5"
     assert provenance["skae"] == skae.__version__
     assert datetime.fromisoformat(provenance["date"]).tzinfo is not None
