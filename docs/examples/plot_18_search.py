@@ -55,9 +55,9 @@ ax.set(xlabel="numbers in the code", title="log-density of held-out rows (nats p
 # %%
 # The same on a Dask cluster
 # --------------------------
-# ``n_jobs=-1`` fits on all cores of this machine. On a cluster the search is the same, with another
-# backend of joblib. Here the cluster is one worker in this process; give ``Client`` the address of a
-# scheduler to use yours.
+# ``n_jobs=-1`` fits on all cores of this machine. On a cluster the search is the same, with
+# another backend of joblib. Here the cluster is one worker in this process; give ``Client`` the
+# address of a scheduler to use yours.
 import joblib
 from dask.distributed import Client
 

@@ -269,9 +269,9 @@ class BaseAutoencoder(
             numbers, booleans, categories, text, dates and durations; missing cells are learnt
             around. A store is a `numpy.memmap`, a `pyarrow.dataset` of Parquet files with columns
             as those of frames, an array or frame of dask, or an object that gives slices of rows as
-            arrays, such as those of h5py and zarr. Beyond 256 MiB as float32, stores and arrays are read block by
-            block and never copied as a whole. Sparse matrices are made dense, beyond that size
-            block by block.
+            arrays, such as those of h5py and zarr. Beyond 256 MiB as float32, stores and arrays are
+            read block by block and never copied as a whole. Sparse matrices are made dense, beyond
+            that size block by block.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
