@@ -51,7 +51,7 @@ def convert_estimator(estimator: Any, X: Any, dtype: npt.DTypeLike) -> onnx.Mode
     dtype : type
         Type of numbers, float32 or float64.
     """
-    steps = _Steps(_find_last(estimator), dtype)
+    steps = _Steps(_find_last(estimator))
     try:
         model = skl2onnx.convert_sklearn(
             estimator,
@@ -91,10 +91,10 @@ def _list_types(estimator: Any, X: Any, dtype: npt.DTypeLike) -> list[tuple[str,
     first = estimator
     while isinstance(first, Pipeline):
         first = first.steps[0][1]
-    if hasattr(X, "columns"):
-        return list(data_types.guess_data_type(X[:1]))
     if isinstance(first, _CLASSES):
         return [(each.name, _make_type(each)) for each in make_graph(first, dtype).inputs]
+    if hasattr(X, "columns"):
+        return list(data_types.guess_data_type(X[:1]))
     return [("X", _TYPES[np.dtype(dtype).type]([None, estimator.n_features_in_]))]
 
 
@@ -109,13 +109,10 @@ class _Steps:
     ----------
     last : object
         The pipeline's last step, of which all outputs are returned; of others the codes alone.
-    dtype : type
-        Type of numbers.
     """
 
-    def __init__(self, last: Any, dtype: npt.DTypeLike) -> None:
+    def __init__(self, last: Any) -> None:
         self.last = last
-        self.dtype = dtype
         self.functions: list[onnx.FunctionProto] = []
         self._models: dict[int, onnx.ModelProto] = {}
 
@@ -158,5 +155,11 @@ class _Steps:
         if id(model) not in self._models:
             is_single = any(isinstance(each.type, data_types.FloatTensorType) for each in inputs)
             graph = make_graph(model, np.float32 if is_single else np.float64)
+            if len(inputs) != len(graph.inputs):
+                raise ValueError(
+                    f"{type(model).__name__} within a pipeline must be its first step or be given "
+                    f"one table of numbers, and takes {len(graph.inputs)} inputs, got "
+                    f"{len(inputs)}: let the steps before it return an array"
+                )
             self._models[id(model)] = build_model(graph)
         return self._models[id(model)]

@@ -1,15 +1,14 @@
 """The transformers as graphs."""
 
+import copy
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from .._base import BaseAutoencoder
 from .._base.persistence import FittedState
 from .._data import Columns, RowShape
-from .._denoising import DenoisingAutoencoder
 from ..modules import Autoencoder, Denoiser, VariationalAutoencoder
 from .arrays import Array
 from .autoencoders import AutoencoderGraph, VariationalGraph
@@ -34,7 +33,6 @@ class TransformerGraph:
     def __init__(self, estimator: BaseAutoencoder[Any, Any, Any], dtype: npt.DTypeLike) -> None:
         self.state: FittedState[Any, Any, Any] = estimator._state
         self.dtype = dtype
-        self.denoises = isinstance(estimator, DenoisingAutoencoder)
         if self.state.scaling.margins is not None:
             raise ValueError(
                 f"{type(estimator).__name__} maps numbers beside categories and booleans to normal "
@@ -88,7 +86,8 @@ def make_module(
     state: FittedState[Any, Any, Any], networks: Networks
 ) -> AutoencoderGraph | DenoiserGraph | VariationalGraph:
     """Return the functions of a fitted module."""
-    module = state.trained.in_precision(torch.float64)
+    # On the processor, whatever the device, and in float64: networks are written in float32.
+    module = copy.deepcopy(state.trained.module).cpu().double()
     if isinstance(module, Denoiser):
         return DenoiserGraph(module, networks)
     if isinstance(module, VariationalAutoencoder):

@@ -8,7 +8,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from skae import (
     AEAnomalyDetector,
@@ -87,3 +87,11 @@ def test_a_step_that_skl2onnx_does_not_know(tmp_path):
     with pytest.raises(ValueError, match=r"skl2onnx converts.*Doubler"):
         to_onnx(pipeline, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_step_in_the_middle_takes_one_table(tmp_path):
+    frame = pd.DataFrame({"a": X[:, 0], "c": (X[:, 2] > 2.4).astype(float)})
+    last = AutoencoderTransformer(2, categorical_features=["c"], **SMALL)
+    pipeline = make_pipeline(FunctionTransformer(), last).fit(frame)
+    with pytest.raises(ValueError, match="takes 2 inputs, got 1"):
+        to_onnx(pipeline, tmp_path / "model.onnx")
