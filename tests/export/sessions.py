@@ -48,4 +48,7 @@ def open_gates(estimator):
         for part in estimator.module_.modules():
             if isinstance(part, Bypass) and part.gate is not None:
                 part.gate.fill_(0.5)
+    # Copies in other precisions may be of the module as it was.
+    trained = estimator._fitted.trained
+    trained._double = trained._mixed = None
     return estimator

@@ -106,6 +106,5 @@ def test_an_open_gate_counts(curve, tmp_path):
     detector = AEAnomalyDetector(estimator, random_state=0, alpha=0.1).fit(curve[:300])
     before = run(detector, curve, tmp_path)["score"]
     open_gates(detector.estimator_)
-    detector.estimator_._fitted.trained._mixed = detector.estimator_._fitted.trained._double = None
     check(detector, make_fresh(curve), tmp_path)
     assert np.abs(run(detector, curve, tmp_path)["score"] - before).max() > 0.01
