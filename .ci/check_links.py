@@ -1,4 +1,4 @@
-"""Check the links of a built site to its own pages, files and anchors: python check_links.py DIR."""
+"""Check a built site's links to its own pages, files and anchors: python check_links.py DIR."""
 
 import sys
 from html.parser import HTMLParser
