@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._data import is_dask_array, is_dask_frame, join_columns
@@ -42,12 +43,18 @@ def by_blocks(method: Method) -> Method:
 
 
 class DaskSupportMixin:
-    """Puts `by_blocks` around `transform`, outside of scikit-learn's wrapper, which loads."""
+    """Keeps `transform` and `fit_transform` lazy: scikit-learn's wrappers around them load."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "transform" in vars(cls):
             cls.transform = by_blocks(cls.transform)  # type: ignore[attr-defined]
+
+    @wraps(TransformerMixin.fit_transform)
+    def fit_transform(self: Any, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        if is_dask_frame(X) or is_dask_array(X):
+            return self.fit(X, y, **fit_params).transform(X)
+        return TransformerMixin.fit_transform(self, X, y, **fit_params)
 
 
 def _map_array(estimator: Any, apply: Callable[..., Any], X: Any, name: str) -> Any:

@@ -1073,9 +1073,14 @@ class BaseAutoencoder(
         ValueError
             If there is no parameter of that name.
         """
-        for name in {key.partition("__")[0] for key in params if "__" in key}:
-            if name in ("architecture", "discriminator") and hasattr(self, name):
-                params[name] = open_architecture(name, params.get(name, getattr(self, name)))
+        for name in ("architecture", "discriminator"):
+            start = f"{name}__"
+            own = {key: value for key, value in params.items() if key.startswith(start)}
+            if own and hasattr(self, name):
+                opened = open_architecture(name, params.get(name, getattr(self, name)))
+                # Before it takes the place of a name: a wrong parameter raises.
+                opened.set_params(**{key.removeprefix(start): own[key] for key in own})
+                params = {key: params[key] for key in params if key not in own} | {name: opened}
         super().set_params(**params)
         return self
 

@@ -38,10 +38,13 @@ class Adversary:
     ----------
     discriminator : torch.nn.Module
         Maps `(n_rows, n_features)` to `(n_rows, 1)`: the log-odds that a row is not drawn.
+    last_layer : torch.nn.Linear or None, default=None
+        The layer whose inputs are features; None has none.
     """
 
-    def __init__(self, discriminator: nn.Module) -> None:
+    def __init__(self, discriminator: nn.Module, last_layer: nn.Linear | None = None) -> None:
         self.discriminator = discriminator.train()
+        self.last_layer = last_layer
         # A momentum of 0.5 keeps the game stable (Radford et al. 2016, section 3).
         self.optimizer = torch.optim.Adam(
             discriminator.parameters(), lr=_DISCRIMINATOR_RATE, betas=(0.5, 0.999), fused=True
@@ -101,7 +104,7 @@ class Adversary:
 
     def _find_features(self, rows: Tensor) -> Tensor:
         found: list[Tensor] = []
-        layer = cast(nn.Linear, find_last_layer(self.discriminator))
+        layer = cast(nn.Linear, self.last_layer)
         handle = layer.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0]))
         try:
             self.discriminator(rows)
@@ -197,10 +200,33 @@ class AdversarialObjective(VariationalObjective):
         return self.feature_weight / rows.shape[1] * (reconstructed * gradient).sum()
 
 
-def find_last_layer(discriminator: nn.Module) -> nn.Linear | None:
-    """Return the linear layer that a discriminator ends with; None if it has none."""
-    layers = [part for part in discriminator.modules() if isinstance(part, nn.Linear)]
-    return layers[-1] if layers else None
+def find_last_layer(discriminator: nn.Module, n_features: int) -> nn.Linear | None:
+    """Return the linear layer that a discriminator calls last; None if it calls none.
+
+    Parameters
+    ----------
+    discriminator : torch.nn.Module
+        Maps `(n_rows, n_features)` to `(n_rows, 1)`.
+    n_features : int
+        Width of a row.
+    """
+    called: list[nn.Linear] = []
+    handles = [
+        part.register_forward_hook(lambda layer, *_: called.append(layer))
+        for part in discriminator.modules()
+        if isinstance(part, nn.Linear)
+    ]
+    was_training = discriminator.training
+    try:
+        with torch.no_grad():
+            # In evaluation: one row has no statistics, and would change those that are kept.
+            example = next(discriminator.parameters())
+            discriminator.eval()(torch.zeros(1, n_features).to(example))
+    finally:
+        discriminator.train(was_training)
+        for handle in handles:
+            handle.remove()
+    return called[-1] if called else None
 
 
 class AdversaryState(Callback):
@@ -275,7 +301,7 @@ def train_adversarially(
     generator = streams.make_torch_generator(config.device)
     discriminator = discriminator.to(config.device)
     set_dropout_generator(discriminator, generator)
-    adversary = Adversary(discriminator)
+    adversary = Adversary(discriminator, find_last_layer(discriminator, rows.n_features))
     plain = cast(VariationalObjective, config.objective)
     schedulers = copy_schedulers(config.callbacks, has_held_out_rows=False)
     adversarial = replace(

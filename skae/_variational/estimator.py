@@ -888,7 +888,8 @@ default="from_dtype"
             self._check_adversarial(given)
             # A wrong one raises here, before the training that comes first.
             discriminator = make_discriminator(self._plan_discriminator(given), seed=0)
-            if self.feature_weight > 0 and find_last_layer(discriminator) is None:
+            n_features = given.blueprint.network.n_features
+            if self.feature_weight > 0 and find_last_layer(discriminator, n_features) is None:
                 raise ValueError(
                     f"feature_weight={self.feature_weight!r} requires a discriminator that ends "
                     "with a torch.nn.Linear, whose inputs are the features, got none in "

@@ -35,7 +35,13 @@ class WienerFilter(nn.Module):
         self.register_buffer("remainder", torch.ones(()))
 
     def resize(self, n_axes: int) -> None:
-        """Make room for another number of axes, to be set."""
+        """Make room for another number of axes, to be set.
+
+        Parameters
+        ----------
+        n_axes : int
+            That number.
+        """
         if n_axes != len(self.axes):
             self.axes = self.axes.new_zeros(n_axes, self.n_features)
             self.variances = self.variances.new_ones(n_axes)

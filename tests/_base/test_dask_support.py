@@ -242,6 +242,19 @@ def test_a_later_fit_does_not_change_earlier_results(curve):
     np.testing.assert_allclose(codes.compute(), expected)
 
 
+@pytest.mark.parametrize("output", ["default", "pandas"])
+def test_codes_of_a_fit_stay_lazy(curve, output):
+    model = AutoencoderTransformer(2, **QUICK).set_output(transform=output)
+    found = model.fit_transform(da.from_array(curve, chunks=(200, 6)))
+    assert isinstance(found, da.Array)
+    np.testing.assert_allclose(
+        found.compute(), model.set_output(transform="default").transform(curve)
+    )
+    assert isinstance(
+        model.fit_transform(dd.from_pandas(make_frame(), npartitions=2)), dd.DataFrame
+    )
+
+
 # Errors -------------------------------------------------------------------------------
 
 

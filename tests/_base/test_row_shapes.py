@@ -240,7 +240,8 @@ def test_names_of_architectures_have_parameters():
         with pytest.raises(ValueError, match="architecture must be an architecture with parameter"):
             make(architecture=name).set_params(architecture__channels=(2,))
     with pytest.raises(ValueError, match="Invalid parameter 'widths' for"):
-        make(architecture="convolutional").set_params(architecture__widths=(2,))
+        (model := make(architecture="convolutional")).set_params(architecture__widths=(2,))
+    assert model.architecture == "convolutional"
     with pytest.raises(ValueError, match="Invalid parameter 'discriminator'"):
         make().set_params(discriminator__dense=())
 

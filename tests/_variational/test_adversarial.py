@@ -42,7 +42,8 @@ def game(curve):
     mlp = partial(MLPArchitecture((8,)), generator=generator)
     module = make_variational(6, 2, mlp, prior="mixture", generator=generator)
     nn.init.constant_(module.decoder.gate, 0.5)  # closed, the nonlinear path would have no gradient
-    adversary = Adversary(MLP(6, 1, (8,), generator=generator))
+    discriminator = MLP(6, 1, (8,), generator=generator)
+    adversary = Adversary(discriminator, find_last_layer(discriminator, 6))
     adversary.n_steps = 100
     plain = VariationalObjective(1.0, 0.5, True, generator)
     batch = Batch(torch.from_numpy(curve[:50]).float())
@@ -220,9 +221,30 @@ def test_features_are_those_before_the_last_layer(name):
     adversary = features.net_.criterion_.adversary
     rows = torch.rand(5, 48, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        last = find_last_layer(adversary.discriminator)
+        last = find_last_layer(adversary.discriminator, 48)
         odds = last(adversary._find_features(rows)).reshape(5, -1)
         torch.testing.assert_close(odds, adversary.discriminator(rows).reshape(5, -1))
+
+
+def test_the_last_layer_is_the_one_that_is_called_last():
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.end = nn.Linear(4, 1)
+            self.begin = nn.Linear(6, 4)
+            self.spare = nn.Linear(3, 3)
+            self.normalize = nn.BatchNorm1d(4)
+
+        def forward(self, rows):
+            return self.end(self.normalize(self.begin(rows)))
+
+    with torch.random.fork_rng():
+        odd = Odd()
+    before = copy.deepcopy(odd.state_dict())
+    assert find_last_layer(odd, 6) is odd.end
+    assert odd.training
+    assert all(torch.equal(before[name], value) for name, value in odd.state_dict().items())
+    assert not any(part._forward_hooks for part in odd.modules())
 
 
 def test_equal_seeds_give_equal_fits(curve):
