@@ -731,10 +731,12 @@ def test_there_are_parameters_of_methods():
 )
 @pytest.mark.parametrize(("estimator", "method", "parameter"), parameters_of_methods())
 def test_parameters_of_methods_say_what_they_must_be(estimator, method, parameter, value, fitted):
-    function = getattr(fitted[name_of(estimator)], method)
+    ours = fitted[name_of(estimator)]
+    function = getattr(ours, method)
     takes_table = "X" in inspect.signature(function).parameters
+    table = ours.transform(ROWS) if method == "inverse_transform" else ROWS
     with pytest.raises((ValueError, TypeError, MemoryError), match=parameter):
-        function(*[ROWS] * takes_table, **{parameter: value})
+        function(*[table] * takes_table, **{parameter: value})
 
 
 # Weights -----------------------------------------------------------------------------------
