@@ -4,10 +4,10 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import false_discovery_control, ks_2samp
+from scipy.stats import false_discovery_control
 
 from .._detection import AEAnomalyDetector
-from .column_shift import compare_columns, correct_p_values
+from .column_shift import compare_columns, compare_samples, correct_p_values
 from .encoding import ignore_reported
 from .findings import ColumnShift, Shift
 from .judged_rows import explain_rows, find_strangest
@@ -42,8 +42,7 @@ def measure_shift(tables: SecondTable, seed: int) -> Shift:
     scores, p_values = detector.score_samples(tables.frame), detector.p_values(tables.frame)
     known = detector.calibration_scores_
     columns = compare_columns(tables.first, tables.frame, tables.encoding)
-    tests = [float(ks_2samp(known, scores, method="asymp").pvalue)]
-    tests += [column.p_value for column in columns]
+    tests = [compare_samples(known, scores)[0], *(column.p_value for column in columns)]
     corrected = correct_p_values(np.array(tests)).tolist()
     columns = [replace(c, p_value=p) for c, p in zip(columns, corrected[1:], strict=True)]
     columns.sort(key=lambda column: (column.p_value >= SURE, -column.distance))

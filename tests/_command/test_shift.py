@@ -126,6 +126,15 @@ def test_a_single_row():
     assert found.notes == ()
 
 
+def test_a_single_row_is_not_surely_stranger():
+    rng = np.random.default_rng(0)
+    first = pd.DataFrame(rng.normal(size=(30, 2)), columns=list("ab"))
+    # Ten rows calibrate: the strangest of eleven is one of two extreme ones, with 2 / 11.
+    found = compare(first, pd.DataFrame({"a": [9.0], "b": [-9.0]}))
+    assert found.p_values == pytest.approx((1 / 11,))
+    assert found.text.startswith("b.csv does not surely differ from a.csv")
+
+
 def test_names_are_text():
     people = make_people(60).rename(columns={"age": "<script>alert(1)</script>"})
     people["job"] = "<img src=x>"
