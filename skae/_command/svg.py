@@ -10,6 +10,7 @@ _WIDTH, _HEIGHT = 420, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 96, 14, 34
 
 _MOST_TICKS = 5
+_EQUAL = 1e-9  # figures that differ by rounding alone
 _LABEL_HEIGHT = 15.0  # between labels of lines
 _LABEL_WIDTH = 22.0  # between labels of sizes
 
@@ -164,8 +165,9 @@ def draw_histogram(p_values: Sequence[float], n_bins: int = 20) -> Histogram | N
 
 def _choose_ticks(low: float, high: float) -> list[float]:
     """Return round numbers from below the lowest value to above the highest."""
-    if high <= low:
-        margin = abs(low) * 0.1 or 0.1
+    largest = max(abs(low), abs(high))
+    if high - low <= _EQUAL * max(1.0, largest):
+        margin = 0.1 * max(0.1, largest)
         low, high = low - margin, high + margin
     rough = (high - low) / (_MOST_TICKS - 1)
     power = 10.0 ** math.floor(math.log10(rough))

@@ -40,6 +40,12 @@ def test_ticks_are_round_and_where_they_say():
         (-0.1, 0.1, "percent", ["−10%", "−5%", "0%", "5%", "10%"]),  # noqa: RUF001
         (0.5, 0.5, "percent", None),
         (0.0, 0.0, "number", None),
+        (1 - 2e-16, 1.0, "percent", None),
+        (0.0, 1e-15, "percent", None),
+        (-1e-15, 0.0, "number", None),
+        (1e-15, 1e-15, "number", None),
+        (1e6, 1e6 + 1e-7, "number", None),
+        (0.0, 1e-8, "percent", None),
     ],
 )
 def test_ticks_of_any_range(low, high, unit, expected):
