@@ -160,6 +160,8 @@ class Shift:
         Number of its rows.
     text : str
         The answer in a sentence or two.
+    n_calibration : int
+        Number of rows of the first table that its rows are compared with.
     p_values : tuple of float
         Conformal p-value of each row, in the table's order.
     strangest : tuple of StrangeRow
@@ -173,6 +175,7 @@ class Shift:
     table: str
     n_rows: int
     text: str
+    n_calibration: int
     p_values: tuple[float, ...]
     strangest: tuple[StrangeRow, ...]
     columns: tuple[ColumnShift, ...]

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..inspection.spread import Spread
 from .arguments import CommandError
+from .chance import SMALL, expect_share
 from .findings import Findings, RowMap, SizeFigures
 from .outputs import write_atomically
 from .printing import describe_error
@@ -90,8 +91,10 @@ def make_page(findings: Findings) -> str:
         squashed=_is_squashed(findings.map),
         rates=_RATES,
         first_rate=_RATES.index(_FIRST_RATE),
-        histogram=None if shift is None else draw_histogram(shift.p_values),
+        histogram=None if shift is None else draw_histogram(shift.p_values, shift.n_calibration),
+        small=SMALL,
         small_share=0.0 if shift is None else _measure_small_share(shift.p_values),
+        chance=0.0 if shift is None else expect_share(SMALL, shift.n_calibration),
     )
 
 
@@ -135,7 +138,7 @@ def _draw_likelihood(sizes: Sequence[SizeFigures]) -> LineChart | None:
 
 
 def _measure_small_share(p_values: Sequence[float]) -> float:
-    return sum(value <= 0.05 for value in p_values) / len(p_values) if p_values else 0.0
+    return sum(value <= SMALL for value in p_values) / len(p_values) if p_values else 0.0
 
 
 # Data of the script -------------------------------------------------------------------

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.stats import false_discovery_control
 
 from .._detection import AEAnomalyDetector
+from .chance import SMALL, expect_share
 from .column_shift import compare_columns, compare_samples, correct_p_values
 from .encoding import ignore_reported
 from .findings import ColumnShift, Shift
@@ -24,9 +25,6 @@ FALSE_DISCOVERY_RATE = 0.1
 
 #: Corrected p-values below this are called a difference.
 SURE = 0.05
-
-# Rows with p-values up to this are counted.
-_SMALL = 0.05
 
 
 def measure_shift(tables: SecondTable, seed: int) -> Shift:
@@ -51,6 +49,7 @@ def measure_shift(tables: SecondTable, seed: int) -> Shift:
         table=tables.name,
         n_rows=len(tables.frame),
         text=_conclude(tables, p_values, len(known), corrected[0] < SURE, columns),
+        n_calibration=len(known),
         p_values=tuple(p_values.tolist()),
         strangest=tuple(explain_rows(detector, tables.frame, order, p_values)),
         columns=tuple(columns),
@@ -73,12 +72,14 @@ def _conclude(
     """Return the answer in words."""
     moved = [column for column in columns if column.p_value < SURE]
     answer = "differs from" if rows_differ or moved else "does not surely differ from"
-    share = float((p_values <= _SMALL).mean())
-    error = 2 * math.sqrt(_SMALL * (1 - _SMALL) * (1 / len(p_values) + 1 / n_known))
+    share, chance = float((p_values <= SMALL).mean()), expect_share(SMALL, n_known)
+    error = 2 * math.sqrt(chance * (1 - chance) * (1 / len(p_values) + 1 / n_known))
     figures = (
-        f"{format_percent(share)} of them have a p-value of at most {_SMALL:g}, "
-        f"where chance gives {format_percent(_SMALL)} ± {format_percent(error)}"
+        f"{format_percent(share)} of them have a p-value of at most {SMALL:g}, "
+        f"where chance gives {format_percent(chance)} ± {format_percent(error)}"
     )
+    if chance == 0:
+        figures = f"{n_known} rows to compare with are too few for p-values of at most {SMALL:g}"
     # The p-values of rows like those of the first table average one half.
     likeness = "as usual as there"
     if rows_differ:

@@ -98,6 +98,7 @@ def make_shift(columns, rng, n_rows=200):
         table="later.csv",
         n_rows=n_rows,
         text="Its rows differ: 23% of them are stranger than 5% of the first table's rows.",
+        n_calibration=999,
         p_values=tuple(p_values.tolist()),
         strangest=tuple(
             StrangeRow(str(row), 0.001, make_reasons(columns, cells[row], rng)) for row in range(5)

@@ -186,6 +186,17 @@ def test_p_values_keep_two_digits(p_value, text):
     assert f"p {text}" in read_text(page)
 
 
+@pytest.mark.parametrize(("n_calibration", "share"), [(999, "5.0%"), (30, "3.2%"), (10, "0.0%")])
+def test_small_p_values_are_as_many_as_chance_allows(n_calibration, share):
+    findings = make_findings()
+    shift = replace(findings.shift, n_calibration=n_calibration)
+    page = make_page(replace(findings, shift=shift))
+    assert f"at most 0.05, where {share} are expected." in read_text(page)
+    (label,) = [v for name, v in Reader(page).attributes if name == "aria-label" and "p-val" in v]
+    assert label.endswith(f"where {share} are expected.")
+    assert f"multiples of 1/{n_calibration + 1}." in read_text(page)
+
+
 def test_long_names_are_cut():
     page = make_page(replace(make_findings(with_shift=False), table="n" * 500))
     assert "n" * 500 in [value for name, value in Reader(page).attributes if name == "title"]

@@ -133,6 +133,19 @@ def test_a_single_row_is_not_surely_stranger():
     found = compare(first, pd.DataFrame({"a": [9.0], "b": [-9.0]}))
     assert found.p_values == pytest.approx((1 / 11,))
     assert found.text.startswith("b.csv does not surely differ from a.csv")
+    assert "(10 rows to compare with are too few for p-values of at most 0.05)" in found.text
+
+
+@pytest.mark.parametrize(("n_first", "chance"), [(90, "3.2%"), (57, "5.0%"), (54, None)])
+def test_chance_is_what_so_few_rows_allow(n_first, chance):
+    rng = np.random.default_rng(0)
+    first = pd.DataFrame(rng.normal(size=(n_first, 2)), columns=list("ab"))
+    found = compare(first, first[:5])
+    assert found.n_calibration == n_first // 3
+    if chance is None:
+        assert "where chance gives" not in found.text
+    else:
+        assert f"where chance gives {chance} ± " in found.text
 
 
 def test_names_are_text():
