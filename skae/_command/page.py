@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCRIPTS = ("discoveries.js", "map.js", "tables.js", "page.js")
 
-# What the slider offers; p-values above the last are never called.
-_RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
+# What the slider offers. Smaller rates would rest on the extrapolated tail alone; p-values above
+# the last are never called.
+_RATES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
 _FIRST_RATE = 0.1
 
 # Codes this many widths of most of them away would make a blob of the rest.

@@ -197,6 +197,14 @@ def test_small_p_values_are_as_many_as_chance_allows(n_calibration, share):
     assert f"multiples of 1/{n_calibration + 1}." in read_text(page)
 
 
+def test_slider_promises_no_more_than_the_tail_allows():
+    page = make_page(make_findings())
+    # The tail that p-values extrapolate says little of rates so small.
+    assert min(read_data(page)["rates"]) == 0.01
+    text = read_text(page)
+    assert "Beyond the strangest 2% of the rows the p-values are extrapolated" in text
+
+
 def test_long_names_are_cut():
     page = make_page(replace(make_findings(with_shift=False), table="n" * 500))
     assert "n" * 500 in [value for name, value in Reader(page).attributes if name == "title"]
