@@ -100,7 +100,7 @@ class RowMap:
 
 @dataclass(frozen=True)
 class ColumnFindings:
-    """A column: what it was taken for, and how well the others tell it.
+    """A column: what it was taken for, and how well the others predict it.
 
     Attributes
     ----------
@@ -114,8 +114,9 @@ class ColumnFindings:
     n_missing : int
         Number of missing cells.
     told_by_others : float or None
-        How much better the other columns of held-out rows tell its cells than its mean or its most
-        frequent label does: 1 is exactly, 0 no better; None where there is nothing to tell.
+        How much better the other columns of held-out rows predict its cells than its mean or its
+        most frequent label does: 1 is a perfect prediction, 0 no better; None where there is
+        nothing to predict.
     """
 
     name: str

@@ -81,9 +81,9 @@ def _conclude(
     if chance == 0:
         figures = f"{n_known} rows to compare with are too few for p-values of at most {SMALL:g}"
     # The p-values of rows like those of the first table average one half.
-    likeness = "as usual as there"
+    likeness = "as usual as"
     if rows_differ:
-        likeness = "stranger than there" if p_values.mean() < 0.5 else "more usual than there"
+        likeness = "stranger than" if p_values.mean() < 0.5 else "more usual than"
     link = "but" if rows_differ != bool(moved) else "and"
     changes = "no column has surely changed"
     if moved:
@@ -96,8 +96,8 @@ def _conclude(
     rows = f"{n_found or 'no'} {'rows are' if n_found > 1 else 'row is'}"
     found = f"{rows} called anomalous at a false-discovery rate of {FALSE_DISCOVERY_RATE:g}"
     return (
-        f"{tables.name} {answer} {tables.first_name}: its rows are {likeness} ({figures}), {link} "
-        f"{changes}. {found[0].upper()}{found[1:]}."
+        f"{tables.name} {answer} {tables.first_name}: its rows are {likeness} those of "
+        f"{tables.first_name} ({figures}), {link} {changes}. {found[0].upper()}{found[1:]}."
     )
 
 

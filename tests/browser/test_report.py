@@ -320,7 +320,7 @@ def test_columns_are_sorted(open_page):
     findings = make_findings(n_columns=12)
     page = open_page(findings)
     names = page.locator("#columns tbody th")
-    heading = page.get_by_role("columnheader", name="Told by the others")
+    heading = page.get_by_role("columnheader", name="Predicted by the others")
     known = [column for column in findings.columns if column.told_by_others is not None]
     best = sorted(known, key=lambda column: -column.told_by_others)
     unknown = [column.name for column in findings.columns if column.told_by_others is None]
@@ -338,7 +338,7 @@ def test_long_tables_are_shortened(open_page):
     page = open_page(make_findings(n_columns=200))
     rows = page.locator("#columns tbody tr:visible")
     assert rows.count() == 25
-    page.locator("#columns").get_by_role("button", name="Told by the others").click()
+    page.locator("#columns").get_by_role("button", name="Predicted by the others").click()
     assert rows.count() == 25
     page.locator("#columns").get_by_role("button", name="Show all 200 columns").click()
     assert rows.count() == 200
