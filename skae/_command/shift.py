@@ -11,8 +11,8 @@ from .chance import SMALL, expect_share
 from .column_shift import compare_columns, compare_samples, correct_p_values
 from .encoding import ignore_reported
 from .findings import ColumnShift, Shift
-from .judged_rows import explain_rows, find_strangest
 from .printing import list_names, quote
+from .scored_rows import explain_rows, find_anomalous
 from .second_table import SecondTable
 from .wording import format_percent, name_kinds
 
@@ -44,7 +44,7 @@ def measure_shift(tables: SecondTable, seed: int) -> Shift:
     corrected = correct_p_values(np.array(tests)).tolist()
     columns = [replace(c, p_value=p) for c, p in zip(columns, corrected[1:], strict=True)]
     columns.sort(key=lambda column: (column.p_value >= SURE, -column.distance))
-    order = find_strangest(p_values, scores)
+    order = find_anomalous(p_values, scores)
     return Shift(
         table=tables.name,
         n_rows=len(tables.frame),

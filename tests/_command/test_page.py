@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from skae._command.arguments import CommandError
-from skae._command.findings import Reason, StrangeRow
+from skae._command.findings import AnomalousRow, Reason
 from skae._command.page import check_template_library, make_page, write_page
 
 from .reports import make_findings, rename
@@ -107,7 +107,7 @@ def test_nothing_is_loaded():
         {"notes": ()},
         {"provenance": ()},
         {"shift": None},
-        {"strangest": (StrangeRow("3", 0.0, ()),)},
+        {"strangest": (AnomalousRow("3", 0.0, ()),)},
         {"n_rows": 1},
     ],
 )
@@ -181,7 +181,7 @@ def test_rare_classes_share_a_colour():
     ],
 )
 def test_p_values_keep_two_digits(p_value, text):
-    row = StrangeRow("3", p_value, (Reason("a", "1", "2", 0.5),))
+    row = AnomalousRow("3", p_value, (Reason("a", "1", "2", 0.5),))
     page = make_page(replace(make_findings(), strangest=(row,)))
     assert f"p {text}" in read_text(page)
 

@@ -321,9 +321,9 @@ def test_columns_are_sorted(open_page):
     page = open_page(findings)
     names = page.locator("#columns tbody th")
     heading = page.get_by_role("columnheader", name="Predicted by the others")
-    known = [column for column in findings.columns if column.told_by_others is not None]
-    best = sorted(known, key=lambda column: -column.told_by_others)
-    unknown = [column.name for column in findings.columns if column.told_by_others is None]
+    known = [column for column in findings.columns if column.predicted_by_others is not None]
+    best = sorted(known, key=lambda column: -column.predicted_by_others)
+    unknown = [column.name for column in findings.columns if column.predicted_by_others is None]
     heading.get_by_role("button").click()
     assert names.all_inner_texts() == [column.name for column in best] + unknown
     assert heading.get_attribute("aria-sort") == "descending"
