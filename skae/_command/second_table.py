@@ -144,10 +144,11 @@ def _describe_labels(
         known = set(describe_cells(first[name].dropna()))
         counts = pd.Series(describe_cells(second[name].dropna()), dtype=object).value_counts()
         new = {str(label): n for label, n in counts.items() if label not in known}
-        if new:
-            listed = [f"{quote(label)} ({n})" for label, n in new.items()]
-            more = f" and {len(new) - _MOST_LABELS} more" if len(new) > _MOST_LABELS else ""
-            parts.append(f"{', '.join(listed[:_MOST_LABELS])}{more} in {quote(name)}")
+        if not new:
+            continue
+        listed = [f"{quote(label)} ({n})" for label, n in new.items()]
+        more = f" and {len(new) - _MOST_LABELS} more" if len(new) > _MOST_LABELS else ""
+        parts.append(f"{', '.join(listed[:_MOST_LABELS])}{more} in {quote(name)}")
         pair = _find_same_number(list(new), known)
         if pair is not None:
             unlike.append(f"{quote(pair[0])} for {quote(pair[1])} in {quote(name)}")
