@@ -8,8 +8,8 @@ from .encoding import Encoding
 from .findings import ColumnShift
 from .wording import LABELS, contrast_values, count_labels, name_kinds
 
-# Beyond so many rows the limit of large samples is exact enough, and takes no time.
-_MOST_EXACT = 1_000
+# Beyond so many pairs of values the limit of large samples is exact enough, and takes no time.
+_MOST_PAIRS = 1_000_000
 
 # The chi-square distribution needs this count in each cell.
 _FEWEST_EXPECTED = 5.0
@@ -31,14 +31,23 @@ def compare_columns(
         if kinds[name] in ("identifier", "empty"):
             continue
         pair = before[name], after[name]
+        if kinds[name] == "boolean":
+            pair = _read_booleans(pair[0], encoding), _read_booleans(pair[1], encoding)
         if kinds[name] in LABELS:
-            _, counts = count_labels(*pair)
+            counts = _count_in_order(*pair)
             p_value, distance = _test_counts(counts), _measure_variation(counts)
         else:
             p_value, distance = _test_numbers(*map(encoding.encode_column, pair))
         texts = contrast_values(*pair, kinds[name])
         shifts.append(ColumnShift(str(name), p_value, distance, *texts))
     return shifts
+
+
+def compare_samples(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
+    """Return the p-value and the distance of Kolmogorov and Smirnov's test."""
+    is_small = len(before) * len(after) <= _MOST_PAIRS
+    test = ks_2samp(before, after, method="exact" if is_small else "asymp")
+    return float(test.pvalue), float(test.statistic)
 
 
 def correct_p_values(p_values: np.ndarray) -> np.ndarray:
@@ -50,14 +59,19 @@ def correct_p_values(p_values: np.ndarray) -> np.ndarray:
     return out
 
 
+def _read_booleans(cells: pd.Series, encoding: Encoding) -> pd.Series:
+    """Return booleans as such, which a table may write as 0 and 1; None is a missing cell."""
+    values = encoding.encode_column(cells)[:, 0]
+    known = [None if np.isnan(value) else bool(value) for value in values]
+    return pd.Series(known, name=cells.name, dtype=object)
+
+
 def _test_numbers(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
     """Return the p-value and the distance of numbers; NaN is a missing cell."""
     known = [column[~np.isnan(column)] for column in (before, after)]
     found = []
     if all(map(len, known)):
-        is_small = max(map(len, known)) <= _MOST_EXACT
-        test = ks_2samp(*known, method="exact" if is_small else "asymp")
-        found.append((float(test.pvalue), float(test.statistic)))
+        found.append(compare_samples(*known))
     missing = np.array(
         [
             [len(own), column.size - len(own)]
@@ -68,6 +82,13 @@ def _test_numbers(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
         found.append((_test_counts(missing), _measure_variation(missing)))
     p_values, distances = zip(*found, strict=True)
     return min(1.0, len(found) * min(p_values)), max(distances)
+
+
+def _count_in_order(before: pd.Series, after: pd.Series) -> np.ndarray:
+    """Return the counts of labels in an order that doesn't depend on the table that has them."""
+    labels, counts = count_labels(before, after)
+    order = sorted(range(len(labels)), key=lambda n: (labels[n] is None, labels[n] or ""))
+    return counts[order]
 
 
 def _measure_variation(counts: np.ndarray) -> float:
@@ -87,12 +108,23 @@ def _test_counts(counts: np.ndarray) -> float:
 
 
 def _pool_rare(counts: np.ndarray) -> np.ndarray:
-    """Return counts in which rows are pooled, the rarest first, until at most two are too small."""
+    """Return counts in which neighbours by frequency are pooled until both columns have enough.
+
+    Totals and the order of the labels alone decide which are pooled: a choice by either column
+    would make samples of one source differ.
+    """
     counts = counts[np.argsort(-counts.sum(axis=1), kind="stable")]
-    while len(counts) > 2 and _find_expected(counts)[-1].min() < _FEWEST_EXPECTED:
-        counts = np.vstack([counts[:-2], counts[-2:].sum(axis=0)])
-        counts = counts[np.argsort(-counts.sum(axis=1), kind="stable")]
-    return counts
+    starts, pooled = [0], 0.0
+    for position, expected in enumerate(_find_expected(counts).min(axis=1)):
+        if pooled >= _FEWEST_EXPECTED:
+            starts.append(position)
+            pooled = 0.0
+        pooled += expected
+    if pooled < _FEWEST_EXPECTED and len(starts) > 2:
+        starts.pop()
+    if len(starts) == 1 and len(counts) > 1:
+        starts.append(1)
+    return np.add.reduceat(counts, starts, axis=0)
 
 
 def _find_expected(counts: np.ndarray) -> np.ndarray:

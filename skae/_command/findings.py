@@ -45,7 +45,7 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class StrangeRow:
+class AnomalousRow:
     """A row, and why it is strange.
 
     Attributes
@@ -100,7 +100,7 @@ class RowMap:
 
 @dataclass(frozen=True)
 class ColumnFindings:
-    """A column: what it was taken for, and how well the others tell it.
+    """A column: what it was taken for, and how well the others predict it.
 
     Attributes
     ----------
@@ -113,16 +113,17 @@ class ColumnFindings:
         Its values in a few words, such as "0 to 99, median 35" or "12 labels, most often 'yes'".
     n_missing : int
         Number of missing cells.
-    told_by_others : float or None
-        How much better the other columns of held-out rows tell its cells than its mean or its most
-        frequent label does: 1 is exactly, 0 no better; None where there is nothing to tell.
+    predicted_by_others : float or None
+        How much better the other columns of held-out rows predict its cells than its mean or its
+        most frequent label does: 1 is a perfect prediction, 0 no better; None where there is
+        nothing to predict.
     """
 
     name: str
     kind: str
     summary: str
     n_missing: int
-    told_by_others: float | None
+    predicted_by_others: float | None
 
 
 @dataclass(frozen=True)
@@ -160,9 +161,11 @@ class Shift:
         Number of its rows.
     text : str
         The answer in a sentence or two.
+    n_calibration : int
+        Number of rows of the first table that its rows are compared with.
     p_values : tuple of float
         Conformal p-value of each row, in the table's order.
-    strangest : tuple of StrangeRow
+    strangest : tuple of AnomalousRow
         Its strangest rows.
     columns : tuple of ColumnShift
         Its columns, the most changed first.
@@ -173,8 +176,9 @@ class Shift:
     table: str
     n_rows: int
     text: str
+    n_calibration: int
     p_values: tuple[float, ...]
-    strangest: tuple[StrangeRow, ...]
+    strangest: tuple[AnomalousRow, ...]
     columns: tuple[ColumnShift, ...]
     notes: tuple[str, ...]
 
@@ -200,7 +204,7 @@ class Findings:
     p_values : tuple of float
         Share of rows that are as strange as each row, by models that were not fitted on it; the
         tail is extrapolated. Of large tables those of rows drawn by chance.
-    strangest : tuple of StrangeRow
+    strangest : tuple of AnomalousRow
         The twenty strangest rows, the smallest p-value first.
     columns : tuple of ColumnFindings
         The columns in the table's order.
@@ -218,7 +222,7 @@ class Findings:
     sizes: tuple[SizeFigures, ...]
     map: RowMap
     p_values: tuple[float, ...]
-    strangest: tuple[StrangeRow, ...]
+    strangest: tuple[AnomalousRow, ...]
     columns: tuple[ColumnFindings, ...]
     shift: Shift | None
     provenance: tuple[tuple[str, str], ...]

@@ -6,14 +6,14 @@ import numpy as np
 
 from .comparison import Comparison, Pair
 from .findings import Findings, Shift, SizeFigures
-from .judged_rows import judge_rows
+from .predicted_columns import list_columns
 from .report import collect_versions
 from .row_map import draw_map
+from .scored_rows import score_rows
 from .table import sample_rows
-from .told_columns import list_columns
 from .verdict import reach_verdict
 
-# Rows that are judged: more would make the report large and no clearer.
+# Rows that are scored: more would make the report large and no clearer.
 _MOST_ROWS = 100_000
 
 
@@ -36,7 +36,7 @@ def investigate(comparison: Comparison, shift: Shift | None, command: str) -> Fi
         rows = sample_rows(rows, _MOST_ROWS, seed)
         n_rows = len(table.frame)
         notes.append(f"rows drawn by chance for p-values and the map: {_MOST_ROWS} of {n_rows}")
-    judged = judge_rows(table.frame.iloc[rows], seed)
+    scored = score_rows(table.frame.iloc[rows], seed)
     return Findings(
         table=table.name,
         n_rows=len(table.frame),
@@ -44,9 +44,9 @@ def investigate(comparison: Comparison, shift: Shift | None, command: str) -> Fi
         verdict=reach_verdict(comparison.results).text,
         notes=tuple(notes),
         sizes=tuple(_list_figures(size, pair) for size, pair in comparison.results.items()),
-        map=draw_map(table, rows, judged, encoding, seed),
-        p_values=tuple(judged.p_values.tolist()),
-        strangest=judged.strangest,
+        map=draw_map(table, rows, scored, encoding, seed),
+        p_values=tuple(scored.p_values.tolist()),
+        strangest=scored.strangest,
         columns=list_columns(table.frame, encoding, seed),
         shift=shift,
         provenance=(

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..inspection.spread import Spread
 from .arguments import CommandError
+from .chance import SMALL, expect_share
 from .findings import Findings, RowMap, SizeFigures
 from .outputs import write_atomically
 from .printing import describe_error
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCRIPTS = ("discoveries.js", "map.js", "tables.js", "page.js")
 
-# What the slider offers; p-values above the last are never called.
-_RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
+# What the slider offers. Smaller rates would rest on the extrapolated tail alone; p-values above
+# the last are never called.
+_RATES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
 _FIRST_RATE = 0.1
 
 # Codes this many widths of most of them away would make a blob of the rest.
@@ -90,8 +92,10 @@ def make_page(findings: Findings) -> str:
         squashed=_is_squashed(findings.map),
         rates=_RATES,
         first_rate=_RATES.index(_FIRST_RATE),
-        histogram=None if shift is None else draw_histogram(shift.p_values),
+        histogram=None if shift is None else draw_histogram(shift.p_values, shift.n_calibration),
+        small=SMALL,
         small_share=0.0 if shift is None else _measure_small_share(shift.p_values),
+        chance=0.0 if shift is None else expect_share(SMALL, shift.n_calibration),
     )
 
 
@@ -135,7 +139,7 @@ def _draw_likelihood(sizes: Sequence[SizeFigures]) -> LineChart | None:
 
 
 def _measure_small_share(p_values: Sequence[float]) -> float:
-    return sum(value <= 0.05 for value in p_values) / len(p_values) if p_values else 0.0
+    return sum(value <= SMALL for value in p_values) / len(p_values) if p_values else 0.0
 
 
 # Data of the script -------------------------------------------------------------------

@@ -125,7 +125,10 @@ def format_shift(shift: Shift, first_name: str) -> list[str]:
     lines += ["", "its strangest rows, counted from 0, and why"]
     lines += [
         f"row {row.row} (p {_format_p_value(row.p_value)}): "
-        + (list_some([_format_reason(reason) for reason in row.reasons]) or "no cell alone")
+        + (
+            list_some([_format_reason(reason) for reason in row.reasons])
+            or "no single cell stands out"
+        )
         for row in found
     ]
     return [*lines, "", shift.text]

@@ -4,8 +4,8 @@ import numpy as np
 
 from .encoding import Encoding
 from .findings import RowMap
-from .judged_rows import JudgedRows
 from .models import fit_autoencoder
+from .scored_rows import ScoredRows
 from .table import Table, Target
 from .wording import describe_cell, describe_cells
 
@@ -14,7 +14,7 @@ _MOST_COLUMNS = 8
 
 
 def draw_map(
-    table: Table, rows: np.ndarray, judged: JudgedRows, encoding: Encoding, seed: int
+    table: Table, rows: np.ndarray, scored: ScoredRows, encoding: Encoding, seed: int
 ) -> RowMap:
     """Return two codes of rows, from an autoencoder that was fitted on the whole table.
 
@@ -23,8 +23,8 @@ def draw_map(
     table : Table
         The table.
     rows : ndarray of shape (n_measured,)
-        Positions of the rows that were judged.
-    judged : JudgedRows
+        Positions of the rows that were scored.
+    scored : ScoredRows
         These rows.
     encoding : Encoding
         What columns were taken for.
@@ -32,7 +32,7 @@ def draw_map(
         Seed of the model, and of the rows that are drawn of many.
     """
     model = fit_autoencoder(table.frame, 2, seed)
-    chosen = _choose_rows(len(rows), judged.order, seed)
+    chosen = _choose_rows(len(rows), scored.order, seed)
     frame = table.frame.iloc[rows[chosen]]
     codes = model.encode(frame)
     names = _choose_columns(model.measure_errors(frame), encoding, table)
@@ -41,7 +41,7 @@ def draw_map(
         x=tuple(codes[:, 0].tolist()),
         y=tuple(codes[:, 1].tolist()),
         rows=tuple(map(str, frame.index)),
-        p_values=tuple(judged.p_values[chosen].tolist()),
+        p_values=tuple(scored.p_values[chosen].tolist()),
         classes=_name_classes(table.target, rows[chosen]),
         columns=tuple(map(str, names)),
         cells=tuple(zip(*cells, strict=True)),

@@ -1,6 +1,7 @@
 """A second table, with the columns of the first one."""
 
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 
 import numpy as np
 import pandas as pd
@@ -84,7 +85,7 @@ def select_second_table(source: Source, table: Table, n_rows: int | None, seed: 
         notes.append(f"rows of {source.name} sampled: {n_rows} of {len(rows)}")
         rows = sample_rows(rows, n_rows, seed)
     frame, first = frame.iloc[rows], table.frame[list(kept)]
-    notes += _describe_labels(first, frame, name_kinds(encoding.kinds))
+    notes += _describe_labels(source, table, first, frame, name_kinds(encoding.kinds))
     return SecondTable(source.name, table.name, frame, first, encoding, notes)
 
 
@@ -132,16 +133,49 @@ def _describe_columns(
     return notes
 
 
-def _describe_labels(first: pd.DataFrame, second: pd.DataFrame, kinds: dict[str, str]) -> list[str]:
-    """Return a line about labels that the first table never has."""
-    parts = []
+def _describe_labels(
+    source: Source, table: Table, first: pd.DataFrame, second: pd.DataFrame, kinds: dict[str, str]
+) -> list[str]:
+    """Return a line about labels that the first table never has, and one about their writing."""
+    parts, unlike = [], []
     for name in first.columns:
         if kinds[name] != "category":
             continue
         known = set(describe_cells(first[name].dropna()))
         counts = pd.Series(describe_cells(second[name].dropna()), dtype=object).value_counts()
-        new = [f"{quote(str(label))} ({n})" for label, n in counts.items() if label not in known]
-        if new:
-            more = f" and {len(new) - _MOST_LABELS} more" if len(new) > _MOST_LABELS else ""
-            parts.append(f"{', '.join(new[:_MOST_LABELS])}{more} in {quote(name)}")
-    return [f"labels that are new, and their rows: {list_some(parts)}"] if parts else []
+        new = {str(label): n for label, n in counts.items() if label not in known}
+        if not new:
+            continue
+        listed = [f"{quote(label)} ({n})" for label, n in new.items()]
+        more = f" and {len(new) - _MOST_LABELS} more" if len(new) > _MOST_LABELS else ""
+        parts.append(f"{', '.join(listed[:_MOST_LABELS])}{more} in {quote(name)}")
+        pair = _find_same_number(list(new), known)
+        if pair is not None:
+            unlike.append(f"{quote(pair[0])} for {quote(pair[1])} in {quote(name)}")
+    notes = [f"labels that are new, and their rows: {list_some(parts)}"] if parts else []
+    if unlike:
+        notes.append(
+            f"labels that {source.name} writes otherwise than {table.name}: {list_some(unlike)}; "
+            "they count as new, so write numbers alike in both tables"
+        )
+    return notes
+
+
+def _find_same_number(new: list[str], known: set[str]) -> tuple[str, str] | None:
+    """Return the first new label that is the number of a known one, such as 1 of 01."""
+    by_number = {_read_number(label): label for label in sorted(known, reverse=True)}
+    by_number.pop(None, None)
+    for label in new:
+        number = _read_number(label)
+        if number in by_number:
+            return label, by_number[number]
+    return None
+
+
+def _read_number(label: str) -> Decimal | None:
+    # Identifiers may have more digits than a float holds.
+    try:
+        number = Decimal(label)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None

@@ -4,14 +4,15 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import false_discovery_control, ks_2samp
+from scipy.stats import false_discovery_control
 
 from .._detection import AEAnomalyDetector
-from .column_shift import compare_columns, correct_p_values
+from .chance import SMALL, expect_share
+from .column_shift import compare_columns, compare_samples, correct_p_values
 from .encoding import ignore_reported
 from .findings import ColumnShift, Shift
-from .judged_rows import explain_rows, find_strangest
 from .printing import list_names, quote
+from .scored_rows import explain_rows, find_anomalous
 from .second_table import SecondTable
 from .wording import format_percent, name_kinds
 
@@ -24,9 +25,6 @@ FALSE_DISCOVERY_RATE = 0.1
 
 #: Corrected p-values below this are called a difference.
 SURE = 0.05
-
-# Rows with p-values up to this are counted.
-_SMALL = 0.05
 
 
 def measure_shift(tables: SecondTable, seed: int) -> Shift:
@@ -42,16 +40,16 @@ def measure_shift(tables: SecondTable, seed: int) -> Shift:
     scores, p_values = detector.score_samples(tables.frame), detector.p_values(tables.frame)
     known = detector.calibration_scores_
     columns = compare_columns(tables.first, tables.frame, tables.encoding)
-    tests = [float(ks_2samp(known, scores, method="asymp").pvalue)]
-    tests += [column.p_value for column in columns]
+    tests = [compare_samples(known, scores)[0], *(column.p_value for column in columns)]
     corrected = correct_p_values(np.array(tests)).tolist()
     columns = [replace(c, p_value=p) for c, p in zip(columns, corrected[1:], strict=True)]
     columns.sort(key=lambda column: (column.p_value >= SURE, -column.distance))
-    order = find_strangest(p_values, scores)
+    order = find_anomalous(p_values, scores)
     return Shift(
         table=tables.name,
         n_rows=len(tables.frame),
         text=_conclude(tables, p_values, len(known), corrected[0] < SURE, columns),
+        n_calibration=len(known),
         p_values=tuple(p_values.tolist()),
         strangest=tuple(explain_rows(detector, tables.frame, order, p_values)),
         columns=tuple(columns),
@@ -74,16 +72,18 @@ def _conclude(
     """Return the answer in words."""
     moved = [column for column in columns if column.p_value < SURE]
     answer = "differs from" if rows_differ or moved else "does not surely differ from"
-    share = float((p_values <= _SMALL).mean())
-    error = 2 * math.sqrt(_SMALL * (1 - _SMALL) * (1 / len(p_values) + 1 / n_known))
+    share, chance = float((p_values <= SMALL).mean()), expect_share(SMALL, n_known)
+    error = 2 * math.sqrt(chance * (1 - chance) * (1 / len(p_values) + 1 / n_known))
     figures = (
-        f"{format_percent(share)} of them have a p-value of at most {_SMALL:g}, "
-        f"where chance gives {format_percent(_SMALL)} ± {format_percent(error)}"
+        f"{format_percent(share)} of them have a p-value of at most {SMALL:g}, "
+        f"where chance gives {format_percent(chance)} ± {format_percent(error)}"
     )
+    if chance == 0:
+        figures = f"{n_known} rows to compare with are too few for p-values of at most {SMALL:g}"
     # The p-values of rows like those of the first table average one half.
-    likeness = "as usual as there"
+    likeness = "as usual as"
     if rows_differ:
-        likeness = "stranger than there" if p_values.mean() < 0.5 else "more usual than there"
+        likeness = "stranger than" if p_values.mean() < 0.5 else "more usual than"
     link = "but" if rows_differ != bool(moved) else "and"
     changes = "no column has surely changed"
     if moved:
@@ -96,8 +96,8 @@ def _conclude(
     rows = f"{n_found or 'no'} {'rows are' if n_found > 1 else 'row is'}"
     found = f"{rows} called anomalous at a false-discovery rate of {FALSE_DISCOVERY_RATE:g}"
     return (
-        f"{tables.name} {answer} {tables.first_name}: its rows are {likeness} ({figures}), {link} "
-        f"{changes}. {found[0].upper()}{found[1:]}."
+        f"{tables.name} {answer} {tables.first_name}: its rows are {likeness} those of "
+        f"{tables.first_name} ({figures}), {link} {changes}. {found[0].upper()}{found[1:]}."
     )
 
 

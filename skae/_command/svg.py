@@ -3,13 +3,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
+
+from .chance import expect_share
 
 # The drawing, in its own units; one is about a pixel of a phone.
 _WIDTH, _HEIGHT = 420, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 96, 14, 34
 
 _MOST_TICKS = 5
+_EQUAL = 1e-9  # figures that differ by rounding alone
 _LABEL_HEIGHT = 15.0  # between labels of lines
 _LABEL_WIDTH = 22.0  # between labels of sizes
 
@@ -79,13 +83,13 @@ class Bar:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Shares of p-values, and the height of the line that they have if nothing differs."""
+    """Shares of p-values, and the path along the shares that they have if nothing differs."""
 
     box: Box
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     bars: tuple[Bar, ...]
-    expected_at: float
+    expected: str
 
 
 def draw_lines(
@@ -124,8 +128,10 @@ def draw_lines(
     )
 
 
-def draw_histogram(p_values: Sequence[float], n_bins: int = 20) -> Histogram | None:
-    """Return a histogram of p-values; None if there are none."""
+def draw_histogram(
+    p_values: Sequence[float], n_calibration: int, n_bins: int = 20
+) -> Histogram | None:
+    """Return a histogram of conformal p-values; None if there are none."""
     if not p_values:
         return None
     box = Box(_WIDTH, _HEIGHT, _LEFT, _WIDTH - 16, _TOP, _HEIGHT - _BOTTOM)
@@ -134,8 +140,10 @@ def draw_histogram(p_values: Sequence[float], n_bins: int = 20) -> Histogram | N
         # A p-value of k / n_bins belongs to the bin that ends there.
         counts[min(max(math.ceil(value * n_bins - 1e-9) - 1, 0), n_bins - 1)] += 1
     shares = [count / len(p_values) for count in counts]
-    ticks = _choose_ticks(0, max(*shares, 2 / n_bins))
-    high = max(ticks[-1], *shares)
+    levels = [expect_share(index / n_bins, n_calibration) for index in range(n_bins + 1)]
+    expected = [after - before for before, after in pairwise(levels)]
+    ticks = _choose_ticks(0, max(*shares, *expected, 2 / n_bins))
+    high = max(ticks[-1], *shares, *expected)
     span, width = box.bottom - box.top, (box.right - box.left) / n_bins
     bars = tuple(
         Bar(
@@ -158,14 +166,15 @@ def draw_histogram(p_values: Sequence[float], n_bins: int = 20) -> Histogram | N
             for tick in ticks
         ),
         bars,
-        box.bottom - 1 / n_bins / high * span,
+        _join_steps(box, [box.bottom - share / high * span for share in expected]),
     )
 
 
 def _choose_ticks(low: float, high: float) -> list[float]:
     """Return round numbers from below the lowest value to above the highest."""
-    if high <= low:
-        margin = abs(low) * 0.1 or 0.1
+    largest = max(abs(low), abs(high))
+    if high - low <= _EQUAL * max(1.0, largest):
+        margin = 0.1 * max(0.1, largest)
         low, high = low - margin, high + margin
     rough = (high - low) / (_MOST_TICKS - 1)
     power = 10.0 ** math.floor(math.log10(rough))
@@ -188,6 +197,13 @@ def _join_points(places: Sequence[tuple[float, float] | None]) -> str:
             commands.append(f"{command}{place[0]:.1f} {place[1]:.1f}")
         command = "M" if place is None else "L"
     return "".join(commands)
+
+
+def _join_steps(box: Box, heights: Sequence[float]) -> str:
+    """Return a path from side to side, level within each of as many bins."""
+    width = (box.right - box.left) / len(heights)
+    ends = [f"V{y:.1f}H{box.left + (n + 1) * width:.1f}" for n, y in enumerate(heights)]
+    return f"M{box.left:.1f} {heights[0]:.1f}{''.join(ends)}"
 
 
 def _thin_out(ticks: Sequence[Tick]) -> tuple[Tick, ...]:

@@ -13,7 +13,7 @@ MISSING = "missing"
 # Whole numbers beyond this have digits that a double does not hold.
 _MOST_EXACT = 1e15
 
-# Labels that a change is told by.
+# Labels that describe a change.
 _MOST_LABELS = 3
 
 #: Kinds whose values are labels; those of the others have an order.

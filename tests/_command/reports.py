@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skae._command.findings import (
+    AnomalousRow,
     ColumnFindings,
     ColumnShift,
     Findings,
@@ -12,7 +13,6 @@ from skae._command.findings import (
     RowMap,
     Shift,
     SizeFigures,
-    StrangeRow,
 )
 
 
@@ -28,7 +28,7 @@ def make_findings(n_rows=60, n_columns=6, seed=0, with_classes=True, with_shift=
     columns = [f"column {number}" for number in range(n_columns)]
     cells = rng.normal(size=(n_rows, n_columns)).round(2).astype(str)
     strangest = [
-        StrangeRow(str(row), float(p_values[row]), make_reasons(columns, cells[row], rng))
+        AnomalousRow(str(row), float(p_values[row]), make_reasons(columns, cells[row], rng))
         for row in np.argsort(p_values, kind="stable")[:20]
     ]
     return Findings(
@@ -98,9 +98,11 @@ def make_shift(columns, rng, n_rows=200):
         table="later.csv",
         n_rows=n_rows,
         text="Its rows differ: 23% of them are stranger than 5% of the first table's rows.",
+        n_calibration=999,
         p_values=tuple(p_values.tolist()),
         strangest=tuple(
-            StrangeRow(str(row), 0.001, make_reasons(columns, cells[row], rng)) for row in range(5)
+            AnomalousRow(str(row), 0.001, make_reasons(columns, cells[row], rng))
+            for row in range(5)
         ),
         columns=tuple(
             ColumnShift(

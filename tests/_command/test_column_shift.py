@@ -102,6 +102,53 @@ def test_rare_labels():
     )
 
 
+def test_many_rare_labels():
+    rng = np.random.default_rng(0)
+    shares = [np.full(60, 1 / 60), 1 / np.arange(1, 61) ** 1.5]
+    rates = []
+    for share in shares:
+        p_values = []
+        for _ in range(40):
+            labels = rng.choice(60, 160, p=share / share.sum()).astype(str).astype(object)
+            rows = pd.DataFrame({"l": labels, "x": 0.0})
+            p_values.append(compare(rows[:80], rows[80:])["l"].p_value)
+        rates.append(np.mean(np.array(p_values) <= 0.05))
+    assert max(rates) < 0.3
+
+
+def test_rare_labels_of_which_none_is_shared():
+    labels = np.repeat([f"{number:02}" for number in range(40)], 4).astype(object)
+    rows = pd.DataFrame({"l": labels, "x": 0.0})
+    assert compare(rows[:80], rows[80:])["l"].p_value < 1e-6
+
+
+def test_a_new_label_of_a_single_row():
+    before = pd.DataFrame({"l": ["a"] * 20 + ["b"], "x": 0.0})
+    # The most frequent label against the others.
+    column = compare(before, pd.DataFrame({"l": ["c"], "x": 0.0}))["l"]
+    assert column.p_value == pytest.approx(2 / 22)
+
+
+@pytest.mark.parametrize("written", [int, float])
+def test_booleans_as_numbers(written):
+    before = make_people(80)
+    before["works"] = before["works"].astype(object)
+    before.loc[3, "works"] = None
+    numbers = before["works"].map({True: written(1), False: written(0)})
+    column = compare(before, before.assign(works=numbers))["works"]
+    assert (column.p_value, column.distance) == (1, 0)
+    assert column.before == column.after
+    assert "True" in column.after
+
+
+@pytest.mark.parametrize("n_rows", [10, 5_000])
+def test_numbers_of_a_single_row(n_rows):
+    rows = pd.DataFrame({"x": np.arange(float(n_rows)), "y": 0.0})
+    # A value beyond all others has one of two extreme ranks.
+    column = compare(rows, rows[-1:] + 1)["x"]
+    assert column.p_value == pytest.approx(2 / (n_rows + 1))
+
+
 def test_p_values_of_tables_alike_are_uniform():
     rng = np.random.default_rng(0)
     found = {"label": [], "number": []}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import skae
-from skae._command import investigation, page, told_columns
+from skae._command import investigation, page, predicted_columns
 from skae._command.main import main
 
 from .tables import make_flower, make_people
@@ -29,7 +29,7 @@ def made(tmp_path_factory):
     (place / "report.html").write_text("old")
     found = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(told_columns, "_N_FOLDS", 2)
+        patch.setattr(predicted_columns, "_N_FOLDS", 2)
         patch.setattr(sys, "stdout", io.StringIO())
         write = page.write_page
         patch.setattr(page, "write_page", lambda *given: (found.append(given[0]), write(*given)))
@@ -131,7 +131,7 @@ def test_second_table_is_checked_before_the_fits(refuse, tmp_path, monkeypatch):
 def find(report, tmp_path, monkeypatch):
     """Return a function that runs the command with --report and returns what was found."""
     found = []
-    monkeypatch.setattr(told_columns, "_N_FOLDS", 2)
+    monkeypatch.setattr(predicted_columns, "_N_FOLDS", 2)
     monkeypatch.setattr(page, "write_page", lambda findings, path: found.append(findings))
 
     def find_it(*arguments):
@@ -158,7 +158,7 @@ def test_flower(find, table):
 
 def test_digits(find, monkeypatch):
     monkeypatch.setattr(investigation, "list_columns", lambda *given: ())
-    monkeypatch.setattr("skae._command.judged_rows.N_STRANGEST", 1)
+    monkeypatch.setattr("skae._command.scored_rows.N_ANOMALOUS", 1)
     found = find("--rows", 40, "--components", 1)
     assert found.table == "digits"
     assert found.n_columns == 64 - sum("left out" in note for note in found.notes)
@@ -193,7 +193,7 @@ def test_failure_to_write_leaves_the_old_page(run, table, tmp_path, monkeypatch)
 
     path = tmp_path / "report.html"
     path.write_text("old")
-    monkeypatch.setattr(told_columns, "_N_FOLDS", 2)
+    monkeypatch.setattr(predicted_columns, "_N_FOLDS", 2)
     monkeypatch.setattr(Path, "replace", fail)
     status, _, errors = run(table, "--components", 1, "--report", path)
     assert status == 2

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from skae._command.arguments import CommandError
-from skae._command.findings import Reason, StrangeRow
+from skae._command.findings import AnomalousRow, Reason
 from skae._command.page import check_template_library, make_page, write_page
 
 from .reports import make_findings, rename
@@ -107,7 +107,7 @@ def test_nothing_is_loaded():
         {"notes": ()},
         {"provenance": ()},
         {"shift": None},
-        {"strangest": (StrangeRow("3", 0.0, ()),)},
+        {"strangest": (AnomalousRow("3", 0.0, ()),)},
         {"n_rows": 1},
     ],
 )
@@ -181,9 +181,28 @@ def test_rare_classes_share_a_colour():
     ],
 )
 def test_p_values_keep_two_digits(p_value, text):
-    row = StrangeRow("3", p_value, (Reason("a", "1", "2", 0.5),))
+    row = AnomalousRow("3", p_value, (Reason("a", "1", "2", 0.5),))
     page = make_page(replace(make_findings(), strangest=(row,)))
     assert f"p {text}" in read_text(page)
+
+
+@pytest.mark.parametrize(("n_calibration", "share"), [(999, "5.0%"), (30, "3.2%"), (10, "0.0%")])
+def test_small_p_values_are_as_many_as_chance_allows(n_calibration, share):
+    findings = make_findings()
+    shift = replace(findings.shift, n_calibration=n_calibration)
+    page = make_page(replace(findings, shift=shift))
+    assert f"at most 0.05, where {share} are expected." in read_text(page)
+    (label,) = [v for name, v in Reader(page).attributes if name == "aria-label" and "p-val" in v]
+    assert label.endswith(f"where {share} are expected.")
+    assert f"multiples of 1/{n_calibration + 1}." in read_text(page)
+
+
+def test_slider_promises_no_more_than_the_tail_allows():
+    page = make_page(make_findings())
+    # The tail that p-values extrapolate says little of rates so small.
+    assert min(read_data(page)["rates"]) == 0.01
+    text = read_text(page)
+    assert "Beyond the strangest 2% of the rows the p-values are extrapolated" in text
 
 
 def test_long_names_are_cut():

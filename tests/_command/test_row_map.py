@@ -6,9 +6,9 @@ import pytest
 
 from skae._command import row_map
 from skae._command.encoding import Encoding
-from skae._command.judged_rows import JudgedRows
 from skae._command.models import fit_autoencoder
 from skae._command.row_map import draw_map
+from skae._command.scored_rows import ScoredRows
 from skae._command.table import Table, Target
 
 
@@ -25,7 +25,7 @@ def make_table(n_rows=60, target=None):
 
 def draw(table, rows=None, strangest=(0,)):
     rows = np.arange(len(table.frame)) if rows is None else rows
-    found = JudgedRows(np.linspace(0.01, 1, len(rows)), np.array(strangest), ())
+    found = ScoredRows(np.linspace(0.01, 1, len(rows)), np.array(strangest), ())
     return draw_map(table, rows, found, Encoding.fit(table.frame), seed=0)
 
 

@@ -74,6 +74,32 @@ def test_labels_that_are_new(select):
     ]
 
 
+@pytest.mark.parametrize(
+    ("grades", "example"),
+    [
+        ([1, 2, 1, 2], "'1' for '01' in 'grade'"),
+        # Some labels are written alike.
+        ([12, 2, None, 2], "'2' for '02' in 'grade'"),
+        (["1.0", "A", "2.0", "A"], "'1.0' for '01' in 'grade'"),
+    ],
+)
+def test_labels_that_are_written_otherwise(select, grades, example):
+    first = make_people(60).assign(grade=["01", "02", "12", "A"] * 15)
+    notes = select(make_people(4).assign(grade=grades), first=first).notes
+    assert notes[0].startswith("labels that are new, and their rows: ")
+    assert notes[1:] == [
+        f"labels that b.csv writes otherwise than a.csv: {example}; they count as new, so write "
+        "numbers alike in both tables"
+    ]
+
+
+def test_numbers_that_are_new_labels(select):
+    first = make_people(60).assign(grade=["01", "a", "Infinity", "9" * 20] * 15)
+    second = make_people(4).assign(grade=["3", "b", "inf", "9" * 19 + "8"])
+    notes = select(second, first=first).notes
+    assert [note.split(":")[0] for note in notes] == ["labels that are new, and their rows"]
+
+
 def test_infinite_values_and_rows_without_a_value(select):
     people = make_people(30).astype({"works": object})
     people.loc[3, "noise"] = np.inf

@@ -32,7 +32,7 @@ def test_tables_alike(alike):
     assert found.table == "b.csv"
     assert found.n_rows == len(found.p_values) == 150
     assert found.text.startswith(
-        "b.csv does not surely differ from a.csv: its rows are as usual as there ("
+        "b.csv does not surely differ from a.csv: its rows are as usual as those of a.csv ("
     )
     assert "where chance gives 5.0% ± 5.6%), and no column has surely changed." in found.text
     assert found.text.endswith("No row is called anomalous at a false-discovery rate of 0.1.")
@@ -68,7 +68,9 @@ def moved():
 
 
 def test_tables_that_differ(moved):
-    assert moved.text.startswith("b.csv differs from a.csv: its rows are stranger than there (")
+    assert moved.text.startswith(
+        "b.csv differs from a.csv: its rows are stranger than those of a.csv ("
+    )
     assert "), and 2 of 5 columns have changed, most of all 'noise'." in moved.text
     assert [column.name for column in moved.columns[:2]] == ["noise", "age"]
     assert all(column.p_value < 0.05 for column in moved.columns[:2])
@@ -115,7 +117,7 @@ def test_rows_that_are_too_usual():
     rng = np.random.default_rng(0)
     first = pd.DataFrame(rng.normal(size=(200, 3)), columns=list("abc"))
     found = compare(first, 0.1 * first[:100])
-    assert "its rows are more usual than there" in found.text
+    assert "its rows are more usual than those of a.csv" in found.text
 
 
 def test_a_single_row():
@@ -124,6 +126,28 @@ def test_a_single_row():
     assert found.text.startswith("b.csv does not surely differ from a.csv")
     assert len(found.strangest) == 1
     assert found.notes == ()
+
+
+def test_a_single_row_is_not_surely_stranger():
+    rng = np.random.default_rng(0)
+    first = pd.DataFrame(rng.normal(size=(30, 2)), columns=list("ab"))
+    # Ten rows calibrate: the strangest of eleven is one of two extreme ones, with 2 / 11.
+    found = compare(first, pd.DataFrame({"a": [9.0], "b": [-9.0]}))
+    assert found.p_values == pytest.approx((1 / 11,))
+    assert found.text.startswith("b.csv does not surely differ from a.csv")
+    assert "(10 rows to compare with are too few for p-values of at most 0.05)" in found.text
+
+
+@pytest.mark.parametrize(("n_first", "chance"), [(90, "3.2%"), (57, "5.0%"), (54, None)])
+def test_chance_is_what_so_few_rows_allow(n_first, chance):
+    rng = np.random.default_rng(0)
+    first = pd.DataFrame(rng.normal(size=(n_first, 2)), columns=list("ab"))
+    found = compare(first, first[:5])
+    assert found.n_calibration == n_first // 3
+    if chance is None:
+        assert "where chance gives" not in found.text
+    else:
+        assert f"where chance gives {chance} ± " in found.text
 
 
 def test_names_are_text():

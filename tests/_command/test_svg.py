@@ -1,5 +1,7 @@
 """Positions of charts."""
 
+import re
+
 import pytest
 
 from skae._command.svg import draw_histogram, draw_lines
@@ -40,6 +42,12 @@ def test_ticks_are_round_and_where_they_say():
         (-0.1, 0.1, "percent", ["−10%", "−5%", "0%", "5%", "10%"]),  # noqa: RUF001
         (0.5, 0.5, "percent", None),
         (0.0, 0.0, "number", None),
+        (1 - 2e-16, 1.0, "percent", None),
+        (0.0, 1e-15, "percent", None),
+        (-1e-15, 0.0, "number", None),
+        (1e-15, 1e-15, "number", None),
+        (1e6, 1e6 + 1e-7, "number", None),
+        (0.0, 1e-8, "percent", None),
     ],
 )
 def test_ticks_of_any_range(low, high, unit, expected):
@@ -61,7 +69,7 @@ def test_missing_figures_leave_gaps():
 def test_no_figures_no_chart():
     assert draw_lines(SIZES, {"PCA": [None] * 4}, "number") is None
     assert draw_lines([], {"PCA": []}, "number") is None
-    assert draw_histogram([]) is None
+    assert draw_histogram([], 99) is None
 
 
 def test_one_size_is_in_the_middle():
@@ -88,7 +96,7 @@ def test_sizes_that_are_close_share_a_text():
 
 def test_histogram_counts_each_row_once():
     p_values = [0.01, 0.05, 0.050001, 0.5, 1.0, 0.0]
-    chart = draw_histogram(p_values)
+    chart = draw_histogram(p_values, 99)
     heights = [bar.height for bar in chart.bars]
     unit = heights[-1]
     assert [round(height / unit) for height in heights] == [3, 1, *[0] * 7, 1, *[0] * 9, 1]
@@ -97,5 +105,13 @@ def test_histogram_counts_each_row_once():
 
 
 def test_even_p_values_are_as_high_as_the_line():
-    chart = draw_histogram([(index + 0.5) / 200 for index in range(200)])
-    assert {round(bar.y - chart.expected_at, 6) for bar in chart.bars} == {0}
+    for n_calibration in (5, 19, 30, 199):
+        n_multiples = n_calibration + 1
+        p_values = [(index + 1) / n_multiples for index in range(n_multiples)]
+        chart = draw_histogram(p_values, n_calibration)
+        heights = re.findall(r"V([\d.]+)", chart.expected)
+        assert [float(height) for height in heights] == [round(bar.y, 1) for bar in chart.bars]
+        ends = re.findall(r"H([\d.]+)", chart.expected)
+        assert [float(end) for end in ends] == [
+            round(bar.x + bar.width + 0.75, 1) for bar in chart.bars
+        ]

@@ -33,7 +33,8 @@ function describeDiscoveries(count, nRows, rate) {
   const expected = nOrdinary < 1 ? "less than one" : `about ${formatCount(Math.round(nOrdinary))}`;
   return [
     `${formatCount(count)} ${rows}`,
-    ` ${count === 1 ? "is called an anomaly" : "are called anomalies"}. On average up to ` +
-      `${formatPercent(rate)} of the rows that are called so are ordinary: here ${expected}.`,
+    ` ${count === 1 ? "is called an anomaly" : "are called anomalies"}. If the tail falls off ` +
+      `exponentially, on average up to ${formatPercent(rate)} of them are ordinary: here ` +
+      `${expected}.`,
   ];
 }

@@ -9,10 +9,10 @@ from sklearn.model_selection import KFold
 from .._detection import AEAnomalyDetector
 from .._detection.anomaly_score import TailSurprisal
 from .encoding import ignore_reported
-from .findings import Reason, StrangeRow
+from .findings import AnomalousRow, Reason
 from .wording import describe_cell
 
-N_STRANGEST = 20
+N_ANOMALOUS = 20
 
 _N_FOLDS = 5
 
@@ -25,8 +25,8 @@ _LEAST_SHARE = 0.02
 
 
 @dataclass(frozen=True)
-class JudgedRows:
-    """The rows of a table, each judged by a detector that was fitted on others.
+class ScoredRows:
+    """The rows of a table, each scored by a detector that was fitted on others.
 
     Attributes
     ----------
@@ -34,16 +34,16 @@ class JudgedRows:
         How often a row is as strange.
     order : ndarray of shape (n_strangest,)
         Positions of the strangest rows, the strangest first.
-    strangest : tuple of StrangeRow
+    strangest : tuple of AnomalousRow
         These rows.
     """
 
     p_values: np.ndarray
     order: np.ndarray
-    strangest: tuple[StrangeRow, ...]
+    strangest: tuple[AnomalousRow, ...]
 
 
-def judge_rows(frame: pd.DataFrame, seed: int) -> JudgedRows:
+def score_rows(frame: pd.DataFrame, seed: int) -> ScoredRows:
     """Score each row by a detector that was fitted on the rows of other folds.
 
     Scores of folds are comparable: they are surprisals in nats.
@@ -59,13 +59,13 @@ def judge_rows(frame: pd.DataFrame, seed: int) -> JudgedRows:
         scores[test], fold_of[test] = detector.score_samples(frame.iloc[test]), number
         detectors.append(detector)
     p_values = compute_p_values(scores)
-    order = find_strangest(p_values, scores)
-    strange: dict[int, StrangeRow] = {}
+    order = find_anomalous(p_values, scores)
+    strange: dict[int, AnomalousRow] = {}
     for number, detector in enumerate(detectors):
         own = order[fold_of[order] == number]
         found = explain_rows(detector, frame, own, p_values)
         strange.update(zip(own.tolist(), found, strict=True))
-    return JudgedRows(p_values, order, tuple(strange[row] for row in order.tolist()))
+    return ScoredRows(p_values, order, tuple(strange[row] for row in order.tolist()))
 
 
 def compute_p_values(scores: np.ndarray) -> np.ndarray:
@@ -81,14 +81,14 @@ def compute_p_values(scores: np.ndarray) -> np.ndarray:
     return np.maximum(np.exp(-nats), _LEAST_P_VALUE)
 
 
-def find_strangest(p_values: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def find_anomalous(p_values: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Return the positions of the strangest rows, the strangest first."""
-    return np.lexsort((scores, p_values))[:N_STRANGEST]
+    return np.lexsort((scores, p_values))[:N_ANOMALOUS]
 
 
 def explain_rows(
     detector: AEAnomalyDetector, frame: pd.DataFrame, rows: np.ndarray, p_values: np.ndarray
-) -> list[StrangeRow]:
+) -> list[AnomalousRow]:
     """Return rows of a table, by their positions, with the cells that make them strange."""
     if len(rows) == 0:
         return []
@@ -99,7 +99,7 @@ def explain_rows(
     gains = found["contribution"].to_numpy().reshape(shape)
     names = [str(name) for name in frame.columns]
     return [
-        StrangeRow(str(label), float(p_values[row]), _list_reasons(names, *cells))
+        AnomalousRow(str(label), float(p_values[row]), _list_reasons(names, *cells))
         for label, row, *cells in zip(own.index, rows, *parts, gains, strict=True)
     ]
 

@@ -1,4 +1,4 @@
-"""How well the columns of a table tell each other."""
+"""How well the columns of a table predict each other."""
 
 from collections.abc import Iterator
 
@@ -21,12 +21,12 @@ _MOST_CELLS = 60_000
 # Copies of the rows, each with one column hidden, that are filled together.
 _MOST_COPIES = 5_000
 
-# More rows to learn from took longer and told no more.
+# More rows to learn from took longer and predicted no better.
 _MOST_TRAINING_ROWS = 5_000
 
 
 def list_columns(frame: pd.DataFrame, encoding: Encoding, seed: int) -> tuple[ColumnFindings, ...]:
-    """Return what each column is, and how well the others tell it.
+    """Return what each column is, and how well the others predict it.
 
     Parameters
     ----------
@@ -38,28 +38,30 @@ def list_columns(frame: pd.DataFrame, encoding: Encoding, seed: int) -> tuple[Co
         Seed of the folds and of the models.
     """
     kinds = name_kinds(encoding.kinds)
-    told = measure_told(frame, encoding, seed)
+    predicted = measure_predictions(frame, encoding, seed)
     return tuple(
         ColumnFindings(
             name=str(name),
             kind=kinds[name],
             summary=describe_values(frame[name], kinds[name]),
             n_missing=int(frame[name].isna().sum()),
-            told_by_others=told[name],
+            predicted_by_others=predicted[name],
         )
         for name in frame.columns
     )
 
 
-def measure_told(frame: pd.DataFrame, encoding: Encoding, seed: int) -> dict[str, float | None]:
+def measure_predictions(
+    frame: pd.DataFrame, encoding: Encoding, seed: int
+) -> dict[str, float | None]:
     """Hide each column in held-out rows, fill it from the others, and compare.
 
     Returns
     -------
-    told : dict of str to float or None
+    predicted : dict of str to float or None
         For each column 1 less the error of what fills it over that of its mean or its most
         frequent label, at least 0: squared errors of numbers and dates, the share of wrong
-        labels. None where that answer makes no error, and where labels can't be told.
+        labels. None where that answer makes no error, and where labels can't be predicted.
     """
     kinds = name_kinds(encoding.kinds)
     names = [name for name in frame.columns if kinds[name] not in ("identifier", "empty")]
@@ -92,7 +94,7 @@ def measure_told(frame: pd.DataFrame, encoding: Encoding, seed: int) -> dict[str
 def _fill(
     imputer: AEImputer, rows: pd.DataFrame, names: list[str]
 ) -> Iterator[tuple[str, pd.Series]]:
-    """Yield each column with what the others tell of it."""
+    """Yield each column with what the others predict."""
     is_shown = np.zeros(len(rows), dtype=bool)
     n_together = max(1, _MOST_COPIES // len(rows))
     for start in range(0, len(names), n_together):
@@ -106,13 +108,13 @@ def _fill(
 def _compare_labels(known: pd.Series, truth: pd.Series, filled: pd.Series) -> np.ndarray:
     """Return how many labels were filled wrongly, and how many the most frequent one misses."""
     is_observed = truth.notna().to_numpy()
-    told = np.array(describe_cells(filled), dtype=object)[is_observed]
+    predicted = np.array(describe_cells(filled), dtype=object)[is_observed]
     labels = np.array(describe_cells(truth), dtype=object)[is_observed]
     observed = pd.Series(describe_cells(known.dropna()), dtype=object)
     if len(observed) == 0:
         return np.zeros(2)
     most_frequent = observed.value_counts().index[0]
-    return np.array([(told != labels).sum(), (labels != most_frequent).sum()], dtype=float)
+    return np.array([(predicted != labels).sum(), (labels != most_frequent).sum()], dtype=float)
 
 
 def _compare_numbers(
@@ -124,5 +126,5 @@ def _compare_numbers(
         return np.zeros(2)
     mean = np.nanmean(numbers[0])
     # Where nothing could be filled the mean would have been.
-    told = np.where(np.isnan(numbers[2]), mean, numbers[2])
-    return np.array([np.nansum((numbers[1] - told) ** 2), np.nansum((numbers[1] - mean) ** 2)])
+    predicted = np.where(np.isnan(numbers[2]), mean, numbers[2])
+    return np.array([np.nansum((numbers[1] - predicted) ** 2), np.nansum((numbers[1] - mean) ** 2)])

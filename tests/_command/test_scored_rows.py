@@ -7,8 +7,8 @@ from scipy.stats import false_discovery_control, kstest
 from sklearn.model_selection import KFold
 
 from skae import AEAnomalyDetector
-from skae._command import judged_rows
-from skae._command.judged_rows import compute_p_values, judge_rows
+from skae._command import scored_rows
+from skae._command.scored_rows import compute_p_values, score_rows
 
 from .tables import make_people
 
@@ -22,7 +22,7 @@ def planted():
     people.loc[17, "age"] = 400.0
     people.loc[101, "job"] = "retired" if people.loc[101, "age"] < 40 else "student"
     people.loc[160, "born"] += pd.Timedelta(days=40_000)
-    return people, judge_rows(people, seed=0)
+    return people, score_rows(people, seed=0)
 
 
 def test_planted_rows_are_the_strangest(planted):
@@ -73,9 +73,9 @@ def test_no_row_is_judged_by_a_detector_that_saw_it(monkeypatch):
             return np.zeros(len(X))
 
     scored = []
-    monkeypatch.setattr(judged_rows, "AEAnomalyDetector", Spy)
+    monkeypatch.setattr(scored_rows, "AEAnomalyDetector", Spy)
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(23, 3)), columns=list("abc"))
-    judge_rows(frame, seed=0)
+    score_rows(frame, seed=0)
     assert len(seen) == 5
     assert sorted(scored) == list(range(23))
     folds = KFold(5, shuffle=True, random_state=0).split(frame)
@@ -132,7 +132,7 @@ def test_scores_that_are_all_alike():
 @pytest.mark.parametrize("n_rows", [4, 7])
 def test_a_few_rows(n_rows):
     frame = pd.DataFrame({"a": np.arange(float(n_rows)), "b": list("xyxxyxy")[:n_rows]})
-    found = judge_rows(frame, seed=0)
+    found = score_rows(frame, seed=0)
     assert len(found.strangest) == n_rows
     assert ((found.p_values > 0) & (found.p_values <= 1)).all()
 
@@ -143,6 +143,6 @@ def test_missing_cells_are_no_reasons():
     frame["d"] = frame["a"] + 0.1 * rng.normal(size=60)
     gaps = frame.mask(rng.random(frame.shape) < 0.2)
     gaps.loc[7] = [np.nan, 9.0, np.nan, np.nan]
-    found = judge_rows(gaps, seed=0)
+    found = score_rows(gaps, seed=0)
     assert found.strangest[0].row == "7"
     assert [reason.column for reason in found.strangest[0].reasons] == ["b"]

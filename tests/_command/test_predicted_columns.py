@@ -1,13 +1,13 @@
-"""How well columns tell each other."""
+"""How well columns predict each other."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from skae import AEImputer
-from skae._command import told_columns
+from skae._command import predicted_columns
 from skae._command.encoding import Encoding, ignore_reported
-from skae._command.told_columns import list_columns, measure_told
+from skae._command.predicted_columns import list_columns, measure_predictions
 
 from .tables import make_people
 
@@ -27,9 +27,9 @@ def people():
 @pytest.fixture(scope="module")
 def found(people):
     with pytest.MonkeyPatch.context() as patch, ignore_reported():
-        patch.setattr(told_columns, "_N_FOLDS", 2)
-        patch.setattr(told_columns, "_MOST_ROWS", 60)  # of one fold
-        patch.setattr(told_columns, "_FEWEST_ROWS", 1)
+        patch.setattr(predicted_columns, "_N_FOLDS", 2)
+        patch.setattr(predicted_columns, "_MOST_ROWS", 60)  # of one fold
+        patch.setattr(predicted_columns, "_FEWEST_ROWS", 1)
         encoding = Encoding.fit(people)
         return {column.name: column for column in list_columns(people, encoding, seed=0)}
 
@@ -55,14 +55,14 @@ def test_what_columns_are(found, people):
 
 
 def test_what_is_told(found):
-    told = {name: column.told_by_others for name, column in found.items()}
+    predicted = {name: column.predicted_by_others for name, column in found.items()}
     for name in ("age", "born", "took"):
-        assert 0.98 < told[name] <= 1
+        assert 0.98 < predicted[name] <= 1
     for name in ("job", "copy", "works"):
-        assert 0.9 < told[name] <= 1
-    assert told["noise"] < 0.1
-    assert told["name"] is None
-    assert told["same"] is None
+        assert 0.9 < predicted[name] <= 1
+    assert predicted["noise"] < 0.1
+    assert predicted["name"] is None
+    assert predicted["same"] is None
 
 
 class Means(AEImputer):
@@ -76,20 +76,22 @@ class Means(AEImputer):
 
 
 def test_told_is_what_it_says(monkeypatch):
-    monkeypatch.setattr(told_columns, "AEImputer", Means)
+    monkeypatch.setattr(predicted_columns, "AEImputer", Means)
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"number": rng.normal(0.1, 1, 50), "label": list("abbbb") * 10})
     frame.loc[3, "number"] = np.nan
     frame.loc[4, "label"] = None
-    told = measure_told(frame, Encoding.fit(frame), seed=0)
-    assert told["label"] == 0  # as good as the most frequent label
+    predicted = measure_predictions(frame, Encoding.fit(frame), seed=0)
+    assert predicted["label"] == 0  # as good as the most frequent label
     frame["number"] += 5 - frame["number"].mean()
     frame["label"] = list("abcbd") * 10
-    assert measure_told(frame, Encoding.fit(frame), seed=0)["number"] == 0  # worse than the mean
+    assert (
+        measure_predictions(frame, Encoding.fit(frame), seed=0)["number"] == 0
+    )  # worse than the mean
     frame["number"] = 0.1 * rng.normal(size=50)
     frame.loc[0, "number"] = 5.0
     # The mean of the rows to learn from errs more than 0 in most of the folds.
-    assert 0 < measure_told(frame, Encoding.fit(frame), seed=0)["number"] < 0.1
+    assert 0 < measure_predictions(frame, Encoding.fit(frame), seed=0)["number"] < 0.1
 
 
 def test_filled_rows_were_held_out(monkeypatch):
@@ -105,13 +107,13 @@ def test_filled_rows_were_held_out(monkeypatch):
             filled.append(X)
             return super().impute(X)
 
-    monkeypatch.setattr(told_columns, "AEImputer", Spy)
-    monkeypatch.setattr(told_columns, "_MOST_ROWS", 25)
-    monkeypatch.setattr(told_columns, "_FEWEST_ROWS", 1)
-    monkeypatch.setattr(told_columns, "_MOST_TRAINING_ROWS", 30)
-    monkeypatch.setattr(told_columns, "_MOST_COPIES", 20)
+    monkeypatch.setattr(predicted_columns, "AEImputer", Spy)
+    monkeypatch.setattr(predicted_columns, "_MOST_ROWS", 25)
+    monkeypatch.setattr(predicted_columns, "_FEWEST_ROWS", 1)
+    monkeypatch.setattr(predicted_columns, "_MOST_TRAINING_ROWS", 30)
+    monkeypatch.setattr(predicted_columns, "_MOST_COPIES", 20)
     frame = pd.DataFrame({"number": np.arange(50.0), "label": list("abcde") * 10})
-    measure_told(frame, Encoding.fit(frame), seed=0)
+    measure_predictions(frame, Encoding.fit(frame), seed=0)
     assert [len(rows) for rows in fitted] == [30, 30, 30]
     # By chance: a table's first rows may be unlike the others.
     assert any(np.diff(copies.index[: len(copies) // 2]).min() < 0 for copies in filled)
@@ -126,6 +128,6 @@ def test_filled_rows_were_held_out(monkeypatch):
 
 def test_a_few_rows():
     frame = pd.DataFrame({"a": [1.0, 2, 3, 4], "b": ["x", "y", "x", None], "c": [None] * 3 + [1.0]})
-    told = measure_told(frame, Encoding.fit(frame), seed=0)
-    assert told["c"] is None
-    assert 0 <= told["a"] <= 1
+    predicted = measure_predictions(frame, Encoding.fit(frame), seed=0)
+    assert predicted["c"] is None
+    assert 0 <= predicted["a"] <= 1
