@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from .._files import replace_file
 from .arguments import CommandError
 from .printing import describe_error
 
@@ -65,11 +66,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     draft = target.parent / f".skae-{uuid4().hex}.tmp"
     _sweep_drafts(target.parent)
     try:
-        with draft.open("xb") as file:
-            write(file)
-        if target.exists():
-            draft.chmod(stat.S_IMODE(target.stat().st_mode))
-        draft.replace(target)
+        replace_file(target, draft, write)
     except FileNotFoundError as error:
         raise CommandError(
             f"{path} can't be written: {target.parent} is gone; choose another directory"
@@ -78,9 +75,6 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise CommandError(
             f"{path} can't be written ({describe_error(error)}); make room or choose another file"
         ) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def _is_same_file(first: Path, second: Path) -> bool:

@@ -10,6 +10,8 @@ from typing import Any, final
 
 import torch
 
+from .._files import replace_file
+
 # A file is: what it is, its owner, the digest of the rest, the rest.
 _MAGIC = b"skae checkpoint\n"
 _OWNER_BYTES = 16
@@ -97,17 +99,10 @@ class CheckpointFile:
         found = self._read_owner()
         if found not in (None, self.predecessor):
             raise TakenError
-        part = self._part_of(self.owner)
-        try:
-            with part.open("xb") as file:
-                file.write(_MAGIC + self.owner + hashlib.sha256(payload).digest())
-                file.write(payload)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, self.path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        head = _MAGIC + self.owner + hashlib.sha256(payload).digest()
+        replace_file(
+            self.path, self._part_of(self.owner), lambda file: file.writelines((head, payload))
+        )
         self.predecessor = self.owner
         _flush_folder(self.path.parent)
 

@@ -23,7 +23,7 @@ from .._denoising import DenoisingAutoencoder
 from .._detection import AEAnomalyDetector
 from .._variational import VAETransformer
 from .arrays import OPSET
-from .graphs import build_model, make_graph
+from .graphs import build_model, check_names, make_graph
 from .tables import Input
 
 _CLASSES = (AutoencoderTransformer, DenoisingAutoencoder, VAETransformer, AEAnomalyDetector)
@@ -52,11 +52,12 @@ def convert_estimator(estimator: Any, X: Any, dtype: npt.DTypeLike) -> onnx.Mode
         Type of numbers, float32 or float64.
     """
     steps = _Steps(_find_last(estimator))
+    types = _list_types(estimator, X, dtype)
     try:
         model = skl2onnx.convert_sklearn(
             estimator,
             name=_DOMAIN,
-            initial_types=_list_types(estimator, X, dtype),
+            initial_types=types,
             target_opset={"": OPSET, "ai.onnx.ml": _ML_OPSET},
             custom_conversion_functions=dict.fromkeys(_CLASSES, steps.convert),
             custom_shape_calculators=dict.fromkeys(_CLASSES, lambda operator: None),
@@ -69,6 +70,8 @@ def convert_estimator(estimator: Any, X: Any, dtype: npt.DTypeLike) -> onnx.Mode
             f"and one is not: {str(error).strip().splitlines()[0]} Leave that step in Python, or "
             "take another one"
         ) from error
+    # skl2onnx gives such an input another name.
+    check_names([name for name, _ in types], [output.name for output in model.graph.output])
     model.functions.extend(steps.functions)
     # skl2onnx writes operators of the version that it is asked for, and may declare a lower one.
     del model.opset_import[:]

@@ -6,6 +6,8 @@ from uuid import uuid4
 
 import onnx
 
+from .._files import replace_file
+
 
 def check_path(path: str | os.PathLike[str]) -> Path:
     """Return the path of a file that can be written, or raise."""
@@ -19,9 +21,4 @@ def check_path(path: str | os.PathLike[str]) -> Path:
 def write_model(model: onnx.ModelProto, target: Path) -> None:
     """Write a model, so that the file is the old or the new one whatever happens."""
     draft = target.with_name(f".{target.name}.{uuid4().hex}.part")
-    try:
-        with draft.open("xb") as file:
-            file.write(model.SerializeToString())
-        os.replace(draft, target)
-    finally:
-        draft.unlink(missing_ok=True)
+    replace_file(target, draft, lambda file: file.write(model.SerializeToString()))

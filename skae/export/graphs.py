@@ -1,6 +1,7 @@
 """Fitted estimators as models of ONNX."""
 
 import warnings
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy.typing as npt
@@ -39,6 +40,17 @@ def make_graph(estimator: Any, dtype: npt.DTypeLike) -> EstimatorGraph:
     )
 
 
+def check_names(inputs: Iterable[str], outputs: Iterable[str]) -> None:
+    """Raise an error if a column, which is an input, has the name of an output."""
+    taken = set(outputs)
+    twice = next((name for name in inputs if name in taken), None)
+    if twice is not None:
+        raise ValueError(
+            "columns must have other names than the outputs of the graph, got the column "
+            f"{twice!r} beside an output of this name: rename the column and fit again"
+        )
+
+
 def build_model(graph: EstimatorGraph) -> onnx.ModelProto:
     """Return the model of a graph."""
     arguments = {each.name: each.make_argument() for each in graph.inputs}
@@ -46,6 +58,7 @@ def build_model(graph: EstimatorGraph) -> onnx.ModelProto:
         # spox does not follow shapes through loops.
         warnings.filterwarnings("ignore", "Output type for variable")
         outputs = graph.compute([Array(var) for var in arguments.values()])
+        check_names(arguments, outputs)
         model = build(
             arguments,
             {name: output.var for name, output in outputs.items()},

@@ -16,6 +16,7 @@ from .completion import FilledRows, fill_rows
 from .denoisers import DenoiserGraph
 from .networks import Networks
 from .scaling import restore_rows, scale_rows
+from .sequences import hide_padding
 from .tables import EncodedRows, Input, decode_rows, encode_inputs, list_inputs
 
 
@@ -67,6 +68,8 @@ class TransformerGraph:
         outputs = {"codes": codes.cast(self.dtype)}
         for name, scaled in found.items():
             restored = restore_rows(state.scaling, scaled, self.dtype)
+            if state.sequence_shape is not None and self.columns is None:
+                restored = hide_padding(restored, encoded.missing, state.sequence_shape)
             outputs |= decode_rows(name, restored, self.columns, self.row_shape, self.dtype)
         return outputs
 

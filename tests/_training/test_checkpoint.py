@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -469,6 +470,14 @@ def test_what_a_killed_write_leaves_is_cleared(curve, path, writes, monkeypatch)
     part.write_bytes(b"half")
     clone(OURS).set_params(checkpoint=path).fit(curve)
     assert not os.listdir(path.parent)
+
+
+def test_a_file_keeps_its_mode(path):
+    file = CheckpointFile(path)
+    file.write({})
+    path.chmod(0o600)
+    file.write({})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_two_fits_at_once_do_not_mix(curve, path, writes_often):

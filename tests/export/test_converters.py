@@ -73,6 +73,20 @@ def test_columns_of_a_frame(tmp_path):
     np.testing.assert_array_equal(found["label"], pipeline.predict(frame))
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("name", ["label", "probabilities"])
+def test_a_column_with_the_name_of_an_output_is_refused(name, is_first, tmp_path):
+    frame = pd.DataFrame({name: X[:, 0], "c": np.where(X[:, 2] > 2.4, "hi", "lo")})
+    columns = make_column_transformer(
+        (StandardScaler(), [name]), (OneHotEncoder(sparse_output=False), ["c"])
+    )
+    first = [] if is_first else [columns]
+    pipeline = make_pipeline(*first, AutoencoderTransformer(1, **SMALL), LogisticRegression())
+    with pytest.raises(ValueError, match=f"got the column '{name}' beside.*rename the column"):
+        to_onnx(pipeline.fit(frame, y), tmp_path / "model.onnx", frame)
+    assert not list(tmp_path.iterdir())
+
+
 class Doubler(TransformerMixin, BaseEstimator):
     def fit(self, X, y=None):
         self.n_features_in_ = X.shape[1]

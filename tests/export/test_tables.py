@@ -99,6 +99,32 @@ def test_labels_that_onnx_does_not_have_are_refused(labels, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["codes", "reconstruction_job"])
+def test_a_column_with_the_name_of_an_output_is_refused(name, tmp_path):
+    frame = draw(60, 0).rename(columns={"age": name})
+    estimator = AutoencoderTransformer(1, **SMALL).fit(frame)
+    with pytest.raises(ValueError, match=f"got the column '{name}' beside.*rename the column"):
+        run(estimator, {}, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_that_are_outputs_of_other_estimators_are_allowed(tmp_path):
+    frame = draw(60, 0).drop(columns="grade").rename(columns={"age": "label", "job": "score"})
+    estimator = AutoencoderTransformer(1, **SMALL).fit(frame)
+    found = run(estimator, read_columns(frame), tmp_path)
+    np.testing.assert_allclose(found["codes"], estimator.transform(frame), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["label", "score", "decision", "p_value"])
+def test_a_column_with_the_name_of_a_detectors_output_is_refused(name, tmp_path):
+    frame = draw(60, 0)[["age", "job"]].rename(columns={"age": name})
+    denoiser = DenoisingAutoencoder(None, noise_level=(0.1, 5.0), n_draws=2, **SMALL)
+    detector = AEAnomalyDetector(denoiser, alpha=0.1, random_state=0).fit(frame)
+    with pytest.raises(ValueError, match=f"got the column '{name}' beside.*rename the column"):
+        run(detector, {}, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_column_without_cells_and_one_that_identifies_rows(tmp_path):
     n_rows = 60
     frame = pd.DataFrame(

@@ -107,6 +107,43 @@ def test_images_keep_their_shape(digits, tmp_path):
     check(open_gates(estimator.fit(X)), X, tmp_path)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_features", [1, 2])
+@pytest.mark.parametrize(
+    "estimator",
+    [AutoencoderTransformer(2, **SMALL), DenoisingAutoencoder(None, **RANGE, **SMALL)],
+    ids=["autoencoder", "denoiser"],
+)
+def test_sequences_end_where_they_do_in_python(estimator, n_features, dtype, tmp_path):
+    rng = np.random.default_rng(0)
+    lengths = np.r_[8, rng.integers(3, 9, size=59)]
+    shape = () if n_features == 1 else (n_features,)
+    estimator.fit([rng.normal(size=(length, *shape)) for length in lengths])
+    X = rng.normal(size=(60, 8, *shape))
+    X[np.arange(8) >= lengths[:, None]] = np.nan
+    X[0, 2] = np.nan  # a gap, and not the end
+    X[1] = np.nan
+    X.reshape(60, 8, -1)[2, 4:, 0] = np.nan  # of several features, the other one goes on
+    found = run(open_gates(estimator), X, tmp_path, dtype)
+    expected = {"reconstruction": estimator.reconstruct(X)}
+    if isinstance(estimator, DenoisingAutoencoder):
+        expected["denoised"] = estimator.denoise(X)
+    for name, rows in expected.items():
+        assert np.isnan(rows[1]).all()
+        assert not np.isnan(rows[0]).any()
+        np.testing.assert_array_equal(np.isnan(found[name]), np.isnan(rows))
+        np.testing.assert_allclose(found[name], rows, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found["codes"], estimator.transform(X), rtol=0, atol=1e-5)
+    assert run(estimator, X[:0], tmp_path)["reconstruction"].shape == (0, 8, *shape)
+
+
+def test_equal_rows_of_numbers_have_no_ends(curve, tmp_path):
+    X = curve[:60].copy()
+    X[0, -2:] = np.nan
+    estimator = open_gates(AutoencoderTransformer(2, **SMALL).fit(X))
+    assert not np.isnan(run(estimator, X, tmp_path)["reconstruction"]).any()
+
+
 def test_numbers_beside_categories_that_became_normal_scores_are_refused(tmp_path):
     import pandas as pd
 

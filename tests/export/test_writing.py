@@ -1,5 +1,7 @@
 """What may be written, and where; a file is whole, or as it was."""
 
+import stat
+
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
@@ -64,3 +66,11 @@ def test_a_file_is_replaced_as_a_whole(fitted, tmp_path, monkeypatch):
         to_onnx(fitted, path, dtype="float32")
     assert path.read_bytes() == stored
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_keeps_its_mode(fitted, tmp_path):
+    require_onnx()
+    path = tmp_path / "model.onnx"
+    path.touch(mode=0o600)
+    to_onnx(fitted, path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
