@@ -78,8 +78,25 @@ def convert_estimator(estimator: Any, X: Any, dtype: npt.DTypeLike) -> onnx.Mode
     versions = {"": OPSET, "ai.onnx.ml": _ML_OPSET, _DOMAIN: 1}
     model.opset_import.extend(helper.make_opsetid(*each) for each in versions.items())
     model = onnx.inliner.inline_local_functions(model)
+    _restore_names(model.graph, [name for name, _ in types])
     model.producer_name, model.producer_version = "skae", VERSION
     return model
+
+
+def _restore_names(graph: onnx.GraphProto, names: list[str]) -> None:
+    """Give inputs the names of their columns, of which skl2onnx makes identifiers."""
+    written = [given.name for given in graph.input]
+    for name, given in zip(names, graph.input, strict=True):
+        if name == given.name:
+            continue
+        if name in written:
+            other = names[written.index(name)]
+            raise ValueError(
+                "columns within a pipeline must have names that differ in letters and digits, got "
+                f"{other!r} and {name!r}: rename one and fit again"
+            )
+        graph.node.insert(0, helper.make_node("Identity", [name], [given.name]))
+        given.name = name
 
 
 def _find_last(estimator: Any) -> Any:

@@ -87,6 +87,28 @@ def test_a_column_with_the_name_of_an_output_is_refused(name, is_first, tmp_path
     assert not list(tmp_path.iterdir())
 
 
+def test_names_that_are_no_identifiers_are_kept(tmp_path):
+    numbers = ["alcohol (%)", "malic.acid"]
+    frame = pd.DataFrame(X[:, :2], columns=numbers)
+    frame["a hue"] = np.where(X[:, 2] > 2.4, "hi", "lo")
+    columns = make_column_transformer(
+        (StandardScaler(), numbers), (OneHotEncoder(sparse_output=False), ["a hue"])
+    )
+    pipeline = make_pipeline(columns, AutoencoderTransformer(2, **SMALL)).fit(frame)
+    feeds = {name: frame[[name]].to_numpy() for name in frame}
+    found = run(pipeline, feeds, tmp_path, X=frame)
+    np.testing.assert_allclose(found["codes"], pipeline.transform(frame), atol=1e-5)
+
+
+def test_names_that_become_one_identifier_are_refused(tmp_path):
+    frame = pd.DataFrame(X[:, :2], columns=["a b", "a_b"])
+    columns = make_column_transformer((StandardScaler(), ["a b", "a_b"]))
+    pipeline = make_pipeline(columns, AutoencoderTransformer(1, **SMALL)).fit(frame)
+    with pytest.raises(ValueError, match="got 'a b' and 'a_b': rename one"):
+        to_onnx(pipeline, tmp_path / "model.onnx", frame)
+    assert not list(tmp_path.iterdir())
+
+
 class Doubler(TransformerMixin, BaseEstimator):
     def fit(self, X, y=None):
         self.n_features_in_ = X.shape[1]
