@@ -34,7 +34,8 @@ rng = np.random.default_rng(0)
 rows = beat(1200, rng)
 fig, ax = plt.subplots(figsize=(6, 2.6), layout="constrained")
 ax.plot(TIME, rows[:12].T, color="#0072B2", alpha=0.5, linewidth=1)
-ax.set(xlabel="time", ylabel="voltage")
+ax.set_ylabel("voltage")
+ax.set_xlabel("time")
 
 # %%
 # Four numbers for each beat

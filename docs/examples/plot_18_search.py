@@ -50,7 +50,8 @@ for (line, column), value in pd.DataFrame(table.to_numpy()).stack().items():
     )
 ax.set_xticks(range(table.shape[1]), labels=table.columns)
 ax.set_yticks(range(table.shape[0]), labels=["PCA", "one layer of 32", "two layers of 128"])
-ax.set(xlabel="numbers in the code", title="log-density of held-out rows (nats per row)")
+ax.set_xlabel("numbers in the code")
+ax.set_title("log-density of held-out rows (nats per row)")
 
 # %%
 # The same on a Dask cluster

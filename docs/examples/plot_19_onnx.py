@@ -81,7 +81,8 @@ for (name, function), color in zip(ways.items(), ("C3", "C2"), strict=True):
     times = [measure_row(function, fresh[:length]) for length in lengths]
     right.loglog(lengths, times, "o-", color=color)
     right.annotate(name, (1, times[0]), xytext=(12, -4), textcoords="offset points", color=color)
-right.set(xlabel="rows at a time", ylabel="microseconds a row, one thread")
+right.set_ylabel("microseconds a row, one thread")
+right.set_xlabel("rows at a time")
 
 # %%
 # The page :doc:`/guide/serving` of the user guide says how tables with categories, dates and

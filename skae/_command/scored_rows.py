@@ -21,7 +21,7 @@ _LEAST_P_VALUE = 1e-6
 
 # Reasons of a row at most, and the least share of its score that one has.
 _MOST_REASONS = 5
-_LEAST_SHARE = 0.02
+_LEAST_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -98,23 +98,36 @@ def explain_rows(
     parts = [found[name].to_numpy(dtype=object).reshape(shape) for name in ("value", "expected")]
     gains = found["contribution"].to_numpy().reshape(shape)
     names = [str(name) for name in frame.columns]
+    # Two cells that are wrong together may have no share of what a row lacks to a usual one.
+    lacking = np.median(detector.calibration_scores_) - detector.score_samples(own)
     return [
-        AnomalousRow(str(label), float(p_values[row]), _list_reasons(names, *cells))
-        for label, row, *cells in zip(own.index, rows, *parts, gains, strict=True)
+        AnomalousRow(str(label), float(p_values[row]), list_reasons(names, *cells))
+        for label, row, *cells in zip(own.index, rows, *parts, gains, lacking, strict=True)
     ]
 
 
-def _list_reasons(
-    names: list[str], values: np.ndarray, expected: np.ndarray, gains: np.ndarray
+def list_reasons(
+    names: list[str], values: np.ndarray, expected: np.ndarray, gains: np.ndarray, lacking: float
 ) -> tuple[Reason, ...]:
-    total = gains[gains > 0].sum()
+    """Return the cells of a row that have a share in what its score lacks to a usual one.
+
+    Parameters
+    ----------
+    names : list of str
+        Names of the columns.
+    values, expected : ndarray of shape (n_columns,)
+        What the cells have, and what the others suggest.
+    gains : ndarray of shape (n_columns,)
+        By how many nats the score rises with the expected value.
+    lacking : float
+        What the score lacks to a usual one, in nats.
+    """
+    total = max(gains[gains > 0].sum(), lacking)
     if total <= 0:
         return ()
-    order = np.argsort(-gains, kind="stable")[:_MOST_REASONS]
-    return tuple(
-        Reason(
-            names[n], describe_cell(values[n]), describe_cell(expected[n]), float(gains[n] / total)
-        )
-        for n in order
-        if gains[n] >= _LEAST_SHARE * total
-    )
+    found = []
+    for n in np.argsort(-gains, kind="stable")[:_MOST_REASONS]:
+        value, other = describe_cell(values[n]), describe_cell(expected[n])
+        if gains[n] >= _LEAST_SHARE * total and value != other:
+            found.append(Reason(names[n], value, other, float(gains[n] / total)))
+    return tuple(found)

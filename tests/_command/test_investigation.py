@@ -2,10 +2,10 @@
 
 import io
 import json
+import os
 import re
 import sys
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,7 +194,7 @@ def test_failure_to_write_leaves_the_old_page(run, table, tmp_path, monkeypatch)
     path = tmp_path / "report.html"
     path.write_text("old")
     monkeypatch.setattr(predicted_columns, "_N_FOLDS", 2)
-    monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     status, _, errors = run(table, "--components", 1, "--report", path)
     assert status == 2
     assert f"{path} can't be written (No space left on device); make room" in errors

@@ -2,9 +2,9 @@
 
 import io
 import json
+import os
 import re
 import sys
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -225,7 +225,7 @@ def test_failure_to_write_leaves_the_old_file(run, table, tmp_path, monkeypatch)
 
     path = tmp_path / "out.json"
     path.write_text("old")
-    monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     status, out, errors = run(table, "--components", 2, "--json", path)
     assert status == 2
     assert f"{path} can't be written (No space left on device); make room" in errors

@@ -8,7 +8,7 @@ from sklearn.model_selection import KFold
 
 from skae import AEAnomalyDetector
 from skae._command import scored_rows
-from skae._command.scored_rows import compute_p_values, score_rows
+from skae._command.scored_rows import compute_p_values, list_reasons, score_rows
 
 from .tables import make_people
 
@@ -60,26 +60,27 @@ def test_reasons_are_the_planted_cells(planted):
 
 
 def test_no_row_is_judged_by_a_detector_that_saw_it(monkeypatch):
-    seen = []
+    fits, scored = [], set()
 
     class Spy(AEAnomalyDetector):
         def fit(self, X):
-            seen.append(set(X.index))
-            return super().fit(X)
+            super().fit(X)
+            self.seen_ = set(X.index)
+            fits.append(self)
+            return self
 
         def score_samples(self, X):
-            assert not seen[-1] & set(X.index)
-            scored.extend(X.index)
+            assert not self.seen_ & set(X.index)
+            scored.update(X.index)
             return np.zeros(len(X))
 
-    scored = []
     monkeypatch.setattr(scored_rows, "AEAnomalyDetector", Spy)
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(23, 3)), columns=list("abc"))
     score_rows(frame, seed=0)
-    assert len(seen) == 5
+    assert len(fits) == 5
     assert sorted(scored) == list(range(23))
     folds = KFold(5, shuffle=True, random_state=0).split(frame)
-    assert seen == [set(train.tolist()) for train, _ in folds]
+    assert [fit.seen_ for fit in fits] == [set(train.tolist()) for train, _ in folds]
 
 
 def test_p_values_of_rows_alike_are_uniform(normal_scores):
@@ -146,3 +147,15 @@ def test_missing_cells_are_no_reasons():
     found = score_rows(gaps, seed=0)
     assert found.strangest[0].row == "7"
     assert [reason.column for reason in found.strangest[0].reasons] == ["b"]
+
+
+def test_shares_are_of_what_the_score_lacks():
+    """Few cells of a row with several wrong ones have a share; an expected value is no reason."""
+    names, values = ["a", "b", "c"], np.array([1.0, "x", 3.0], dtype=object)
+    expected, gains = np.array([2.0, "x", 4.0], dtype=object), np.array([3.0, 2.0, 0.5])
+    found = list_reasons(names, values, expected, gains, lacking=10.0)
+    assert [(reason.column, reason.share) for reason in found] == [("a", 0.3), ("c", 0.05)]
+    assert list_reasons(names, values, expected, gains, lacking=300.0) == ()
+    alone = list_reasons(names, values, expected, gains * [1, 0, 0], lacking=2.0)
+    assert [(reason.column, reason.share) for reason in alone] == [("a", 1.0)]
+    assert list_reasons(names, values, expected, -gains, lacking=-1.0) == ()
