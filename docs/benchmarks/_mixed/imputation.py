@@ -126,9 +126,7 @@ def _run_hyperimpute(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def _run_skae(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Fill a frame as the other transformers do too: `impute` doesn't depend on the network."""
-    size = max(1, frame.shape[1] // 3)
-    filled = skae.AutoencoderTransformer(size, random_state=seed).fit(frame).impute(frame)
+    filled = skae.AEImputer(random_state=seed).fit_transform(frame)
     return pd.DataFrame(filled, columns=frame.columns)
 
 
@@ -151,7 +149,7 @@ _METHODS = {
     "MIWAE": Method(_behind_encoding(_make_hyperimpute("miwae")), "hyperimpute"),
     "GAIN": Method(_behind_encoding(_make_hyperimpute("gain")), "hyperimpute"),
     "HyperImpute": Method(_run_hyperimpute, "hyperimpute"),
-    "AutoencoderTransformer": Method(_run_skae, "skae"),
+    "AEImputer": Method(_run_skae, "skae"),
 }
 
 _FIELDS = {"rmse": "RMSE", "wrong": "wrong labels"}
@@ -167,8 +165,7 @@ def _show(figures: Figures) -> Iterable[str]:
         "HyperImpute runs without logistic regression, which fails in this scikit-learn. "
         "IterativeImputer sees one indicator less a category: with all, each would be a sum of "
         "others, and stay at its mean. missForest runs on tables with labels; its trees see them "
-        "as codes, where others fill one-hot columns. `impute` is the same in all transformers of "
-        "skae; the time is that of a whole fit."
+        "as codes, where others fill one-hot columns."
     )
     for setting in _SETTINGS:
         methods = figures.list_methods(setting)
