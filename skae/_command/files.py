@@ -50,9 +50,7 @@ def check_files(arguments: Arguments) -> None:
     if arguments.plot is not None:
         _check_matplotlib(arguments.plot)
     if arguments.report is not None:
-        from .page import check_template_library  # here, because it imports NumPy
-
-        check_template_library()
+        check_library("--report", "jinja2", '"skae[report]"', ("jinja2",))
 
 
 def is_text(path: Path) -> bool:
@@ -102,17 +100,35 @@ def _check_suffix(option: str, path: Path, suffixes: Sequence[str]) -> None:
 
 
 def _check_matplotlib(path: Path) -> None:
+    backend = f"matplotlib.backends.backend_{_CHART_BACKENDS[path.suffix.lower()]}"
+    check_library("--plot", "matplotlib", "skae[plot]", ("matplotlib.figure", backend))
+
+
+def check_library(option: str, library: str, extra: str, modules: Sequence[str]) -> None:
+    """Raise an error if a library that an option needs can't be imported.
+
+    Parameters
+    ----------
+    option : str
+        The option.
+    library : str
+        Name of the library.
+    extra : str
+        What pip is to install, as it is typed.
+    modules : sequence of str
+        The modules that are needed.
+    """
     try:
-        import_module("matplotlib.figure")
-        import_module(f"matplotlib.backends.backend_{_CHART_BACKENDS[path.suffix.lower()]}")
+        for module in modules:
+            import_module(module)
     except ImportError as error:
         raise CommandError(
-            "--plot needs matplotlib, which is not installed: pip install skae[plot]"
+            f"{option} needs {library}, which is not installed: pip install {extra}"
         ) from error
     except Exception as error:  # an installation can be broken in many ways
         raise CommandError(
-            f"--plot needs matplotlib, which does not load ({describe_error(error)}): "
-            "pip install --force-reinstall matplotlib"
+            f"{option} needs {library}, which does not load ({describe_error(error)}): "
+            f"pip install --force-reinstall {library}"
         ) from error
 
 

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..inspection.spread import Spread
-from .arguments import CommandError
 from .chance import SMALL, expect_share
 from .findings import Findings, RowMap, SizeFigures
 from .outputs import write_atomically
-from .printing import describe_error
 from .svg import LineChart, draw_histogram, draw_lines
 
 if TYPE_CHECKING:
@@ -39,21 +37,6 @@ _LONGEST_NAME = 80
 
 # Smaller p-values are not told apart.
 _SMALLEST = 1e-6
-
-
-def check_template_library() -> None:
-    """Raise an error if the page can't be made."""
-    try:
-        import jinja2  # noqa: F401
-    except ImportError as error:
-        raise CommandError(
-            '--report needs jinja2, which is not installed: pip install "skae[report]"'
-        ) from error
-    except Exception as error:  # an installation can be broken in many ways
-        raise CommandError(
-            f"--report needs jinja2, which does not load ({describe_error(error)}): "
-            "pip install --force-reinstall jinja2"
-        ) from error
 
 
 def write_page(findings: Findings, path: Path) -> None:

@@ -301,7 +301,8 @@ def train_adversarially(
     generator = streams.make_torch_generator(config.device)
     discriminator = discriminator.to(config.device)
     set_dropout_generator(discriminator, generator)
-    adversary = Adversary(discriminator, find_last_layer(discriminator, rows.n_features))
+    last_layer = find_last_layer(discriminator, rows.n_features) if feature_weight > 0 else None
+    adversary = Adversary(discriminator, last_layer)
     plain = cast(VariationalObjective, config.objective)
     schedulers = copy_schedulers(config.callbacks, has_held_out_rows=False)
     adversarial = replace(

@@ -6,6 +6,9 @@ import sys
 import numpy as np
 import pytest
 
+from skae._command.arguments import CommandError
+from skae._command.files import check_library
+
 
 @pytest.mark.parametrize(
     ("name", "message"),
@@ -60,3 +63,11 @@ def test_plot_with_a_broken_matplotlib(refuse, table, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
     line = refuse(table, "--plot", tmp_path / "chart.svg")
     assert "--plot needs matplotlib, which does not load (numpy has no attribute 'float')" in line
+
+
+def test_jinja2_is_missing(monkeypatch):
+    needed = ("--report", "jinja2", '"skae[report]"', ("jinja2",))
+    check_library(*needed)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(CommandError, match=r'pip install "skae\[report\]"'):
+        check_library(*needed)

@@ -2,16 +2,14 @@
 
 import json
 import re
-import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from skae._command.arguments import CommandError
 from skae._command.findings import AnomalousRow, Reason
-from skae._command.page import check_template_library, make_page, write_page
+from skae._command.page import make_page, write_page
 
 from .reports import make_findings, rename
 
@@ -232,10 +230,3 @@ def test_file_survives_a_failure(tmp_path):
 def test_names_that_are_not_unicode(tmp_path):
     write_page(replace(make_findings(), table="caf\udce9.csv"), tmp_path / "report.html")
     assert r"caf\udce9.csv" in (tmp_path / "report.html").read_text("utf-8")
-
-
-def test_jinja2_is_missing(monkeypatch):
-    check_template_library()
-    monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(CommandError, match=r'pip install "skae\[report\]"'):
-        check_template_library()
