@@ -36,6 +36,7 @@ from .._data import (
     check_codes,
     check_sample_weight,
     encode_table,
+    find_index,
     find_padding,
     find_row_shape,
     flatten_rows,
@@ -870,7 +871,7 @@ class BaseAutoencoder(
         rows = state.trained.apply(
             lambda module, part: module.decode(part), codes, finish=state.scaling.inverse
         )
-        return state.restore(rows, form, getattr(X, "index", None))
+        return state.restore(rows, form, find_index(X))
 
     @by_blocks
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
@@ -1029,7 +1030,7 @@ class BaseAutoencoder(
             state.prepare,
             finish=state.scaling.inverse,
         )
-        return state.restore(rows, state.find_form(X), getattr(X, "index", None))
+        return state.restore(rows, state.find_form(X), find_index(X))
 
     def _read(self, X: ArrayLike) -> tuple[AnyTable, FittedState[Module, BlueprintT, DensityT]]:
         """Return a checked table and the fitted state, both of one moment.

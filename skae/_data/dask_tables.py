@@ -12,20 +12,23 @@ import pandas as pd
 from .datasets import PartedRows
 from .stores import is_large
 
+# Modules of collections that are arrays and frames; those of dask.delayed seem to be anything.
+_COLLECTIONS = ("dask.array", "dask.dataframe", "dask_expr")
+
 
 def is_dask_frame(X: Any) -> bool:
     """Whether a table is a `dask.dataframe.DataFrame`."""
-    return _is_dask(X) and hasattr(X, "columns") and hasattr(X, "map_partitions")
+    return _is_dask(X) and isinstance(getattr(X, "_meta", None), pd.DataFrame)
 
 
 def is_dask_array(X: Any) -> bool:
     """Whether a table is a `dask.array.Array`."""
-    return _is_dask(X) and hasattr(X, "chunks") and hasattr(X, "map_blocks")
+    return _is_dask(X) and hasattr(X, "chunks")
 
 
 def _is_dask(X: Any) -> bool:
-    owner = type(X).__module__.split(".")[0]
-    return owner.startswith("dask") and hasattr(X, "__dask_graph__")
+    """Whether an object is an array, frame or series of dask, or a number of one."""
+    return type(X).__module__.startswith(_COLLECTIONS) and hasattr(X, "__dask_graph__")
 
 
 def join_columns(X: Any) -> Any:

@@ -17,6 +17,7 @@ from .columns import Columns
 from .datasets import is_dataset
 from .frames import to_array
 from .inputs import convert_input
+from .no_tables import check_has_columns, check_kind, is_delayed
 from .sparse_rows import SparseRows
 from .stores import FLOATS, AnyTable, StoredTable, is_large, open_table
 
@@ -53,6 +54,7 @@ def validate_table(
     """
     if not reset and _is_plain(X, estimator):
         return X
+    check_has_columns(X)
     X = open_table(_mark_missing(convert_input(_mark_masked(X), "X")), estimator)
     if isinstance(X, StoredTable):
         return validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -116,6 +118,7 @@ def check_codes(estimator: BaseEstimator, X: Any, n_components: int) -> np.ndarr
     Values beyond the square root of the largest that their type holds are clipped, so that no
     product of them and a weight overflows.
     """
+    check_has_columns(X)
     X = convert_input(X, "X")
     with name_cells(X, "X"):
         codes = check_array(X, dtype=FLOATS, input_name="X")
@@ -194,6 +197,8 @@ def _encode_target(y: Any, columns: Columns) -> np.ndarray:
 
 
 def _measure_target(y: Any) -> tuple[int, ...]:
+    if is_delayed(y):
+        check_kind(y, "y")
     if isinstance(y, torch.Tensor):
         y = convert_input(y, "y")
     if hasattr(y, "shape"):
