@@ -213,6 +213,19 @@ def build_column(cells: Cells, dtype: Dtype, name: Any) -> Any:
     return _build_pandas(cells, dtype)
 
 
+def find_integers(dtype: Dtype) -> np.dtype | None:
+    """Return NumPy's type for a column of integers that `read_column` gave; None for others."""
+    family, kind = dtype[:2]
+    if family == "object":
+        return np.dtype(np.int64) if kind == "integer" else None
+    if family == "arrow" and kind[0] == "alias":
+        kind = kind[1]
+    elif family not in ("pandas", "polars"):
+        return None
+    known = getattr(np, kind.lower(), None)
+    return np.dtype(known) if isinstance(known, type) and issubclass(known, np.integer) else None
+
+
 def add_labels(dtype: Dtype, labels: Sequence[Any], name: Any) -> Dtype:
     """Return a pandas type of categories with the labels that it has not, behind its own."""
     kind, known, ordered, type_ = dtype
