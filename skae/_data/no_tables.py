@@ -114,7 +114,7 @@ def _check_list(X: list[Any] | tuple[Any, ...]) -> None:
         )
     rows = {type(row): index for index, row in reversed(list(enumerate(X)))}
     for kind, index in sorted(rows.items(), key=lambda found: found[1]):
-        check_row(X[index], index)
+        _check_row(X[index], index)
         if hasattr(kind, "columns") and hasattr(kind, "shape"):
             raise TypeError(
                 f"X must be a table, got {type(X).__name__} with {kind.__name__} as row {index}: "
@@ -124,16 +124,8 @@ def _check_list(X: list[Any] | tuple[Any, ...]) -> None:
         raise ValueError(_FLAT)
 
 
-def check_row(row: Any, index: int) -> None:
-    """Raise for an entry of a list of rows that is no row.
-
-    Parameters
-    ----------
-    row : object
-        The entry.
-    index : int
-        Its index.
-    """
+def _check_row(row: Any, index: int) -> None:
+    """Raise for an entry of a list of rows that is no row."""
     if is_delayed(row):
         check_kind(row, f"X[{index}]")
     for kind, remedy in _REMEDIES:

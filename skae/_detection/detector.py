@@ -862,7 +862,7 @@ def _restore_shape(estimator: Any, rows: np.ndarray, row_shape: RowShape) -> np.
     """Return rows in the shape that they were given, if an estimator takes such."""
     first = estimator
     while isinstance(first, Pipeline):
-        first = first.steps[0][1]
+        first = next(step for _, step in first.steps if step not in (None, "passthrough"))
     if row_shape is None or not getattr(get_tags(first).input_tags, "three_d_array", False):
         return rows
     return rows.reshape(len(rows), *row_shape)
