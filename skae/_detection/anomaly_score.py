@@ -24,6 +24,9 @@ _UNUSUAL = 0.3
 _TAIL = 0.98
 _N_KNOTS = 64
 
+# Knots of a tail that is a power, in nats beyond the largest known value.
+_POWER_NATS = np.arange(0.25, 10.25, 0.25)
+
 # What two copies of a row may differ by: float32's rounding of a column's values, and a share of
 # its range. A column whose values float32 can't tell apart must not blur the others.
 _SINGLE_ROUNDING = 2.0**-24
@@ -78,6 +81,7 @@ class TailSurprisal:
         values: np.ndarray,
         weight: np.ndarray | None = None,
         find_rounding: Callable[[np.ndarray], np.ndarray] | None = None,
+        tail: float = _TAIL,
     ) -> "TailSurprisal":
         """Return the tails of known values (n_known, n_columns) with these weights.
 
@@ -93,22 +97,54 @@ class TailSurprisal:
         find_rounding : callable or None
             Returns how much the rounding of a row may change values, for an array of them; None
             is the rounding of float64.
+        tail : float, default=0.98
+            The quantile beyond which the tail is taken to be exponential.
         """
         find_rounding = find_rounding or _round_double
-        nats = np.linspace(0, -math.log(1 - _TAIL), _N_KNOTS)
+        nats = np.linspace(0, -math.log(1 - tail), _N_KNOTS)
         shares = np.append(1 - np.exp(-nats), 0.5)
         # A share that rounding puts just above that of a value is the value's.
         quantiles = weighted_quantile(values, shares * (1 - 1e-12), weight)
         knots, middle, last = quantiles[:-1], quantiles[-1], quantiles[-2]
         rounding = find_rounding(last)
-        # The exponential tail through both: half of the rows lie beyond one, 2 % beyond the other.
-        scale = (last - middle) / math.log(0.5 / (1 - _TAIL))
+        # The exponential tail through both: half of the rows lie beyond one, few beyond the other.
+        scale = (last - middle) / math.log(0.5 / (1 - tail))
         is_tied = scale <= _MARGIN * rounding
         scale = np.where(is_tied, _mean_excess(values, last + _MARGIN * rounding, weight), scale)
         scale = np.maximum(scale, _LEAST_SCALE * rounding)
         knots = knots + _MARGIN * find_rounding(knots)
         gaps = rounding * np.arange(_N_KNOTS)[:, None]
         return cls(nats, np.maximum.accumulate(knots - gaps) + gaps, scale)
+
+    @classmethod
+    def from_mixed_rows(
+        cls,
+        values: np.ndarray,
+        weight: np.ndarray | None,
+        find_rounding: Callable[[np.ndarray], np.ndarray],
+        wider: "TailSurprisal | None" = None,
+    ) -> "TailSurprisal":
+        """Return the tails of known values of rows with labels.
+
+        A wrong label is worth many times the error of most rows, so that these say nothing of the
+        tail. The known values themselves tell it, up to the largest, beyond which it is a power.
+
+        Parameters
+        ----------
+        values, weight, find_rounding
+            As in `from_values`.
+        wider : TailSurprisal or None, default=None
+            The tails of more rows, among which are kinds of labels that these rows may lack:
+            beyond the largest value an increase is worth no more than among them.
+        """
+        n_known = len(values) if weight is None else float(weight.sum())
+        own = cls.from_values(values, weight, find_rounding, max(_TAIL, 1 - 1 / n_known))
+        scale, growth = own.scale, math.exp(_POWER_NATS[-1])
+        if wider is not None:
+            scale = np.maximum(scale, wider.scale / growth)
+        beyond = own.knots[-1] + np.expm1(_POWER_NATS)[:, None] * scale
+        nats = np.append(own.nats, own.nats[-1] + _POWER_NATS)
+        return cls(nats, np.vstack([own.knots, beyond]), scale * growth)
 
     def measure(self, values: np.ndarray) -> np.ndarray:
         """Return the surprisal of each row, in nats: its mean over the columns.
@@ -150,6 +186,11 @@ class AnomalyScore:
     plan: ErrorPlan = _PLAN
     weight: float = 1.0
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether rows have categories or booleans."""
+        return self.plan == _MIXED_PLAN
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Earlier versions measured errors at all of the first levels.
         n_levels = state["by_error"].knots.shape[1]
@@ -168,16 +209,14 @@ class AnomalyScore:
         scaled, observed = prepared
         errors = _measure_errors(state, prepared, plan)
         rounding = _measure_rounding(denoiser, rows)
-        by_error = TailSurprisal.from_values(errors, weight, _round_squares(rounding))
+        fit_tails = TailSurprisal.from_mixed_rows if is_mixed else TailSurprisal.from_values
+        by_error = fit_tails(errors, weight, _round_squares(rounding))
         nats = by_error.measure(errors)
         is_usual = nats <= score_at_share(nats, weight, 1 - _UNUSUAL)
         variance = None if observed is None else _measure_uncertainty(denoiser, scaled, observed)
         neighbours = NeighbourDistances.from_rows(scaled, is_usual, _MARGIN * rounding, variance)
-        by_distance = TailSurprisal.from_values(
-            neighbours.measure(scaled, observed),
-            weight,
-            lambda values: np.full_like(values, rounding),
-        )
+        distances = neighbours.measure(scaled, observed)
+        by_distance = fit_tails(distances, weight, _round_evenly(rounding))
         return cls(by_error, neighbours, by_distance, plan, share)
 
     def measure(self, denoiser: DenoisingAutoencoder, rows: AnyTable) -> np.ndarray:
@@ -238,15 +277,20 @@ class HiddenTails:
     ) -> "HiddenTails":
         """Return the tails of groups of rows, of which each has as many observed columns."""
         rounding = score.neighbours.rounding / _MARGIN
-
-        def round_distances(values: np.ndarray) -> np.ndarray:
-            return np.full_like(values, rounding)
-
-        scores = []
-        for errors, distances in views:
-            by_error = TailSurprisal.from_values(errors, None, _round_squares(rounding))
-            by_distance = TailSurprisal.from_values(distances, None, round_distances)
-            scores.append(replace(score, by_error=by_error, by_distance=by_distance))
+        rounded, scores = (_round_squares(rounding), _round_evenly(rounding)), []
+        known = (score.by_error, score.by_distance)
+        for own in views:
+            if score.is_mixed:
+                tails = [
+                    TailSurprisal.from_mixed_rows(values, None, find_rounding, wider)
+                    for values, find_rounding, wider in zip(own, rounded, known, strict=True)
+                ]
+            else:
+                tails = [
+                    TailSurprisal.from_values(values, None, find_rounding)
+                    for values, find_rounding in zip(own, rounded, strict=True)
+                ]
+            scores.append(replace(score, by_error=tails[0], by_distance=tails[1]))
         return cls(np.array(counts), scores)
 
     def combine(self, views: Views, counts: np.ndarray) -> np.ndarray:
@@ -288,6 +332,11 @@ def _round_squares(rounding: float) -> Callable[[np.ndarray], np.ndarray]:
     `|e + r|^2 - |e|^2` is at most `2 |e| |r| + |r|^2`.
     """
     return lambda values: rounding * (2 * np.sqrt(np.abs(values)) + rounding)
+
+
+def _round_evenly(rounding: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Return how much a rounding of rows changes distances."""
+    return lambda values: np.full_like(values, rounding)
 
 
 def _round_double(values: np.ndarray) -> np.ndarray:

@@ -416,8 +416,9 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         if columns is None:
             self._candidates = choose_candidates(known_rows)
         else:
-            self._labels = SeenLabels.from_rows(columns, known_rows, known_weight)
-            self._candidates = choose_encoded_candidates(known_rows, columns, self._labels)
+            labels = SeenLabels.from_rows(columns, known_rows, known_weight)
+            self._candidates = choose_encoded_candidates(known_rows, columns, labels)
+            self._labels = labels.compare(self._score_block, known_rows)
         share = None if isinstance(self.contamination, str) else self.contamination
         scored = split.calibration if share is None else rows.X
         scores = self._score(self._mark_unseen(scored))
