@@ -25,7 +25,7 @@ _TAIL = 0.98
 _N_KNOTS = 64
 
 # Knots of a tail that is a power, in nats beyond the largest known value.
-_POWER_NATS = np.arange(0.25, 10.25, 0.25)
+_POWER_NATS = np.arange(0.5, 40.5, 0.5)
 
 # What two copies of a row may differ by: float32's rounding of a column's values, and a share of
 # its range. A column whose values float32 can't tell apart must not blur the others.
@@ -138,7 +138,7 @@ class TailSurprisal:
             beyond the largest value an increase is worth no more than among them.
         """
         n_known = len(values) if weight is None else float(weight.sum())
-        own = cls.from_values(values, weight, find_rounding, max(_TAIL, 1 - 1 / n_known))
+        own = cls.from_values(values, weight, find_rounding, max(_TAIL, 1 - 0.5 / n_known))
         scale, growth = own.scale, math.exp(_POWER_NATS[-1])
         if wider is not None:
             scale = np.maximum(scale, wider.scale / growth)

@@ -16,8 +16,11 @@ from .._data.columns import CategoryCoding
 UNSEEN = np.inf
 
 # Rows that get the rarest labels, to see what these add to the score.
-_COMPARED_ROWS = 40
+_COMPARED_ROWS = 80
 _COMPARED_LABELS = 2
+
+# By how much more a label that no row has must lower the score: fresh rows may be odder than those.
+_MARGIN = np.log(2)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class SeenLabels:
         return cls(found)
 
     def compare(self, score: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> "SeenLabels":
-        """Return the labels, of which those that no row has are as unlikely as any that rows have.
+        """Return the labels, of which unseen ones are unlikelier than those that rows have.
 
         Parameters
         ----------
@@ -114,7 +117,7 @@ class SeenLabels:
         for seen in self.categories:
             nats = seen.nats
             if seen.pool is None and seen.rarest:
-                nats = max(nats, float(seen.measure_rarest(score, rows).max()))
+                nats = max(nats, float(seen.measure_rarest(score, rows).max() + _MARGIN))
             compared.append(replace(seen, nats=nats))
         return SeenLabels(compared)
 
