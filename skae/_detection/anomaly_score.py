@@ -16,6 +16,9 @@ from ..modules import Denoiser
 from .hidden_cells import CountWeights
 from .neighbours import NeighbourDistances
 
+#: Returns how much the rounding of rows may change each of some values.
+FindRounding = Callable[[np.ndarray], np.ndarray]
+
 # Share of the reference rows, those with the largest errors, that are not usual: anomalies among
 # the training rows lie near each other.
 _UNUSUAL = 0.3
@@ -24,7 +27,7 @@ _UNUSUAL = 0.3
 _TAIL = 0.98
 _N_KNOTS = 64
 
-# Knots of a tail that is a power, in nats beyond the largest known value.
+# Knots of the tail of a power law, in nats beyond the largest known value.
 _POWER_NATS = np.arange(0.5, 40.5, 0.5)
 
 # What two copies of a row may differ by: float32's rounding of a column's values, and a share of
@@ -80,7 +83,7 @@ class TailSurprisal:
         cls,
         values: np.ndarray,
         weight: np.ndarray | None = None,
-        find_rounding: Callable[[np.ndarray], np.ndarray] | None = None,
+        find_rounding: FindRounding | None = None,
         tail: float = _TAIL,
     ) -> "TailSurprisal":
         """Return the tails of known values (n_known, n_columns) with these weights.
@@ -121,21 +124,21 @@ class TailSurprisal:
         cls,
         values: np.ndarray,
         weight: np.ndarray | None,
-        find_rounding: Callable[[np.ndarray], np.ndarray],
+        find_rounding: FindRounding,
         wider: "TailSurprisal | None" = None,
     ) -> "TailSurprisal":
         """Return the tails of known values of rows with labels.
 
-        A wrong label is worth many times the error of most rows, so that these say nothing of the
-        tail. The known values themselves tell it, up to the largest, beyond which it is a power.
+        A wrong label is worth many times the error of most rows, which say nothing of the tail.
+        So the known values tell it, up to the largest, beyond which it is that of a power law.
 
         Parameters
         ----------
         values, weight, find_rounding
             As in `from_values`.
         wider : TailSurprisal or None, default=None
-            The tails of more rows, among which are kinds of labels that these rows may lack:
-            beyond the largest value an increase is worth no more than among them.
+            The tails of more rows, some of which have labels that these rows may lack. Beyond the
+            largest value an increase is worth no more than there.
         """
         n_known = len(values) if weight is None else float(weight.sum())
         own = cls.from_values(values, weight, find_rounding, max(_TAIL, 1 - 0.5 / n_known))
@@ -277,20 +280,19 @@ class HiddenTails:
     ) -> "HiddenTails":
         """Return the tails of groups of rows, of which each has as many observed columns."""
         rounding = score.neighbours.rounding / _MARGIN
-        rounded, scores = (_round_squares(rounding), _round_evenly(rounding)), []
-        known = (score.by_error, score.by_distance)
-        for own in views:
+
+        def fit_tails(
+            values: np.ndarray, find_rounding: FindRounding, all_rows: TailSurprisal
+        ) -> TailSurprisal:
             if score.is_mixed:
-                tails = [
-                    TailSurprisal.from_mixed_rows(values, None, find_rounding, wider)
-                    for values, find_rounding, wider in zip(own, rounded, known, strict=True)
-                ]
-            else:
-                tails = [
-                    TailSurprisal.from_values(values, None, find_rounding)
-                    for values, find_rounding in zip(own, rounded, strict=True)
-                ]
-            scores.append(replace(score, by_error=tails[0], by_distance=tails[1]))
+                return TailSurprisal.from_mixed_rows(values, None, find_rounding, all_rows)
+            return TailSurprisal.from_values(values, None, find_rounding)
+
+        scores = []
+        for errors, distances in views:
+            by_error = fit_tails(errors, _round_squares(rounding), score.by_error)
+            by_distance = fit_tails(distances, _round_evenly(rounding), score.by_distance)
+            scores.append(replace(score, by_error=by_error, by_distance=by_distance))
         return cls(np.array(counts), scores)
 
     def combine(self, views: Views, counts: np.ndarray) -> np.ndarray:
@@ -326,7 +328,7 @@ def _measure_uncertainty(
     return np.where(observed, 0.0, np.square(scaled).mean(axis=0) / share)
 
 
-def _round_squares(rounding: float) -> Callable[[np.ndarray], np.ndarray]:
+def _round_squares(rounding: float) -> FindRounding:
     """Return how much a rounding of rows changes squares.
 
     `|e + r|^2 - |e|^2` is at most `2 |e| |r| + |r|^2`.
@@ -334,7 +336,7 @@ def _round_squares(rounding: float) -> Callable[[np.ndarray], np.ndarray]:
     return lambda values: rounding * (2 * np.sqrt(np.abs(values)) + rounding)
 
 
-def _round_evenly(rounding: float) -> Callable[[np.ndarray], np.ndarray]:
+def _round_evenly(rounding: float) -> FindRounding:
     """Return how much a rounding of rows changes distances."""
     return lambda values: np.full_like(values, rounding)
 
