@@ -194,7 +194,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
 
     In tables with categories or booleans the errors are those at the lower half of the noise
     levels, beyond which labels can't be told apart, and count four times as much as each
-    distance.
+    distance. A wrong label is worth many times the error of most rows, so the tails are counted
+    up to the largest value, beyond which the surprisal grows with the logarithm.
 
     Of a row with missing cells, errors and distances are those of its observed cells. Its score
     is compared with those of training rows whose cells are hidden at random until as many
@@ -206,8 +207,9 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
 
     A label that no training row has is infrequent where the column has infrequent labels, see
     `max_categories`. Elsewhere it is a missing cell that adds its own surprisal to the score, by
-    the share of the column's labels that a single row has [4]_. This holds for calibration rows
-    as for fresh ones, so that the guarantee does too.
+    the share of the column's labels that a single row has [4]_, and more than the column's two
+    rarest labels add in 80 training rows. This holds for calibration rows as for fresh ones, so
+    that the guarantee does too.
 
     The denoiser's log-density is the sum of the same errors with weights that fall with the
     noise [2]_; the anomaly score counts all resolutions, from that of a single row's
@@ -417,8 +419,9 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         if columns is None:
             self._candidates = choose_candidates(known_rows)
         else:
-            self._labels = SeenLabels.from_rows(columns, known_rows, known_weight)
-            self._candidates = choose_encoded_candidates(known_rows, columns, self._labels)
+            labels = SeenLabels.from_rows(columns, known_rows, known_weight)
+            self._candidates = choose_encoded_candidates(known_rows, columns, labels)
+            self._labels = labels.compare(self._score_block, known_rows)
         share = None if isinstance(self.contamination, str) else self.contamination
         scored = split.calibration if share is None else rows.X
         scores = self._score(self._mark_unseen(scored))
