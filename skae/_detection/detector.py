@@ -60,7 +60,12 @@ from .._denoising.density import has_score_by_errors
 from .._environment import RandomSource, RandomStreams
 from .._training import Checkpoint, open_checkpoint
 from .anomaly_score import AnomalyScore, score_at_share
-from .calibration import CalibrationSplit, count_calibration_rows, make_split_generator
+from .calibration import (
+    CalibrationSplit,
+    count_calibration_rows,
+    cut_blocks,
+    make_split_generator,
+)
 from .conformal import conformal_p_values, conformal_threshold
 from .explanation import (
     CellChoice,
@@ -306,7 +311,13 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
             draft._fit(X, sample_weight)
         return self
 
-    def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
+    def _fit(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, n_blocks: int | None = None
+    ) -> np.ndarray:
+        """Return the scores of the calibration rows, in their order.
+
+        With blocks all rows train, and all calibrate, see `_fit_in_blocks`.
+        """
         own_gap = self.estimator.gap if isinstance(self.estimator, BaseAutoencoder) else None
         if self.gap is None and own_gap is not None:
             raise ValueError(
@@ -322,14 +333,13 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         if len(rows) < 2:
             raise ValueError(f"X must have two rows of positive weight at least, got {len(rows)}")
         if self.checkpoint is None:
-            self._fit_rows(rows, columns, self.random_state, None)
-            return
+            return self._fit_rows(rows, columns, self.random_state, None, n_blocks)
         fingerprint = describe_fit(
             self, rows, self._find_device(), columns=columns, row_shape=row_shape
         )
         with open_checkpoint(self.checkpoint, fingerprint) as checkpoint:
             seed = checkpoint.seed if self.random_state is None else self.random_state
-            self._fit_rows(rows, columns, seed, checkpoint)
+            return self._fit_rows(rows, columns, seed, checkpoint)
 
     def _read_new(self, X: ArrayLike, sample_weight: ArrayLike | None) -> ReadTable:
         """Return a table to fit as numbers; an estimator that isn't of skae takes them alone."""
@@ -366,28 +376,44 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         columns: Columns | None,
         random_state: RandomSource,
         checkpoint: Checkpoint | None,
-    ) -> None:
+        n_blocks: int | None = None,
+    ) -> np.ndarray:
         streams = RandomStreams(random_state)
         estimator = self._make_estimator(len(rows), streams)
+        if n_blocks is not None:
+            return self._fit_in_blocks(estimator, rows, columns, n_blocks)
         n_calibration = count_calibration_rows(len(rows), self.calibration_fraction, self.alpha)
         generator = make_split_generator(rows.X, streams.draw_seed())
         if self.gap is None:
             split = CalibrationSplit.draw(rows, n_calibration, generator)
         else:
             split = CalibrationSplit.take_last(rows, n_calibration, self.gap)
-        if isinstance(estimator, BaseAutoencoder) and columns is None:
-            # Which would not know the columns' names.
-            measure_columns(self, split.train, float(len(split.train)))
-        with pass_tasks_on(self, estimator):
-            fitted = _fit_on(
-                estimator,
-                split.train,
-                columns,
-                self._row_shape,
-                self._has_sequences,
-                checkpoint,
-            )
-        self._set_fitted(fitted, rows, columns, split)
+        self._fit_estimator(estimator, split.train, columns, checkpoint)
+        self._rounding = self._measure_rounding(split.calibration)
+        scored = self._score_all(rows)
+        known = self._score_known(split) if scored is None else scored[split.indices]
+        self._calibrate(known, rows.weight, split.indices, scored)
+        return known
+
+    def _fit_in_blocks(
+        self, estimator: Any, rows: TrainingTable, columns: Columns | None, n_blocks: int
+    ) -> np.ndarray:
+        """Fit to all rows, in the order of time, and calibrate by cross-fitting.
+
+        Each of the blocks is scored by an estimator that is fitted to the others, less `gap` rows
+        on either side of it.
+        """
+        scores, gap = [], self.gap or 0
+        for indices in cut_blocks(len(rows), n_blocks, gap):
+            split = CalibrationSplit.take_block(rows, indices, gap)
+            fold = copy_shallow(self)
+            fold._fit_estimator(clone(estimator), split.train, columns, None)
+            scores.append(fold._score_known(split))
+        self._fit_estimator(estimator, rows, columns, None)
+        self._rounding = self._measure_rounding(split.calibration)
+        known = np.concatenate(scores)
+        self._calibrate(known, rows.weight, np.arange(len(rows)), self._score_all(rows))
+        return known
 
     def _make_estimator(self, n_rows: int, streams: RandomStreams) -> Any:
         """Return an unfitted estimator, with a seed and a gap if it takes and has none."""
@@ -399,42 +425,76 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
             estimator.set_params(gap=self.gap)
         return estimator
 
-    def _set_fitted(
+    def _fit_estimator(
         self,
         estimator: Any,
-        rows: TrainingTable,
+        train: TrainingTable,
         columns: Columns | None,
-        split: CalibrationSplit,
+        checkpoint: Checkpoint | None,
     ) -> None:
-        """Score and calibrate, and set the fitted attributes."""
-        self.estimator_, self._anomaly_score = estimator, _fit_anomaly_score(estimator, split.train)
+        """Fit an estimator to rows, and set the fitted attributes but those of the threshold."""
+        if isinstance(estimator, BaseAutoencoder) and columns is None:
+            # Which would not know the columns' names.
+            measure_columns(self, train, float(len(train)))
+        with pass_tasks_on(self, estimator):
+            fitted = _fit_on(
+                estimator, train, columns, self._row_shape, self._has_sequences, checkpoint
+            )
+        self.estimator_, self._anomaly_score = fitted, _fit_anomaly_score(fitted, train)
         self._labels, self._gap_score = None, None
         self.__dict__.pop("labels_", None)  # those of another fit
-        if isinstance(estimator, BaseAutoencoder):
-            self._gap_score = _make_gap_score(split.train, columns)
-        known_rows, known_weight = _load_known(split.train)
+        if isinstance(fitted, BaseAutoencoder):
+            self._gap_score = _make_gap_score(train, columns)
+        known_rows, known_weight = _load_known(train)
         if columns is None:
             self._candidates = choose_candidates(known_rows)
         else:
             self._labels = SeenLabels.from_rows(columns, known_rows, known_weight)
             self._candidates = choose_encoded_candidates(known_rows, columns, self._labels)
-        share = None if isinstance(self.contamination, str) else self.contamination
-        scored = split.calibration if share is None else rows.X
-        scores = self._score(self._mark_unseen(scored))
-        known = scores if share is None else scores[split.indices]
+
+    def _score_known(self, split: CalibrationSplit) -> np.ndarray:
+        return self._score(self._mark_unseen(split.calibration))
+
+    def _score_all(self, rows: TrainingTable) -> np.ndarray | None:
+        """Return the scores of all rows if the threshold is by their share."""
+        has_share = not isinstance(self.contamination, str)
+        return self._score(self._mark_unseen(rows.X)) if has_share else None
+
+    def _measure_rounding(self, rows: np.ndarray) -> float:
+        """Return by how much rounding changes scores that are not ours, relative to them."""
+        if isinstance(self.estimator_, BaseAutoencoder):
+            return _LEAST_ROUNDING
+        return _measure_score_rounding(self.estimator_, rows)
+
+    def _calibrate(
+        self,
+        known: np.ndarray,
+        weight: np.ndarray | None,
+        indices: np.ndarray,
+        scored: np.ndarray | None,
+    ) -> None:
+        """Set the threshold.
+
+        Parameters
+        ----------
+        known : ndarray of shape (n_calibration,)
+            The scores of the calibration rows.
+        weight : ndarray of shape (n_rows,) or None
+            How often each row counts.
+        indices : ndarray of shape (n_calibration,)
+            Which rows calibrate.
+        scored : ndarray of shape (n_rows,) or None
+            The scores of all rows, for a threshold by their share.
+        """
         order = known.argsort()
-        known, known_weight = known[order], None
-        if rows.weight is not None:
-            known_weight = rows.weight[split.indices[order]]
-        self._rounding = _LEAST_ROUNDING
-        if not isinstance(estimator, BaseAutoencoder):
-            self._rounding = _measure_score_rounding(estimator, split.calibration)
-        self.calibration_scores_, self._calibration_weight = known, known_weight
-        self._scored = (known, known_weight) if share is None else (scores, rows.weight)
-        if share is None:
+        known_weight = None if weight is None else weight[indices[order]]
+        self.calibration_scores_, self._calibration_weight = known[order], known_weight
+        if scored is None:
+            self._scored = (self.calibration_scores_, known_weight)
             self.set_threshold(alpha=self.alpha)
         else:
-            self.set_threshold(contamination=share)
+            self._scored = (scored, weight)
+            self.set_threshold(contamination=self.contamination)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
