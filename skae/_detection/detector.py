@@ -489,7 +489,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         order = known.argsort()
         known_weight = None if weight is None else weight[indices[order]]
         self.calibration_scores_, self._calibration_weight = known[order], known_weight
-        if scored is None:
+        if scored is None or isinstance(self.contamination, str):
             self._scored = (self.calibration_scores_, known_weight)
             self.set_threshold(alpha=self.alpha)
         else:

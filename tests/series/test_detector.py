@@ -184,14 +184,15 @@ def fit_recording_warnings(n_times, **parameters):
 @pytest.mark.parametrize(
     ("n_times", "parameters", "texts"),
     [
-        (150, {}, ["the 150 time steps", "of 7 windows", "expect some 12%", "choose a smaller"]),
+        (379, {}, ["of 18 windows", "expect up to 5%"]),
+        (150, {}, ["the 150 time steps", "of 7 windows", "expect up to 12%", "choose a smaller"]),
         (
             1000,
             {"calibration_fraction": 0.1},
             [
                 "the 117 time steps",
                 "of 5 windows",
-                "expect some 17%",
+                "expect up to 17%",
                 'calibration_fraction="auto"',
             ],
         ),
@@ -206,7 +207,7 @@ def test_a_few_windows_apart_say_that_alpha_will_not_hold(n_times, parameters, t
 
 @pytest.mark.parametrize(
     ("n_times", "parameters"),
-    [(300, {}), (150, {"alpha": 0.2}), (600, {"calibration_fraction": 0.1, "contamination": 0.1})],
+    [(400, {}), (150, {"alpha": 0.2}), (600, {"calibration_fraction": 0.1, "contamination": 0.1})],
 )
 def test_nothing_warns_where_the_threshold_holds(n_times, parameters):
     assert fit_recording_warnings(n_times, **parameters) == []
