@@ -2,6 +2,7 @@
 
 import math
 import os
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -388,12 +389,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
             split = CalibrationSplit.draw(rows, n_calibration, generator)
         else:
             split = CalibrationSplit.take_last(rows, n_calibration, self.gap)
-        self._fit_estimator(estimator, split.train, columns, checkpoint)
-        self._rounding = self._measure_rounding(split.calibration)
-        scored = self._score_all(rows)
-        known = self._score_known(split) if scored is None else scored[split.indices]
-        self._calibrate(known, rows.weight, split.indices, scored)
-        return known
+        return self._fit_split(estimator, rows, columns, split, checkpoint)
 
     def _fit_in_blocks(
         self, estimator: Any, rows: TrainingTable, columns: Columns | None, n_blocks: int
@@ -407,13 +403,35 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         for indices in cut_blocks(len(rows), n_blocks, gap):
             split = CalibrationSplit.take_block(rows, indices, gap)
             fold = copy_shallow(self)
-            fold._fit_estimator(clone(estimator), split.train, columns, None)
-            scores.append(fold._score_known(split))
-        self._fit_estimator(estimator, rows, columns, None)
-        self._rounding = self._measure_rounding(split.calibration)
-        known = np.concatenate(scores)
-        self._calibrate(known, rows.weight, np.arange(len(rows)), self._score_all(rows))
-        return known
+            fold.contamination = "auto"  # its threshold is not used
+            scores.append(fold._fit_split(clone(estimator), rows, columns, split, None))
+        # Rounding is measured on the rows of the last block.
+        whole = replace(split, train=rows, indices=np.arange(len(rows)))
+        return self._fit_split(estimator, rows, columns, whole, None, np.concatenate(scores))
+
+    def _fit_split(
+        self,
+        estimator: Any,
+        rows: TrainingTable,
+        columns: Columns | None,
+        split: CalibrationSplit,
+        checkpoint: Checkpoint | None,
+        known: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Fit to the rows that train, and return the scores of the others, if not known."""
+        if isinstance(estimator, BaseAutoencoder) and columns is None:
+            # Which would not know the columns' names.
+            measure_columns(self, split.train, float(len(split.train)))
+        with pass_tasks_on(self, estimator):
+            fitted = _fit_on(
+                estimator,
+                split.train,
+                columns,
+                self._row_shape,
+                self._has_sequences,
+                checkpoint,
+            )
+        return self._set_fitted(fitted, rows, columns, split, known)
 
     def _make_estimator(self, n_rows: int, streams: RandomStreams) -> Any:
         """Return an unfitted estimator, with a seed and a gap if it takes and has none."""
@@ -425,76 +443,48 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
             estimator.set_params(gap=self.gap)
         return estimator
 
-    def _fit_estimator(
+    def _set_fitted(
         self,
         estimator: Any,
-        train: TrainingTable,
+        rows: TrainingTable,
         columns: Columns | None,
-        checkpoint: Checkpoint | None,
-    ) -> None:
-        """Fit an estimator to rows, and set the fitted attributes but those of the threshold."""
-        if isinstance(estimator, BaseAutoencoder) and columns is None:
-            # Which would not know the columns' names.
-            measure_columns(self, train, float(len(train)))
-        with pass_tasks_on(self, estimator):
-            fitted = _fit_on(
-                estimator, train, columns, self._row_shape, self._has_sequences, checkpoint
-            )
-        self.estimator_, self._anomaly_score = fitted, _fit_anomaly_score(fitted, train)
+        split: CalibrationSplit,
+        known: np.ndarray | None,
+    ) -> np.ndarray:
+        """Score and calibrate, set the fitted attributes, and return the calibration scores."""
+        self.estimator_, self._anomaly_score = estimator, _fit_anomaly_score(estimator, split.train)
         self._labels, self._gap_score = None, None
         self.__dict__.pop("labels_", None)  # those of another fit
-        if isinstance(fitted, BaseAutoencoder):
-            self._gap_score = _make_gap_score(train, columns)
-        known_rows, known_weight = _load_known(train)
+        if isinstance(estimator, BaseAutoencoder):
+            self._gap_score = _make_gap_score(split.train, columns)
+        known_rows, known_weight = _load_known(split.train)
         if columns is None:
             self._candidates = choose_candidates(known_rows)
         else:
             self._labels = SeenLabels.from_rows(columns, known_rows, known_weight)
             self._candidates = choose_encoded_candidates(known_rows, columns, self._labels)
-
-    def _score_known(self, split: CalibrationSplit) -> np.ndarray:
-        return self._score(self._mark_unseen(split.calibration))
-
-    def _score_all(self, rows: TrainingTable) -> np.ndarray | None:
-        """Return the scores of all rows if the threshold is by their share."""
-        has_share = not isinstance(self.contamination, str)
-        return self._score(self._mark_unseen(rows.X)) if has_share else None
-
-    def _measure_rounding(self, rows: np.ndarray) -> float:
-        """Return by how much rounding changes scores that are not ours, relative to them."""
-        if isinstance(self.estimator_, BaseAutoencoder):
-            return _LEAST_ROUNDING
-        return _measure_score_rounding(self.estimator_, rows)
-
-    def _calibrate(
-        self,
-        known: np.ndarray,
-        weight: np.ndarray | None,
-        indices: np.ndarray,
-        scored: np.ndarray | None,
-    ) -> None:
-        """Set the threshold.
-
-        Parameters
-        ----------
-        known : ndarray of shape (n_calibration,)
-            The scores of the calibration rows.
-        weight : ndarray of shape (n_rows,) or None
-            How often each row counts.
-        indices : ndarray of shape (n_calibration,)
-            Which rows calibrate.
-        scored : ndarray of shape (n_rows,) or None
-            The scores of all rows, for a threshold by their share.
-        """
-        order = known.argsort()
-        known_weight = None if weight is None else weight[indices[order]]
-        self.calibration_scores_, self._calibration_weight = known[order], known_weight
-        if scored is None or isinstance(self.contamination, str):
-            self._scored = (self.calibration_scores_, known_weight)
+        share = None if isinstance(self.contamination, str) else self.contamination
+        if known is not None and share is None:
+            scores = known
+        else:
+            scored = split.calibration if share is None else rows.X
+            scores = self._score(self._mark_unseen(scored))
+        if known is None:
+            known = scores if share is None else scores[split.indices]
+        in_order, order = known, known.argsort()
+        known, known_weight = known[order], None
+        if rows.weight is not None:
+            known_weight = rows.weight[split.indices[order]]
+        self._rounding = _LEAST_ROUNDING
+        if not isinstance(estimator, BaseAutoencoder):
+            self._rounding = _measure_score_rounding(estimator, split.calibration)
+        self.calibration_scores_, self._calibration_weight = known, known_weight
+        self._scored = (known, known_weight) if share is None else (scores, rows.weight)
+        if share is None:
             self.set_threshold(alpha=self.alpha)
         else:
-            self._scored = (scored, weight)
-            self.set_threshold(contamination=self.contamination)
+            self.set_threshold(contamination=share)
+        return in_order
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
