@@ -28,7 +28,7 @@ Model = TypeVar("Model")
 N_LEVELS = 32
 #: Levels at which rows' errors are reported, see `measure_errors`.
 N_ERROR_LEVELS = 12
-_LEVELS_AT_A_TIME = 4
+_LEVELS_AT_A_TIME = 2
 _FEW_COLUMNS = 4
 _SEED = 19480701
 _RESIDUAL_ROWS = 20_000
@@ -39,7 +39,7 @@ _CALIBRATION_ROWS = 128
 _CALIBRATION_CELLS = 2**17
 # Cells of a block's largest array (rows x draws x columns), of at least 128 columns: with shorter
 # blocks calls take as long as what they compute.
-_BLOCK_CELLS = 2**20
+_BLOCK_CELLS = 2**19
 
 
 def resolve_draws(n_draws: int | str, layout: CellLayout) -> int:
