@@ -75,9 +75,8 @@ class _Perceptron:
 
     @classmethod
     def from_network(cls, network: nn.Module) -> "_Perceptron | None":
-        """Return the layers of a perceptron of plain layers, None of another network."""
-        # By exact class: a layer with a parametrized weight has a class of its own.
-        if type(network) is not MLP or any(type(own) is not nn.Linear for own in network.layers):
+        """Return the layers of a perceptron, None of another network."""
+        if type(network) is not MLP:  # a subclass may map rows otherwise
             return None
         layers = [(own.weight.detach(), own.bias.detach()) for own in network.linear_layers]
         weight, bias = layers[-1]

@@ -37,10 +37,16 @@ def make_parametrized():
     return network
 
 
+class Squared(MLP):
+    def forward(self, input):
+        return super().forward(input).square()
+
+
 @pytest.mark.parametrize(
     "network",
     [
         make(),
+        Squared(5, 3, generator=torch.Generator().manual_seed(0)),
         make(32, (7,), "relu"),
         make_parametrized(),
         torch.nn.Sequential(make(), torch.nn.Tanh()),
