@@ -292,7 +292,7 @@ def denoiser_log_density(
     pairs = zip(*integration_levels(module, n_levels), strict=True)
     levels, weights = (rows.new_tensor(part) for part in pairs)
     gains = torch.from_numpy(calibration.gains).to(rows)
-    for part in _split(np.flatnonzero(calibration.gains)):
+    for part in _split(np.flatnonzero(calibration.gains), len(rows) * n_draws):
         column = levels[part].view(-1, 1, 1)
         residuals = module.filter.residuals(rows, column)
         agreement, size = _compare_at_levels(module, rows, column, noise[part], residuals)
@@ -339,10 +339,13 @@ def measure_errors(
     return errors.T + torch.cat([whole, gain[:, 2 * n_whole :]], dim=1)
 
 
-def _split(indices: np.ndarray) -> list[np.ndarray]:
-    """Return the indices of levels, a few at a time."""
-    first = range(0, len(indices), _LEVELS_AT_A_TIME)
-    return [indices[start : start + _LEVELS_AT_A_TIME] for start in first]
+def _split(indices: np.ndarray, n_evaluations: int) -> list[np.ndarray]:
+    """Return the indices of levels with so many evaluations each, a few at a time.
+
+    Of few rows as many are taken as fill a product in float32.
+    """
+    length = max(_LEVELS_AT_A_TIME, SinglePrecision.length // max(n_evaluations, 1))
+    return [indices[start : start + length] for start in range(0, len(indices), length)]
 
 
 def fit_residual_filter(trained: TrainedModule[Denoiser], rows: Rows, trim_fraction: float) -> None:
