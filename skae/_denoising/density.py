@@ -28,7 +28,7 @@ Model = TypeVar("Model")
 N_LEVELS = 32
 #: Levels at which rows' errors are reported, see `measure_errors`.
 N_ERROR_LEVELS = 12
-_LEVELS_AT_A_TIME = 4
+_LEVELS_AT_A_TIME = 2
 _FEW_COLUMNS = 4
 _SEED = 19480701
 _RESIDUAL_ROWS = 20_000
@@ -37,7 +37,8 @@ _FRESH_PAIRS = 4
 # tables, whose rows have more cells to average over, fewer do.
 _CALIBRATION_ROWS = 128
 _CALIBRATION_CELLS = 2**17
-# Cells of a block's largest array (rows x draws x columns).
+# Cells of a block's largest array (rows x draws x columns), of at least 128 columns: with shorter
+# blocks calls take as long as what they compute.
 _BLOCK_CELLS = 2**19
 
 
@@ -291,10 +292,10 @@ def denoiser_log_density(
     pairs = zip(*integration_levels(module, n_levels), strict=True)
     levels, weights = (rows.new_tensor(part) for part in pairs)
     gains = torch.from_numpy(calibration.gains).to(rows)
-    for part in _split(np.flatnonzero(calibration.gains)):
+    for part in _split(np.flatnonzero(calibration.gains), len(rows) * n_draws):
         column = levels[part].view(-1, 1, 1)
-        filtered = module.filter(rows, column)
-        agreement, size = _compare_at_levels(module, rows, column, noise[part], filtered)
+        residuals = module.filter.residuals(rows, column)
+        agreement, size = _compare_at_levels(module, rows, column, noise[part], residuals)
         gain = gains[part]
         result = result - (gain.square() * size - 2 * gain * agreement) @ weights[part]
     return result
@@ -323,24 +324,28 @@ def measure_errors(
     """
     index, n_whole = list(plan.levels), plan.n_whole
     noise = _draw_planned_noise(n_draws, rows.shape[1], plan).to(rows)
-    levels = module.levels.grid(N_ERROR_LEVELS).to(rows)[[*index[:n_whole], *index]].view(-1, 1, 1)
-    filtered = module.filter(rows, levels)
-    agreement, size = _compare_at_levels(module, rows, levels, noise, filtered, mask)
+    levels = module.levels.grid(N_ERROR_LEVELS).to(rows)[index].view(-1, 1, 1)
+    residuals = module.filter.residuals(rows, levels)
     spread = module.filter.cell_noise(levels)
-    squares = (rows - filtered).square()
+    squares = residuals.square()
     errors = squares.sum(dim=2) + spread.sum(dim=2)
     if mask is not None:
         # A complete row's is as it is alone, to the last bit.
         errors = torch.where(mask.all(dim=1), errors, ((squares + spread) * mask).sum(dim=2))
-    errors = errors.T + size - 2 * agreement
-    whole = 0.5 * (errors[:, :n_whole] + errors[:, n_whole : 2 * n_whole])
-    return torch.cat([whole, errors[:, 2 * n_whole :]], dim=1)
+    drawn = [*range(n_whole), *range(len(index))]
+    agreement, size = _compare_at_levels(module, rows, levels[drawn], noise, residuals[drawn], mask)
+    gain = size - 2 * agreement
+    whole = 0.5 * (gain[:, :n_whole] + gain[:, n_whole : 2 * n_whole])
+    return errors.T + torch.cat([whole, gain[:, 2 * n_whole :]], dim=1)
 
 
-def _split(indices: np.ndarray) -> list[np.ndarray]:
-    """Return the indices of levels, a few at a time."""
-    first = range(0, len(indices), _LEVELS_AT_A_TIME)
-    return [indices[start : start + _LEVELS_AT_A_TIME] for start in first]
+def _split(indices: np.ndarray, n_evaluations: int) -> list[np.ndarray]:
+    """Return the indices of levels with so many evaluations each, a few at a time.
+
+    Of few rows as many are taken as fill a product in float32.
+    """
+    length = max(_LEVELS_AT_A_TIME, SinglePrecision.length // max(n_evaluations, 1))
+    return [indices[start : start + length] for start in range(0, len(indices), length)]
 
 
 def fit_residual_filter(trained: TrainedModule[Denoiser], rows: Rows, trim_fraction: float) -> None:
@@ -482,7 +487,7 @@ def _compare_at_levels(
     rows: Tensor,
     levels: Tensor,
     noise: Tensor,
-    filtered: Tensor,
+    residuals: Tensor,
     mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return how steps off the filter agree with the errors of the filter, and their size.
@@ -500,8 +505,8 @@ def _compare_at_levels(
         The levels.
     noise : Tensor of shape (n_levels, n_draws, n_features)
         Draws that are common to all rows.
-    filtered : Tensor of shape (n_levels, n_rows, n_features)
-        The filter's estimates of the rows themselves.
+    residuals : Tensor of shape (n_levels, n_rows, n_features)
+        By how much the rows differ from the filter's estimates of them without noise.
     mask : Tensor of bool of shape (n_rows, n_features) or None, default=None
         The observed cells, which alone count; None counts all.
 
@@ -514,13 +519,11 @@ def _compare_at_levels(
     noise = levels * noise
     # The filter is affine: its estimate of a noisy row is that of the row, moved by the noise's.
     moved = filter(filter.mean + noise, levels) - filter.mean
-    noisy = rows.unsqueeze(1) + noise.unsqueeze(1)
-    estimate = filtered.unsqueeze(2) + moved.unsqueeze(1)
-    steps = module.find_steps(noisy.flatten(1, 2), levels.squeeze(2), estimate.flatten(1, 2))
-    steps = steps.view_as(estimate)
+    errors = residuals.unsqueeze(2) - moved.unsqueeze(1)
+    steps = module.find_steps(rows, noise, levels.squeeze(2), errors)
     if mask is not None:
         steps = steps * mask.unsqueeze(1)
-    errors, steps = (rows.unsqueeze(1) - estimate).flatten(2), steps.flatten(2)
+    errors, steps = errors.flatten(2), steps.flatten(2)
     agreement, size = torch.linalg.vecdot(errors, steps), torch.linalg.vecdot(steps, steps)
     return agreement.T / n_draws, size.T / n_draws
 

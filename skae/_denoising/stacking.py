@@ -104,8 +104,8 @@ class Stack:
         scores = score_rows(filter, rows, self.mixture.mean.shape[1])
         constant, factor, origin = (part.to(scores) for part in self._tensors)
         # One product for all Gaussians: the differences from their means would be many arrays.
-        white = (scores @ factor).view(-1, *origin.shape) - origin
-        joint = constant - 0.5 * white.square().sum(dim=2)
+        white = (scores @ factor).view(-1, *origin.shape).sub_(origin)
+        joint = constant - 0.5 * white.square_().sum(dim=2)
         return joint.logsumexp(dim=1) + measure_remainder(filter, rows, scores)
 
     def combine(self, mixture: Tensor, denoiser: Tensor) -> Tensor:

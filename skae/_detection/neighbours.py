@@ -20,11 +20,11 @@ from .._environment import limit_threads
 N_NEIGHBOURS = 5
 
 # Distances computed at a time, which stay in the processor's cache.
-_BLOCK_CELLS = 2**19
+_BLOCK_CELLS = 2**18
 
-# Reference rows of a group: rows that are not in the groups of the smallest minima are not looked
-# at one by one.
-_GROUP = 32
+# Groups of the usual reference rows, and of the others: rows that are not in the groups of the
+# smallest minima are not looked at one by one. Whole vectors of the processor find the minima.
+_N_GROUPS = (64, 32)
 
 #: A row as near as this, relative to its length, is a copy.
 COPY_ROUNDING = 1e-6
@@ -86,23 +86,19 @@ class NeighbourDistances:
         length = block_length(len(self.rows), _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
         with limit_threads(1), torch.no_grad():
             if observed is None:
-                groups = self._groups
-                split = torch.from_numpy(rows).split(length)
-                parts = [
-                    self._find_nearest(part, groups.measure_nearest(part), groups.n_near)
-                    for part in split
-                ]
-            else:
-                known = torch.from_numpy(self.rows)
-                size = known.square()
-                if self.variance is not None:
-                    size += torch.from_numpy(self.variance)
-                cells = torch.from_numpy(np.where(observed, rows, 0.0)).split(length)
-                masks = torch.from_numpy(observed.astype(np.float64)).split(length)
-                parts = [
-                    self._find_nearest(part, _measure_some(part, mask, known, size), self.n_usual)
-                    for part, mask in zip(cells, masks, strict=True)
-                ]
+                whole = torch.from_numpy(rows)
+                near = self._groups.measure_nearest(whole, length)
+                return self._find_nearest(whole, near, self._groups.n_near).numpy()
+            known = torch.from_numpy(self.rows)
+            size = known.square()
+            if self.variance is not None:
+                size += torch.from_numpy(self.variance)
+            cells = torch.from_numpy(np.where(observed, rows, 0.0)).split(length)
+            masks = torch.from_numpy(observed.astype(np.float64)).split(length)
+            parts = [
+                self._find_nearest(part, _measure_some(part, mask, known, size), self.n_usual)
+                for part, mask in zip(cells, masks, strict=True)
+            ]
         return torch.cat(parts).numpy()
 
     @cached_property
@@ -137,11 +133,12 @@ class _Groups:
 
     Attributes
     ----------
-    factor : Tensor of shape (n_features + 2, n_groups * _GROUP)
+    factor : Tensor of shape (n_features + 2, n_places)
         The rows, and what makes its product with `[-2 x, |x|^2, 1]` squared distances: those to
-        rows that fill the last group of each kind are infinite.
+        rows that fill the last places of each kind are infinite. Neighbouring places are of
+        different groups, so that minima are those of whole vectors.
     n_usual : int
-        How many groups are of usual rows.
+        How many places are of usual rows.
     """
 
     factor: Tensor
@@ -150,41 +147,52 @@ class _Groups:
     @classmethod
     def from_rows(cls, rows: np.ndarray, n_usual: int) -> "_Groups":
         """Return the groups of rows of which the first so many are usual."""
-        kinds = [_fill_groups(part) for part in (rows[:n_usual], rows[n_usual:])]
-        return cls(torch.cat(kinds).T.contiguous(), len(kinds[0]) // _GROUP)
+        parts = (rows[:n_usual], rows[n_usual:])
+        kinds = [_fill_groups(*pair) for pair in zip(parts, _N_GROUPS, strict=True)]
+        return cls(torch.cat(kinds).T.contiguous(), len(kinds[0]))
 
     @property
     def n_near(self) -> int:
         """How many distances `measure_nearest` returns to usual rows."""
-        return min(N_NEIGHBOURS + 1, self.n_usual * _GROUP)
+        return min(N_NEIGHBOURS + 1, self.n_usual)
 
-    def measure_nearest(self, rows: Tensor) -> Tensor:
-        """Return distances to the six nearest usual rows, and to the two nearest other ones."""
+    def measure_nearest(self, rows: Tensor, length: int) -> Tensor:
+        """Return distances to the six nearest usual rows, and to the two nearest other ones.
+
+        So many rows are compared at a time, in memory that all use in turn.
+        """
         squares = rows.square().sum(dim=1, keepdim=True)
         augmented = torch.cat([-2 * rows, squares, torch.ones_like(squares)], dim=1)
-        groups = (augmented @ self.factor).view(len(rows), -1, _GROUP)
-        kinds = (groups[:, : self.n_usual], groups[:, self.n_usual :])
-        each = [_find_least(*pair) for pair in zip(kinds, (N_NEIGHBOURS + 1, 2), strict=True)]
-        return torch.cat(each, dim=1).clamp_min_(0).sqrt_()
+        whole = self.factor.new_empty(min(length, len(rows)), self.factor.shape[1])
+        parts = []
+        for part in augmented.split(length):
+            distances = torch.mm(part, self.factor, out=whole[: len(part)])
+            kinds = (distances[:, : self.n_usual], distances[:, self.n_usual :])
+            most = (N_NEIGHBOURS + 1, 2)
+            each = [_find_least(*trio) for trio in zip(kinds, most, _N_GROUPS, strict=True)]
+            parts.append(torch.cat(each, dim=1))
+        return torch.cat(parts).clamp_min_(0).sqrt_()
 
 
-def _find_least(groups: Tensor, most: int) -> Tensor:
-    """Return the smallest numbers of each row (n_rows, n_groups, _GROUP), up to so many.
+def _find_least(values: Tensor, most: int, n_groups: int) -> Tensor:
+    """Return the smallest numbers of each row, up to so many.
 
     They are in as many groups, those with the smallest minima.
     """
-    minima = groups.amin(dim=2)
-    n_groups = min(most, minima.shape[1])
-    chosen = minima.topk(n_groups, dim=1, largest=False, sorted=False).indices
-    near = groups.gather(1, chosen.unsqueeze(2).expand(-1, -1, _GROUP)).flatten(1).numpy()
-    if near.shape[1]:
-        near.partition(most - 1, axis=1)  # several times faster than `topk`
+    if not values.shape[1]:
+        return values
+    groups = values.unflatten(1, (-1, n_groups))
+    # NumPy's partitions take a fraction of the time of `topk`.
+    chosen = np.argpartition(groups.amin(dim=1).numpy(), most - 1, axis=1)[:, :most]
+    index = torch.from_numpy(chosen).unsqueeze(1).expand(-1, groups.shape[1], -1)
+    near = groups.gather(2, index).flatten(1).numpy()
+    near.partition(most - 1, axis=1)
     return torch.from_numpy(near[:, :most])
 
 
-def _fill_groups(rows: np.ndarray) -> Tensor:
+def _fill_groups(rows: np.ndarray, n_groups: int) -> Tensor:
     """Return rows, their squared lengths and their factors of those of others, in whole groups."""
-    n_rows = -(-len(rows) // _GROUP) * _GROUP
+    n_rows = -(-len(rows) // n_groups) * n_groups
     filled = torch.zeros(n_rows, rows.shape[1] + 2, dtype=torch.float64)
     filled[:, -1] = torch.inf
     own = torch.from_numpy(rows)

@@ -42,25 +42,3 @@ class Bypass(nn.Module):
             return linear
         gate = self.gate if unit is None else unit * self.gate
         return torch.addcmul(linear, gate, self.nonlinear(input))
-
-    def scale_nonlinear(self, input: Tensor) -> Tensor:
-        """Return `gate * nonlinear(input)`.
-
-        Parameters
-        ----------
-        input : Tensor of shape (n_rows, n_inputs)
-            The rows.
-
-        Returns
-        -------
-        output : Tensor of shape (n_rows, n_outputs)
-            What is added to the linear path.
-
-        Raises
-        ------
-        ValueError
-            If there is no network.
-        """
-        if self.nonlinear is None or self.gate is None:
-            raise ValueError("nonlinear must be a network to have an output, got None")
-        return self.gate * self.nonlinear(input)

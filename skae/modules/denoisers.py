@@ -46,11 +46,42 @@ class NoiseLevels(nn.Module):
     def condition(self, noisy: Tensor, level: Tensor) -> Tensor:
         """Return a network's input: rows of unit scale and, if it is conditional, their level."""
         rows = noisy * torch.rsqrt(1 + level.square())
-        if not self.noise_conditional:
-            return rows
+        return torch.cat([rows, self._position(level)], dim=1) if self.noise_conditional else rows
+
+    def condition_draws(self, rows: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+        """Return a network's inputs for rows with draws of noise that are common to all.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_rows, n_features)
+            The rows, without noise.
+        noise : Tensor of shape (n_levels, n_draws, n_features)
+            The noise at each level.
+        level : Tensor of shape (n_levels, 1)
+            The levels.
+
+        Returns
+        -------
+        inputs : Tensor of shape (n_levels, n_rows, n_draws, n_inputs)
+            As those of `condition`.
+        """
+        scale = torch.rsqrt(1 + level.square()).unsqueeze(1)
+        n_features = rows.shape[1]
+        width = n_features + int(self.noise_conditional)
+        inputs = rows.new_empty(len(level), len(rows), noise.shape[1], width)
+        torch.add(
+            (rows * scale).unsqueeze(2),
+            (noise * scale).unsqueeze(1),
+            out=inputs[..., :n_features],
+        )
+        if self.noise_conditional:
+            inputs[..., n_features:] = self._position(level)[:, :, None, None]
+        return inputs
+
+    def _position(self, level: Tensor) -> Tensor:
+        """Return where levels are in the range, from -1 to 1."""
         half_range = 0.5 * (self.high / self.low).log()
-        position = (level / (self.low * self.high).sqrt()).log() / half_range  # in [-1, 1]
-        return torch.cat([rows, position], dim=1)
+        return (level / (self.low * self.high).sqrt()).log() / half_range
 
 
 class Denoiser(EncoderDecoder):
@@ -118,25 +149,29 @@ class Denoiser(EncoderDecoder):
     def posterior_mean(self, noisy: Tensor, level: Tensor) -> Tensor:
         """Return the estimated mean of the clean rows given the noisy ones."""
 
-    def find_steps(self, noisy: Tensor, level: Tensor, filtered: Tensor) -> Tensor:
+    def find_steps(self, rows: Tensor, noise: Tensor, level: Tensor, errors: Tensor) -> Tensor:
         """Return by how much posterior means differ from the filter's estimates.
 
         Parameters
         ----------
-        noisy : Tensor of shape (n_levels, n_rows, n_features)
-            Noisy rows, as many at each level.
+        rows : Tensor of shape (n_rows, n_features)
+            The rows, without noise.
+        noise : Tensor of shape (n_levels, n_draws, n_features)
+            Noise that is common to all rows, at each level.
         level : Tensor of shape (n_levels, 1)
             The levels.
-        filtered : Tensor of shape (n_levels, n_rows, n_features)
-            The filter's estimates.
+        errors : Tensor of shape (n_levels, n_rows, n_draws, n_features)
+            By how much rows differ from the filter's estimates of them with noise.
 
         Returns
         -------
-        steps : Tensor of shape (n_levels, n_rows, n_features)
+        steps : Tensor of shape (n_levels, n_rows, n_draws, n_features)
             The differences.
         """
-        column = level.repeat_interleave(noisy.shape[1], dim=0)
-        return self.posterior_mean(noisy.flatten(0, 1), column).view_as(noisy) - filtered
+        noisy = rows.unsqueeze(1) + noise.unsqueeze(1)
+        column = level.repeat_interleave(len(rows) * noise.shape[1], dim=0)
+        means = self.posterior_mean(noisy.flatten(0, 2), column).view_as(noisy)
+        return means - (rows.unsqueeze(1) - errors)
 
     @abstractmethod
     def loss_weight(self, level: Tensor) -> Tensor:
@@ -290,28 +325,29 @@ class RowDenoiser(Denoiser):
         """Return the denoised rows."""
         return self.denoise(noisy, level)
 
-    def find_steps(self, noisy: Tensor, level: Tensor, filtered: Tensor) -> Tensor:
+    def find_steps(self, rows: Tensor, noise: Tensor, level: Tensor, errors: Tensor) -> Tensor:
         """Return by how much posterior means differ from the filter's estimates.
 
         Beside the filter this is the network's output alone, in its unit.
 
         Parameters
         ----------
-        noisy, level, filtered : Tensor
+        rows, noise, level, errors : Tensor
             As for `Denoiser`.
 
         Returns
         -------
-        steps : Tensor of shape (n_levels, n_rows, n_features)
+        steps : Tensor of shape (n_levels, n_rows, n_draws, n_features)
             The differences.
         """
         path = self.path
-        if not self.is_gaussian or not isinstance(path, Bypass) or path.gate is None:
-            return super().find_steps(noisy, level, filtered)
-        column = level.repeat_interleave(noisy.shape[1], dim=0)
-        conditioned = self.levels.condition(noisy.flatten(0, 1), column)
+        if not self.is_gaussian or not isinstance(path, Bypass):
+            return super().find_steps(rows, noise, level, errors)
+        if path.nonlinear is None or path.gate is None:
+            return torch.zeros_like(errors)
+        output = path.nonlinear(self.levels.condition_draws(rows, noise, level).flatten(0, 2))
         unit = (self.filter.expected_error(level) / self.filter.n_features).sqrt()
-        return path.scale_nonlinear(conditioned).view_as(noisy) * unit.unsqueeze(2)
+        return output.view_as(errors) * (unit * path.gate)[:, None, None]
 
     @property
     def is_filter(self) -> bool:

@@ -71,6 +71,25 @@ class WienerFilter(nn.Module):
             self.mean + across * centred + ((centred @ self.axes.T) * (along - across)) @ self.axes
         )
 
+    def residuals(self, noisy: Tensor, level: Tensor) -> Tensor:
+        """Return by how much rows differ from their estimates.
+
+        Parameters
+        ----------
+        noisy : Tensor of shape (n_rows, n_features)
+            The rows.
+        level : Tensor of shape (n_levels, 1, 1)
+            The noise's scale.
+
+        Returns
+        -------
+        residuals : Tensor of shape (n_levels, n_rows, n_features)
+            At each level.
+        """
+        centred = noisy - self.mean
+        along, across = self._kept(level)
+        return (1 - across) * centred - (centred @ self.axes.T * (along - across)) @ self.axes
+
     def expected_error(self, level: Tensor, n_kept: int | None = None) -> Tensor:
         """Return the expected squared error (n_rows, 1), summed over columns.
 

@@ -20,6 +20,7 @@ from skae._denoising.density import (
     N_ERROR_LEVELS,
     N_LEVELS,
     Calibration,
+    ErrorPlan,
     calibrate,
     denoiser_log_density,
     draw_common_noise,
@@ -186,6 +187,19 @@ def test_errors_agree_with_many_independent_draws(mixture):
         )
         spread = errors.std(0) / 8  # of a mean over 64 draws
         assert ((found[:, number] - errors.mean(0)).abs() < 4 * spread + 1e-9).all()
+
+
+def test_errors_of_some_levels_are_those_of_all(mixture):
+    module, rows = mixture.module, mixture.rows
+    whole = measure_errors(module, rows, 8)[:, [2, 6, 10]]
+    torch.testing.assert_close(
+        measure_errors(module, rows, 8, plan=ErrorPlan((2, 6, 10), 3)), whole
+    )
+    # Others than the first have half of the draws.
+    found = measure_errors(module, rows, 8, plan=ErrorPlan((2, 6, 10), 1))
+    torch.testing.assert_close(found[:, 0], whole[:, 0])
+    torch.testing.assert_close(found.mean(0), whole.mean(0), rtol=0.1, atol=0)
+    assert not torch.allclose(found[:, 1:], whole[:, 1:])
 
 
 def test_errors_of_observed_cells_add_up(mixture):

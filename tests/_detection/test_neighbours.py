@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
+from skae._detection import neighbours
 from skae._detection.neighbours import NeighbourDistances
 
 
@@ -25,6 +26,23 @@ def test_distances_of_new_rows_are_those_of_nearest_neighbors(known, distances_t
     usual = known[known[:, 0] < 0.5]
     np.testing.assert_allclose(nearest, NearestNeighbors().fit(known).kneighbors(rows, 1)[0][:, 0])
     np.testing.assert_allclose(fifth, NearestNeighbors().fit(usual).kneighbors(rows, 5)[0][:, -1])
+
+
+@pytest.mark.parametrize("n_known", [70, 300])
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_blocks_of_rows_have_distances_of_their_own(known, n_known, is_masked, monkeypatch):
+    few = known[:n_known]
+    distances_to = NeighbourDistances.from_rows(few, few[:, 0] < 0.5)
+    rows = np.random.default_rng(1).normal(size=(50, 4))
+    observed = np.ones(rows.shape, dtype=bool) if is_masked else None
+    whole = distances_to.measure(rows, observed)
+    monkeypatch.setattr(neighbours, "_BLOCK_CELLS", 7 * n_known)
+    np.testing.assert_allclose(distances_to.measure(rows, observed), whole, rtol=1e-9)
+    alone = [
+        distances_to.measure(rows[[i]], None if observed is None else observed[[i]])
+        for i in range(50)
+    ]
+    np.testing.assert_allclose(np.concatenate(alone), whole, rtol=1e-9)
 
 
 def test_a_reference_row_is_not_its_own_neighbour(known, distances_to):

@@ -125,13 +125,34 @@ def test_a_row_denoiser_corrects_the_filter_in_units_of_its_error(rows, level):
 @pytest.mark.parametrize("linear_path", [True, False])
 def test_steps_are_the_difference_from_the_filter(make, linear_path, rows):
     module, levels = make(linear_path=linear_path), torch.tensor([[0.1], [2.5]])
-    noisy = torch.stack([rows, 2 * rows])
-    filtered = torch.stack([module.filter(*pair) for pair in zip(noisy, levels, strict=True)])
-    column = [level.expand(5, 1) for level in levels]
-    means = [module.posterior_mean(*pair) for pair in zip(noisy, column, strict=True)]
-    found = module.find_steps(noisy, levels, filtered)
-    torch.testing.assert_close(found, torch.stack(means) - filtered, atol=1e-5, rtol=1e-5)
+    noise = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(1))
+    shape = (2, 5, 3, 4)
+    noisy = (rows.unsqueeze(1) + noise.unsqueeze(1)).reshape(30, 4)
+    column = levels.repeat_interleave(15, dim=0)
+    filtered = module.filter(noisy, column)
+    expected = (module.posterior_mean(noisy, column) - filtered).view(shape)
+    errors = rows.unsqueeze(1) - filtered.view(shape)
+    found = module.find_steps(rows, noise, levels, errors)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     assert found.abs().max() > 0.1
+
+
+def test_without_a_network_there_are_no_steps(rows):
+    module = row_denoiser(sizes=())
+    noise, levels = torch.ones(2, 3, 4), torch.tensor([[0.1], [2.5]])
+    found = module.find_steps(rows, noise, levels, torch.ones(2, 5, 3, 4))
+    assert torch.equal(found, torch.zeros(2, 5, 3, 4))
+
+
+@pytest.mark.parametrize("noise_conditional", [True, False])
+def test_inputs_of_common_draws_are_those_of_their_rows(noise_conditional, rows):
+    module, levels = row_denoiser(noise_conditional=noise_conditional), torch.tensor([[0.1], [2.5]])
+    noise = torch.randn(2, 3, 4, generator=generator(1))
+    noisy = (rows.unsqueeze(1) + noise.unsqueeze(1)).reshape(30, 4)
+    expected = module.levels.condition(noisy, levels.repeat_interleave(15, dim=0))
+    found = module.levels.condition_draws(rows, noise, levels)
+    assert found.shape[:3] == (2, 5, 3)
+    torch.testing.assert_close(found.flatten(0, 2), expected)
 
 
 def test_of_other_noise_the_linear_path_is_trained(rows, level):

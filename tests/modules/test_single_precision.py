@@ -5,6 +5,7 @@ import torch
 
 from skae.modules import MLP
 from skae.modules.jacobian import decoder_jacobian
+from skae.modules.layers import fix_column_norms
 from skae.modules.single_precision import SinglePrecision
 
 
@@ -23,6 +24,44 @@ def test_outputs_are_the_networks(network, n_rows):
     rows = draw(n_rows)
     found = SinglePrecision(network)(rows)
     assert found.dtype == torch.float64
+    torch.testing.assert_close(found, network(rows.float()).double(), atol=1e-5, rtol=1e-5)
+
+
+def make(n_outputs=3, sizes=(), activation="silu"):
+    return MLP(5, n_outputs, sizes, activation, generator=torch.Generator().manual_seed(0))
+
+
+def make_parametrized():
+    network = make(sizes=(8,))
+    fix_column_norms(network.layers[1])
+    return network
+
+
+class Squared(MLP):
+    def forward(self, input):
+        return super().forward(input).square()
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        make(),
+        Squared(5, 3, generator=torch.Generator().manual_seed(0)),
+        make(32, (7,), "relu"),
+        make_parametrized(),
+        torch.nn.Sequential(make(), torch.nn.Tanh()),
+    ],
+)
+def test_so_are_those_of_other_networks(network):
+    rows = draw(200)
+    found = SinglePrecision(network)(rows)
+    expected = network(rows.float()).double()
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_rows_may_be_sequences(network):
+    rows = draw(400).view(200, 2, 5)
+    found = SinglePrecision(network)(rows)
     torch.testing.assert_close(found, network(rows.float()).double(), atol=1e-5, rtol=1e-5)
 
 

@@ -26,6 +26,18 @@ def test_the_filter_is_the_conditional_mean():
     assert error == pytest.approx(filter.expected_error(level[:1]).item(), rel=0.02)
 
 
+def test_residuals_are_what_the_filter_takes_away():
+    filter = WienerFilter(4, 2).double()
+    filter.variances.copy_(torch.tensor([2.0, 1.0]))
+    filter.remainder.fill_(0.1)
+    filter.mean.fill_(3.0)
+    rows = torch.randn(5, 4, generator=torch.Generator().manual_seed(0)).double()
+    levels = torch.tensor([0.5, 2.0]).double()
+    expected = [rows - filter(rows, level.expand(5, 1)) for level in levels]
+    found = filter.residuals(rows, levels.view(2, 1, 1))
+    torch.testing.assert_close(found, torch.stack(expected))
+
+
 def test_a_filter_of_few_axes_has_one_variance_across_them():
     filter = WienerFilter(4, 2).double()
     filter.variances.copy_(torch.tensor([2.0, 1.0]))
