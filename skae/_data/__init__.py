@@ -1,6 +1,6 @@
 """All that happens to a table before training: checked, weighted, scaled, cut into batches."""
 
-from .batches import OrderedBlocks, ShuffledBatches, batch_length
+from .batches import OrderedBlocks, ShardBatches, ShuffledBatches, batch_length
 from .blocks import Table, block_length, row_blocks, subsample_indices
 from .column_moments import ColumnMoments, measure_columns, name_column
 from .columns import Columns, EncodedTable, needs_encoding
@@ -73,6 +73,7 @@ __all__ = [
     "Rows",
     "ScaledTable",
     "Scaling",
+    "ShardBatches",
     "ShuffledBatches",
     "StoredRows",
     "StoredTable",
