@@ -60,8 +60,8 @@ def share_training(*, timeout: float = 1800.0) -> Iterator[None]:
         raise ValueError("share_training must not be entered in itself: leave it first")
     if not (dist.is_available() and dist.is_initialized()):
         raise ValueError(
-            "share_training requires a process group of torch.distributed, and there is none: start "
-            'the script with torchrun, and call torch.distributed.init_process_group("gloo") in it'
+            "share_training requires a process group of torch.distributed, got none: start the "
+            'script with torchrun, and call torch.distributed.init_process_group("gloo") in it'
         )
     if dist.get_world_size() == 1:
         yield

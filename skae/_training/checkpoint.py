@@ -101,7 +101,7 @@ class Checkpoint:
         """Save the training's result; after an interrupt nothing is saved any more."""
         if self.is_interrupted:
             return
-        if net.stop_reason_ == "interrupted" and not _was_stopped_early(net):
+        if net.stop_reason_ == "interrupted" and not was_stopped_early(net):
             self.flush()
             self.is_interrupted = True
             return
@@ -213,7 +213,7 @@ class CheckpointWriter(Callback):
         self.checkpoint, self.state = None, None
 
 
-def _was_stopped_early(net: AutoencoderNet) -> bool:
+def was_stopped_early(net: AutoencoderNet) -> bool:
     """Whether it was skorch's early stopping that raised what Ctrl-C does."""
     stoppers = [c for _, c in net.callbacks_ if isinstance(c, EarlyStopping)]
     return any(stopper.misses_ == stopper.patience for stopper in stoppers)

@@ -13,7 +13,7 @@ from skorch.helper import predefined_split
 from .._data import AnyRows, OrderedBlocks, Rows, ShuffledBatches
 from .._environment import RandomStreams, count_threads, limit_threads, warn_user
 from .callbacks import FiniteLoss, FoldLosses, WeightDecay
-from .checkpoint import CheckpointWriter
+from .checkpoint import CheckpointWriter, was_stopped_early
 from .config import TrainingConfig
 from .epoch_selection import HeldOutSelection
 from .net import AutoencoderNet
@@ -134,8 +134,8 @@ def run(
     net.set_params(train_split=None)  # let go of the rows
     _note_interruption(net, n_epochs)
     if group is not None:
-        if net.stop_reason_ == "interrupted":  # the others are in the midst of a step
-            raise KeyboardInterrupt
+        if net.stop_reason_ == "interrupted" and not was_stopped_early(net):
+            raise KeyboardInterrupt  # the others may be in the midst of a step
         group.copy_first(net.module_)
     if checkpoint is not None and (state is None or not state["is_finished"]):
         checkpoint.end_training(net)

@@ -44,6 +44,7 @@ class TrainingGroup:
         # Apart from the first, whose connections are closed to make the others notice.
         self._roll: Any = self._connect()
         self._depth = 0
+        self._has_parted = False  # in the fit that runs
 
     def _connect(self) -> Any:
         return dist.new_group(backend="gloo", timeout=self._timeout)
@@ -97,11 +98,13 @@ class TrainingGroup:
             raise ConnectionError(
                 "the processes lost each other in an earlier fit: start all of them again"
             )
+        if self._depth == 0:
+            self._has_parted = False
         self._depth += 1
         try:
             yield
         except BaseException as error:
-            if self._depth == 1 and not isinstance(error, _LostError):
+            if self._depth == 1 and not self._has_parted:
                 self._part(f"{type(error).__name__}: {error}")
             raise
         finally:
@@ -114,10 +117,11 @@ class TrainingGroup:
             # torch closes connections when the last reference is gone: also that of the traceback.
             error.__traceback__ = None
             answers = self._part("")
-            raise _LostError(_describe_end(answers, self.size, str(error))) from None
+            raise ConnectionError(_describe_end(answers, self.size, str(error))) from None
 
     def _part(self, reason: str) -> dict[int, str | None]:
         """Close the channel, and return what each other process says; None is no answer."""
+        self._has_parted = True
         channel, self._channel = self._channel, None
         dist.destroy_process_group(channel)
         del channel
@@ -149,10 +153,6 @@ class TrainingGroup:
             except RuntimeError:
                 continue
         return answers
-
-
-class _LostError(ConnectionError):
-    """Another process left the fit."""
 
 
 _current: ContextVar[TrainingGroup | None] = ContextVar("training group", default=None)

@@ -80,8 +80,8 @@ def section(entries: Entries) -> str:
     parts = [
         f"A fit of {EPOCHS} epochs on {ROWS:,} x {COLUMNS} in a memory-mapped file, code "
         f"{COMPONENTS}, alone and shared by two processes with `share_training`. Each process "
-        "has one thread. Times are those of `fit`, after a small fit. Work is the processor time of "
-        "the process that worked longest: it does not depend on what else the machine does, and "
+        "has one thread. Times are those of `fit`, after a small fit. Work is the processor time "
+        "of the process that worked longest: it hardly depends on what else the machine does, and "
         "leaves out the time in which a process waits for the other. The loss is that on held-out "
         "rows after the last epoch."
     ]
