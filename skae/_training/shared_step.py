@@ -26,6 +26,7 @@ class SharedStep:
     def __init__(self, group: TrainingGroup) -> None:
         self.group = group
         self.n_rows = 0
+        self._message: Tensor | None = None
 
     def take(self, step: TrainingStep, batch: Batch, gather: Callable[[], list[Tensor]]) -> Tensor:
         """Return the loss of all parts together, and leave its gradients with the weights.
@@ -44,18 +45,25 @@ class SharedStep:
         n_rows = len(batch.input)
         weight = float(n_rows) if batch.weight is None else float(batch.weight.sum())
         loss = step(batch) if weight > 0 else batch.input.new_zeros(())
-        gradients = gather()
-        parts = [gradient.reshape(-1) for gradient in gradients]
-        message = torch.cat([*parts, loss.reshape(1).to(parts[0] if parts else loss)])
-        message = torch.cat([weight * message, message.new_tensor([weight, n_rows])])
-        self.group.add(message)
-        self.n_rows = int(message[-1])
-        message = message[:-2] / message[-2]
         with torch.no_grad():
-            lengths = [part.numel() for part in parts]
-            for gradient, part in zip(gradients, message[:-1].split(lengths), strict=True):
-                gradient.copy_(part.view_as(gradient))
-        return message[-1]
+            gradients = gather()
+            lengths = [gradient.numel() for gradient in gradients]
+            message = self._make_message(sum(lengths), batch.input)
+            parts = message[:-3].split(lengths)
+            for gradient, part in zip(gradients, parts, strict=True):
+                torch.mul(gradient, weight, out=part.view_as(gradient))
+            message[-3:] = torch.tensor([weight * float(loss), weight, n_rows])
+            self.group.add(message)
+            total, summed, self.n_rows = float(message[-2]), message[-3].clone(), int(message[-1])
+            for gradient, part in zip(gradients, parts, strict=True):
+                torch.div(part.view_as(gradient), total, out=gradient)
+        return summed / total
+
+    def _make_message(self, n_weights: int, like: Tensor) -> Tensor:
+        """Return room for gradients, and for a loss, a weight and a number of rows."""
+        if self._message is None or len(self._message) != n_weights + 3:
+            self._message = like.new_empty(n_weights + 3)
+        return self._message
 
 
 class ShardSeeds(Callback):

@@ -20,20 +20,22 @@ def main() -> None:
     shape = (given["rows"], given["columns"])
     X = np.memmap(given["path"], dtype=np.float32, mode="r", shape=shape)
     with share_training():
-        fit(np.random.default_rng(0).normal(size=(600, 8)), 2, 1)  # a warm-up
+        fit(np.random.default_rng(0).normal(size=(600, 8)), 2, 1, "auto")  # a warm-up
         dist.barrier()
         began, work_began = time.perf_counter(), time.process_time()
-        model = fit(X, given["n_components"], given["epochs"])
+        model = fit(X, given["n_components"], given["epochs"], given["batch_size"])
         seconds, work = time.perf_counter() - began, time.process_time() - work_began
     losses = model.validation_scores_
     print(json.dumps({"seconds": seconds, "work": work, "losses": losses}), flush=True)
     dist.destroy_process_group()
 
 
-def fit(X: np.ndarray, n_components: int, epochs: int) -> AutoencoderTransformer:
+def fit(
+    X: np.ndarray, n_components: int, epochs: int, batch_size: int | str
+) -> AutoencoderTransformer:
     """Return a fitted estimator."""
     estimator = AutoencoderTransformer(
-        n_components, max_epochs=epochs, device="cpu", random_state=0
+        n_components, max_epochs=epochs, batch_size=batch_size, device="cpu", random_state=0
     )
     return estimator.fit(X)
 
