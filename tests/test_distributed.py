@@ -12,8 +12,8 @@ import torch.distributed as dist
 
 from skae.distributed import share_training
 
-from .resumption import are_equal
-from .shared_fits import describe_whole, make_tables, make_whole
+from .resumption import are_equal, make_rows
+from .shared_fits import catch, describe_whole, make_resumed, make_tables, make_whole
 
 
 def run_two(folder, *scripts):
@@ -45,8 +45,8 @@ def found(tmp_path_factory):
     """What two processes find, of which one is killed at the end and started again."""
     folder = tmp_path_factory.mktemp("shared")
     first = run_two(folder, "train", "die")
-    has_file = (folder / "fit.ckpt").exists()
-    return {**first, **run_two(folder, "resume"), "checkpoint": has_file, "folder": folder}
+    alone = catch(make_resumed(folder / "fit.ckpt").fit, make_rows(600))
+    return {**first, "alone": alone, **run_two(folder, "resume"), "folder": folder}
 
 
 def test_all_processes_end_with_the_same_estimator(found):
@@ -111,7 +111,10 @@ def test_a_process_that_dies_ends_the_fit_of_the_other(found):
     assert "process 1 ended or did not answer" in survivor["error of"]
     assert not survivor["is fitted"]
     assert survivor["after"].startswith("ConnectionError: the processes lost each other")
-    assert found["checkpoint"]
+
+
+def test_a_checkpoint_is_of_a_number_of_processes(found):
+    assert "the number of processes (2 there, 1 here)" in found["alone"]
 
 
 def test_a_checkpoint_goes_on_after_a_process_died(found):
