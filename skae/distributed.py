@@ -23,7 +23,8 @@ def share_training(*, timeout: float = 1800.0) -> Iterator[None]:
     Raises
     ------
     ValueError
-        If `torch.distributed` has no process group, or in the context already.
+        If `timeout` is not positive, if `torch.distributed` has no process group, or in the context
+        already.
 
     See Also
     --------
@@ -56,6 +57,8 @@ def share_training(*, timeout: float = 1800.0) -> Iterator[None]:
 
     from ._training.training_group import TrainingGroup, enter_group, find_group
 
+    if not timeout > 0:
+        raise ValueError(f"timeout must be a positive number of seconds, got {timeout!r}")
     if find_group() is not None:
         raise ValueError("share_training must not be entered in itself: leave it first")
     if not (dist.is_available() and dist.is_initialized()):

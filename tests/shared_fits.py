@@ -132,6 +132,7 @@ def refuse(rank):
         "a length": catch(make_small().fit, X[rank:]),
         "a parameter": catch(make_small(max_epochs=2 + rank).fit, X),
         "a detector": catch(AEAnomalyDetector(make_small(lr=0.1 + rank)).fit, X),
+        "a class": catch((VAETransformer(2) if rank else make_small()).fit, X),
         "again": catch(share_training().__enter__),
         "one alone": catch(failing.fit, X),
     }

@@ -96,6 +96,7 @@ def test_processes_that_differ_are_told_where(found):
         assert "the number of rows of X" in errors["a length"]
         assert "max_epochs of process 1" in errors["a parameter"]
         assert "estimator__lr of process 1" in errors["a detector"]
+        assert "and the class, " in errors["a class"]
 
 
 def test_an_error_in_one_process_ends_the_fit_of_the_other(found):
@@ -126,6 +127,11 @@ def test_a_checkpoint_goes_on_after_a_process_died(found):
 
 def test_without_a_process_group():
     with pytest.raises(ValueError, match="requires a process group"), share_training():
+        pass
+
+
+def test_a_timeout_that_is_no_time():
+    with pytest.raises(ValueError, match="timeout must be a positive"), share_training(timeout=0):
         pass
 
 

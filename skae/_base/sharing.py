@@ -24,7 +24,10 @@ def check_same_estimator(estimator: BaseEstimator, is_continued: bool) -> None:
     group = find_group()
     if group is None:
         return
-    parameters: dict[str, Any] = dict(describe_parameters(estimator))
+    parameters: dict[str, Any] = {
+        "the class": type(estimator).__name__,
+        **describe_parameters(estimator),
+    }
     parameters["warm_start"] = parameters.get("warm_start"), is_continued
     checkpoint = getattr(estimator, "checkpoint", None)
     # A path may be another on another machine, where only the first process needs one.

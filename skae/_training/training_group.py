@@ -83,7 +83,7 @@ class TrainingGroup:
         found: list[Any] = [None] * self.size
         self._call(dist.all_gather_object, found, dict(parts))
         for rank, theirs in enumerate(found):
-            odd = [name for name, value in found[0].items() if not _equal(value, theirs[name])]
+            odd = [name for name in found[0] if not _equal(found[0][name], theirs.get(name))]
             if odd:
                 raise ValueError(
                     f"processes that train together must fit the same estimator to the same table, "
