@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from skae import __version__
+from skae._base.documentation import SITE, name_pages
 
 project = "skae"
 author = "The skae developers"
@@ -84,6 +85,7 @@ copybutton_prompt_is_regexp = True
 # The pages ---------------------------------------------------------------------------------
 
 html_theme = "pydata_sphinx_theme"
+html_baseurl = f"{SITE}/{name_pages(__version__)}/"
 html_title = "skae"
 html_static_path = ["_static"]
 html_extra_path = ["_extra"]

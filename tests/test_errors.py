@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import dask
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
 import torch
+from numpy.testing import assert_array_equal
+from pandas.testing import assert_frame_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -181,6 +184,25 @@ NO_TABLES = {
     "data set": (TensorDataset(torch.ones(3, 3)), "got TensorDataset, which gives it piece by"),
     "tensor without values": (torch.empty(30, 3, device="meta"), "on the meta device"),
     "complex tensor": (torch.ones(30, 3).cfloat().conj(), "Complex data not supported: X must"),
+    "empty list": ([], r"0 sample\(s\) .*must have rows, got an empty list"),
+    "list of dictionaries": ([{"a": 1.0}] * 3, r"as row 0: pass pandas.DataFrame\(list\(X\)\)"),
+    "list of words": (["a", "b"], r"got 'a' of type str as row 0: pass \[X\] for a single row"),
+    "a word among rows": ([[1.0, 2.0, 3.0], "abc"], "got 'abc' of type str as row 1"),
+    "list of numbers": ([1.0, 2.0, 3.0], r"Expected 2D array, got 1D .*X.reshape\(1, -1\)"),
+    "list of frames": ([pd.DataFrame(ROWS)], r"got list with DataFrame as row 0: .*pandas.concat"),
+    "Series of lists": (
+        pd.Series(ROWS.tolist()),
+        r"got Series, whose cells are rows, .* of type list: pass X.to_list\(\)",
+    ),
+    "Series of dictionaries": (
+        pd.Series([{"a": 1.0}] * 3),
+        r"cells are rows, .* pass pandas.DataFrame\(X.to_list\(\)\)",
+    ),
+    "array of arrays": (pd.Series(list(ROWS)).to_numpy(), r"cells are rows, .* X.tolist\(\)"),
+    "pyarrow lists": (pa.array(ROWS.tolist()), r"cells are rows, .* pass X.to_pylist\(\)"),
+    "query": (pl.LazyFrame({"a": [1.0]}), r"got LazyFrame, which is a query: pass X.collect\(\)"),
+    "delayed": (dask.delayed(ROWS), r"which is not computed: pass X.compute\(\)"),
+    "list of delayed": ([dask.delayed(ROWS)], r"X\[0\] must be a table, .* not computed"),
     "sparse tensor": (torch.ones(30, 3).to_sparse(), r"a sparse one: pass X.to_dense\(\)"),
 }
 IGNORE_NAMES = "ignore:X (does not have valid|has) feature names:UserWarning"
@@ -200,6 +222,29 @@ def check_refused(ours, X, message, methods):
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
 def test_what_is_no_table(estimator, X, message, fitted):
     check_refused(fitted[name_of(estimator)], X, message, methods_of_tables(estimator))
+
+
+@pytest.fixture(scope="module")
+def fitted_on_a_frame():
+    X = frame(list("uv") * 15)
+    return [clone(one).fit(X) for one in (ESTIMATORS[0], ESTIMATORS[4])]
+
+
+@pytest.mark.filterwarnings(IGNORE_NAMES)
+@pytest.mark.parametrize(("X", "message"), NO_TABLES.values(), ids=NO_TABLES)
+def test_what_is_no_table_after_a_frame(X, message, fitted_on_a_frame):
+    for ours in fitted_on_a_frame:
+        check_refused(ours, X, message, methods_of_tables(ours))
+
+
+@pytest.mark.filterwarnings(IGNORE_NAMES)
+def test_lists_after_a_frame(fitted_on_a_frame):
+    X = frame(list("uv") * 15)
+    ours, imputer = fitted_on_a_frame
+    rows = X.to_numpy().tolist()
+    assert_frame_equal(ours.reconstruct(rows), ours.reconstruct(X))
+    assert_array_equal(ours.transform(rows), ours.transform(X))
+    assert_array_equal(imputer.transform(rows), X.to_numpy())
 
 
 @pytest.mark.filterwarnings(IGNORE_NAMES)
@@ -784,7 +829,8 @@ WEIGHTS = {
     "a word": (pd.Series([1.0, "a"] * 15), "a number for each row, got 'a' for row 1: give each"),
     "word": ("a", "a number for each row"),
     "missing": (pd.Series([pd.NA] * 30), "a number for each row"),
-    "mapping": ({"a": 1.0}, "a number for each row"),
+    "mapping": ({"a": 1.0}, r"a number for each row, got {'a': 1.0} \("),
+    "delayed": (dask.delayed(np.ones(30)), r"a number for each row, got Delayed.* \("),
     "sparse": (sparse.csr_array(np.ones((30, 1))), "a number for each row"),
     "large integer": ([10**400] * 30, "a number for each row"),
     "complex": (np.ones(30) + 1j, "a number for each row"),
@@ -825,6 +871,7 @@ PAIRS = {
     "mask": (np.ma.array(ROWS, mask=ROWS > 1), "y must have no masked cells"),
     "iterator": (iter(ROWS), "y must be a table"),
     "word": ("clean", "y must be a table"),
+    "delayed": (dask.delayed(ROWS), "y must be a table, .* which is not computed"),
     "sparse tensor": (torch.ones(30, 3).to_sparse(), "y must be a dense tensor"),
 }
 

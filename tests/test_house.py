@@ -14,7 +14,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # A folder may import the folders of the rows above its own, and those to its left in its row.
 LAYERS = [
-    ["_environment", "_files", "modules"],
+    ["_environment", "modules"],
     ["_data", "_linear"],
     ["_training"],
     ["_attention"],

@@ -61,7 +61,10 @@ def _map_array(estimator: Any, apply: Callable[..., Any], X: Any, name: str) -> 
     from dask import delayed
 
     X = join_columns(X)
-    example = apply(estimator, np.zeros((1, *X.shape[1:]), X.dtype))
+    rows = np.zeros((1, *X.shape[1:]), X.dtype)
+    if rows.dtype == object:  # of what kind their columns are, no type says
+        rows[:] = None
+    example = apply(estimator, rows)
     if not isinstance(example, np.ndarray):
         raise TypeError(
             f"{name} of this estimator must be given a dask frame or a table in memory, "

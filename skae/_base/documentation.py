@@ -1,4 +1,8 @@
-"""Where the documentation of the estimators is, for the links of their HTML representation."""
+"""Where the documentation is: the one place that names it.
+
+The HTML representation of estimators links to it, `docs/conf.py` takes it from here, and a test
+holds `pyproject.toml` to it.
+"""
 
 from .seal import VERSION
 

@@ -36,6 +36,7 @@ from .._data import (
     check_codes,
     check_sample_weight,
     encode_table,
+    find_index,
     find_padding,
     find_row_shape,
     flatten_rows,
@@ -407,6 +408,7 @@ class BaseAutoencoder(
             row_shape=given.row_shape,
             kept_epoch=None if result.selected is None else result.selected.epoch,
             has_sequences=given.has_sequences,
+            share=self._share,
         )
 
     @validate_each_time
@@ -620,6 +622,7 @@ class BaseAutoencoder(
             sample=sample,
             row_shape=row_shape,
             has_sequences=has_sequences,
+            share=self._share,
         )
 
     def _warn_of_far_block(
@@ -673,6 +676,8 @@ class BaseAutoencoder(
             _check_grid(columns)
         n_components: Any = self.n_components
         if is_share(n_components):  # how many that are, scaled rows tell, or the first ones have
+            if previous is not None:
+                previous.check_share(float(n_components))
             n_components = 1 if previous is None else previous.blueprint.code_size
         blueprint = self._plan_network(layout, target is not None, n_components, row_shape)
         if previous is not None:
@@ -684,6 +689,11 @@ class BaseAutoencoder(
         merge = merge if self.gap is None else keep_order
         merged = merge(TrainingTable(rows, weight, target)).set_total(total)
         return GivenTable(merged, columns, total, blueprint, row_shape, has_sequences)
+
+    @property
+    def _share(self) -> float | None:
+        """The share of the variance that determines the components; None if a number does."""
+        return float(self.n_components or 0) if is_share(self.n_components) else None
 
     def _plan_network(
         self,
@@ -880,7 +890,7 @@ class BaseAutoencoder(
         rows = state.trained.apply(
             lambda module, part: module.decode(part), codes, finish=state.scaling.inverse
         )
-        return state.restore(rows, form, getattr(X, "index", None))
+        return state.restore(rows, form, find_index(X))
 
     @by_blocks
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
@@ -1039,7 +1049,7 @@ class BaseAutoencoder(
             state.prepare,
             finish=state.scaling.inverse,
         )
-        return state.restore(rows, state.find_form(X), getattr(X, "index", None))
+        return state.restore(rows, state.find_form(X), find_index(X))
 
     def _read(self, X: ArrayLike) -> tuple[AnyTable, FittedState[Module, BlueprintT, DensityT]]:
         """Return a checked table and the fitted state, both of one moment.

@@ -14,6 +14,7 @@ from .._data import (
     Columns,
     Scaling,
     TrainingTable,
+    find_index,
     load_rows,
     row_blocks,
     subsample_indices,
@@ -156,6 +157,6 @@ def show_limits(
     def show(limits: np.ndarray) -> Any:
         if columns is None:
             return wrap_numbers(limits, X)
-        return columns.decode(limits, index=getattr(X, "index", None))
+        return columns.decode(limits, index=find_index(X))
 
     return show(values - reach), show(values + reach)

@@ -76,6 +76,8 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         The epoch that held-out rows chose, 0 for the initialization; None without such rows.
     has_sequences : bool, default=False
         Whether rows are sequences, which may be shorter than the longest one.
+    share : float or None, default=None
+        The share of the variance that has determined how many components there are.
     """
 
     trained: TrainedModule[Module]
@@ -95,6 +97,16 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     row_shape: RowShape = None
     kept_epoch: int | None = None
     has_sequences: bool = False
+    share: float | None = None
+
+    def check_share(self, share: float) -> None:
+        """Raise unless training continues with the share that has determined the components."""
+        if share != self.share:
+            known = self.blueprint.code_size if self.share is None else f"the share {self.share}"
+            raise ValueError(
+                f"n_components must be {known}, as in the fit that training continues, got the "
+                f"share {share}: restore it, or fit with warm_start=False"
+            )
 
     @property
     def density(self) -> DensityT:
@@ -251,6 +263,7 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
         "stream": None if fitted.sample is None else _dump_sample(fitted.sample),
         "row_shape": fitted.row_shape,
         "has_sequences": fitted.has_sequences,
+        "share": fitted.share,
     }
 
 
@@ -302,6 +315,7 @@ def load_state(
         row_shape=None if row_shape is None else tuple(row_shape),
         kept_epoch=state.get("kept_epoch"),
         has_sequences=state.get("has_sequences", False),
+        share=state.get("share"),
     )
 
 

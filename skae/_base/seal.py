@@ -34,7 +34,7 @@ def is_sealed(state: dict[str, Any]) -> bool:
 
 
 def open_sealed(estimator: BaseEstimator, state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state without its seal.
+    """Return the state without its seal, with arrays of its own.
 
     Raises
     ------
@@ -74,7 +74,25 @@ def open_sealed(estimator: BaseEstimator, state: dict[str, Any]) -> dict[str, An
             ),
             stacklevel=3,
         )
-    return rest
+    return {key: _make_writable(value) for key, value in rest.items()}
+
+
+def _make_writable(value: Any) -> Any:
+    """Return a value with copies for arrays that are read-only, of which torch makes no tensors.
+
+    Those of a file that is mapped are, and those that processes share, as Ray's and joblib's do.
+    """
+    if isinstance(value, np.ndarray):
+        return value if value.flags.writeable else np.array(value)
+    if isinstance(value, dict):
+        return {key: _make_writable(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        parts = [_make_writable(part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if is_dataclass(value) and type(value).__module__.startswith("skae."):
+        for field in fields(value):
+            object.__setattr__(value, field.name, _make_writable(getattr(value, field.name)))
+    return value
 
 
 def _compute_digest(state: dict[str, Any]) -> str:

@@ -1,11 +1,13 @@
 """How the columns of two tables differ, one by one."""
 
+import math
+
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2_contingency, fisher_exact, ks_2samp
 
 from .encoding import Encoding
-from .findings import ColumnShift
+from .findings import SURE, ColumnShift
 from .wording import LABELS, contrast_values, count_labels, name_kinds
 
 # Beyond so many pairs of values the limit of large samples is exact enough, and takes no time.
@@ -34,12 +36,13 @@ def compare_columns(
         if kinds[name] == "boolean":
             pair = _read_booleans(pair[0], encoding), _read_booleans(pair[1], encoding)
         if kinds[name] in LABELS:
-            counts = _count_in_order(*pair)
-            p_value, distance = _test_counts(counts), _measure_variation(counts)
+            table = _count_in_order(*pair)
+            p_value, distance = _test_counts(table), _measure_variation(table)
         else:
             p_value, distance = _test_numbers(*map(encoding.encode_column, pair))
         texts = contrast_values(*pair, kinds[name])
-        shifts.append(ColumnShift(str(name), p_value, distance, *texts))
+        counts = (int(cells.notna().sum()) for cells in pair)
+        shifts.append(ColumnShift(str(name), p_value, distance, *texts, *counts))
     return shifts
 
 
@@ -48,6 +51,17 @@ def compare_samples(before: np.ndarray, after: np.ndarray) -> tuple[float, float
     is_small = len(before) * len(after) <= _MOST_PAIRS
     test = ks_2samp(before, after, method="exact" if is_small else "asymp")
     return float(test.pvalue), float(test.statistic)
+
+
+def find_detectable(n_before: int, n_after: int, n_tests: int) -> float:
+    """Return the distance, at most 1, that one of so many tests would call a difference.
+
+    It is the critical value of Kolmogorov and Smirnov's test for large samples.
+    """
+    if n_before == 0 or n_after == 0:
+        return 1.0
+    critical = math.log(2 * n_tests / SURE) / 2 * (1 / n_before + 1 / n_after)
+    return min(math.sqrt(critical), 1.0)
 
 
 def correct_p_values(p_values: np.ndarray) -> np.ndarray:

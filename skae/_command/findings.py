@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 
+#: Corrected p-values below this are called a difference.
+SURE = 0.05
+
+#: A comparison that only a larger distance would show says nothing.
+MOST_DETECTABLE = 0.5
+
 
 @dataclass(frozen=True)
 class SizeFigures:
@@ -140,6 +146,10 @@ class ColumnShift:
         Kolmogorov-Smirnov distance of numbers, total variation distance of labels; in [0, 1].
     before, after : str
         The values in the first and in the second table, in a few words.
+    n_before, n_after : int
+        Number of cells with a value in either.
+    detectable : float
+        The distance that a change must have to be found among so many cells.
     """
 
     name: str
@@ -147,6 +157,14 @@ class ColumnShift:
     distance: float
     before: str
     after: str
+    n_before: int
+    n_after: int
+    detectable: float = 1.0
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether a change was found, or would have been unless it is small."""
+        return self.p_value < SURE or self.detectable <= MOST_DETECTABLE
 
 
 @dataclass(frozen=True)
@@ -159,8 +177,8 @@ class Shift:
         Name of the second table.
     n_rows : int
         Number of its rows.
-    text : str
-        The answer in a sentence or two.
+    sentences : tuple of str
+        The answer, and the sentences that it rests on.
     n_calibration : int
         Number of rows of the first table that its rows are compared with.
     p_values : tuple of float
@@ -175,12 +193,17 @@ class Shift:
 
     table: str
     n_rows: int
-    text: str
+    sentences: tuple[str, ...]
     n_calibration: int
     p_values: tuple[float, ...]
     strangest: tuple[AnomalousRow, ...]
     columns: tuple[ColumnShift, ...]
     notes: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The whole answer."""
+        return " ".join(self.sentences)
 
 
 @dataclass(frozen=True)
@@ -193,12 +216,14 @@ class Findings:
         Name of the table.
     n_rows, n_columns : int
         Its shape.
-    verdict : str
-        The answer in plain words.
+    verdict : tuple of str
+        The answer in plain words, and the sentences that it rests on.
     notes : tuple of str
         What the reader should know, one line each.
     sizes : tuple of SizeFigures
         The comparison by number of components.
+    explained_noise, likelihood_noise : float
+        The largest standard error of what tells these figures apart.
     map : RowMap
         The map of the rows.
     p_values : tuple of float
@@ -217,9 +242,11 @@ class Findings:
     table: str
     n_rows: int
     n_columns: int
-    verdict: str
+    verdict: tuple[str, ...]
     notes: tuple[str, ...]
     sizes: tuple[SizeFigures, ...]
+    explained_noise: float
+    likelihood_noise: float
     map: RowMap
     p_values: tuple[float, ...]
     strangest: tuple[AnomalousRow, ...]

@@ -1,10 +1,12 @@
 """All that a report shows, measured."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 
-from .comparison import Comparison, Pair
+from .certainty import measure_standard_error
+from .comparison import Comparison, Measurement, Pair
 from .findings import Findings, Shift, SizeFigures
 from .predicted_columns import list_columns
 from .report import collect_versions
@@ -37,13 +39,18 @@ def investigate(comparison: Comparison, shift: Shift | None, command: str) -> Fi
         n_rows = len(table.frame)
         notes.append(f"rows drawn by chance for p-values and the map: {_MOST_ROWS} of {n_rows}")
     scored = score_rows(table.frame.iloc[rows], seed)
+    measured = [found for pair in comparison.results.values() for found in pair.by_name().values()]
     return Findings(
         table=table.name,
         n_rows=len(table.frame),
         n_columns=table.frame.shape[1],
-        verdict=reach_verdict(comparison.results).text,
+        verdict=reach_verdict(comparison.results).sentences,
         notes=tuple(notes),
         sizes=tuple(_list_figures(size, pair) for size, pair in comparison.results.items()),
+        explained_noise=measure_noise(_list_shares(measured)),
+        likelihood_noise=measure_noise(
+            [found.log_densities for found in measured if found.log_likelihood is not None]
+        ),
         map=draw_map(table, rows, scored, encoding, seed),
         p_values=tuple(scored.p_values.tolist()),
         strangest=scored.strangest,
@@ -66,3 +73,25 @@ def _list_figures(size: int, pair: Pair) -> SizeFigures:
         pca_log_likelihood=pair.pca.log_likelihood,
         autoencoder_log_likelihood=pair.autoencoder.log_likelihood,
     )
+
+
+def _list_shares(measured: list[Measurement]) -> list[np.ndarray]:
+    """Return what each row adds to the unexplained share of the variance, by model."""
+    # The variance is that of the same rows; the worst model tells it most exactly.
+    worst = max(measured, key=lambda found: float(found.errors.mean()))
+    if worst.explained_variance is None or worst.explained_variance == 1:
+        return []
+    variance = float(worst.errors.mean()) / (1 - worst.explained_variance)
+    return [found.errors / variance for found in measured]
+
+
+def measure_noise(figures: Sequence[np.ndarray | None]) -> float:
+    """Return the largest standard error of what tells the means of figures apart.
+
+    Each figure is the mean of as many rows; what they have in common moves all alike.
+    """
+    known = [values for values in figures if values is not None]
+    if not known:
+        return 0.0
+    middle = np.mean(known, axis=0)
+    return max(measure_standard_error(values - middle) for values in known)

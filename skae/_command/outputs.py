@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from .._files import replace_file
 from .arguments import CommandError
 from .printing import describe_error
 
@@ -62,6 +61,8 @@ def check_outputs_differ(outputs: Mapping[str, Path]) -> None:
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a draft and move it into place once it is whole."""
+    from .._training.files import replace_file  # brings in torch, which --help does without
+
     target = path.resolve()
     draft = target.parent / f".skae-{uuid4().hex}.tmp"
     _sweep_drafts(target.parent)

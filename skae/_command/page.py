@@ -12,7 +12,7 @@ import numpy as np
 
 from ..inspection.spread import Spread
 from .chance import SMALL, expect_share
-from .findings import Findings, RowMap, SizeFigures
+from .findings import Findings, RowMap
 from .outputs import write_atomically
 from .svg import LineChart, draw_histogram, draw_lines
 
@@ -34,6 +34,12 @@ _FAR = 10.0
 _MOST_CLASSES = 35
 
 _LONGEST_NAME = 80
+
+# Axes of the charts span so many standard errors of the differences that they show, and at least
+# so much of the variance, and so many nats.
+_STANDARD_ERRORS = 8
+_LEAST_SHARES = 0.02
+_LEAST_NATS = 0.2
 
 # Smaller p-values are not told apart.
 _SMALLEST = 1e-6
@@ -67,8 +73,8 @@ def make_page(findings: Findings) -> str:
         script=script,
         # Only this script may run, whatever the table contains.
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        explained=_draw_explained(findings.sizes),
-        likelihood=_draw_likelihood(findings.sizes),
+        explained=draw_explained(findings),
+        likelihood=_draw_likelihood(findings),
         n_missing=sum(column.n_missing for column in findings.columns),
         data=_collect_data(findings),
         drawn={row: index for index, row in reversed(list(enumerate(findings.map.rows)))},
@@ -105,20 +111,25 @@ def _make_environment() -> "Environment":
 # Charts -------------------------------------------------------------------------------
 
 
-def _draw_explained(sizes: Sequence[SizeFigures]) -> LineChart | None:
+def draw_explained(findings: Findings) -> LineChart | None:
+    """Return the chart of the explained variance; None without figures."""
+    sizes = findings.sizes
     figures = {
         "PCA": [size.pca_explained for size in sizes],
         "autoencoder": [size.autoencoder_explained for size in sizes],
     }
-    return draw_lines([size.n_components for size in sizes], figures, "percent")
+    least_span = max(_LEAST_SHARES, _STANDARD_ERRORS * findings.explained_noise)
+    return draw_lines([size.n_components for size in sizes], figures, "percent", least_span)
 
 
-def _draw_likelihood(sizes: Sequence[SizeFigures]) -> LineChart | None:
+def _draw_likelihood(findings: Findings) -> LineChart | None:
+    sizes = findings.sizes
     figures = {
         "PCA": [size.pca_log_likelihood for size in sizes],
         "autoencoder": [size.autoencoder_log_likelihood for size in sizes],
     }
-    return draw_lines([size.n_components for size in sizes], figures, "number")
+    least_span = max(_LEAST_NATS, _STANDARD_ERRORS * findings.likelihood_noise)
+    return draw_lines([size.n_components for size in sizes], figures, "number", least_span)
 
 
 def _measure_small_share(p_values: Sequence[float]) -> float:

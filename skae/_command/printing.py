@@ -44,9 +44,9 @@ def list_names(names: Iterable[str]) -> str:
     return list_some([quote(name) for name in names])
 
 
-def list_some(parts: list[str]) -> str:
-    """Return the first parts, and how many more there are."""
-    n_more = len(parts) - _MOST_NAMES
+def list_some(parts: list[str], n_parts: int | None = None) -> str:
+    """Return the first parts, and how many more there are; of `n_parts` some may not be given."""
+    n_more = (len(parts) if n_parts is None else n_parts) - _MOST_NAMES
     listed = ", ".join(parts[:_MOST_NAMES])
     return f"{listed} and {n_more} more" if n_more > 0 else listed
 

@@ -16,10 +16,10 @@ from ..inspection.comparison import measure_figure
 from ..inspection.drawing import make_figure
 from .arguments import Arguments
 from .comparison import Comparison, Measurement
-from .findings import Reason, Shift
+from .findings import SURE, Reason, Shift
 from .outputs import write_atomically
 from .printing import list_some, make_printable, quote, shorten
-from .shift import SURE, count_discoveries
+from .shift_verdict import count_discoveries
 from .verdict import compute_unexplained_ratio, reach_verdict
 from .wording import format_percent
 
@@ -49,7 +49,7 @@ def format_report(comparison: Comparison) -> list[str]:
     """Return the lines of the report that the command prints."""
     lines = [*_describe_run(comparison), *comparison.notes, ""]
     lines += _format_table(comparison)
-    return [*lines, "", reach_verdict(comparison.results).text]
+    return [*lines, "", *reach_verdict(comparison.results).sentences]
 
 
 def _describe_run(comparison: Comparison) -> list[str]:
@@ -131,7 +131,7 @@ def format_shift(shift: Shift, first_name: str) -> list[str]:
         )
         for row in found
     ]
-    return [*lines, "", shift.text]
+    return [*lines, "", *shift.sentences]
 
 
 def _count_others(n_listed: int) -> list[str]:
@@ -158,12 +158,13 @@ def write_record(
     # NaN and infinity are not JSON; missing figures are None before they get here.
     record = _make_record(comparison, arguments)
     if shift is not None:
-        record["shift"] = asdict(shift)
+        record["shift"] = {**asdict(shift), "text": shift.text}
     text = json.dumps(record, indent=2, allow_nan=False) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def _make_record(comparison: Comparison, arguments: Arguments) -> dict[str, object]:
+    verdict = reach_verdict(comparison.results)
     table, split, classes = comparison.table, comparison.split, comparison.classes
     return {
         "table": {
@@ -191,7 +192,7 @@ def _make_record(comparison: Comparison, arguments: Arguments) -> dict[str, obje
             }
             for size, pair in comparison.results.items()
         ],
-        "verdict": asdict(reach_verdict(comparison.results)),
+        "verdict": {**asdict(verdict), "text": verdict.text},
     }
 
 

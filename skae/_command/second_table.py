@@ -33,6 +33,8 @@ class SecondTable:
         Rows of the first table, with the same columns.
     encoding : Encoding
         How cells of either become numbers.
+    lost : tuple of str
+        Columns of the first table that the second lacks, or has of another kind.
     notes : list of str
         What the user should know, one line each.
     """
@@ -42,6 +44,7 @@ class SecondTable:
     frame: pd.DataFrame
     first: pd.DataFrame
     encoding: Encoding
+    lost: tuple[str, ...]
     notes: list[str]
 
 
@@ -86,7 +89,8 @@ def select_second_table(source: Source, table: Table, n_rows: int | None, seed: 
         rows = sample_rows(rows, n_rows, seed)
     frame, first = frame.iloc[rows], table.frame[list(kept)]
     notes += _describe_labels(source, table, first, frame, name_kinds(encoding.kinds))
-    return SecondTable(source.name, table.name, frame, first, encoding, notes)
+    lost = tuple(name for name in table.columns if name not in kept)
+    return SecondTable(source.name, table.name, frame, first, encoding, lost, notes)
 
 
 def _hide_infinite(column: pd.Series) -> tuple[pd.Series, int]:

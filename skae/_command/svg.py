@@ -96,13 +96,17 @@ def draw_lines(
     sizes: Sequence[int],
     figures: Mapping[str, Sequence[float | None]],
     unit: Literal["percent", "number"],
+    least_span: float = 0.0,
 ) -> LineChart | None:
-    """Return a chart of the figures by number of components; None if there are none."""
+    """Return a chart of the figures by number of components; None if there are none.
+
+    Its axis spans at least `least_span`, so that figures which differ by noise look alike.
+    """
     known = [value for row in figures.values() for value in row if value is not None]
     if not known:
         return None
     box = Box(_WIDTH, _HEIGHT, _LEFT, _WIDTH - _RIGHT, _TOP, _HEIGHT - _BOTTOM)
-    ticks = _choose_ticks(min(known), max(known))
+    ticks = _choose_ticks(*_widen(min(known), max(known), least_span, unit))
     low, high = min(ticks[0], *known), max(ticks[-1], *known)
 
     def place_x(size: int) -> float:
@@ -168,6 +172,19 @@ def draw_histogram(
         bars,
         _join_steps(box, [box.bottom - share / high * span for share in expected]),
     )
+
+
+def _widen(low: float, high: float, least_span: float, unit: str) -> tuple[float, float]:
+    """Return a range of at least that span around the figures; shares stay shares."""
+    is_share = unit == "percent" and low >= 0 and high <= 1
+    lack = (min(least_span, 1.0) if is_share else least_span) - (high - low)
+    if lack <= 0:
+        return low, high
+    low, high = low - lack / 2, high + lack / 2
+    if is_share:
+        shift = max(-low, 0.0) - max(high - 1, 0.0)
+        low, high = low + shift, high + shift
+    return low, high
 
 
 def _choose_ticks(low: float, high: float) -> list[float]:

@@ -15,6 +15,9 @@ from .source import Source
 # The variance of larger values could overflow.
 _LARGEST = 1e150
 
+# Fewer rows may be in order by chance.
+_FEWEST_COUNTED = 10
+
 _EMPTY = "empty"
 _UNREADABLE = "neither numbers, labels nor dates"
 _PROSE = "prose"
@@ -97,7 +100,7 @@ def select_table(source: Source, target_name: str | None, n_rows: int | None, se
         )
     _refuse_large(frame, source.name)
     notes = [*source.notes, *_describe_texts(frame, source.first_texts)]
-    notes += _describe_omissions(left_out)
+    notes += [*_describe_omissions(left_out), *_describe_counters(frame)]
     if n_infinite:
         notes.append(f"infinite values that count as missing cells: {n_infinite}")
     if n_blank:
@@ -208,6 +211,20 @@ def _describe_texts(frame: pd.DataFrame, first_texts: dict[str, str]) -> list[st
     if not found:
         return []
     return [f"text, though most of it is numbers (mend it to have numbers): {list_some(found)}"]
+
+
+def _describe_counters(frame: pd.DataFrame) -> list[str]:
+    """Return a line about whole numbers that count the rows, as names of customers may."""
+    if len(frame) < _FEWEST_COUNTED:
+        return []
+    numbers = frame.select_dtypes("float64")
+    found = [name for name, column in numbers.items() if (np.diff(column) == 1).all()]
+    if not found:
+        return []
+    return [
+        "numbers that count the rows (remove columns that only name rows, which models take for "
+        f"quantities): {list_names(map(str, found))}"
+    ]
 
 
 def _describe_omissions(left_out: dict[str, str]) -> list[str]:

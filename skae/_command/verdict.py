@@ -1,19 +1,20 @@
-"""The answer, in a sentence or two."""
+"""Which model to use, in sentences that need no knowledge of this package."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from .certainty import Difference
 from .comparison import Pair
+from .size_choice import NATS_THAT_MATTER, SizeChoice, choose_size, is_exact
 
-# A difference counts if it is this many standard errors of the rows' differences, and if it
-# matters: a twentieth of the error, or a twentieth of a nat a row.
-_STANDARD_ERRORS = 2.0
+# A sure difference counts if it is at least this share of PCA's error.
 _SHARE_THAT_MATTERS = 0.05
-_NATS_THAT_MATTER = 0.05
 
-# Columns have unit variance, so a mean squared error below this is rounding.
-_NO_ERROR = 1e-6
+_MOST_DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -24,88 +25,58 @@ class Verdict:
     ----------
     n_components : int
         The number of components that the verdict is about.
+    is_size_advised : bool
+        Whether the figures tell that it is a good one; if not, it is an example.
+    model : {"PCA", "autoencoder"}
+        The model to compress rows with, at that number of components.
     unexplained_ratio : float or None
-        What the autoencoder leaves unexplained there, as a share of what PCA leaves.
-    text : str
-        The answer.
+        The autoencoder's squared error as a share of PCA's; None if PCA makes no error.
+    sentences : tuple of str
+        The advice, and after it what it rests on.
     """
 
     n_components: int
+    is_size_advised: bool
+    model: Literal["PCA", "autoencoder"]
     unexplained_ratio: float | None
-    text: str
+    sentences: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The whole answer."""
+        return " ".join(self.sentences)
 
 
 def reach_verdict(results: dict[int, Pair]) -> Verdict:
     """Say which model to use, given the measurements by number of components."""
-    size = _choose_size(results)
-    ratio = compute_unexplained_ratio(results[size])
-    signs = {other: _compare_errors(pair) for other, pair in results.items()}
-    text = f"At {_name_sizes(size)} "
-    if ratio is None:
-        return Verdict(size, None, text + "PCA leaves nothing unexplained; use PCA.")
-    text += f"the autoencoder leaves {ratio:.2f} of what PCA leaves unexplained"
-    text += _describe_shares(results[size])
-    others = [other for other, sign in signs.items() if (sign > 0) != (signs[size] > 0)]
-    text += _conclude(signs[size], results[size], is_final=not others)
-    if others and signs[size] > 0:
-        as_good = "as good" if all(signs[other] == 0 for other in others) else "as good or better"
-        text += f" At {_name_sizes(*others)} PCA is {as_good}."
-    elif others:
-        text += f" At {_name_sizes(*others)} the autoencoder explains more."
-    return Verdict(size, ratio, text)
+    choice = choose_size(results)
+    pair = results[choice.size]
+    signs = {size: _compare_errors(other) for size, other in results.items()}
+    gain = _measure_density_gain(pair)
+    sentences = [
+        _advise(choice, signs, gain),
+        _describe_errors(choice.size, pair, signs[choice.size]),
+        *_describe_densities(gain),
+        *_describe_choice(choice, sorted(results)),
+        *_describe_other_sizes(choice, signs),
+    ]
+    return Verdict(
+        n_components=choice.size,
+        is_size_advised=choice.is_advised,
+        model="autoencoder" if signs[choice.size] > 0 else "PCA",
+        unexplained_ratio=compute_unexplained_ratio(pair),
+        sentences=tuple(sentences),
+    )
 
 
 def compute_unexplained_ratio(pair: Pair) -> float | None:
     """Return the autoencoder's squared error over PCA's; None if PCA makes no error."""
-    if pair.pca.errors.mean() < _NO_ERROR:
+    if is_exact(pair):
         return None
     return float(pair.autoencoder.errors.sum() / pair.pca.errors.sum())
 
 
-def _choose_size(results: dict[int, Pair]) -> int:
-    """Return the number of components with the best held-out log-likelihood of either model.
-
-    A search by `score` would choose the same. The one where the autoencoder gains most would
-    flatter it. Of rows that PCA has no density of, the autoencoder's counts. Without
-    log-likelihoods the middle one is as good as any.
-    """
-    best: dict[int, float] = {}
-    own: dict[int, float] = {}
-    for size, pair in results.items():
-        pca, autoencoder = pair.pca.log_likelihood, pair.autoencoder.log_likelihood
-        if autoencoder is not None:
-            own[size] = autoencoder
-        if pca is not None and autoencoder is not None:
-            best[size] = max(pca, autoencoder)
-    if best or own:
-        return max(best or own, key=(best or own).__getitem__)
-    return sorted(results)[(len(results) - 1) // 2]
-
-
-def _describe_shares(pair: Pair) -> str:
-    """Return both unexplained shares: a small ratio of almost nothing is no great gain."""
-    pca, autoencoder = pair.pca.explained_variance, pair.autoencoder.explained_variance
-    if pca is None or autoencoder is None:
-        return ""
-    return f" ({1 - autoencoder:.2g} against {1 - pca:.2g} of the variance)"
-
-
-def _conclude(sign: int, pair: Pair, is_final: bool) -> str:
-    """Return the end of the sentence; it advises only if it is final."""
-    if pair.autoencoder.n_epochs == 0:
-        # Its log-likelihood may differ, as it estimates the noise otherwise; its codes don't.
-        finding = ": training found nothing beyond PCA"
-        return f"{finding}; use PCA." if is_final else f"{finding} there."
-    gain = _compute_density_gain(pair)
-    higher = f"the autoencoder's log-likelihood is {abs(gain):.1f} nats a row higher"
-    if sign > 0 and gain > 0:
-        return f", and its log-likelihood is {gain:.1f} nats a row higher."
-    if sign > 0:
-        return f", but its log-likelihood is {-gain:.1f} nats a row lower." if gain < 0 else "."
-    if gain > 0:
-        return f": PCA explains {'more' if sign < 0 else 'as much'}, but {higher}."
-    finding = "PCA is better" if sign < 0 else "PCA is as good"
-    return f": {finding}; use PCA." if is_final else f": {finding} there."
+# The figures --------------------------------------------------------------------------
 
 
 def _compare_errors(pair: Pair) -> int:
@@ -113,28 +84,155 @@ def _compare_errors(pair: Pair) -> int:
     ratio = compute_unexplained_ratio(pair)
     if ratio is None or abs(ratio - 1) < _SHARE_THAT_MATTERS:
         return 0
-    gains = pair.pca.errors - pair.autoencoder.errors
-    return int(np.sign(gains.mean())) if _is_sure(gains) else 0
+    gain = Difference.from_rows(pair.pca.errors - pair.autoencoder.errors)
+    return int(np.sign(gain.mean)) if gain.is_sure else 0
 
 
-def _compute_density_gain(pair: Pair) -> float:
-    """Return by how many nats a row the autoencoder's density is higher; 0 if not surely."""
-    if pair.pca.log_densities is None or pair.autoencoder.log_densities is None:
-        return 0.0
-    gains = pair.autoencoder.log_densities - pair.pca.log_densities
-    mean = float(gains.mean())
-    return mean if abs(mean) >= _NATS_THAT_MATTER and _is_sure(gains) else 0.0
+def _measure_density_gain(pair: Pair) -> Difference | None:
+    """Return by how many nats a row the autoencoder's density is surely higher, if it is.
+
+    Where training has found nothing the densities may differ too, as the autoencoder estimates
+    the noise otherwise; its codes don't, and are what was asked for.
+    """
+    pca, autoencoder = pair.pca.log_densities, pair.autoencoder.log_densities
+    if pca is None or autoencoder is None or pair.autoencoder.n_epochs == 0:
+        return None
+    gain = Difference.from_rows(autoencoder - pca)
+    return gain if gain.is_sure and abs(gain.mean) >= NATS_THAT_MATTER else None
 
 
-def _is_sure(differences: np.ndarray) -> bool:
-    """Return whether the mean of paired differences stands out from their noise."""
-    if len(differences) < 2:
-        return False
-    error = differences.std(ddof=1) / np.sqrt(len(differences))
-    return bool(abs(differences.mean()) > _STANDARD_ERRORS * error)
+# The sentences ------------------------------------------------------------------------
 
 
-def _name_sizes(*sizes: int) -> str:
+def _advise(choice: SizeChoice, signs: dict[int, int], gain: Difference | None) -> str:
+    """Return the advice: each model for what it is better at."""
+    is_better = signs[choice.size] > 0
+    better = [size for size, sign in sorted(signs.items()) if sign > 0]
+    if not choice.is_advised and 0 < len(better) < len(signs):
+        others = [size for size in sorted(signs) if size not in better]
+        return (
+            f"Use the autoencoder with {_name_sizes(*better, link='or')}, and PCA with "
+            f"{_list_sizes(others, link='or')}."
+        )
+    size = f" with {_name_sizes(choice.size)}" if choice.is_advised else ""
+    first, second = ("the autoencoder", "PCA") if is_better else ("PCA", "the autoencoder")
+    if gain is not None and (gain.mean > 0) != is_better:
+        return f"Use {first}{size} to compress rows, and {second} to score how probable they are."
+    return f"Use {first}{size}."
+
+
+def _describe_errors(size: int, pair: Pair, sign: int) -> str:
+    """Return what both models explain of the held-out rows, and how sure the difference is."""
+    n_rows = len(pair.pca.errors)
+    rows = f"{n_rows} rows" if n_rows > 1 else "single row"
+    start = f"On the {rows} held out of training, PCA with {_name_sizes(size)} explains"
+    if is_exact(pair):
+        return f"{start} all of the variance."
+    difference = Difference.from_rows(pair.pca.errors - pair.autoencoder.errors)
+    first, second = pair.pca.explained_variance, pair.autoencoder.explained_variance
+    if first is None or second is None:
+        ratio = compute_unexplained_ratio(pair)
+        return (
+            f"The {rows} held out of training {'do' if n_rows > 1 else 'does'} not vary; the "
+            f"autoencoder's squared error with {_name_sizes(size)} is {ratio:.2f} of PCA's"
+            f"{_explain_doubt(difference, sign)}."
+        )
+    digits = _choose_digits(first, second, are_apart=sign != 0)
+    pca, autoencoder = (f"{100 * share:.{digits}f}%" for share in (first, second))
+    if pair.autoencoder.n_epochs == 0:
+        return f"{start} {pca} of the variance; training the autoencoder found nothing better."
+    # What PCA leaves unexplained is known as a share and as an error.
+    points = difference.scale(100 * (1 - first) / float(pair.pca.errors.mean()))
+    if pca == autoencoder and not sign:
+        interval = _describe_interval(points, digits, " percentage points")
+        return f"{start} {pca} of the variance, and the autoencoder as much{interval}."
+    more = "more" if points.mean >= 0 else "less"
+    return (
+        f"{start} {pca} of the variance and the autoencoder {autoencoder}: "
+        f"{abs(points.mean):.{digits}f} percentage points {more}"
+        f"{_explain_doubt(difference, sign)}{_describe_interval(points, digits)}."
+    )
+
+
+def _describe_densities(gain: Difference | None) -> list[str]:
+    if gain is None:
+        return []
+    more, higher = ("more", "higher") if gain.mean > 0 else ("less", "lower")
+    digits = 1 if abs(gain.mean) >= 1 else 2
+    return [
+        f"The autoencoder finds these rows {more} probable: its log-likelihood is "
+        f"{abs(gain.mean):.{digits}f} nats a row {higher}{_describe_interval(gain, digits)}."
+    ]
+
+
+def _describe_choice(choice: SizeChoice, sizes: list[int]) -> list[str]:
+    """Return why the number of components is advised, or why none is."""
+    if choice.reason == "only":
+        return []
+    compared = f"Of the numbers of components compared ({_list_sizes(sizes)}), {choice.size}"
+    if choice.reason == "exact":
+        return [f"{compared} is the smallest with which PCA makes no error."]
+    if choice.reason == "best":
+        more = "; more were not compared" if choice.size == sizes[-1] else ""
+        return [f"{compared} has the highest log-likelihood{more}."]
+    if choice.reason == "as good":
+        return [
+            f"{compared} is the smallest whose log-likelihood is not surely below the highest, "
+            f"that of {_list_sizes(choice.others)}."
+        ]
+    reason = (
+        "neither model has a log-likelihood of these rows"
+        if choice.reason == "no density"
+        else f"the log-likelihood is the same with {_list_sizes(choice.others)}, as the density "
+        "describes these rows without the codes"
+    )
+    return [
+        f"How many components to take, these figures don't tell: {reason}. Take the fewest that "
+        f"explain enough of the variance; {choice.size} is an example."
+    ]
+
+
+def _describe_other_sizes(choice: SizeChoice, signs: dict[int, int]) -> list[str]:
+    """Return with which numbers of components the other model is the better one."""
+    is_better = signs[choice.size] > 0
+    others = [size for size, sign in sorted(signs.items()) if (sign > 0) != is_better]
+    if not others or not choice.is_advised:
+        return []
+    if not is_better:
+        return [f"With {_name_sizes(*others)} the autoencoder explains more than PCA."]
+    as_good = "as good" if all(signs[other] == 0 for other in others) else "as good or better"
+    return [f"With {_name_sizes(*others)} PCA is {as_good}."]
+
+
+def _explain_doubt(difference: Difference, sign: int) -> str:
+    """Return why a difference counts for nothing; "" if it counts."""
+    if sign:
+        return ""
+    return ", too little to matter" if difference.is_sure else ", which may be chance"
+
+
+def _describe_interval(difference: Difference, digits: int, unit: str = "") -> str:
+    """Return the interval of a difference, in the direction that its mean has."""
+    if not math.isfinite(difference.margin):
+        return ""
+    middle = abs(difference.mean)
+    low, high = middle - difference.margin, middle + difference.margin
+    return f" (95% interval of the difference: {low:.{digits}f} to {high:.{digits}f}{unit})"
+
+
+def _choose_digits(first: float, second: float, are_apart: bool) -> int:
+    """Return the decimals that tell shares in percent from 100 and, if apart, from each other."""
+    for digits in range(1, _MOST_DIGITS):
+        texts = {f"{100 * share:.{digits}f}" for share in (first, second)}
+        if len(texts) > are_apart and f"{100:.{digits}f}" not in texts:
+            return digits
+    return _MOST_DIGITS
+
+
+def _name_sizes(*sizes: int, link: str = "and") -> str:
+    return f"{_list_sizes(sizes, link)} component{'' if sizes == (1,) else 's'}"
+
+
+def _list_sizes(sizes: Sequence[int], link: str = "and") -> str:
     *first, last = map(str, sizes)
-    listed = f"{', '.join(first)} and {last}" if first else last
-    return f"{listed} component" if sizes == (1,) else f"{listed} components"
+    return f"{', '.join(first)} {link} {last}" if first else last

@@ -5,6 +5,7 @@ from .blocks import Table, block_length, row_blocks, subsample_indices
 from .column_moments import ColumnMoments, measure_columns, name_column
 from .columns import Columns, EncodedTable, needs_encoding
 from .dask_tables import is_dask_array, is_dask_frame, join_columns, load_dask
+from .frames import find_index
 from .row_shapes import (
     RowForm,
     RowShape,
@@ -94,6 +95,7 @@ __all__ = [
     "check_target",
     "encode_table",
     "fill_table",
+    "find_index",
     "find_padding",
     "find_row_shape",
     "find_sequence_form",

@@ -38,7 +38,7 @@ class Cell(NamedTuple):
         """Return what is wrong with a table that has it, and what to do."""
         return (
             f"{name} must have finite numbers {'or NaN' if allow_nan else 'only'}, got "
-            f"{_shorten(self.value)} in column {self.column!r} and row {self.row}: "
+            f"{shorten(self.value)} in column {self.column!r} and row {self.row}: "
             f"{self._find_remedy(allow_nan)}"
         )
 
@@ -193,6 +193,8 @@ def _is_missing(value: Any) -> bool:
     return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
-def _shorten(value: Any) -> str:
+def shorten(value: Any) -> str:
+    """Return what a message shows of a value."""
     text = repr(value.item() if isinstance(value, np.generic) else value)
+    text = " ".join(text.split())  # those of arrays have lines
     return text if len(text) <= 60 else f"{text[:57]}..."

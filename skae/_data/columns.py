@@ -529,7 +529,8 @@ class Columns:
             warn_user(
                 f"X has a label for nearly every row in {_list(identifiers)}: such labels are "
                 "pooled as infrequent, so that they tell whether a cell is missing and no more; "
-                "drop identifiers, or encode text with skrub.TextEncoder",
+                "drop identifiers, turn numbers that are written as text into numbers, with "
+                "pandas.to_numeric, or encode text with skrub.TextEncoder",
                 UserWarning,
             )
         return cls(library, array_dtype, tuple(columns))

@@ -12,20 +12,23 @@ import pandas as pd
 from .datasets import PartedRows
 from .stores import is_large
 
+# Modules of collections that are arrays and frames; those of dask.delayed seem to be anything.
+_COLLECTIONS = ("dask.array", "dask.dataframe", "dask_expr")
+
 
 def is_dask_frame(X: Any) -> bool:
     """Whether a table is a `dask.dataframe.DataFrame`."""
-    return _is_dask(X) and hasattr(X, "columns") and hasattr(X, "map_partitions")
+    return _is_dask(X) and isinstance(getattr(X, "_meta", None), pd.DataFrame)
 
 
 def is_dask_array(X: Any) -> bool:
     """Whether a table is a `dask.array.Array`."""
-    return _is_dask(X) and hasattr(X, "chunks") and hasattr(X, "map_blocks")
+    return _is_dask(X) and hasattr(X, "chunks")
 
 
 def _is_dask(X: Any) -> bool:
-    owner = type(X).__module__.split(".")[0]
-    return owner.startswith("dask") and hasattr(X, "__dask_graph__")
+    """Whether an object is an array, frame or series of dask, or a number of one."""
+    return type(X).__module__.startswith(_COLLECTIONS) and hasattr(X, "__dask_graph__")
 
 
 def join_columns(X: Any) -> Any:
@@ -71,26 +74,30 @@ def _count_rows(parts: Sequence[Any]) -> list[int]:
     return list(dask.compute(*map(dask.delayed(len), parts)))
 
 
-@final
-class DaskFrameRows(PartedRows):
-    """The rows of a dask frame; a part is a partition.
+class _DaskRows(PartedRows):
+    """The rows of a dask collection.
 
     Parameters
     ----------
-    head : pandas.DataFrame
-        A frame of the same columns without rows.
+    head : frame or ndarray
+        The collection without rows.
     parts : sequence of dask.delayed.Delayed
-        The partitions.
+        Its partitions or blocks, of whole rows.
     counts : sequence of int
         Their numbers of rows.
     """
 
-    def __init__(self, head: pd.DataFrame, parts: Sequence[Any], counts: Sequence[int]) -> None:
+    def __init__(self, head: Any, parts: Sequence[Any], counts: Sequence[int]) -> None:
         super().__init__(head, counts)
         self._parts = parts
 
     def _fetch(self, part: int) -> Any:
         return self._parts[part].compute()
+
+
+@final
+class DaskFrameRows(_DaskRows):
+    """The rows of a dask frame; a part is a partition."""
 
     @staticmethod
     def _cut(table: Any, first: int, last: int) -> Any:
@@ -102,29 +109,15 @@ class DaskFrameRows(PartedRows):
 
 
 @final
-class DaskArrayRows(PartedRows):
-    """The rows of a dask array; a part is a block of whole rows. It is a store.
-
-    Parameters
-    ----------
-    head : ndarray
-        An array of the same rows without any.
-    parts : sequence of dask.delayed.Delayed
-        The blocks.
-    counts : sequence of int
-        Their numbers of rows.
-    """
-
-    def __init__(self, head: np.ndarray, parts: Sequence[Any], counts: Sequence[int]) -> None:
-        super().__init__(head, counts)
-        self._parts = parts
+class DaskArrayRows(_DaskRows):
+    """The rows of a dask array; a part is a block of whole rows. It is a store."""
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         block: np.ndarray = self.read(rows)
         return block
 
     def _fetch(self, part: int) -> Any:
-        return np.asarray(self._parts[part].compute())
+        return np.asarray(super()._fetch(part))
 
     @staticmethod
     def _cut(table: Any, first: int, last: int) -> Any:

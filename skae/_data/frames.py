@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 from pandas.api import types as pandas_types
 
+from .cells import name_cells, shorten
+
 #: A column's type as plain values: "numpy", "pandas", "string", "category", "arrow", "polars" or
 #: "object", and what determines the type among those.
 Dtype = tuple[Any, ...]
@@ -146,6 +148,11 @@ def find_library(X: Any) -> str:
     return "array"
 
 
+def find_index(X: Any) -> pd.Index | None:
+    """Return the names of a pandas frame's rows; None for other tables."""
+    return X.index if isinstance(X, pd.DataFrame) else None
+
+
 def open_columns(X: Any) -> tuple[list[Any], list[Any]]:
     """Return a table's names of columns, indices for arrays, and the columns."""
     library = find_library(X)
@@ -165,12 +172,10 @@ def to_array(X: Any) -> np.ndarray:
         values, is_masked = X.data, np.ma.getmaskarray(X)
         X = values.astype(values.dtype if values.dtype.kind == "f" else object)
         X[is_masked] = np.nan if X.dtype.kind == "f" else None
-    try:
+    with name_cells(X, "X", allow_nan=True):
         array = X if isinstance(X, np.ndarray) else np.array(X)
         if array.dtype.kind not in "biufcmMO":  # text makes text of its neighbours
             array = np.array(X, dtype=object)
-    except ValueError as error:
-        raise ValueError(f"X must have rows of equal length: {error}") from error
     if array.ndim != 2:
         raise ValueError(
             f"Expected 2D array, got {array.ndim}D array instead: X must have rows and columns; "
@@ -206,6 +211,19 @@ def build_column(cells: Cells, dtype: Dtype, name: Any) -> Any:
     if dtype[0] == "arrow":
         return _build_arrow(cells, dtype)
     return _build_pandas(cells, dtype)
+
+
+def find_integers(dtype: Dtype) -> np.dtype | None:
+    """Return NumPy's type for a column of integers that `read_column` gave; None for others."""
+    family, kind = dtype[:2]
+    if family == "object":
+        return np.dtype(np.int64) if kind == "integer" else None
+    if family == "arrow" and kind[0] == "alias":
+        kind = kind[1]
+    elif family not in ("pandas", "polars"):
+        return None
+    known = getattr(np, kind.lower(), None)
+    return np.dtype(known) if isinstance(known, type) and issubclass(known, np.integer) else None
 
 
 def add_labels(dtype: Dtype, labels: Sequence[Any], name: Any) -> Dtype:
@@ -308,11 +326,11 @@ def _raise_unreadable(name: Any, values: Any, missing: np.ndarray) -> NoReturn:
     other = next((values[row] for row in rows if type(values[row]) is not type(cell)), cell)
     expected, beside = "numbers, booleans, categories, text or dates", ""
     if other is not cell:
-        expected, beside = "cells of one kind", f" beside {_shorten(other)}"
+        expected, beside = "cells of one kind", f" beside {shorten(other)}"
     other_remedy = (_SPLIT if hasattr(cell, "__len__") else _NAME) + _find_reason(cell)
     remedy = next((remedy for kind, remedy in _REMEDIES if isinstance(cell, kind)), other_remedy)
     raise TypeError(
-        f"X must have {expected} in each column, got {_shorten(cell)}{beside} in column {name!r} "
+        f"X must have {expected} in each column, got {shorten(cell)}{beside} in column {name!r} "
         f"and row {odd}: {remedy}"
     )
 
@@ -330,11 +348,6 @@ def _find_reason(cell: Any) -> str:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, _SIMPLE_NUMBERS) and not isinstance(value, np.complexfloating)
-
-
-def _shorten(value: Any) -> str:
-    text = repr(value.item() if isinstance(value, np.generic) else value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 # pandas
@@ -471,7 +484,7 @@ def _read_objects(values: np.ndarray, name: Any) -> tuple[Cells, Dtype]:
         except OverflowError as error:
             row = next(row for row, cell in enumerate(values) if _is_too_large(cell))
             raise ValueError(
-                f"X must have finite numbers, got {_shorten(values[row])} in column {name!r} and "
+                f"X must have finite numbers, got {shorten(values[row])} in column {name!r} and "
                 f"row {row}: it is too large for float64: scale the column"
             ) from error
         return Cells.from_numbers(numbers, kind), dtype

@@ -1,21 +1,14 @@
 """What users pass as a table, as an array or a frame; what is none, refused."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
 import torch
 from scipy import sparse
-from torch.utils.data import DataLoader, Dataset
 
 from .cells import find_temporal_column
-
-_STREAMS = (Iterator, DataLoader, Dataset)
-_NO_TABLES = (str, bytes, Mapping, Set)
-
-# What tables, and numbers, of which scikit-learn says what is wrong, have one of.
-_TABLES = ("__len__", "__array__", "__dataframe__", "__float__")
+from .no_tables import check_kind
 
 
 def convert_input(X: Any, name: str) -> Any:
@@ -38,14 +31,7 @@ def convert_input(X: Any, name: str) -> Any:
         return [_convert_tensor(row, name) for row in X]
     if sparse.issparse(X):
         return X
-    expected = f"{name} must be a table, such as an array or a data frame, got {type(X).__name__}"
-    if isinstance(X, _STREAMS):
-        raise TypeError(
-            f"{expected}, which gives it piece by piece: stack the pieces with np.vstack, or call "
-            "partial_fit on each"
-        )
-    if isinstance(X, _NO_TABLES) or not any(hasattr(X, name) for name in _TABLES):
-        raise TypeError(f"{expected}: pass rows and columns, with np.asarray or pandas.DataFrame")
+    check_kind(X, name)
     check_frame(X, name)
     if isinstance(X, np.ndarray):
         _check_array_kind(X, name)
@@ -83,12 +69,6 @@ def _check_array_kind(X: np.ndarray, name: str) -> None:
         raise ValueError(
             f"{name} must have no masked cells, got one at index {row}: fill such cells, or drop "
             "their rows"
-        )
-    if X.dtype.names is not None:
-        raise TypeError(
-            f"{name} must be an array of numbers, got a structured array with the fields "
-            f"{list(X.dtype.names)}: pass numpy.lib.recfunctions.structured_to_unstructured(X), or "
-            "pandas.DataFrame(X)"
         )
     if X.dtype.kind == "c":
         raise ValueError(

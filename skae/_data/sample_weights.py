@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .blocks import Table
+from .cells import shorten
 from .inputs import convert_input
 
 # The least weight that counts beside one of 1. In float64, even a billion rows of it would change
@@ -65,10 +66,10 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     try:
         given = np.asarray(sample_weight)
         if given.dtype.kind in "cmM":
-            raise TypeError(f"got values of type {given.dtype}")
+            raise TypeError(f"values are of type {given.dtype}")
         weight = given.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        found = _describe_no_number(sample_weight) or str(error)
+        found = _describe_no_number(sample_weight) or f"got {shorten(sample_weight)} ({error})"
         raise ValueError(
             f"sample_weight must have a number for each row, {found}: give each row the number of "
             "times that it counts"

@@ -28,6 +28,7 @@ from .frames import (
     build_frame,
     choose_cells,
     convert_column,
+    find_index,
     find_library,
     open_columns,
     read_column,
@@ -35,6 +36,7 @@ from .frames import (
     to_array,
 )
 from .inputs import check_frame, convert_input
+from .no_tables import check_has_columns
 from .row_shapes import RowShape, check_has_rows, check_row_shape, flatten_rows
 from .sample_weights import check_sample_weight, scale_weight
 from .sequences import read_sequences
@@ -106,7 +108,9 @@ def read_table(
     if isinstance(X, ReadTable):
         _expect_columns(estimator, X)
         return X
-    X, has_sequences = read_sequences(open_dask(X), are_sequences, sample_weight)
+    X = open_dask(X)
+    _check_rows(X)
+    X, has_sequences = read_sequences(X, are_sequences, sample_weight)
     flat, row_shape = flatten_rows(X)
     read = _read_rows(estimator, flat, choice, sample_weight, min_rows)
     return read._replace(row_shape=row_shape, has_sequences=has_sequences)
@@ -161,6 +165,7 @@ def encode_table(
         return X.table
     X = open_dask(X)
     check_has_rows(X, row_shape)
+    _check_rows(X)
     X, given = flatten_rows(X)
     if given is not None:
         check_row_shape(given, row_shape, estimator.n_features_in_)
@@ -193,6 +198,11 @@ def _list_column(native: Any) -> Any:
     if hasattr(native, "to_pylist"):
         return native.to_pylist()
     return native.to_list() if hasattr(native, "to_list") else list(native)
+
+
+def _check_rows(X: Any) -> None:
+    if not is_dataset(X):
+        check_has_columns(X)
 
 
 def _open_table(X: Any) -> Any:
@@ -260,7 +270,7 @@ def fill_table(X: Any, values: np.ndarray, columns: Columns | None) -> Any:
         for name, native, (column, own) in zip(names, natives, known, strict=True)
     ]
     if library != "array":
-        return build_frame(library, names, filled, getattr(X, "index", None))
+        return build_frame(library, names, filled, find_index(X))
     out = np.array(to_array(X))
     for place, column in enumerate(filled):
         out[:, place] = column
@@ -282,7 +292,7 @@ def wrap_numbers(values: np.ndarray, X: Any) -> Any:
         build_column(Cells("number", own, np.isnan(own)), dtype, name)
         for name, own in zip(names, values.astype(np.float64).T, strict=True)
     ]
-    return build_frame(library, names, columns, getattr(X, "index", None))
+    return build_frame(library, names, columns, find_index(X))
 
 
 def _fill_column(native: Any, name: Any, column: Column | None, values: np.ndarray) -> Any:

@@ -15,8 +15,9 @@ from .cells import list_names, name_cells
 from .column_moments import name_column
 from .columns import Columns
 from .datasets import is_dataset
-from .frames import to_array
+from .frames import find_library, to_array
 from .inputs import convert_input
+from .no_tables import check_has_columns, check_kind, is_delayed
 from .sparse_rows import SparseRows
 from .stores import FLOATS, AnyTable, StoredTable, is_large, open_table
 
@@ -53,7 +54,9 @@ def validate_table(
     """
     if not reset and _is_plain(X, estimator):
         return X
-    X = open_table(_mark_missing(convert_input(_mark_masked(X), "X")), estimator)
+    check_has_columns(X)
+    X = _fill_sparse(_mark_missing(convert_input(_mark_masked(X), "X")))
+    X = open_table(X, estimator)
     if isinstance(X, StoredTable):
         return validate_data(estimator, X, reset=reset, skip_check_array=True)
     with name_cells(X, "X", allow_nan=allow_nan):
@@ -98,6 +101,17 @@ def _mark_missing(X: Any) -> Any:
     return np.where(is_missing, np.nan, array) if is_missing.any() else X
 
 
+def _fill_sparse(X: Any) -> Any:
+    """Return a pandas frame with dense columns for sparse ones, and all else as it is.
+
+    scikit-learn does the same with a warning, unless all columns are sparse.
+    """
+    if find_library(X) != "pandas":
+        return X
+    dense = {n: d.subtype for n, d in X.dtypes.items() if isinstance(d, pd.SparseDtype)}
+    return X.astype(dense) if 0 < len(dense) < X.shape[1] else X
+
+
 def _is_plain(X: Any, estimator: Any) -> bool:
     """Whether a table is a few rows in which scikit-learn would find nothing wrong."""
     return (
@@ -116,6 +130,7 @@ def check_codes(estimator: BaseEstimator, X: Any, n_components: int) -> np.ndarr
     Values beyond the square root of the largest that their type holds are clipped, so that no
     product of them and a weight overflows.
     """
+    check_has_columns(X)
     X = convert_input(X, "X")
     with name_cells(X, "X"):
         codes = check_array(X, dtype=FLOATS, input_name="X")
@@ -194,6 +209,8 @@ def _encode_target(y: Any, columns: Columns) -> np.ndarray:
 
 
 def _measure_target(y: Any) -> tuple[int, ...]:
+    if is_delayed(y):
+        check_kind(y, "y")
     if isinstance(y, torch.Tensor):
         y = convert_input(y, "y")
     if hasattr(y, "shape"):

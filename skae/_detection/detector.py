@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
@@ -431,7 +432,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
             known_weight = rows.weight[split.indices[order]]
         self._rounding = _LEAST_ROUNDING
         if not isinstance(estimator, BaseAutoencoder):
-            self._rounding = _measure_score_rounding(estimator, split.calibration)
+            self._rounding = _measure_score_rounding(estimator, split.calibration, self._row_shape)
         self.calibration_scores_, self._calibration_weight = known, known_weight
         self._scored = (known, known_weight) if share is None else (scores, rows.weight)
         if share is None:
@@ -747,7 +748,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         return scores if self._labels is None else scores - self._labels.measure(marked)
 
     def _score_as_they_are(self, rows: np.ndarray) -> np.ndarray:
-        return _score_rows(self.estimator_, self._anomaly_score, rows)
+        return _score_rows(self.estimator_, self._anomaly_score, rows, self._row_shape)
 
     def _find_rounding(self, scores: float | np.ndarray) -> float | np.ndarray:
         """Return by how much the scores of equal rows may differ."""
@@ -844,7 +845,7 @@ def _fit_on(
     """Return an estimator fitted to rows, which are loaded if it isn't of this package."""
     rows: Any = table.X
     if not isinstance(estimator, BaseAutoencoder):
-        rows = rows[:]
+        rows = _restore_shape(estimator, rows[:], row_shape)
     elif (
         columns is not None
         or row_shape is not None
@@ -860,6 +861,16 @@ def _fit_on(
     return estimator.fit(rows, sample_weight=table.weight)
 
 
+def _restore_shape(estimator: Any, rows: np.ndarray, row_shape: RowShape) -> np.ndarray:
+    """Return rows in the shape that they were given, if an estimator takes such."""
+    first = estimator
+    while isinstance(first, Pipeline):
+        first = next(step for _, step in first.steps if step not in (None, "passthrough"))
+    if row_shape is None or not getattr(get_tags(first).input_tags, "three_d_array", False):
+        return rows
+    return rows.reshape(len(rows), *row_shape)
+
+
 def _fit_anomaly_score(estimator: Any, table: TrainingTable) -> AnomalyScore | None:
     """Return the anomaly score of a denoiser whose errors are a density, None for others."""
     if not isinstance(estimator, DenoisingAutoencoder):
@@ -871,29 +882,31 @@ def _fit_anomaly_score(estimator: Any, table: TrainingTable) -> AnomalyScore | N
     return AnomalyScore.fit(estimator, take_rows(table.X, indices), weight)
 
 
-def _measure_score_rounding(estimator: Any, rows: np.ndarray) -> float:
+def _measure_score_rounding(estimator: Any, rows: np.ndarray, row_shape: RowShape) -> float:
     """Return by how much the rounding of rows changes scores, relative to them.
 
     The change is that of float32, and of noise of 1e-7 of a column's range.
     """
-    scores = _score_rows(estimator, None, rows)
+    scores = _score_rows(estimator, None, rows, row_shape)
     ranges = np.fmax.reduce(rows, axis=0) - np.fmin.reduce(rows, axis=0)
     noise = np.random.default_rng(0).uniform(-1e-7, 1e-7, rows.shape) * np.nan_to_num(ranges)
     rounded = [rows.astype(np.float32).astype(rows.dtype), (rows + noise).astype(rows.dtype)]
-    found = [np.abs(_score_rows(estimator, None, each) - scores) for each in rounded]
+    found = [np.abs(_score_rows(estimator, None, each, row_shape) - scores) for each in rounded]
     change = np.max(found, axis=0) / np.maximum(1.0, np.abs(scores))
     largest = change[np.isfinite(change)].max(initial=0.0)
     return float(np.clip(4 * largest, _LEAST_ROUNDING, _MOST_ROUNDING))
 
 
-def _wrap(estimator: Any, rows: np.ndarray) -> Any:
+def _wrap(estimator: Any, rows: np.ndarray, row_shape: RowShape) -> Any:
     """Return rows as an estimator takes them; one of skae takes encoded ones."""
-    return ReadTable(rows, None) if isinstance(estimator, BaseAutoencoder) else rows
+    if isinstance(estimator, BaseAutoencoder):
+        return ReadTable(rows, None)
+    return _restore_shape(estimator, rows, row_shape)
 
 
-def _ask_scores(estimator: Any, rows: np.ndarray) -> np.ndarray:
+def _ask_scores(estimator: Any, rows: np.ndarray, row_shape: RowShape) -> np.ndarray:
     """Return the scores that an estimator gives to rows, checked."""
-    given = estimator.score_samples(_wrap(estimator, rows))
+    given = estimator.score_samples(_wrap(estimator, rows, row_shape))
     try:
         scores = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError):
@@ -906,14 +919,17 @@ def _ask_scores(estimator: Any, rows: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _score_rows(estimator: Any, score: AnomalyScore | None, rows: AnyTable) -> np.ndarray:
+def _score_rows(
+    estimator: Any, score: AnomalyScore | None, rows: AnyTable, row_shape: RowShape
+) -> np.ndarray:
     """Return the score of each row; lower is more anomalous."""
     if score is not None:
         scores = -score.measure(estimator, rows)
     elif isinstance(rows, np.ndarray):
-        scores = _ask_scores(estimator, rows)
+        scores = _ask_scores(estimator, rows, row_shape)
     else:
-        scores = np.concatenate([_ask_scores(estimator, rows[b]) for b in row_blocks(rows)])
+        blocks = (rows[block] for block in row_blocks(rows))
+        scores = np.concatenate([_ask_scores(estimator, block, row_shape) for block in blocks])
     missing = np.flatnonzero(np.isnan(scores))
     if len(missing):
         raise ValueError(

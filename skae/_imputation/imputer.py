@@ -21,10 +21,12 @@ from .._base.seal import is_sealed, open_sealed, seal
 from .._data import (
     AnyTable,
     ColumnChoice,
+    RowShape,
     TrainingTable,
     check_sample_weight,
     encode_table,
     fill_table,
+    find_row_shape,
     measure_columns,
     merge_copies,
     read_table,
@@ -167,11 +169,7 @@ default="from_dtype"
     def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> FittedImputer:
         choice = ColumnChoice(self.categorical_features, self.max_categories)
         table, columns, row_shape, _ = read_table(self, X, choice, sample_weight)
-        if row_shape is not None:
-            raise ValueError(
-                f"X must have rows and columns, got rows of the shape {row_shape}: reshape X, or "
-                "use impute of AutoencoderTransformer"
-            )
+        _check_flat(row_shape)
         weight = check_sample_weight(sample_weight, len(table))
         rows = merge_copies(TrainingTable(table, weight))
         owner = None if columns is None else columns.owner
@@ -247,6 +245,7 @@ default="from_dtype"
         now = copy_shallow(self)
         check_is_fitted(now)
         fitted = now._fitted
+        _check_flat(find_row_shape(X))
         return encode_table(now, X, fitted.columns), fitted
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -270,3 +269,11 @@ default="from_dtype"
             state = open_sealed(self, state)
             state = {**state, "_fitted": FittedImputer.from_state(state["_fitted"])}
         super().__setstate__(state)
+
+
+def _check_flat(row_shape: RowShape) -> None:
+    if row_shape is not None:
+        raise ValueError(
+            f"X must have rows and columns, got rows of the shape {row_shape}: reshape X, or use "
+            "impute of AutoencoderTransformer"
+        )

@@ -10,7 +10,7 @@ from typing import Any, final
 
 import torch
 
-from .._files import replace_file
+from .files import replace_file
 from .training_group import TrainingGroup
 
 # A file is: what it is, its owner, the digest of the rest, the rest.

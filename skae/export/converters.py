@@ -13,22 +13,23 @@ import onnx.inliner
 import skl2onnx
 from onnx import helper
 from skl2onnx.common import data_types
-from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._autoencoder import AutoencoderTransformer
 from .._base.seal import VERSION
+from .._data.frames import find_library
 from .._denoising import DenoisingAutoencoder
 from .._detection import AEAnomalyDetector
 from .._variational import VAETransformer
-from .arrays import OPSET
 from .graphs import build_model, check_names, make_graph
-from .tables import Input
+from .simple_imputer import convert_imputer
+from .steps import OPSETS, check_steps, describe_failure, find_first, list_column_inputs
+from .tables import ROWS, Input
 
 _CLASSES = (AutoencoderTransformer, DenoisingAutoencoder, VAETransformer, AEAnomalyDetector)
 _DOMAIN = "skae"
-_ML_OPSET = 3
 _TYPES: dict[type, Any] = {
     np.float32: data_types.FloatTensorType,
     np.float64: data_types.DoubleTensorType,
@@ -51,34 +52,41 @@ def convert_estimator(estimator: Any, X: Any, dtype: npt.DTypeLike) -> onnx.Mode
     dtype : type
         Type of numbers, float32 or float64.
     """
+    check_steps(estimator)
     steps = _Steps(_find_last(estimator))
-    types = _list_types(estimator, X, dtype)
+    inputs = _list_inputs(estimator, X, dtype)
+    types = [(each.name, _make_type(each)) for each in inputs]
     try:
         model = skl2onnx.convert_sklearn(
             estimator,
             name=_DOMAIN,
             initial_types=types,
-            target_opset={"": OPSET, "ai.onnx.ml": _ML_OPSET},
-            custom_conversion_functions=dict.fromkeys(_CLASSES, steps.convert),
+            target_opset=OPSETS,
+            custom_conversion_functions={
+                **dict.fromkeys(_CLASSES, steps.convert),
+                SimpleImputer: convert_imputer,
+            },
             custom_shape_calculators=dict.fromkeys(_CLASSES, lambda operator: None),
             custom_parsers=dict.fromkeys(_CLASSES, steps.parse),
             options={"zipmap": False} if hasattr(estimator, "classes_") else None,
         )
-    except (MissingConverter, MissingShapeCalculator) as error:
-        raise ValueError(
-            "each step must be a transformer or detector of skae, or one that skl2onnx converts, "
-            f"and one is not: {str(error).strip().splitlines()[0]} Leave that step in Python, or "
-            "take another one"
-        ) from error
+    except _StepError as error:
+        raise error.reason from None
+    except MemoryError:
+        raise
+    except Exception as error:  # skl2onnx raises errors of all kinds
+        raise ValueError(describe_failure(estimator, X, inputs, error, dtype)) from error
     # skl2onnx gives such an input another name.
     check_names([name for name, _ in types], [output.name for output in model.graph.output])
     model.functions.extend(steps.functions)
     # skl2onnx writes operators of the version that it is asked for, and may declare a lower one.
     del model.opset_import[:]
-    versions = {"": OPSET, "ai.onnx.ml": _ML_OPSET, _DOMAIN: 1}
+    versions = {**OPSETS, _DOMAIN: 1}
     model.opset_import.extend(helper.make_opsetid(*each) for each in versions.items())
     model = onnx.inliner.inline_local_functions(model)
     _restore_names(model.graph, [name for name, _ in types])
+    for given, described in zip(model.graph.input, inputs, strict=True):
+        given.doc_string = described.note
     model.producer_name, model.producer_version = "skae", VERSION
     return model
 
@@ -106,20 +114,32 @@ def _find_last(estimator: Any) -> Any:
     return estimator
 
 
-def _list_types(estimator: Any, X: Any, dtype: npt.DTypeLike) -> list[tuple[str, Any]]:
-    """Return the names and the types of the inputs."""
-    first = estimator
-    while isinstance(first, Pipeline):
-        first = first.steps[0][1]
+def _list_inputs(estimator: Any, X: Any, dtype: npt.DTypeLike) -> list[Input]:
+    """Return the inputs of a pipeline's graph."""
+    first = find_first(estimator)
     if isinstance(first, _CLASSES):
-        return [(each.name, _make_type(each)) for each in make_graph(first, dtype).inputs]
-    if hasattr(X, "columns"):
-        return list(data_types.guess_data_type(X[:1]))
-    return [("X", _TYPES[np.dtype(dtype).type]([None, estimator.n_features_in_]))]
+        return make_graph(first, dtype).inputs
+    if find_library(X) != "array":
+        return list_column_inputs(estimator, X)
+    return [Input(ROWS, dtype, (first.n_features_in_,))]
 
 
 def _make_type(given: Input) -> Any:
     return _TYPES[np.dtype(given.dtype).type]([None, *given.shape])
+
+
+class _StepError(Exception):
+    """An error of a step of skae, on its way through skl2onnx.
+
+    Parameters
+    ----------
+    reason : Exception
+        The error.
+    """
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 class _Steps:
@@ -138,10 +158,12 @@ class _Steps:
 
     def parse(self, scope: Any, model: Any, inputs: list[Any], custom_parsers: Any = None) -> Any:
         """Return a step's outputs as variables of skl2onnx."""
-        check_is_fitted(model)
         operator = scope.declare_local_operator("SkaeStep", model)
         operator.inputs = inputs
-        outputs = self._build(model, inputs).graph.output
+        try:
+            outputs = self._build(model, inputs).graph.output
+        except (ValueError, TypeError) as error:
+            raise _StepError(error) from error
         for output in outputs if model is self.last else outputs[:1]:
             kind = output.type.tensor_type
             dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type).type
@@ -172,6 +194,7 @@ class _Steps:
 
     def _build(self, model: Any, inputs: list[Any]) -> onnx.ModelProto:
         """Return a step as a model with these inputs."""
+        check_is_fitted(model)
         if id(model) not in self._models:
             is_single = any(isinstance(each.type, data_types.FloatTensorType) for each in inputs)
             graph = make_graph(model, np.float32 if is_single else np.float64)

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import onnx
 
-from .._files import replace_file
+from .._training.files import replace_file
 
 
 def check_path(path: str | os.PathLike[str]) -> Path:

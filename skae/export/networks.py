@@ -96,12 +96,14 @@ class Networks:
         return op.gemm(rows, *self._layers[layer])
 
     def _inline(self, network: nn.Module, rows: Var) -> Var:
+        _, n_inputs = rows.unwrap_tensor().shape or (None, None)
+        assert isinstance(n_inputs, int)  # the number of rows alone is open
         if network not in self._models:
-            _, n_inputs = rows.unwrap_tensor().shape or (None, None)
-            assert isinstance(n_inputs, int)  # the number of rows alone is open
             self._models[network] = _export_module(network, n_inputs)
-        (output,) = inline(self._models[network])(rows).values()
-        return output
+        # Recurrent operators of runtimes end the process at zero rows, so they get one more.
+        one = op.const(np.zeros((1, n_inputs), dtype=np.float32))
+        (output,) = inline(self._models[network])(op.concat([rows, one], axis=0)).values()
+        return Array(output).take(0, -1, axis=0).var
 
 
 def apply_affine(path: nn.Module, rows: Array) -> Array:

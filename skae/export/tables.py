@@ -13,8 +13,15 @@ import spox.opset.ai.onnx.v18 as op
 from spox import Tensor, Var, argument
 
 from .._data import Columns, RowShape
-from .._data.columns import BooleanCoding, CategoryCoding, EmptyCoding, NumberCoding, TimeCoding
-from .._data.frames import Cells
+from .._data.columns import (
+    BooleanCoding,
+    CategoryCoding,
+    Column,
+    EmptyCoding,
+    NumberCoding,
+    TimeCoding,
+)
+from .._data.frames import Cells, Dtype, find_integers
 from .._detection.labels import UNSEEN, SeenLabels, hide_unseen
 from .arrays import Array, concatenate, constant, where
 
@@ -98,8 +105,17 @@ def list_inputs(
     return inputs
 
 
+def check_name(name: Any) -> str:
+    """Return a column's name as that of an input, which has one."""
+    if str(name) == "":
+        raise ValueError(
+            "columns must have names, as inputs of ONNX do, got '': rename the column and fit again"
+        )
+    return str(name)
+
+
 def _describe(column: Any, dtype: npt.DTypeLike) -> Input:
-    name, coding = str(column.name), column.coding
+    name, coding = check_name(column.name), column.coding
     if isinstance(coding, CategoryCoding):
         if _has_text(coding, name):
             return Input(name, np.str_, (1,), "text; an empty one is a missing cell")
@@ -244,16 +260,17 @@ def decode_rows(
     outputs = {}
     for column, own in columns.slices():
         cells = rows.take(own.start, own.stop)
-        decoded = _decode_column(column.coding, cells, dtype)
+        decoded = _decode_column(column, cells, dtype)
         if decoded is not None:
             outputs[f"{name}_{column.name}"] = decoded
     return outputs
 
 
-def _decode_column(coding: Any, cells: Array, dtype: npt.DTypeLike) -> Array | None:
+def _decode_column(column: Column, cells: Array, dtype: npt.DTypeLike) -> Array | None:
     """Return a column of the table, None for one that has nothing to tell."""
+    coding = column.coding
     if isinstance(coding, NumberCoding):
-        return cells.cast(dtype)
+        return _round(cells, column.dtype).cast(dtype)
     if isinstance(coding, BooleanCoding):
         return cells > 0.5
     if isinstance(coding, TimeCoding):
@@ -264,6 +281,15 @@ def _decode_column(coding: Any, cells: Array, dtype: npt.DTypeLike) -> Array | N
         levels = np.array(known, dtype=np.str_ if is_text else np.float64)
         return constant(levels).gather(cells.argmax(), axis=0).reshape(-1, 1)
     return None
+
+
+def _round(cells: Array, dtype: Dtype) -> Array:
+    """Return numbers as a column of that type holds them."""
+    integers = find_integers(dtype)
+    if integers is None:
+        return cells
+    limits = np.iinfo(integers)
+    return Array(op.round(cells.var)).clip(float(limits.min), float(limits.max))
 
 
 def _decode_times(coding: TimeCoding, cells: Array) -> Array:

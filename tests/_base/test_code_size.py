@@ -83,6 +83,21 @@ def test_a_warm_start_keeps_the_size():
     assert ours.set_params(warm_start=False).fit(CLOUD).n_components_ > 2
 
 
+def test_a_warm_start_with_another_share_is_refused():
+    ours = clone(TRANSFORMERS[0]).set_params(warm_start=True).fit(PLANE)
+    for method in ("fit", "partial_fit"):
+        for again in (ours, pickle.loads(pickle.dumps(ours))):
+            again.set_params(n_components=0.5)
+            with pytest.raises(ValueError, match=r"must be the share 0\.9, .* got the share 0\.5"):
+                getattr(again, method)(PLANE)
+            assert again.set_params(n_components=0.9).fit(CLOUD).n_components_ == 2
+            assert again.set_params(n_components=2).fit(CLOUD).n_components_ == 2
+            again.set_params(n_components=0.9)
+            with pytest.raises(ValueError, match=r"n_components must be 2, .* the share 0\.9"):
+                getattr(again, method)(CLOUD)
+            again.set_params(warm_start=False).fit(PLANE).set_params(warm_start=True)
+
+
 def test_pairs_have_the_size_of_their_clean_rows():
     rng = np.random.default_rng(0)
     clean = rng.normal(size=(80, 1)) * np.ones(6)

@@ -277,3 +277,13 @@ def test_errors_come_at_once(curve, fitted):
         fitted.inverse_transform(X[:, :2])
     with pytest.raises(ValueError, match="'interval' parameter of impute"):
         fitted.impute(frame, interval=2.0)
+
+
+@pytest.mark.parametrize("method", ["transform", "reconstruct", "score_samples"])
+def test_arrays_of_objects(method):
+    X = make_frame()[["a", "side", "b"]].to_numpy(dtype=object)
+    fitted = AutoencoderTransformer(2, hidden_layer_sizes=(), random_state=0).fit(X)
+    lazy = getattr(fitted, method)(da.from_array(X, chunks=(25, 3)))
+    expected = getattr(fitted, method)(X)
+    assert lazy.dtype == expected.dtype
+    pd.testing.assert_frame_equal(pd.DataFrame(lazy.compute()), pd.DataFrame(expected))

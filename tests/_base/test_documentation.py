@@ -2,6 +2,8 @@
 
 import inspect
 import re
+import tomllib
+from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
@@ -85,3 +87,14 @@ def test_a_subclass_of_a_user_has_no_page():
 )
 def test_versions_have_pages_of_their_own(version, pages):
     assert name_pages(version) == pages
+
+
+def test_all_agree_on_the_address_of_the_site():
+    root = Path(__file__).parents[2]
+    urls = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["urls"]
+    assert urls["Documentation"] == SITE
+    owner, name = urls["Source"].removeprefix("https://github.com/").split("/")
+    assert f"https://{owner}.github.io/{name}" == SITE
+    conf = (root / "docs" / "conf.py").read_text("utf-8")
+    assert "from skae._base.documentation import SITE, name_pages" in conf
+    assert "github.io" not in conf

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skae import (
     AEAnomalyDetector,
@@ -285,7 +285,11 @@ def test_stores_have_shapes(is_large, tmp_path, monkeypatch):
     assert np.allclose(models[0].reconstruct(IMAGES[:3]), rebuilt[0][:3])
 
 
-@pytest.mark.parametrize("estimator", [make("row denoiser"), PCA(2)], ids=["own", "other"])
+@pytest.mark.parametrize(
+    "estimator",
+    [make("row denoiser"), PCA(2), make_pipeline(make()), make_pipeline(StandardScaler(), PCA(2))],
+    ids=["own", "other", "pipeline of its own", "pipeline"],
+)
 def test_a_detector_takes_shapes(estimator):
     detector = AEAnomalyDetector(estimator, random_state=0).fit(IMAGES)
     assert detector.n_features_in_ == 64

@@ -36,8 +36,12 @@ def make_findings(n_rows=60, n_columns=6, seed=0, with_classes=True, with_shift=
         n_rows=n_rows,
         n_columns=n_columns,
         verdict=(
-            "At 8 components the autoencoder leaves 0.52 of what PCA leaves unexplained (0.12 "
-            "against 0.23 of the variance), and its log-likelihood is 15.2 nats a row higher."
+            "Use the autoencoder with 8 components.",
+            "On the 15 rows held out of training, PCA with 8 components explains 68.0% of the "
+            "variance and the autoencoder 84.0%: 16.0 percentage points more (95% interval of the "
+            "difference: 12.1 to 19.9).",
+            "Of the numbers of components compared (2, 4, 8 and 16), 8 has the highest "
+            "log-likelihood.",
         ),
         notes=("columns left out, as they count the rows: 'id'",),
         sizes=(
@@ -46,6 +50,8 @@ def make_findings(n_rows=60, n_columns=6, seed=0, with_classes=True, with_shift=
             SizeFigures(8, 0.68, 0.84, -118.2, -103.0),
             SizeFigures(16, 0.85, 0.91, -109.9, -104.7),
         ),
+        explained_noise=0.01,
+        likelihood_noise=0.5,
         map=RowMap(
             x=tuple(codes[:, 0].tolist()),
             y=tuple(codes[:, 1].tolist()),
@@ -97,7 +103,12 @@ def make_shift(columns, rng, n_rows=200):
     return Shift(
         table="later.csv",
         n_rows=n_rows,
-        text="Its rows differ: 23% of them are stranger than 5% of the first table's rows.",
+        sentences=(
+            "later.csv differs from made.csv: its rows are stranger, and 3 of 6 columns changed, "
+            "most of all 'column 0'.",
+            "Compared: 200 rows with 999 rows of made.csv that its model has not seen, and 6 of 6 "
+            "columns.",
+        ),
         n_calibration=999,
         p_values=tuple(p_values.tolist()),
         strangest=tuple(
@@ -111,6 +122,9 @@ def make_shift(columns, rng, n_rows=200):
                 0.5 / (1 + number),
                 f"0 to {number}, median {number / 2}",
                 f"1 to {number + 2}, median {number}",
+                n_before=1000,
+                n_after=n_rows,
+                detectable=0.2,
             )
             for number, name in enumerate(columns)
         ),
@@ -136,7 +150,7 @@ def rename(findings, text):
     return replace(
         findings,
         table=text,
-        verdict=text,
+        verdict=(text, text),
         notes=(text,),
         map=replace(
             rows,
@@ -154,7 +168,7 @@ def rename(findings, text):
         else replace(
             shift,
             table=text,
-            text=text,
+            sentences=(text, text),
             strangest=rename_rows(shift.strangest),
             columns=tuple(
                 replace(column, name=text, before=text, after=text) for column in shift.columns

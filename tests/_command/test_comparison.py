@@ -84,8 +84,8 @@ def test_density_of_rows_in_a_plane(report, record, tmp_path):
     assert pca["log_likelihood"] is None
     assert pca["explained_variance"] == pytest.approx(1)
     out = report(tmp_path / "flat.npy", "--components", 2)
-    assert out.splitlines()[-4].split()[:4] == ["2", "PCA", "1.000", "-"]
-    assert out.endswith("At 2 components PCA leaves nothing unexplained; use PCA.\n")
+    assert out.splitlines()[-5].split()[:4] == ["2", "PCA", "1.000", "-"]
+    assert out.endswith("PCA with 2 components explains all of the variance.\n")
 
 
 def test_held_out_rows_without_variance(record, tmp_path):

@@ -46,8 +46,8 @@ def test_findings(made):
     found, _, record, out, arguments = made
     assert found.table == "first.csv"
     assert (found.n_rows, found.n_columns) == (100, 5)
-    assert found.verdict == record["verdict"]["text"]
-    assert found.verdict in out
+    assert list(found.verdict) == record["verdict"]["sentences"]
+    assert "\n".join(found.verdict) in out
     assert list(found.notes) == record["notes"]
     for size, pair in zip(found.sizes, record["results"], strict=True):
         assert size.n_components == pair["n_components"]
@@ -78,7 +78,7 @@ def test_second_table_is_recorded_and_printed(made):
     assert record["shift"]["columns"][0]["name"] == shift.columns[0].name == "age"
     assert record["shift"]["strangest"][0]["reasons"][0]["column"] == "age"
     lines = out.splitlines()
-    assert lines[-1] == shift.text
+    assert tuple(lines[-len(shift.sentences) :]) == shift.sentences
     assert "second.csv: 60 rows, judged by first.csv" in lines
     age = shift.columns[0]
     assert f"'age' ({age.distance:.2f}, p " in out
@@ -98,11 +98,11 @@ def test_second_table_alone(record, report, tmp_path):
     people[80:].assign(noise=lambda rows: rows["noise"] + 9).to_csv(tmp_path / "b.csv", index=False)
     options = [tmp_path / "a.csv", "--components", 1, "--against", tmp_path / "b.csv"]
     lines = report(*options).splitlines()
-    assert lines[-1].startswith("b.csv differs from a.csv")
+    (first,) = (n for n, line in enumerate(lines) if line.startswith("b.csv differs from a.csv"))
     assert any(line.startswith("'noise' (1.00, p < 1e-6): median ") for line in lines)
     assert any(re.match(r"row \d+ \(p 0\.\d+\): 'noise' is ", line) for line in lines)
     assert sum(line.startswith("row ") for line in lines) == 8
-    assert record(*options)["shift"]["text"] == lines[-1]
+    assert record(*options)["shift"]["text"] == " ".join(lines[first:])
     assert "shift" not in record(*options[:3])
 
 
@@ -122,6 +122,14 @@ def test_second_table_is_checked_before_the_fits(refuse, tmp_path, monkeypatch):
     monkeypatch.setattr("skae._command.comparison.warm_up", pytest.fail)
     line = refuse(tmp_path / "a.csv", "--against", tmp_path / "b.csv")
     assert "b.csv must have at least 2 of the columns of a.csv" in line
+
+
+def test_noise_is_the_standard_error_of_what_tells_figures_apart():
+    rng = np.random.default_rng(0)
+    common, own = 100 * rng.normal(size=400), rng.normal(size=(2, 400))
+    found = investigation.measure_noise([common + own[0], common - own[0] + 5, common])
+    assert found == pytest.approx(own[0].std(ddof=1) / 20)
+    assert investigation.measure_noise([]) == investigation.measure_noise([common]) == 0
 
 
 # Reports of odd tables ----------------------------------------------------------------

@@ -29,7 +29,7 @@ def test_module_runs(table, tmp_path):
     path = tmp_path / "out.json"
     done = run_module(table, "--components", "2", "--json", path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "At 2 components" in done.stdout
+    assert "with 2 components" in done.stdout
     assert json.loads(path.read_text())["table"]["rows"] == 12
 
 
@@ -129,7 +129,7 @@ def test_other_threads(table, capsys):
     thread.start()
     thread.join()
     assert statuses == [0]
-    assert "At 2 components" in capsys.readouterr().out
+    assert "with 2 components" in capsys.readouterr().out
 
 
 # Errors -------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def test_directory_that_is_removed_meanwhile(run, table, tmp_path, monkeypatch):
     monkeypatch.setattr(comparison, "warm_up", place.rmdir)
     status, out, errors = run(table, "--components", 2, "--json", place / "out.json")
     assert status == 2
-    assert "At 2 components" in out
+    assert "with 2 components" in out
     assert f"out.json can't be written: {place} is gone; choose another directory" in errors
 
 

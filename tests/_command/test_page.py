@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from skae._command.findings import AnomalousRow, Reason
-from skae._command.page import make_page, write_page
+from skae._command.page import draw_explained, make_page, write_page
 
 from .reports import make_findings, rename
 
@@ -48,8 +48,8 @@ def test_all_findings_are_in_the_page():
     findings = make_findings()
     text = read_text(make_page(findings))
     shift = findings.shift
-    wanted = [findings.table, findings.verdict, *findings.notes, shift.table, shift.text]
-    wanted += [*shift.notes, "rows 60", "columns 6", "0.840", "−103.00"]  # noqa: RUF001
+    wanted = [findings.table, *findings.verdict, *findings.notes, shift.table]
+    wanted += [*shift.sentences, *shift.notes, "rows 60", "columns 6", "0.840", "−103.00"]  # noqa: RUF001
     for row in (*findings.strangest, *shift.strangest):
         wanted += [row.row, *(f"{cell.column} {cell.value}" for cell in row.reasons)]
         wanted += [cell.expected for cell in row.reasons]
@@ -193,6 +193,34 @@ def test_small_p_values_are_as_many_as_chance_allows(n_calibration, share):
     (label,) = [v for name, v in Reader(page).attributes if name == "aria-label" and "p-val" in v]
     assert label.endswith(f"where {share} are expected.")
     assert f"multiples of 1/{n_calibration + 1}." in read_text(page)
+
+
+def test_numbering_of_rows_is_said_wherever_rows_are_named():
+    sentence = "Rows are numbered from 0, as by iloc in pandas: row 0 is the first below the column"
+    assert read_text(make_page(make_findings())).count(sentence) == 3
+    assert read_text(make_page(make_findings(with_shift=False))).count(sentence) == 2
+
+
+def test_columns_with_too_few_cells_have_no_p_value():
+    findings = make_findings()
+    shift = findings.shift
+    weak = replace(shift.columns[-1], p_value=1.0, detectable=0.6)
+    columns = (*shift.columns[:-1], weak)
+    page = make_page(replace(findings, shift=replace(shift, columns=columns)))
+    assert read_text(page).count("too few cells ") == 1 + read_text(make_page(findings)).count(
+        "too few cells "
+    )
+
+
+@pytest.mark.parametrize(("noise", "lowest"), [(0.0, "67.0%"), (0.02, "60%"), (1.0, "0%")])
+def test_axes_make_noise_look_like_noise(noise, lowest):
+    findings = make_findings()
+    sizes = (replace(findings.sizes[0], pca_explained=0.68, autoencoder_explained=0.68001),)
+    findings = replace(findings, sizes=sizes, explained_noise=noise)
+    chart = draw_explained(findings)
+    assert chart.y_ticks[0].text == lowest
+    levels = [line.points[0][1] for line in chart.lines]
+    assert abs(levels[0] - levels[1]) < 0.1
 
 
 def test_slider_promises_no_more_than_the_tail_allows():

@@ -58,6 +58,30 @@ def test_ticks_of_any_range(low, high, unit, expected):
     assert all(chart.box.top <= y <= chart.box.bottom for y in ys)
 
 
+@pytest.mark.parametrize(
+    ("figures", "unit", "least_span", "lowest", "highest"),
+    [
+        ([0.50, 0.5001], "percent", 0.02, "49.0%", "51.5%"),
+        ([0.999, 1.0], "percent", 0.02, "98.0%", "100.0%"),
+        ([0.0, 0.001], "percent", 0.02, "0.0%", "2.0%"),
+        ([0.3, 0.9], "percent", 9.0, "0%", "100%"),  # shares have no more than all
+        ([-0.5, 0.5], "percent", 2.0, "−100%", "100%"),  # noqa: RUF001
+        ([-3.001, -3.0], "number", 8.0, "−8", "2"),  # noqa: RUF001
+        ([-30.0, -3.0], "number", 8.0, "−30", "0"),  # noqa: RUF001
+    ],
+)
+def test_axis_has_a_least_span(figures, unit, least_span, lowest, highest):
+    chart = draw_lines([2, 4], {"PCA": figures}, unit, least_span)
+    ticks = chart.y_ticks
+    assert (ticks[0].text, ticks[-1].text) == (lowest, highest)
+    (_, first), (_, second) = chart.lines[0].points
+    height = chart.box.bottom - chart.box.top
+    assert first - second <= height * (figures[1] - figures[0]) / min(least_span, 1.0) + 1e-9 or (
+        figures[1] - figures[0] > least_span
+    )
+    assert chart.box.top <= second <= first <= chart.box.bottom
+
+
 def test_missing_figures_leave_gaps():
     chart = draw_lines(SIZES, {"PCA": [1.0, None, 2.0, 3.0], "none": [None] * 4}, "number")
     (line,) = chart.lines

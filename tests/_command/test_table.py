@@ -231,3 +231,18 @@ def test_blank_rows_are_counted(report, tmp_path):
     out = report(tmp_path / "t.csv", "--components", 2)
     assert "10 rows x 6 columns" in out
     assert "rows left out (no value in any column): 2\n" in out
+
+
+@pytest.mark.parametrize(
+    ("columns", "counters"),
+    [
+        ({"id": range(1, 21), "day": np.arange(20) + 0.5, "a": range(0, 40, 2)}, "'id', 'day'"),
+        ({"back": range(20, 0, -1), "gap": [*range(19), 30], "none": [np.nan, *range(19)]}, None),
+        ({"name": [f"{n}" for n in range(20)], "yes": [True] * 20, "a": [1, 2] * 10}, None),
+        ({"a": range(9), "b": range(9)}, None),
+    ],
+)
+def test_columns_that_count_the_rows(columns, counters):
+    notes = select_table(Source("t", pd.DataFrame(columns)), None, None, 0).notes
+    found = [note for note in notes if note.startswith("numbers that count the rows")]
+    assert [note.split("): ")[1] for note in found] == ([counters] if counters else [])

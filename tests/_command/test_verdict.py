@@ -43,87 +43,133 @@ def test_curve_is_worth_an_autoencoder(record, tmp_path):
     angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 400)
     X = np.column_stack([np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)])
     np.save(tmp_path / "t.npy", X + 0.05 * np.random.default_rng(1).normal(size=X.shape))
-    verdict = record(tmp_path / "t.npy", "--components", 2)["verdict"]
+    found = record(tmp_path / "t.npy", "--components", 2)
+    verdict, (figures,) = found["verdict"], found["results"]
     assert verdict["unexplained_ratio"] < 0.8
-    assert "use PCA" not in verdict["text"]
-    assert f"leaves {verdict['unexplained_ratio']:.2f} of what PCA leaves" in verdict["text"]
+    assert verdict["model"] == "autoencoder"
+    assert verdict["n_components"] == 2
+    assert verdict["is_size_advised"]
+    assert verdict["text"] == " ".join(verdict["sentences"])
+    assert verdict["text"].startswith("Use the autoencoder with 2 components. On the 100 rows ")
+    shares = [100 * figures[name]["explained_variance"] for name in ("PCA", "autoencoder")]
+    assert (
+        f"explains {shares[0]:.1f}% of the variance and the autoencoder {shares[1]:.1f}%: "
+        f"{shares[1] - shares[0]:.1f} percentage points more (95% interval"
+    ) in verdict["text"]
 
 
 def test_plane_is_not(report, tmp_path):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 2)) @ rng.normal(size=(2, 6)) + 0.3 * rng.normal(size=(100, 6))
     np.save(tmp_path / "plane.npy", X)
-    out = report(tmp_path / "plane.npy", "--components", 2)
-    assert out.endswith("training found nothing beyond PCA; use PCA.\n")
+    advice, grounds = report(tmp_path / "plane.npy", "--components", 2).splitlines()[-2:]
+    assert advice == "Use PCA with 2 components."
+    assert grounds.startswith(
+        "On the 25 rows held out of training, PCA with 2 components explains "
+    )
+    assert grounds.endswith("; training the autoencoder found nothing better.")
 
 
 # One number of components -------------------------------------------------------------
 
+AUTOENCODER = "Use the autoencoder with 3 components."
+PCA = "Use PCA with 3 components."
+EACH = "Use {} with 3 components to compress rows, and {} to score how probable they are."
+
 
 @pytest.mark.parametrize(
-    ("autoencoder", "ending"),
+    ("autoencoder", "advice", "difference", "density"),
     [
+        ((0.2, 5.0), AUTOENCODER, "80.0%: 30.0 percentage points more", "more, 4.0, higher"),
+        ((0.2, 1.0), AUTOENCODER, "80.0%: 30.0 percentage points more", None),
         (
-            (0.2, 5.0),
-            "0.40 of what PCA leaves unexplained (0.2 against 0.5 of the variance), "
-            "and its log-likelihood is 4.0 nats a row higher.",
+            (0.2, -2.0),
+            EACH.format("the autoencoder", "PCA"),
+            "80.0%: 30.0 percentage points more",
+            "less, 3.0, lower",
         ),
-        ((0.2, 1.0), "of the variance)."),
-        ((0.2, -2.0), "of the variance), but its log-likelihood is 3.0 nats a row lower."),
-        ((0.5, 1.0), "of the variance): PCA is as good; use PCA."),
-        ((0.5, 0.0), "of the variance): PCA is as good; use PCA."),
-        ((0.49, 0.5), "of the variance): PCA is as good; use PCA."),
+        ((0.5, 1.0), PCA, "as much", None),
+        ((0.5, 0.0), PCA, "as much", "less, 1.0, lower"),
         (
             (0.5, 3.0),
-            "of the variance): PCA explains as much, but the autoencoder's "
-            "log-likelihood is 2.0 nats a row higher.",
+            EACH.format("PCA", "the autoencoder"),
+            "as much",
+            "more, 2.0, higher",
         ),
         (
             (0.9, 3.0),
-            "of the variance): PCA explains more, but the autoencoder's "
-            "log-likelihood is 2.0 nats a row higher.",
+            EACH.format("PCA", "the autoencoder"),
+            "10.0%: 40.0 percentage points less",
+            "more, 2.0, higher",
         ),
-        (
-            (0.9, 0.0),
-            "1.80 of what PCA leaves unexplained (0.9 against 0.5 of the variance): "
-            "PCA is better; use PCA.",
-        ),
+        ((0.9, 0.0), PCA, "10.0%: 40.0 percentage points less", "less, 1.0, lower"),
         # A difference must be a twentieth of the error, or of a nat, to matter.
-        ((0.477, 1.0), "PCA is as good; use PCA."),
-        ((0.473, 1.0), "of the variance)."),
-        ((0.523, 1.0), "PCA is as good; use PCA."),
-        ((0.527, 1.0), "PCA is better; use PCA."),
-        ((0.2, 1.04), "of the variance)."),
-        ((0.2, 1.06), "and its log-likelihood is 0.1 nats a row higher."),
+        ((0.477, 1.0), PCA, "52.3%: 2.3 percentage points more, too little to matter", None),
+        ((0.473, 1.0), AUTOENCODER, "52.7%: 2.7 percentage points more", None),
+        ((0.523, 1.0), PCA, "47.7%: 2.3 percentage points less, too little to matter", None),
+        ((0.527, 1.0), PCA, "47.3%: 2.7 percentage points less", None),
+        ((0.2, 1.04), AUTOENCODER, "80.0%: 30.0 percentage points more", None),
+        ((0.2, 1.06), AUTOENCODER, "80.0%: 30.0 percentage points more", "more, 0.06, higher"),
     ],
 )
-def test_one_size(autoencoder, ending):
+def test_one_size(autoencoder, advice, difference, density):
     found = conclude(k3=((0.5, 1.0), autoencoder))
-    assert found.text.startswith("At 3 components the autoencoder leaves ")
-    assert found.text.endswith(ending)
+    assert found.sentences[0] == advice
+    assert found.sentences[1].startswith(
+        "On the 100 rows held out of training, PCA with 3 components explains 50.0% of the variance"
+    )
+    assert f"and the autoencoder {difference} (95% interval of the difference: " in found.text
+    assert len(found.sentences) == 2 + (density is not None)
+    if density is not None:
+        more, gain, higher = density.split(", ")
+        assert found.sentences[2].startswith(
+            f"The autoencoder finds these rows {more} probable: its log-likelihood is {gain} nats "
+            f"a row {higher} (95% interval of the difference: "
+        )
     assert found.unexplained_ratio == pytest.approx(autoencoder[0] / 0.5)
+    assert found.model == ("PCA" if advice.startswith("Use PCA") else "autoencoder")
+    assert found.is_size_advised
 
 
 def test_one_component_is_singular():
-    assert conclude(k1=((0.5, 1.0), (0.2, 2.0))).text.startswith("At 1 component the")
+    found = conclude(k1=((0.5, 1.0), (0.2, 2.0)))
+    assert found.text.startswith("Use the autoencoder with 1 component. On the 100 rows")
 
 
 def test_nothing_left_by_pca():
     found = conclude(k2=((1e-9, None), (1e-7, 1.0)))
     assert found.unexplained_ratio is None
-    assert found.text == "At 2 components PCA leaves nothing unexplained; use PCA."
+    assert found.text == (
+        "Use PCA with 2 components. On the 100 rows held out of training, PCA with 2 components "
+        "explains all of the variance."
+    )
 
 
 def test_small_errors_are_compared():
     assert conclude(k2=((1e-5, 1.0), (2e-5, 1.0))).unexplained_ratio == pytest.approx(2)
 
 
+@pytest.mark.parametrize(
+    ("errors", "texts"),
+    [
+        ((0.0004, 0.0001), ["99.96%", "99.99%", "0.03 percentage"]),
+        ((0.5, 0.0004), ["50.00%", "99.96%", "49.96 percentage"]),
+        ((0.00004, 0.00001), ["99.996%", "99.999%", "0.003 percentage"]),
+    ],
+)
+def test_shares_have_the_decimals_that_tell_them_apart(errors, texts):
+    found = conclude(k2=((errors[0], 1.0), (errors[1], 1.0)))
+    assert [text for text in texts if text not in found.text] == []
+
+
 def test_rows_without_variance_have_no_shares():
     pca, autoencoder = (
         replace(found, explained_variance=None) for found in (measure(0.5, 1.0), measure(0.2, 1.0))
     )
-    text = reach_verdict({2: Pair(pca, autoencoder)}).text
-    assert text.endswith("0.40 of what PCA leaves unexplained.")
+    assert reach_verdict({2: Pair(pca, autoencoder)}).sentences[1] == (
+        "The 100 rows held out of training do not vary; the autoencoder's squared error with 2 "
+        "components is 0.40 of PCA's."
+    )
 
 
 def gains_of(mean, error):
@@ -134,11 +180,17 @@ def gains_of(mean, error):
 
 @pytest.mark.parametrize(("error", "is_sure"), [(0.0999, True), (0.1001, False)])
 def test_gain_must_be_two_standard_errors(error, is_sure):
-    pca, autoencoder = measure(0.5, 1.0), measure(0.5, 1.0)
+    pca, autoencoder = measure(0.5, 1.0), measure(0.3, 1.0)
     errors = np.full(100, 0.5)
     autoencoder = replace(autoencoder, errors=errors - gains_of(0.2, error))
-    pair = Pair(replace(pca, errors=errors), autoencoder)
-    assert reach_verdict({2: pair}).text.endswith("PCA is as good; use PCA.") != is_sure
+    found = reach_verdict({2: Pair(replace(pca, errors=errors), autoencoder)})
+    assert (found.model == "autoencoder") == is_sure
+    low, high = 20 - 200 * error, 20 + 200 * error
+    doubt = "" if is_sure else ", which may be chance"
+    assert found.sentences[1].endswith(
+        f"20.0 percentage points more{doubt} (95% interval of the difference: {low:.1f} to "
+        f"{high:.1f})."
+    )
 
 
 @pytest.mark.parametrize(("error", "is_sure"), [(0.999, True), (1.001, False)])
@@ -155,64 +207,99 @@ def test_single_row_says_nothing():
         replace(found, errors=found.errors[:1], log_densities=found.log_densities[:1])
         for found in (measure(0.5, 1.0), measure(0.2, 2.0))
     )
-    assert reach_verdict({1: Pair(pca, autoencoder)}).text.endswith("PCA is as good; use PCA.")
+    found = reach_verdict({1: Pair(pca, autoencoder)})
+    assert found.sentences[0] == "Use PCA with 1 component."
+    assert found.sentences[1].startswith("On the single row held out of training, PCA with 1 ")
+    assert found.sentences[1].endswith(" percentage points more, which may be chance.")
+
+
+def test_network_that_stayed_pca_is_not_praised_for_its_density():
+    untrained = Pair(measure(0.5, 1.0), measure(0.5, 9.0, n_epochs=0))
+    assert reach_verdict({2: untrained}).text == (
+        "Use PCA with 2 components. On the 100 rows held out of training, PCA with 2 components "
+        "explains 50.0% of the variance; training the autoencoder found nothing better."
+    )
 
 
 # Several numbers of components --------------------------------------------------------
 
 
-def test_network_that_stayed_pca_is_not_praised_for_its_density():
-    untrained = Pair(measure(0.5, 1.0), measure(0.5, 9.0, n_epochs=0))
-    found = reach_verdict({2: untrained})
-    assert found.text.endswith(": training found nothing beyond PCA; use PCA.")
-    found = reach_verdict({1: Pair(measure(0.7, 1.0), measure(0.5, 2.0)), 2: untrained})
-    assert found.text.endswith(
-        ": training found nothing beyond PCA there. At 1 component the autoencoder explains more."
+def test_reasons_of_the_size():
+    better = ((0.5, 1.0), (0.2, 2.0))
+    best = conclude(k1=better, k2=better, k4=((0.3, 3.0), (0.1, 3.0)))
+    assert best.sentences[-1] == (
+        "Of the numbers of components compared (1, 2 and 4), 4 has the highest log-likelihood; "
+        "more were not compared."
+    )
+    fewer = conclude(k1=better, k2=((0.3, 3.0), (0.1, 3.0)), k4=better)
+    assert fewer.sentences[-1] == (
+        "Of the numbers of components compared (1, 2 and 4), 2 has the highest log-likelihood."
+    )
+    as_good = conclude(k2=better, k4=((0.3, 1.0), (0.1, 2.04)))
+    assert as_good.sentences[0] == "Use the autoencoder with 2 components."
+    assert as_good.sentences[-1] == (
+        "Of the numbers of components compared (2 and 4), 2 is the smallest whose log-likelihood "
+        "is not surely below the highest, that of 4."
+    )
+    exact = conclude(k2=((0.5, 9.0), (0.5, 9.0)), k4=((1e-9, None), (1e-9, 1.0)))
+    assert exact.sentences[-1] == (
+        "Of the numbers of components compared (2 and 4), 4 is the smallest with which PCA makes "
+        "no error."
     )
 
 
-def test_size_of_the_best_density_is_spoken_of():
+@pytest.mark.parametrize(
+    ("density", "reason"),
+    [
+        (None, "neither model has a log-likelihood of these rows"),
+        (
+            1.0,
+            "the log-likelihood is the same with 1, 2 and 4, as the density describes these rows "
+            "without the codes",
+        ),
+    ],
+)
+def test_no_size_is_advised_if_nothing_tells(density, reason):
+    pair = ((0.5, None), (0.2, density))
+    found = conclude(k1=pair, k2=pair, k4=pair)
+    assert not found.is_size_advised
+    assert found.n_components == 2
+    assert found.sentences[0] == "Use the autoencoder."
+    assert found.sentences[-1] == (
+        f"How many components to take, these figures don't tell: {reason}. Take the fewest that "
+        "explain enough of the variance; 2 is an example."
+    )
+
+
+def test_models_by_size_if_none_is_advised():
+    found = conclude(
+        k1=((0.5, None), (0.2, None)),
+        k2=((0.4, None), (0.4, None)),
+        k4=((0.3, None), (0.1, None)),
+        k8=((0.2, None), (0.9, None)),
+    )
+    assert found.sentences[0] == "Use the autoencoder with 1 or 4 components, and PCA with 2 or 8."
+    assert found.model == "PCA"
+    assert len(found.sentences) == 3
+
+
+def test_sizes_where_the_autoencoder_is_better_are_named():
     better, same = ((0.5, 1.0), (0.2, 2.0)), ((0.3, 3.0), (0.3, 3.0))
     found = conclude(k1=better, k2=better, k4=same)
-    assert found.n_components == 4
-    assert found.text.endswith(
-        "PCA is as good there. At 1 and 2 components the autoencoder explains more."
+    assert found.sentences[0] == "Use PCA with 4 components."
+    assert found.sentences[-1] == (
+        "With 1 and 2 components the autoencoder explains more than PCA."
     )
 
 
 def test_advice_is_final_if_pca_is_no_worse_anywhere():
     found = conclude(k2=((0.5, 1.0), (0.9, 1.0)), k4=((0.3, 3.0), (0.3, 3.0)))
-    assert found.n_components == 4
-    assert found.text.endswith("PCA is as good; use PCA.")
-
-
-def test_best_density_may_be_of_pca():
-    found = conclude(k1=((0.5, 4.0), (0.2, 2.0)), k2=((0.5, 1.0), (0.2, 3.0)))
-    assert found.n_components == 1
-
-
-def test_sizes_without_both_densities_are_not_chosen():
-    found = conclude(k1=((0.5, 1.0), (0.2, 2.0)), k2=((0.5, None), (0.2, 9.0)))
-    assert found.n_components == 1
+    assert found.sentences[0] == "Use PCA with 4 components."
+    assert "the autoencoder explains more" not in found.text
 
 
 @pytest.mark.parametrize(("error", "words"), [(0.5, "as good"), (0.9, "as good or better")])
 def test_sizes_where_pca_is_no_worse_are_named(error, words):
     found = conclude(k2=((0.5, 1.0), (error, 1.0)), k4=((0.3, 1.0), (0.1, 9.0)))
-    assert found.n_components == 4
-    assert found.text.endswith(f" nats a row higher. At 2 components PCA is {words}.")
-
-
-@pytest.mark.parametrize(("sizes", "middle"), [((1, 2, 4), 2), ((1, 2, 4, 8), 2), ((8, 4), 4)])
-def test_missing_densities_leave_the_middle(sizes, middle):
-    pair = ((0.5, None), (0.2, None))
-    found = conclude(**{f"k{size}": pair for size in sizes})
-    assert found.n_components == middle
-    assert found.text.endswith("of the variance).")
-
-
-def test_density_of_the_autoencoder_counts_where_pca_has_none():
-    own = {1: 3.0, 2: 1.0, 4: 9.0, 8: 2.0}
-    found = conclude(**{f"k{size}": ((0.5, None), (0.2, value)) for size, value in own.items()})
-    assert found.n_components == 4
-    assert found.text.endswith("of the variance).")
+    assert found.sentences[0] == "Use the autoencoder with 4 components."
+    assert found.sentences[-1] == f"With 2 components PCA is {words}."

@@ -159,3 +159,12 @@ def test_values_that_are_no_probabilities(value, monkeypatch):
     for estimator, owner, name in [(None, None, "1"), (known, None, "'b'"), (known, [0, 2], "'c'")]:
         with pytest.raises(ValueError, match=rf"got {value:g} in column {name} and row 3: scale"):
             check_probabilities(estimator, X, owner)
+
+
+@pytest.mark.parametrize("names", [["b"], ["a", "b"]])
+def test_sparse_columns_of_a_frame(names):
+    dense = pd.DataFrame({"a": [0.0, 1.0, 0.0], "b": [2.0, 0.0, 0.0]})
+    ours = dense.astype(dict.fromkeys(names, pd.SparseDtype(float, 0.0)))
+    np.testing.assert_array_equal(
+        validate_table(BaseEstimator(), ours, reset=True), dense.to_numpy()
+    )

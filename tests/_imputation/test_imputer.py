@@ -210,6 +210,13 @@ def test_it_fills_as_a_transformer_fitted_to_gaps_does():
     assert np.corrcoef(own["curve"], other["curve"])[0, 1] > 0.9
 
 
-def test_rows_with_a_shape_are_refused():
-    with pytest.raises(ValueError, match=r"got rows of the shape \(3, 2\): reshape X, or use"):
-        AEImputer().fit(np.ones((9, 3, 2)))
+@pytest.mark.parametrize("shape", [(4, 1), (1, 4), (2, 2)])
+@pytest.mark.parametrize("as_list", [False, True])
+def test_rows_with_a_shape_are_refused(shape, as_list):
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    imputer = AEImputer(random_state=0).fit(X)
+    given = X.reshape(30, *shape)
+    given = given.tolist() if as_list else given
+    for method in ("fit", "transform", "fit_transform", "impute"):
+        with pytest.raises(ValueError, match=r"got rows of the shape .*: reshape X, or use impute"):
+            getattr(imputer, method)(given)

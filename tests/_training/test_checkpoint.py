@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -247,6 +248,33 @@ def test_skorchs_early_stopping_ends_a_fit_as_planned(path):
     ours, X = make_fit("stopped early", checkpoint=path)
     fit_quietly(ours, X)
     assert len(ours.loss_curve_) == 2
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("is_stored", [False, True], ids=["loaded", "stored"])
+@pytest.mark.parametrize("form", ["array", "frame"])
+def test_fits_on_dask_collections_go_on(path, writes, monkeypatch, form, is_stored):
+    da = pytest.importorskip("dask.array", reason="dask is not installed")
+    dd = pytest.importorskip("dask.dataframe", reason="dask is not installed")
+    X = make_rows(600)
+    if is_stored:
+        monkeypatch.setattr(stores, "LOADED_UP_TO", 4000)
+        monkeypatch.setattr(stores, "_LOADED_ROWS", 100)
+    if form == "array":
+        lazy = da.from_array(X, chunks=(250, 3))
+    else:
+        frame = pd.DataFrame(X, columns=list("abcdef")).assign(g=np.where(X[:, 0] > 0, "u", "v"))
+        lazy, X = dd.from_pandas(frame, npartitions=3), frame
+    ours = AutoencoderTransformer(2, **{**SMALL, "early_stopping": True, "batch_size": 100})
+    expected = describe_result(clone(ours).fit(lazy), X)
+    leave_checkpoint(ours, lazy, path, writes, n=3)
+    assert path.exists()
+    other = lazy[:500] if form == "array" else dd.from_pandas(X[:500], npartitions=1)
+    with pytest.raises(ValueError, match=r"differs in .*X"):
+        clone(ours).set_params(checkpoint=path).fit(other)
+    found = describe_result(clone(ours).set_params(checkpoint=path).fit(lazy), X)
+    pd.testing.assert_frame_equal(*(pd.DataFrame(each.pop("output")) for each in (found, expected)))
+    assert are_equal(found, expected)
     assert not path.exists()
 
 

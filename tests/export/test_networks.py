@@ -53,6 +53,7 @@ def test_any_number_of_rows(make):
         expected = network(torch.from_numpy(X).float()).numpy()
     np.testing.assert_allclose(apply(network, X), expected, atol=1e-6)
     np.testing.assert_allclose(apply(network, X[:1]), expected[:1], atol=1e-6)
+    assert apply(network, X[:0]).shape == (0, *expected.shape[1:])
 
 
 def test_a_network_that_can_not_be_written():

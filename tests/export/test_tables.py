@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from skae import AEAnomalyDetector, AutoencoderTransformer, DenoisingAutoencoder
+from skae.export import to_onnx
 
 from .sessions import open_gates, read_columns, require_onnx, run
 
@@ -141,3 +142,26 @@ def test_a_column_without_cells_and_one_that_identifies_rows(tmp_path):
     found = run(estimator, read_columns(frame), tmp_path)
     np.testing.assert_allclose(found["codes"], estimator.transform(frame), atol=1e-5)
     assert found.keys() == {"codes", "reconstruction_a", "reconstruction_b"}
+
+
+def test_whole_numbers_come_back_as_such(tmp_path):
+    frame = draw(60, 0, missing=0.0)[["age", "job"]]
+    rng = np.random.default_rng(0)
+    frame["few"] = rng.integers(-1, 2, 60).astype(np.uint8)  # which holds no -1
+    frame["visits"] = rng.integers(0, 9, 60)
+    frame["maybe"] = pd.array(rng.integers(0, 9, 60), dtype="Int32")
+    fitted = AutoencoderTransformer(2, standardize=False, **SMALL).fit(frame)
+    found = run(fitted, read_columns(frame.astype({"few": float, "maybe": float})), tmp_path)
+    expected = fitted.reconstruct(frame)
+    for name in ("few", "visits", "maybe"):
+        own = found[f"reconstruction_{name}"][:, 0]
+        np.testing.assert_array_equal(own, expected[name].to_numpy(float))
+    assert (found["reconstruction_age"] % 1 != 0).any()
+
+
+def test_columns_without_a_name_are_refused(tmp_path):
+    frame = draw(60, 0, missing=0.0)[["age", "job"]].rename(columns={"age": ""})
+    fitted = AutoencoderTransformer(1, standardize=False, **SMALL).fit(frame)
+    with pytest.raises(ValueError, match=r"columns must have names, .* got '': rename"):
+        to_onnx(fitted, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from skae._files import replace_file
+from skae._training.files import replace_file
 
 
 def replace(path, write=lambda file: file.write(b"new")):

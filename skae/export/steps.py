@@ -1,0 +1,201 @@
+"""The steps of a pipeline of scikit-learn: what they are given, and which can't be written."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import skl2onnx
+from skl2onnx.common import data_types
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import FeatureUnion, Pipeline
+
+from .._data.frames import find_integers, find_library, open_columns, read_column
+from .._imputation import AEImputer
+from .arrays import OPSET
+from .tables import ROWS, Input, check_name
+
+#: The versions of ONNX's operators in models of skl2onnx.
+OPSETS = {"": OPSET, "ai.onnx.ml": 3}
+
+
+def list_steps(estimator: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the innermost steps of a fitted pipeline, and their names."""
+    if isinstance(estimator, Pipeline):
+        steps = estimator.steps
+    elif isinstance(estimator, FeatureUnion):
+        steps = estimator.transformer_list
+    elif isinstance(estimator, ColumnTransformer):
+        steps = [(step[0], step[1]) for step in estimator.transformers_]
+    else:
+        yield name, estimator
+        return
+    for own, step in steps:
+        if not _is_word(step, "passthrough", "drop"):
+            yield from list_steps(step, own)
+
+
+def find_first(estimator: Any) -> Any:
+    """Return the first step of a pipeline, or of one within it."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[0][1]
+    return estimator
+
+
+def _is_word(step: Any, *words: str) -> bool:
+    return step is None or (isinstance(step, str) and step in words)
+
+
+def list_column_inputs(estimator: Any, X: Any) -> list[Input]:
+    """Return the inputs of a pipeline whose first step takes the columns of a frame.
+
+    A column of dates, or of other cells that no graph takes, is none of them: steps that take
+    columns by their names need not use it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The fitted pipeline.
+    X : frame of shape (n_samples, n_features)
+        Rows of its table.
+    """
+    names, natives = open_columns(X)
+    known = dict(zip(names, natives, strict=True))
+    wanted = getattr(estimator, "feature_names_in_", names)
+    absent = [name for name in wanted if name not in known]
+    if absent:
+        raise ValueError(
+            f"X must have the columns that the estimator was fitted on, and {absent[0]!r} is not "
+            "there: pass a row of that table"
+        )
+    inputs = []
+    for name in wanted:
+        own = check_name(name)
+        cells, dtype = read_column(known[name], name)
+        if cells.kind == "empty":
+            raise ValueError(
+                f"X must show the type of each column, got no value in column {name!r}: pass rows "
+                "that have one"
+            )
+        if cells.kind in ("text", "category") and all(isinstance(n, str) for n in cells.labels):
+            inputs.append(Input(own, np.str_, (1,)))
+        elif cells.kind == "boolean":
+            inputs.append(Input(own, np.bool_, (1,)))
+        elif cells.kind == "number":
+            is_single = "float32" in str(dtype[-1]).lower()
+            is_whole = find_integers(dtype) is not None and not cells.missing.any()
+            kind = np.int64 if is_whole else np.float32 if is_single else np.float64
+            inputs.append(Input(own, kind, (1,)))
+        elif not _takes_names(find_first(estimator)):
+            raise ValueError(
+                f"columns of a pipeline must hold numbers, booleans or text, got {cells.kind} in "
+                f"column {name!r}: drop it and fit again, or take the others by their names, with "
+                "a ColumnTransformer as the first step"
+            )
+    return inputs
+
+
+def _takes_names(step: Any) -> bool:
+    """Whether a step takes columns by their names, so that it misses none that it does not use."""
+    if not isinstance(step, ColumnTransformer):
+        return False
+    taken = [columns for _, own, columns in step.transformers_ if not _is_word(own, "drop")]
+    return all(
+        isinstance(columns, str)
+        or (not isinstance(columns, slice) and all(isinstance(name, str) for name in columns))
+        for columns in taken
+    )
+
+
+def check_steps(estimator: Any) -> None:
+    """Raise for a step that has no graph."""
+    if isinstance(estimator, Pipeline):
+        for name, step in estimator.steps:
+            if _is_word(step, "passthrough"):
+                raise ValueError(
+                    f"each step must be an estimator, got {step!r} as step {name!r}: leave it out"
+                )
+    for name, step in list_steps(estimator):
+        if isinstance(step, AEImputer):
+            raise ValueError(
+                f"{_name_step(name, step)} can't be written: it looks up rows of its training "
+                "table. Leave it out, as transformers of skae take missing cells as they are, or "
+                "fill cells in Python before"
+            )
+
+
+def describe_failure(
+    estimator: Any, X: Any, inputs: list[Input], error: Exception, dtype: npt.DTypeLike
+) -> str:
+    """Return which step is the reason that skl2onnx failed, and what to do.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The fitted pipeline.
+    X : frame or None
+        Rows of its table, as they were given.
+    inputs : list of Input
+        The inputs of the graph.
+    error : Exception
+        What skl2onnx raised.
+    dtype : type
+        Type of numbers.
+    """
+    reason, is_frame = _shorten(error), find_library(X) != "array"
+    if "Unable to find column" in reason and is_frame:
+        names = {str(name) for name in open_columns(X)[0]} - {each.name for each in inputs}
+        return (
+            "steps must use columns of numbers, booleans or text, got another kind in one of the "
+            f"columns {sorted(names)} ({reason}): turn it into numbers before the pipeline, or "
+            "drop it, and fit again"
+        )
+    if "Unable to find column" in reason:
+        return (
+            "X must be a row of the pipeline's table, a frame, as its first step takes columns by "
+            "their names: pass X[:1]"
+        )
+    for name, step in list_steps(estimator):
+        failure = _try_alone(step, dtype)
+        if failure is None:
+            continue
+        remedy = "Leave that step in Python, or take another one"
+        if np.dtype(dtype) == np.float64 and _try_alone(step, np.float32) is None:
+            way = "X with columns of float32" if is_frame else "dtype='float32'"
+            remedy = f"Pass {way}, in which it can be written"
+        return (
+            "each step must be a transformer or detector of skae, or one that skl2onnx converts, "
+            f"and {_name_step(name, step)} is not in {np.dtype(dtype)}: {_shorten(failure)}. "
+            f"{remedy}"
+        )
+    return (
+        f"skl2onnx must convert all steps together, and can't: {reason}. Leave the first steps in "
+        "Python, and write the others"
+    )
+
+
+def _try_alone(step: Any, dtype: npt.DTypeLike) -> Exception | None:
+    """Return the error of a step that skl2onnx converts neither for numbers nor for text."""
+    if type(step).__module__.startswith("skae."):
+        return None
+    number = {np.float32: data_types.FloatTensorType, np.float64: data_types.DoubleTensorType}
+    shape = [None, getattr(step, "n_features_in_", 1)]
+    failure = None
+    for kind in (number[np.dtype(dtype).type], data_types.StringTensorType):
+        try:
+            skl2onnx.convert_sklearn(step, initial_types=[(ROWS, kind(shape))], target_opset=OPSETS)
+        except Exception as error:  # of many kinds
+            failure = failure or error
+        else:
+            return None
+    return failure
+
+
+def _name_step(name: str, step: Any) -> str:
+    kind = type(step).__name__
+    return f"step {name!r} ({kind})" if name else kind
+
+
+def _shorten(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text.split(" You may raise an issue")[0].rstrip(".")
