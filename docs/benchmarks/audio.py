@@ -18,10 +18,11 @@ There are two parts.
   phases stay. Networks are fitted to the magnitudes for white noise and to their roots for babble,
   linear methods to both. Spectral subtraction is told the noise's mean power at each frequency.
 - `voices`: sentences of random words that `espeak-ng` speaks in a man's voice and in a woman's. The
-  levels of the spectrum in decibels of one voice are to become those of the other. Sentences are
-  aligned by dynamic time warping of their cepstra. The figure is the log-spectral distance of 16
-  other sentences: the root of the mean square over frequencies, in the mean over frames. Levels are
-  at least those 60 dB below the loudest of a sentence.
+  levels of the spectrum in decibels of one voice are to become those of the other. `gap` is the
+  length of the longest sentence, so that the rows that select the epoch are of sentences that no
+  row that trains is of. Sentences are aligned by dynamic time warping of their cepstra. The figure
+  is the log-spectral distance of 16 other sentences: the root of the mean square over frequencies,
+  in the mean over frames. Levels are at least those 60 dB below the loudest of a sentence.
 
 "skae, linear" is the linear path of `DenoisingAutoencoder` alone, where the training of the others
 begins; `Ridge` is scikit-learn's. Each seed has its own noise, sentences and random state, and

@@ -6,7 +6,7 @@ FOLDER has `skab.npz` and `nab.npz` with the arrays `NAME/X` (n_times, n_channel
 which is 1 for anomalous time steps; `nab.npz` also has `NAME/train`, the length of the clean
 prefix. A file that is not there is reported as not run.
 
-There are three parts.
+There are four parts.
 
 - `skab`: the 34 labelled series of the Skoltech Anomaly Benchmark, a water circuit with eight
   sensors. By its protocol a method is fitted to each series' first 400 time steps, and judged here
@@ -20,11 +20,19 @@ There are three parts.
   of one channel. A method is fitted to the clean prefix, and AUROC and average precision are of the
   time steps behind it, means over series. Windows have 64 or 128 time steps, one every four.
 
+- `alarms`: the share of clean time steps that are outliers, of stationary series without anomalies:
+  a sine with noise, an autoregressive process with a coefficient of 0.9, and white noise, which is
+  what the differences of a random walk are. A method is fitted to the first time steps and judged
+  on the next 2,000, with windows of 32. There are 20 series of each kind and length for `PCA`, and
+  four for `skae`. The threshold is calibrated on all time steps by blocks, as by default, or on the
+  last tenth of the windows.
+
 All methods are the `estimator` of a `SeriesAnomalyDetector`: they have the same windows, the same
-calibration steps, which are the last ones behind a gap, and the same default threshold. `skae` is
-the default estimator; `AutoencoderTransformer` and `PCA` score windows by their squared errors,
-with codes of the same size (16), of columns that are scaled alike; and `IsolationForest` has its
-own defaults. `alpha` is 0.01. Everything runs on `--threads` threads and the given seed.
+blocks that calibrate, and the same default threshold. `skae` is the default estimator;
+`AutoencoderTransformer` and `PCA` score windows by their squared errors, with codes of the same
+size (16; 8 for `alarms`), of columns that are scaled alike; and `IsolationForest` has its own
+defaults. `alpha` is 0.01. Everything runs on `--threads` threads and the given seed. Seconds are
+the processor's.
 """
 
 import argparse
@@ -44,6 +52,7 @@ from _report import (
     surroundings,
     write_results,
 )
+from scipy.signal import lfilter
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
@@ -54,11 +63,15 @@ from sklearn.preprocessing import StandardScaler
 from skae import AutoencoderTransformer
 from skae.series import SeriesAnomalyDetector, Windows
 
-PARTS = ("skab", "ranks", "nab")
+PARTS = ("skab", "ranks", "nab", "alarms")
 _CODES = 16
 _SKAB_TRAIN, _SKAB_LENGTH = 400, 16
 _RANKED_LENGTH, _RANKED_CODES = 60, 64
 _NAB_LENGTHS, _NAB_STEP = (64, 128), 4
+_ALARM_SIZES, _ALARM_TEST, _ALARM_LENGTH = (500, 1000, 2000), 2000, 32
+_ALARM_SERIES, _ALARM_CODES = {"PCA": 20, "skae": 4}, 8
+_ALARM_ALPHAS = (0.01, 0.05)
+_CALIBRATIONS: dict[str, Any] = {"all, by blocks": "auto", "last tenth": 0.1}
 _AUROCS = ("AUROC", "AUROC, lowest", "AUROC, highest")
 
 # The convolutional autoencoder of SKAB's own leaderboard.
@@ -139,6 +152,9 @@ def main() -> None:
             series = list(read(options.folder / f"{file}.npz"))
             record[part] = run(series, options.seed) if series else None
             record["runs"][part] = {**where, "seed": options.seed}
+    if "alarms" in options.parts:
+        record["alarms"] = run_alarms(options.seed)
+        record["runs"]["alarms"] = {**where, "seed": options.seed}
     write_results(options.out, "series", record, page(record))
 
 
@@ -170,7 +186,7 @@ def run_skab(series: list[Series], seed: int) -> dict[str, Any]:
     """Return the figures of each method, with a model for each series."""
     results = {}
     for name, estimator in make_methods(seed, _SKAB_LENGTH).items():
-        began = time.perf_counter()
+        began = time.process_time()
         is_found, aurocs = [], []
         for each in series:
             detector = SeriesAnomalyDetector(estimator, length=_SKAB_LENGTH, random_state=seed)
@@ -184,7 +200,7 @@ def run_skab(series: list[Series], seed: int) -> dict[str, Any]:
         results[name] = {
             **judge(np.concatenate(is_found), labels),
             **dict(zip(_AUROCS, np.mean(aurocs, axis=0).tolist(), strict=True)),
-            "seconds": time.perf_counter() - began,
+            "seconds": time.process_time() - began,
         }
         print(name, results[name], flush=True)
     return results
@@ -240,7 +256,7 @@ def run_nab_windows(series: list[Series], seed: int, length: int) -> dict[str, A
     for name, estimator in make_methods(seed, length // _NAB_STEP).items():
         results[name] = {}
         for each in series:
-            began = time.perf_counter()
+            began = time.process_time()
             detector = SeriesAnomalyDetector(
                 estimator, length=length, step=_NAB_STEP, random_state=seed
             )
@@ -250,10 +266,62 @@ def run_nab_windows(series: list[Series], seed: int, length: int) -> dict[str, A
             results[name][each.name] = {
                 "AUROC": float(roc_auc_score(is_anomaly, scores)),
                 "average precision": float(average_precision_score(is_anomaly, scores)),
-                "seconds": time.perf_counter() - began,
+                "seconds": time.process_time() - began,
             }
             print(length, name, each.name, results[name][each.name], flush=True)
     return results
+
+
+def make_stationary(kind: str, n_times: int, rng: np.random.Generator) -> np.ndarray:
+    """Return a series without anomalies."""
+    noise = rng.normal(size=n_times + 200)
+    if kind == "sine and noise":
+        return np.sin(np.arange(n_times) / 5) + 0.1 * noise[:n_times]
+    coefficient = 0.9 if kind == "autoregressive" else 0.0
+    return lfilter([1], [1, -coefficient], noise)[200:]
+
+
+def run_alarms(seed: int) -> list[dict[str, Any]]:
+    """Return rates of false alarms, one row for each kind and length of series and method."""
+    estimators = {"PCA": PCAErrors(_ALARM_CODES), "skae": None}
+    results = []
+    for name, estimator in estimators.items():
+        for kind in ("sine and noise", "autoregressive", "white noise"):
+            for size in _ALARM_SIZES:
+                rates: dict[str, list[float]] = {}
+                for number in range(_ALARM_SERIES[name]):
+                    rng = np.random.default_rng([seed, number])
+                    series = make_stationary(kind, size + _ALARM_TEST, rng)
+                    for calibration, fraction in _CALIBRATIONS.items():
+                        detector = SeriesAnomalyDetector(
+                            estimator,
+                            length=_ALARM_LENGTH,
+                            calibration_fraction=fraction,
+                            random_state=seed,
+                        )
+                        scores = detector.fit(series[:size]).score_samples(series[size:])
+                        for alpha in _ALARM_ALPHAS:
+                            limit = detector.set_threshold(alpha=alpha).offset_
+                            rates.setdefault(f"{calibration}, alpha={alpha}", []).append(
+                                float((scores < limit).mean())
+                            )
+                results.append({"method": name, "kind": kind, "size": size, "rates": rates})
+                print(name, kind, size, {k: np.mean(v) for k, v in rates.items()}, flush=True)
+    return results
+
+
+def table_of_rates(results: list[dict[str, Any]]) -> str:
+    """Return the table of false alarms: the mean over series, and the highest."""
+    rows = [
+        [
+            row["method"],
+            row["kind"],
+            str(row["size"]),
+            *(f"{np.mean(each):.1%} ({max(each):.0%})" for each in row["rates"].values()),
+        ]
+        for row in results
+    ]
+    return markdown_table(["method", "series", "time steps", *results[0]["rates"]], rows)
 
 
 def page(record: dict[str, Any]) -> str:
@@ -269,6 +337,12 @@ def page(record: dict[str, Any]) -> str:
         )
     if "nab" in record:
         parts += ["## NAB and UCR 135", *tables_of_ranks(record["nab"])]
+    if "alarms" in record:
+        parts += [
+            "## False alarms",
+            "Mean share of outliers among clean time steps, and the highest of a series:",
+            table_of_rates(record["alarms"]),
+        ]
     for part, where in record["runs"].items():
         parts.append(f"`{part}`, seed {where['seed']}: {provenance(where)}")
     return "\n\n".join(parts)

@@ -152,9 +152,10 @@ default="from_dtype"
         For rows in the order of time, such as windows of a series, of which neighbours overlap:
         the last rows are held out then, and so many rows before them neither train nor are held
         out, as in `sklearn.model_selection.TimeSeriesSplit`. With fewer than 500 rows a fifth of
-        them is held out in place of the folds. As many rows that overlap count as one where it is
-        asked whether an epoch is surely better. Copies of rows are not merged. None takes rows to
-        be in no order.
+        them is held out in place of the folds. Whether an epoch is surely better is told by means
+        of blocks of `gap + 1` rows, and a single block can't tell. Of several recordings, choose
+        the length of the longest, so that none is on both sides. Copies of rows are not merged.
+        None takes rows to be in no order.
     n_iter_no_change : int, default=30
         Epochs without a lower loss on held-out rows after which training ends.
     tol : float, default=1e-4

@@ -16,6 +16,9 @@ from ..modules import Denoiser
 from .hidden_cells import CountWeights
 from .neighbours import NeighbourDistances
 
+#: Returns how much the rounding of rows may change each of some values.
+FindRounding = Callable[[np.ndarray], np.ndarray]
+
 # Share of the reference rows, those with the largest errors, that are not usual: anomalies among
 # the training rows lie near each other.
 _UNUSUAL = 0.3
@@ -23,6 +26,9 @@ _UNUSUAL = 0.3
 # Beyond this quantile of the known values their tail is taken to be exponential.
 _TAIL = 0.98
 _N_KNOTS = 64
+
+# Knots of the tail of a power law, in nats beyond the largest known value.
+_POWER_NATS = np.arange(0.5, 40.5, 0.5)
 
 # What two copies of a row may differ by: float32's rounding of a column's values, and a share of
 # its range. A column whose values float32 can't tell apart must not blur the others.
@@ -77,7 +83,8 @@ class TailSurprisal:
         cls,
         values: np.ndarray,
         weight: np.ndarray | None = None,
-        find_rounding: Callable[[np.ndarray], np.ndarray] | None = None,
+        find_rounding: FindRounding | None = None,
+        tail: float = _TAIL,
     ) -> "TailSurprisal":
         """Return the tails of known values (n_known, n_columns) with these weights.
 
@@ -93,22 +100,54 @@ class TailSurprisal:
         find_rounding : callable or None
             Returns how much the rounding of a row may change values, for an array of them; None
             is the rounding of float64.
+        tail : float, default=0.98
+            The quantile beyond which the tail is taken to be exponential.
         """
         find_rounding = find_rounding or _round_double
-        nats = np.linspace(0, -math.log(1 - _TAIL), _N_KNOTS)
+        nats = np.linspace(0, -math.log(1 - tail), _N_KNOTS)
         shares = np.append(1 - np.exp(-nats), 0.5)
         # A share that rounding puts just above that of a value is the value's.
         quantiles = weighted_quantile(values, shares * (1 - 1e-12), weight)
         knots, middle, last = quantiles[:-1], quantiles[-1], quantiles[-2]
         rounding = find_rounding(last)
-        # The exponential tail through both: half of the rows lie beyond one, 2 % beyond the other.
-        scale = (last - middle) / math.log(0.5 / (1 - _TAIL))
+        # The exponential tail through both: half of the rows lie beyond one, few beyond the other.
+        scale = (last - middle) / math.log(0.5 / (1 - tail))
         is_tied = scale <= _MARGIN * rounding
         scale = np.where(is_tied, _mean_excess(values, last + _MARGIN * rounding, weight), scale)
         scale = np.maximum(scale, _LEAST_SCALE * rounding)
         knots = knots + _MARGIN * find_rounding(knots)
         gaps = rounding * np.arange(_N_KNOTS)[:, None]
         return cls(nats, np.maximum.accumulate(knots - gaps) + gaps, scale)
+
+    @classmethod
+    def from_mixed_rows(
+        cls,
+        values: np.ndarray,
+        weight: np.ndarray | None,
+        find_rounding: FindRounding,
+        wider: "TailSurprisal | None" = None,
+    ) -> "TailSurprisal":
+        """Return the tails of known values of rows with labels.
+
+        A wrong label is worth many times the error of most rows, which say nothing of the tail.
+        So the known values tell it, up to the largest, beyond which it is that of a power law.
+
+        Parameters
+        ----------
+        values, weight, find_rounding
+            As in `from_values`.
+        wider : TailSurprisal or None, default=None
+            The tails of more rows, some of which have labels that these rows may lack. Beyond the
+            largest value an increase is worth no more than there.
+        """
+        n_known = len(values) if weight is None else float(weight.sum())
+        own = cls.from_values(values, weight, find_rounding, max(_TAIL, 1 - 0.5 / n_known))
+        scale, growth = own.scale, math.exp(_POWER_NATS[-1])
+        if wider is not None:
+            scale = np.maximum(scale, wider.scale / growth)
+        beyond = own.knots[-1] + np.expm1(_POWER_NATS)[:, None] * scale
+        nats = np.append(own.nats, own.nats[-1] + _POWER_NATS)
+        return cls(nats, np.vstack([own.knots, beyond]), scale * growth)
 
     def measure(self, values: np.ndarray) -> np.ndarray:
         """Return the surprisal of each row, in nats: its mean over the columns.
@@ -150,6 +189,11 @@ class AnomalyScore:
     plan: ErrorPlan = _PLAN
     weight: float = 1.0
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether rows have categories or booleans."""
+        return self.plan == _MIXED_PLAN
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Earlier versions measured errors at all of the first levels.
         n_levels = state["by_error"].knots.shape[1]
@@ -168,16 +212,14 @@ class AnomalyScore:
         scaled, observed = prepared
         errors = _measure_errors(state, prepared, plan)
         rounding = _measure_rounding(denoiser, rows)
-        by_error = TailSurprisal.from_values(errors, weight, _round_squares(rounding))
+        fit_tails = TailSurprisal.from_mixed_rows if is_mixed else TailSurprisal.from_values
+        by_error = fit_tails(errors, weight, _round_squares(rounding))
         nats = by_error.measure(errors)
         is_usual = nats <= score_at_share(nats, weight, 1 - _UNUSUAL)
         variance = None if observed is None else _measure_uncertainty(denoiser, scaled, observed)
         neighbours = NeighbourDistances.from_rows(scaled, is_usual, _MARGIN * rounding, variance)
-        by_distance = TailSurprisal.from_values(
-            neighbours.measure(scaled, observed),
-            weight,
-            lambda values: np.full_like(values, rounding),
-        )
+        distances = neighbours.measure(scaled, observed)
+        by_distance = fit_tails(distances, weight, _round_evenly(rounding))
         return cls(by_error, neighbours, by_distance, plan, share)
 
     def measure(self, denoiser: DenoisingAutoencoder, rows: AnyTable) -> np.ndarray:
@@ -239,13 +281,17 @@ class HiddenTails:
         """Return the tails of groups of rows, of which each has as many observed columns."""
         rounding = score.neighbours.rounding / _MARGIN
 
-        def round_distances(values: np.ndarray) -> np.ndarray:
-            return np.full_like(values, rounding)
+        def fit_tails(
+            values: np.ndarray, find_rounding: FindRounding, all_rows: TailSurprisal
+        ) -> TailSurprisal:
+            if score.is_mixed:
+                return TailSurprisal.from_mixed_rows(values, None, find_rounding, all_rows)
+            return TailSurprisal.from_values(values, None, find_rounding)
 
         scores = []
         for errors, distances in views:
-            by_error = TailSurprisal.from_values(errors, None, _round_squares(rounding))
-            by_distance = TailSurprisal.from_values(distances, None, round_distances)
+            by_error = fit_tails(errors, _round_squares(rounding), score.by_error)
+            by_distance = fit_tails(distances, _round_evenly(rounding), score.by_distance)
             scores.append(replace(score, by_error=by_error, by_distance=by_distance))
         return cls(np.array(counts), scores)
 
@@ -282,12 +328,17 @@ def _measure_uncertainty(
     return np.where(observed, 0.0, np.square(scaled).mean(axis=0) / share)
 
 
-def _round_squares(rounding: float) -> Callable[[np.ndarray], np.ndarray]:
+def _round_squares(rounding: float) -> FindRounding:
     """Return how much a rounding of rows changes squares.
 
     `|e + r|^2 - |e|^2` is at most `2 |e| |r| + |r|^2`.
     """
     return lambda values: rounding * (2 * np.sqrt(np.abs(values)) + rounding)
+
+
+def _round_evenly(rounding: float) -> FindRounding:
+    """Return how much a rounding of rows changes distances."""
+    return lambda values: np.full_like(values, rounding)
 
 
 def _round_double(values: np.ndarray) -> np.ndarray:

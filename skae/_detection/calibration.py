@@ -76,6 +76,29 @@ class CalibrationSplit:
         others = np.arange(n_train, n_rows)
         return cls(_leave_out(table, others), take_rows(rows, indices), indices)
 
+    @classmethod
+    def take_block(cls, table: TrainingTable, indices: np.ndarray, gap: int) -> "CalibrationSplit":
+        """Return the rows of a block, and those that are `gap` rows and more away from it."""
+        near = _find_near(indices, gap, len(table))
+        return cls(_leave_out(table, near), take_rows(table.X, indices), indices)
+
+
+def cut_blocks(n_rows: int, n_blocks: int, gap: int) -> list[np.ndarray]:
+    """Return the indices of rows in blocks, each of which leaves rows to train on."""
+    blocks = np.array_split(np.arange(n_rows), min(n_blocks, n_rows))
+    if any(len(_find_near(block, gap, n_rows)) == n_rows for block in blocks):
+        raise ValueError(
+            f"gap must leave rows to train on, got gap={gap} and {n_rows} rows, of which blocks "
+            f"of {len(blocks[0])} calibrate: pass more rows, or choose a smaller gap or a "
+            "calibration_fraction"
+        )
+    return blocks
+
+
+def _find_near(block: np.ndarray, gap: int, n_rows: int) -> np.ndarray:
+    """Return the indices of a block's rows, and of `gap` rows on either side."""
+    return np.arange(max(0, block[0] - gap), min(n_rows, block[-1] + gap + 1))
+
 
 def _leave_out(table: TrainingTable, indices: np.ndarray) -> TrainingTable:
     """Return a table without the rows of these sorted indices."""

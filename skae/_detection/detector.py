@@ -2,6 +2,7 @@
 
 import math
 import os
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -62,7 +63,12 @@ from .._denoising.density import has_score_by_errors
 from .._environment import RandomSource, RandomStreams
 from .._training import Checkpoint, find_seed, open_checkpoint, take_part
 from .anomaly_score import AnomalyScore, score_at_share
-from .calibration import CalibrationSplit, count_calibration_rows, make_split_generator
+from .calibration import (
+    CalibrationSplit,
+    count_calibration_rows,
+    cut_blocks,
+    make_split_generator,
+)
 from .conformal import conformal_p_values, conformal_threshold
 from .explanation import (
     CellChoice,
@@ -195,7 +201,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
 
     In tables with categories or booleans the errors are those at the lower half of the noise
     levels, beyond which labels can't be told apart, and count four times as much as each
-    distance.
+    distance. A wrong label is worth many times the error of most rows, so the tails are counted
+    up to the largest value, beyond which the surprisal grows with the logarithm.
 
     Of a row with missing cells, errors and distances are those of its observed cells. Its score
     is compared with those of training rows whose cells are hidden at random until as many
@@ -207,8 +214,9 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
 
     A label that no training row has is infrequent where the column has infrequent labels, see
     `max_categories`. Elsewhere it is a missing cell that adds its own surprisal to the score, by
-    the share of the column's labels that a single row has [4]_. This holds for calibration rows
-    as for fresh ones, so that the guarantee does too.
+    the share of the column's labels that a single row has [4]_, and more than the column's two
+    rarest labels add in 80 training rows. This holds for calibration rows as for fresh ones, so
+    that the guarantee does too.
 
     The denoiser's log-density is the sum of the same errors with weights that fall with the
     noise [2]_; the anomaly score counts all resolutions, from that of a single row's
@@ -309,7 +317,13 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
             draft._fit(X, sample_weight)
         return self
 
-    def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
+    def _fit(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, n_blocks: int | None = None
+    ) -> np.ndarray:
+        """Return the scores of the calibration rows, in their order.
+
+        With blocks all rows train, and all calibrate, see `_fit_in_blocks`.
+        """
         own_gap = self.estimator.gap if isinstance(self.estimator, BaseAutoencoder) else None
         if self.gap is None and own_gap is not None:
             raise ValueError(
@@ -326,14 +340,14 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         if len(rows) < 2:
             raise ValueError(f"X must have two rows of positive weight at least, got {len(rows)}")
         if self.checkpoint is None:
-            self._fit_rows(rows, columns, find_seed(self.random_state), None)
-            return
+            seed = find_seed(self.random_state)
+            return self._fit_rows(rows, columns, seed, None, n_blocks)
         fingerprint = describe_fit(
             self, rows, self._find_device(), columns=columns, row_shape=row_shape
         )
         with open_checkpoint(self.checkpoint, fingerprint) as checkpoint:
             seed = checkpoint.seed if self.random_state is None else self.random_state
-            self._fit_rows(rows, columns, seed, checkpoint)
+            return self._fit_rows(rows, columns, seed, checkpoint)
 
     def _read_new(self, X: ArrayLike, sample_weight: ArrayLike | None) -> ReadTable:
         """Return a table to fit as numbers; an estimator that isn't of skae takes them alone."""
@@ -370,15 +384,48 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         columns: Columns | None,
         random_state: RandomSource,
         checkpoint: Checkpoint | None,
-    ) -> None:
+        n_blocks: int | None = None,
+    ) -> np.ndarray:
         streams = RandomStreams(random_state)
         estimator = self._make_estimator(len(rows), streams)
+        if n_blocks is not None:
+            return self._fit_in_blocks(estimator, rows, columns, n_blocks)
         n_calibration = count_calibration_rows(len(rows), self.calibration_fraction, self.alpha)
         generator = make_split_generator(rows.X, streams.draw_seed())
         if self.gap is None:
             split = CalibrationSplit.draw(rows, n_calibration, generator)
         else:
             split = CalibrationSplit.take_last(rows, n_calibration, self.gap)
+        return self._fit_split(estimator, rows, columns, split, checkpoint)
+
+    def _fit_in_blocks(
+        self, estimator: Any, rows: TrainingTable, columns: Columns | None, n_blocks: int
+    ) -> np.ndarray:
+        """Fit to all rows, in the order of time, and calibrate by cross-fitting.
+
+        Each of the blocks is scored by an estimator that is fitted to the others, less `gap` rows
+        on either side of it.
+        """
+        scores, gap = [], self.gap or 0
+        for indices in cut_blocks(len(rows), n_blocks, gap):
+            split = CalibrationSplit.take_block(rows, indices, gap)
+            fold = copy_shallow(self)
+            fold.contamination = "auto"  # its threshold is not used
+            scores.append(fold._fit_split(clone(estimator), rows, columns, split, None))
+        # Rounding is measured on the rows of the last block.
+        whole = replace(split, train=rows, indices=np.arange(len(rows)))
+        return self._fit_split(estimator, rows, columns, whole, None, np.concatenate(scores))
+
+    def _fit_split(
+        self,
+        estimator: Any,
+        rows: TrainingTable,
+        columns: Columns | None,
+        split: CalibrationSplit,
+        checkpoint: Checkpoint | None,
+        known: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Fit to the rows that train, and return the scores of the others, if not known."""
         if isinstance(estimator, BaseAutoencoder) and columns is None:
             # Which would not know the columns' names.
             measure_columns(self, split.train, float(len(split.train)))
@@ -391,7 +438,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
                 self._has_sequences,
                 checkpoint,
             )
-        self._set_fitted(fitted, rows, columns, split)
+        return self._set_fitted(fitted, rows, columns, split, known)
 
     def _make_estimator(self, n_rows: int, streams: RandomStreams) -> Any:
         """Return an unfitted estimator, with a seed and a gap if it takes and has none."""
@@ -409,8 +456,9 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         rows: TrainingTable,
         columns: Columns | None,
         split: CalibrationSplit,
-    ) -> None:
-        """Score and calibrate, and set the fitted attributes."""
+        known: np.ndarray | None,
+    ) -> np.ndarray:
+        """Score and calibrate, set the fitted attributes, and return the calibration scores."""
         self.estimator_, self._anomaly_score = estimator, _fit_anomaly_score(estimator, split.train)
         self._labels, self._gap_score = None, None
         self.__dict__.pop("labels_", None)  # those of another fit
@@ -420,13 +468,18 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         if columns is None:
             self._candidates = choose_candidates(known_rows)
         else:
-            self._labels = SeenLabels.from_rows(columns, known_rows, known_weight)
-            self._candidates = choose_encoded_candidates(known_rows, columns, self._labels)
+            labels = SeenLabels.from_rows(columns, known_rows, known_weight)
+            self._candidates = choose_encoded_candidates(known_rows, columns, labels)
+            self._labels = labels.compare(self._score_block, known_rows)
         share = None if isinstance(self.contamination, str) else self.contamination
-        scored = split.calibration if share is None else rows.X
-        scores = self._score(self._mark_unseen(scored))
-        known = scores if share is None else scores[split.indices]
-        order = known.argsort()
+        if known is not None and share is None:
+            scores = known
+        else:
+            scored = split.calibration if share is None else rows.X
+            scores = self._score(self._mark_unseen(scored))
+        if known is None:
+            known = scores if share is None else scores[split.indices]
+        in_order, order = known, known.argsort()
         known, known_weight = known[order], None
         if rows.weight is not None:
             known_weight = rows.weight[split.indices[order]]
@@ -439,6 +492,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
             self.set_threshold(alpha=self.alpha)
         else:
             self.set_threshold(contamination=share)
+        return in_order
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

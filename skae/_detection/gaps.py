@@ -18,6 +18,9 @@ from .hidden_cells import (
 #: Returns the score of each row; lower is more anomalous.
 Score = Callable[[np.ndarray], np.ndarray]
 
+# Far out, a nat of the score of a row with labels stays one: it is a surprisal in each group.
+_MIXED_SLOPE = 1.0
+
 
 @dataclass(frozen=True)
 class GapModel:
@@ -120,14 +123,16 @@ class GapScore:
         counts = [group.n_observed for group in groups]
         known = [self.reference, *(group.rows for group in groups)]
         observed = [observe_columns(rows, self.owner) for rows in known]
-        tails = None
+        tails, steepest = None, np.inf
         if anomaly_score is None:
             scores = [score(rows) for rows in known]
         else:
             views = [anomaly_score.view(estimator, rows) for rows in known]
             tails = HiddenTails.from_views(anomaly_score, counts, views[1:])
+            if anomaly_score.is_mixed:
+                steepest = _MIXED_SLOPE
             scores = [
                 -tails.combine(own, mask.sum(axis=1))
                 for own, mask in zip(views, observed, strict=True)
             ]
-        return GapModel(tails, ScoreAdjustment.fit(counts, observed, scores))
+        return GapModel(tails, ScoreAdjustment.fit(counts, observed, scores, steepest))

@@ -190,11 +190,17 @@ class QuantileMap:
     high: float
 
     @classmethod
-    def from_quantiles(cls, known: np.ndarray, target: np.ndarray) -> "QuantileMap":
-        """Return the map between distributions with these quantiles."""
+    def from_quantiles(
+        cls, known: np.ndarray, target: np.ndarray, steepest: float = np.inf
+    ) -> "QuantileMap":
+        """Return the map between distributions with these quantiles.
+
+        Its slope below the first quantile is at most `steepest`.
+        """
         steps = 1e-3 * _TIED * np.arange(len(known))
         middle = len(known) // 2
         low = (target[middle] - target[0]) / max(known[middle] - known[0], _TIED)
+        low = min(low, steepest)
         high = (target[-1] - target[middle]) / max(known[-1] - known[middle], _TIED)
         return cls(known - 2 * _TIED + steps, target, float(known[-1]), float(low), float(high))
 
@@ -225,6 +231,8 @@ class ScoreAdjustment:
         Quantiles of the scores of the reference rows, less what the observed cells add.
     quantiles : ndarray of shape (n_groups, n_quantiles)
         Those of each group.
+    steepest : float
+        How many times farther out a score may be among the reference rows, beyond the quantiles.
     """
 
     counts: np.ndarray
@@ -232,10 +240,15 @@ class ScoreAdjustment:
     usual_worth: float
     usual: np.ndarray
     quantiles: np.ndarray
+    steepest: float = np.inf
 
     @classmethod
     def fit(
-        cls, counts: list[int], observed: list[np.ndarray], scores: list[np.ndarray]
+        cls,
+        counts: list[int],
+        observed: list[np.ndarray],
+        scores: list[np.ndarray],
+        steepest: float = np.inf,
     ) -> "ScoreAdjustment":
         """Return the adjustment that these groups need.
 
@@ -247,6 +260,8 @@ class ScoreAdjustment:
             Which columns are observed: of the reference rows as they are, and of each group's.
         scores : list of ndarray of shape (n_rows,)
             Their scores.
+        steepest : float, default=inf
+            How many times farther out a score may be among the reference rows.
         """
         clipped = [np.clip(each, *np.quantile(each, _CLIPPED)) for each in scores]
         target, masks = np.concatenate(clipped), np.vstack(observed).astype(np.float64)
@@ -257,7 +272,7 @@ class ScoreAdjustment:
         left = [own - mask @ worth for own, mask in zip(scores, observed, strict=True)]
         usual, *quantiles = (np.quantile(each, _QUANTILES, method="higher") for each in left)
         usual_worth = float((observed[0] @ worth).mean())
-        return cls(np.array(counts), worth, usual_worth, usual, np.array(quantiles))
+        return cls(np.array(counts), worth, usual_worth, usual, np.array(quantiles), steepest)
 
     def adjust(self, scores: np.ndarray, observed: np.ndarray) -> np.ndarray:
         """Return the scores of rows of which these columns are observed, (n_rows, n_columns).
@@ -273,4 +288,6 @@ class ScoreAdjustment:
     @property
     def maps(self) -> list[QuantileMap]:
         """What maps scores of each group to usual ones."""
-        return [QuantileMap.from_quantiles(own, self.usual) for own in self.quantiles]
+        return [
+            QuantileMap.from_quantiles(own, self.usual, self.steepest) for own in self.quantiles
+        ]

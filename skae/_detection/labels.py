@@ -4,15 +4,23 @@ In rows that the detector encodes, infinity marks the indicators of such a label
 cell, says nothing of a row, and such a label does.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._data import Columns
+from .._data import Columns, subsample_indices
 from .._data.columns import CategoryCoding
 
 #: What marks the indicators of a label that training has not seen; no number of a table is it.
 UNSEEN = np.inf
+
+# Rows that get the rarest labels, to see what these add to the score.
+_COMPARED_ROWS = 80
+_COMPARED_LABELS = 2
+
+# By how much more a label that no row has must lower the score: fresh rows may be odder than those.
+_MARGIN = np.log(2)
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,8 @@ class _SeenLabels:
         That of the infrequent labels, if rows have any.
     nats : float
         Surprisal of a label that no row has.
+    rarest : tuple of int
+        The encoded columns of those of them that fewest rows have, one at least.
     """
 
     first: int
@@ -36,6 +46,20 @@ class _SeenLabels:
     absent: np.ndarray
     pool: int | None
     nats: float
+    rarest: tuple[int, ...] = ()  # not in detectors that earlier versions stored
+
+    def measure_rarest(
+        self, score: Callable[[np.ndarray], np.ndarray], rows: np.ndarray
+    ) -> np.ndarray:
+        """Return how much lower than without a label rows score with each of the rarest ones."""
+        own = slice(self.first, self.end)
+        known = rows[~np.isnan(rows[:, self.first])]
+        hidden = known[subsample_indices(len(known), _COMPARED_ROWS)]
+        hidden[:, own] = np.nan
+        changed = np.tile(hidden, (len(self.rarest), 1))
+        changed[:, own] = 0.0
+        changed[np.arange(len(changed)), np.repeat(self.rarest, len(hidden))] = 1.0
+        return np.tile(score(hidden), len(self.rarest)) - score(changed)
 
 
 @dataclass(frozen=True)
@@ -74,8 +98,28 @@ class SeenLabels:
             absent = own.start + np.flatnonzero(totals == 0)
             has_pool = column.coding.has_pool and totals[-1] > 0
             pool = own.stop - 1 if has_pool else None
-            found.append(_SeenLabels(own.start, own.stop, absent, pool, nats))
+            order = np.argsort(totals, kind="stable")[len(absent) :][:_COMPARED_LABELS]
+            rarest = tuple((own.start + order).tolist())
+            found.append(_SeenLabels(own.start, own.stop, absent, pool, nats, rarest))
         return cls(found)
+
+    def compare(self, score: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> "SeenLabels":
+        """Return the labels, of which unseen ones are unlikelier than those that rows have.
+
+        Parameters
+        ----------
+        score : callable
+            Maps rows to scores; lower is more anomalous.
+        rows : ndarray of shape (n_rows, n_encoded)
+            Training rows.
+        """
+        compared = []
+        for seen in self.categories:
+            nats = seen.nats
+            if seen.pool is None and seen.rarest:
+                nats = max(nats, float(seen.measure_rarest(score, rows).max() + _MARGIN))
+            compared.append(replace(seen, nats=nats))
+        return SeenLabels(compared)
 
     def mark(self, rows: np.ndarray) -> np.ndarray:
         """Return encoded rows in which labels that training has not seen are marked.

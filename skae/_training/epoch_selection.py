@@ -60,8 +60,8 @@ class SelectionRule:
     minimum_improvement : float or None, default=None
         The least gain that counts; None is 6 % of the initial loss.
     overlap : int, default=0
-        How many rows behind each row overlap it, of rows in the order of time: so many together
-        say no more than one.
+        How many rows behind each row overlap it, of rows in the order of time: blocks of so many
+        are compared, not rows.
     standard_errors : float, default=2.0
         How many standard errors a gain must exceed the minimum by.
     """
@@ -122,11 +122,22 @@ class SelectionRule:
 
 
 def _mean_and_error(values: np.ndarray, weight: np.ndarray, overlap: int) -> tuple[float, float]:
-    """Return a weighted mean and its standard error, for rows of which so many overlap each."""
+    """Return a weighted mean and its standard error, for rows of which so many overlap each.
+
+    Rows that overlap are like each other, so that the error is that of the means of blocks of them
+    ("batch means"). The error of a single block can't be known: it is infinite.
+    """
     mean = np.average(values, weights=weight)
-    variance = np.average((values - mean) ** 2, weights=weight)
-    n_effective = max(1.0, weight.sum() ** 2 / np.square(weight).sum() / (1 + overlap))
-    return float(mean), float(np.sqrt(variance / n_effective))
+    if overlap == 0:
+        variance = np.average((values - mean) ** 2, weights=weight)
+        n_effective = weight.sum() ** 2 / np.square(weight).sum()
+        return float(mean), float(np.sqrt(variance / n_effective))
+    n_blocks = len(values) // (1 + overlap)
+    if n_blocks < 2:
+        return float(mean), math.inf
+    starts = np.arange(n_blocks) * len(values) // n_blocks
+    deviations = np.add.reduceat(weight * (values - mean), starts) / weight.sum()
+    return float(mean), float(np.sqrt(np.square(deviations).sum() * n_blocks / (n_blocks - 1)))
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,57 @@ def test_the_tail_is_exponential_through_the_median_and_the_98_percent_quantile(
     np.testing.assert_allclose(nats, np.log([2, 50, 50 * 25]), rtol=1e-3)
 
 
+# Rows with labels ------------------------------------------------------------------------------
+
+
+def fit_mixed(values, weight=None, wider=None):
+    return TailSurprisal.from_mixed_rows(values, weight, lambda v: 1e-9 * (1 + v), wider)
+
+
+def draw_with_wrong_labels(n_rows, n_wrong):
+    """Small errors, and a few that are hundreds of times as large."""
+    small = np.random.default_rng(0).exponential(size=n_rows - n_wrong)
+    return np.r_[small, 300 + np.arange(n_wrong)][:, None]
+
+
+def test_the_known_values_of_mixed_rows_tell_the_tail():
+    values = draw_with_wrong_labels(1000, 5)
+    nats = fit_mixed(values).measure(values)
+    ranks = 1000 - values[:, 0].argsort().argsort()
+    np.testing.assert_allclose(nats, -np.log(ranks / 1000), atol=0.12)
+
+
+def test_beyond_the_largest_value_of_mixed_rows_it_grows_with_the_logarithm():
+    values = draw_with_wrong_labels(1000, 5)
+    scale = (values.max() - np.median(values)) / np.log(1000)
+    beyond = values.max() + np.array([[1e-3], [1.0], [10.0], [1e9]]) * scale
+    nats = fit_mixed(values).measure(beyond)
+    np.testing.assert_allclose(nats - np.log(2000), np.log1p([1e-3, 1, 10, 1e9]), atol=0.04)
+    far = fit_mixed(values).measure(np.array([[1e30], [1e200]]))
+    assert np.isfinite(far).all()
+    assert far[1] > far[0]
+
+
+def test_a_few_mixed_rows_take_the_scale_of_a_tail_that_they_lack():
+    many, wrong = draw_with_wrong_labels(1000, 5), np.array([[300.0]])
+    alone = fit_mixed(many[:100])
+    beside = fit_mixed(many[:100], wider=fit_mixed(many))
+    np.testing.assert_array_equal(beside.measure(many[:100]), alone.measure(many[:100]))
+    assert np.log(200) < beside.measure(wrong)[0] < np.log(2000) < alone.measure(wrong)[0]
+    assert fit_mixed(many[:100], wider=alone).scale == alone.scale
+
+
+def test_a_weight_of_two_is_two_mixed_rows():
+    values, weight = draw_with_wrong_labels(200, 3), np.arange(200) % 3 + 1
+    once = fit_mixed(values, weight.astype(float))
+    often = fit_mixed(np.repeat(values, weight, axis=0))
+    grid = np.geomspace(0.1, 1e4, 50)[:, None]
+    np.testing.assert_allclose(once.measure(grid), often.measure(grid), rtol=1e-12)
+
+
+# Shares -------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("share", [0.1, 1 / 3, 0.5, 1.0])
 def test_that_share_of_the_scores_is_below(share):
     scores = np.random.default_rng(0).normal(size=300)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skae._data import StoredTable, TrainingTable, stores
-from skae._detection.calibration import CalibrationSplit, count_calibration_rows
+from skae._detection.calibration import CalibrationSplit, count_calibration_rows, cut_blocks
 
 
 def make_table(n_rows, weighted=True, stored=False):
@@ -113,3 +113,23 @@ def test_a_stored_table_calibrates_on_its_last_rows_that_memory_holds(monkeypatc
     split = CalibrationSplit.take_last(make_table(3000, stored=True), 1500, 100)
     np.testing.assert_array_equal(split.indices, np.arange(2000, 3000))
     assert len(split.train) == 1900
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_block_leaves_out_the_rows_near_it(stored):
+    table = make_table(50, stored=stored)
+    blocks = cut_blocks(50, 4, gap=5)
+    np.testing.assert_array_equal(np.concatenate(blocks), np.arange(50))
+    for block in blocks:
+        split = CalibrationSplit.take_block(table, block, gap=5)
+        np.testing.assert_array_equal(split.calibration[:, 0], block)
+        distance = np.abs(np.arange(50)[:, None] - block).min(axis=1)
+        np.testing.assert_array_equal(split.train.X[:][:, 0], np.flatnonzero(distance > 5))
+        np.testing.assert_array_equal(split.train.weight, 1 + split.train.X[:][:, 0] / 2)
+
+
+@pytest.mark.parametrize(("n_rows", "gap"), [(3, 1), (50, 31)])
+def test_blocks_that_leave_no_row_are_refused(n_rows, gap):
+    message = f"gap must leave rows to train on, got gap={gap} and {n_rows} rows"
+    with pytest.raises(ValueError, match=message):
+        cut_blocks(n_rows, 4, gap)

@@ -121,3 +121,16 @@ def test_a_value_that_many_share_is_no_rarer_than_it_is():
     rare, common = adjustment.adjust(np.array([-5.0, -0.1]), one[:2])
     assert (usual <= rare).mean() == pytest.approx(0.1, abs=0.03)
     assert (usual <= common).mean() > 0.9
+
+
+def test_far_out_a_score_is_no_farther_out_among_the_reference_rows_than_it_may_be():
+    rng = np.random.default_rng(0)
+    masks = [np.ones((400, 2), dtype=bool), np.tile([True, False], (400, 1))]
+    scores = [4 * rng.normal(size=400), rng.normal(size=400)]
+    masks, scores, counts = [masks[0], *masks], [scores[0], *scores], [2, 1]
+    far, one = np.array([-10.0, -11.0]), np.tile([True, False], (2, 1))
+    slopes = []
+    for steepest in (np.inf, 1.0):
+        adjustment = ScoreAdjustment.fit(counts, masks, scores, steepest)
+        slopes.append(-np.diff(adjustment.adjust(far, one))[0])
+    assert slopes == pytest.approx([4, 1], rel=0.2)

@@ -57,3 +57,29 @@ def test_a_weight_of_two_is_two_rows():
     columns, rows = encode([*"uvw"])
     seen = SeenLabels.from_rows(columns, rows, np.array([3.0, 2.0, 1.0]))
     assert seen.categories[0].nats == pytest.approx(np.log(7 / 2))
+
+
+def test_an_unseen_label_is_unlikelier_than_the_rarest_ones():
+    columns, rows = encode([*"uuuuvvvw"])
+    seen = SeenLabels.from_rows(columns, rows, None)
+    before = seen.categories[0].nats
+    given = []
+
+    def score(rows):
+        given.append(rows)
+        nats = np.array([0.0, 1.0, 9.0]) + rows[:, :1]
+        return -np.nansum(nats * rows[:, 1:], axis=1)
+
+    (own,) = seen.compare(score, rows).categories
+    assert own.nats == pytest.approx(9 + 7 + np.log(2))  # of the label "w", in the last row
+    assert np.isnan(given[0][:, 1:]).all()
+    np.testing.assert_array_equal(given[1][:, 1:], [[0, 0, 1]] * 8 + [[0, 1, 0]] * 8)
+    assert not np.isnan(rows).any()
+    (own,) = seen.compare(lambda rows: np.zeros(len(rows)), rows).categories
+    assert own.nats == before > np.log(2)
+
+
+def test_a_column_with_a_pool_has_no_unseen_labels_to_compare():
+    columns, rows = encode([*"uuuvvvwwxyz"], max_categories=4)
+    seen = SeenLabels.from_rows(columns, rows, None)
+    assert seen.compare(pytest.fail, rows) == seen

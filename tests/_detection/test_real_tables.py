@@ -336,6 +336,65 @@ def test_calibration_rows_are_scored_as_fresh_ones():
     assert np.isin(scores[is_new], detector.calibration_scores_).all()
 
 
+RARE_TABLES = [(240, 0.0), (240, 0.15), (800, 0.1)]
+
+
+@pytest.fixture(scope="module", params=RARE_TABLES, ids=str)
+def rare(request):
+    """A table in which each of three columns has a label of four rows, and two detectors of it."""
+    n_rows, missing = request.param
+    rng = np.random.default_rng(4)
+    hidden = rng.normal(size=(n_rows, 2))
+    frame = pd.DataFrame(hidden @ rng.normal(size=(2, 3)), columns=list("xyz"))
+    frame += 0.5 * rng.normal(size=frame.shape)
+    for name in "klm":
+        noisy = hidden @ rng.normal(size=(2, 3)) + rng.gumbel(size=(n_rows, 3))
+        frame[name] = np.array(["u", "v", "w"], dtype=object)[noisy.argmax(axis=1)]
+        frame.loc[rng.permutation(n_rows)[:4], name] = "rare"
+    usual = frame[(frame[["k", "l", "m"]] != "rare").all(axis=1)].iloc[:60]
+    table = hide(frame, missing, rng)
+    detectors = [AEAnomalyDetector(random_state=seed).fit(table) for seed in range(2)]
+    return table, usual, detectors
+
+
+def test_scores_are_surprisals(rare):
+    """The rarest of so many rows has the logarithm of their number."""
+    table, usual, detectors = rare
+    least = -2 * np.log(len(table))
+    odd = usual.assign(k="rare")
+    for detector in detectors:
+        assert detector.score_samples(table).min() > least
+        for rows in (odd, odd.assign(x=np.nan), odd.assign(l=None)):
+            assert detector.score_samples(rows).min() > least
+        assert detector.score_samples(usual.assign(x=1e9)).min() > 4 * least
+
+
+def test_a_seen_label_is_not_stranger_than_an_unseen_one(rare):
+    _, usual, detectors = rare
+    for detector in detectors:
+        for rows in (usual, usual.assign(x=np.nan)):
+            for name in "klm":
+                seen = detector.score_samples(rows.assign(**{name: "rare"}))
+                unseen = detector.score_samples(rows.assign(**{name: "new"}))
+                assert (seen > unseen).all()
+
+
+def test_scores_of_rare_labels_change_little_with_the_seed(rare):
+    _, usual, detectors = rare
+    odd = usual.assign(k="rare")
+    for rows in (odd, odd.assign(x=np.nan)):
+        scores = [detector.score_samples(rows) for detector in detectors]
+        assert np.abs(scores[0] - scores[1]).max() < 4
+
+
+def test_hiding_a_cell_makes_no_usual_row_an_outlier(rare):
+    table, usual, detectors = rare
+    for detector in detectors:
+        typical = usual[detector.score_samples(usual) > np.median(detector.score_samples(table))]
+        for name in table:
+            assert (detector.predict(typical.assign(**{name: None})) == 1).all()
+
+
 # Explanations ------------------------------------------------------------------------------
 
 

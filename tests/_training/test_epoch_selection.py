@@ -47,9 +47,35 @@ def test_rows_that_overlap_count_as_one():
     overlapping = SelectionRule(0.0, True, overlap=4).measure(*five_times)
     assert overlapping.error == pytest.approx(once.error, rel=0.05)  # but for where losses are cut
     assert SelectionRule(0.0, True).measure(*five_times).error < 0.5 * once.error
-    lone = SelectionRule(0.0, True, overlap=10**9).measure(*five_times)
-    assert lone.error == pytest.approx(overlapping.error * np.sqrt(40))
-    assert lone.merit == 0 < once.merit
+
+
+def test_blocks_of_rows_are_compared():
+    def measure(gains, overlap, weight=None):
+        initial = np.full(len(gains), 2.0)
+        return SelectionRule(0.0, True, overlap=overlap).measure(initial, initial - gains, weight)
+
+    rng = np.random.default_rng(0)
+    alone = rng.uniform(0.5, 1.0, size=400)
+    once = measure(alone, 0)
+    # Rows that are not alike say as much in blocks; those of a recording say what it does.
+    assert measure(alone, 9).error == pytest.approx(once.error, rel=0.3)
+    recordings = np.repeat([0.0, 0.6, 1.2], 30)
+    assert measure(recordings, 29).error == pytest.approx(0.6 / np.sqrt(3))
+    assert measure(recordings, 29).merit == 0 < measure(recordings, 0).merit
+    # The second recording does not count.
+    weight = np.repeat([1.0, 0.0, 1.0], 30)
+    error = np.sqrt(3 / 2 * 2 * 0.3**2)
+    assert measure(recordings, 29, weight).error == pytest.approx(error)
+
+
+def test_a_single_block_can_not_be_sure():
+    initial = np.linspace(0.8, 0.9, 90)
+    alike = (initial, initial / 2, None)
+    assert SelectionRule(0.0, True).measure(*alike).merit > 0.4
+    lone = SelectionRule(0.0, True, overlap=45).measure(*alike)
+    assert np.isinf(lone.error)
+    assert lone.merit == 0
+    assert SelectionRule(0.0, False, overlap=45).measure(*alike).merit < 0
 
 
 def test_one_row_does_not_decide():

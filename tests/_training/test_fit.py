@@ -298,7 +298,7 @@ def test_the_gap_is_how_many_rows_overlap(curve):
     """A gain that is sure for rows that differ may be chance for as many that overlap."""
     errors = []
     for gap in (0, 3):
-        result, _ = run_train(curve, gap=gap, max_epochs=1)
+        result, _ = run_train(np.repeat(curve, 4, axis=0), gap=gap, max_epochs=1)
         errors.append(result.selected.gains[0][1])
     assert errors[1] == pytest.approx(2 * errors[0], rel=0.2)  # three rows fewer train
 

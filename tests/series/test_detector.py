@@ -6,8 +6,10 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
+from scipy.signal import lfilter
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import IsolationForest
+from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -35,7 +37,7 @@ def fitted():
 
 @pytest.mark.parametrize("step", [1, 4])
 def test_a_planted_anomaly_is_found_where_it_is(step):
-    detector = clone(DETECTOR).set_params(step=step).fit(make_sine(4000))
+    detector = clone(DETECTOR).set_params(step=step).fit(make_sine(1500))
     series = make_sine(400, seed=1)
     series[200:215] *= -1
     scores = detector.score_samples(series)
@@ -55,23 +57,60 @@ def test_the_score_of_a_step_is_the_mean_of_its_windows(fitted):
         np.testing.assert_allclose(scores[time], windows.mean())
 
 
-def test_calibration_windows_overlap_none_that_trains(fitted):
-    assert fitted.detector_.gap == 20
-    n_calibration = len(fitted.detector_.calibration_scores_)
-    assert n_calibration == 99
+def test_last_windows_that_calibrate_overlap_none_that_trains():
+    detector = clone(DETECTOR).set_params(calibration_fraction=0.1).fit(make_sine(1000))
+    assert detector.detector_.gap == 20
+    n_calibration = len(detector.detector_.calibration_scores_)
+    assert n_calibration == 98
     # Scores of the steps of the last windows, by these windows alone.
     last = make_sine(1000)[-(n_calibration + 19) :]
-    np.testing.assert_allclose(fitted.calibration_scores_, np.sort(fitted.score_samples(last)))
-    assert (fitted.calibration_scores_ < fitted.offset_).mean() <= 0.01
+    np.testing.assert_allclose(detector.calibration_scores_, np.sort(detector.score_samples(last)))
+    assert (detector.calibration_scores_ < detector.offset_).mean() <= 0.01
+
+
+class Nearest(BaseEstimator):
+    """Score windows of a series 0, 1, 2, ... by how near a time step is that has trained."""
+
+    def fit(self, X):
+        self.known_ = np.unique(X)
+        return self
+
+    def score_samples(self, X):
+        return -np.abs(X[:, :, None] - self.known_).min(axis=(1, 2))
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_all_windows_calibrate_and_overlap_none_that_trains(step):
+    detector = SeriesAnomalyDetector(Nearest(), length=10, step=step, alpha=0.2)
+    detector.fit(np.arange(200.0))
+    n_windows = 191 if step == 1 else 65
+    of_windows = detector.detector_.calibration_scores_
+    assert len(of_windows) == n_windows
+    assert of_windows[-1] < 0  # no window has a time step that trained
+    assert of_windows[-1] >= -10  # the gap is no larger than it must be
+    assert len(detector.calibration_scores_) == 200
+    # All windows have trained in the end.
+    np.testing.assert_array_equal(detector.score_samples(np.arange(200.0)), np.zeros(200))
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.9])
+def test_false_alarms_are_near_alpha_on_short_stationary_series(phi):
+    rates = []
+    for seed in range(8):
+        noise = np.random.default_rng(seed).normal(size=3000)
+        series = lfilter([1], [1, -phi], noise)
+        detector = SeriesAnomalyDetector(KernelDensity(bandwidth=0.5), length=8, alpha=0.05)
+        rates.append((detector.fit(series[:600]).predict(series[1000:]) == -1).mean())
+    assert 0.025 < np.mean(rates) < 0.09
+    assert max(rates) < 0.2
 
 
 def test_the_share_of_steps_that_are_anomalies():
     series = make_sine(600)
     detector = clone(DETECTOR).set_params(contamination=0.1).fit(series)
     assert (detector.predict(series) == -1).sum() == 60
-    last = series[-(len(detector.detector_.calibration_scores_) + 19) :]
-    known = np.sort(detector.score_samples(last))
-    np.testing.assert_allclose(detector.calibration_scores_, known)
+    known = clone(DETECTOR).fit(series).calibration_scores_
+    np.testing.assert_array_equal(detector.calibration_scores_, known)
     np.testing.assert_array_equal(detector.fit_predict(series), detector.predict(series))
 
 
@@ -92,7 +131,9 @@ def test_recordings_are_fitted_apart():
     recordings = [make_sine(300, seed=seed) for seed in range(3)]
     detector = clone(DETECTOR).fit(recordings)
     assert detector.windows_.lengths_ == [300, 300, 300]
-    assert 99 + 19 <= len(detector.calibration_scores_) <= 99 + 2 * 19
+    assert len(detector.calibration_scores_) == 900
+    detector.set_params(calibration_fraction=0.1).fit(recordings)
+    assert 84 + 19 <= len(detector.calibration_scores_) <= 84 + 2 * 19
 
 
 def test_other_estimators_and_pipelines():
@@ -101,10 +142,12 @@ def test_other_estimators_and_pipelines():
     assert forest.score_samples(series).shape == (500,)
     pipeline = make_pipeline(StandardScaler(), clone(DETECTOR)).fit(series[:, None])
     assert pipeline.predict(series[:, None]).shape == (500,)
-    windows = make_pipeline(Windows(20), AEAnomalyDetector(LINEAR, gap=20, random_state=0))
+    rows = AEAnomalyDetector(LINEAR, calibration_fraction=0.2, gap=20, random_state=0)
+    windows = make_pipeline(Windows(20), rows)
     each = windows.fit(series).score_samples(series)
     steps = windows[0].spread(each)
-    np.testing.assert_allclose(steps, clone(DETECTOR).fit(series).score_samples(series))
+    own = clone(DETECTOR).set_params(calibration_fraction=0.2)
+    np.testing.assert_allclose(steps, own.fit(series).score_samples(series))
 
 
 def test_a_pickle_scores_alike(fitted):
@@ -118,7 +161,7 @@ def test_a_pickle_scores_alike(fitted):
     ("X", "message"),
     [
         (make_sine(19), "n_samples = 19 with length=20"),
-        (make_sine(40), "gap must leave rows to train on, got gap=20 and 21 rows"),
+        (make_sine(40), "gap must leave rows to train on, got gap=20 and 21 rows, of which blocks"),
         (np.full((400, 1), np.inf), "infinity"),
     ],
 )
@@ -138,17 +181,33 @@ def fit_recording_warnings(n_times, **parameters):
     return found
 
 
-def test_a_few_windows_apart_say_that_alpha_will_not_hold():
-    (warning,) = fit_recording_warnings(1000)
-    # 99 windows of 20 have 118 time steps.
-    assert "alpha=0.01 will not hold: the 99 calibration windows" in str(warning.message)
-    assert "of 5 that do not overlap, so expect some 17%" in str(warning.message)
+@pytest.mark.parametrize(
+    ("n_times", "parameters", "texts"),
+    [
+        (379, {}, ["of 18 windows", "expect up to 5%"]),
+        (150, {}, ["the 150 time steps", "of 7 windows", "expect up to 12%", "choose a smaller"]),
+        (
+            1000,
+            {"calibration_fraction": 0.1},
+            [
+                "the 117 time steps",
+                "of 5 windows",
+                "expect up to 17%",
+                'calibration_fraction="auto"',
+            ],
+        ),
+    ],
+)
+def test_a_few_windows_apart_say_that_alpha_will_not_hold(n_times, parameters, texts):
+    (warning,) = fit_recording_warnings(n_times, **parameters)
+    assert "alpha=0.01 will not hold" in str(warning.message)
+    assert all(text in str(warning.message) for text in texts)
     assert warning.filename == __file__
 
 
 @pytest.mark.parametrize(
     ("n_times", "parameters"),
-    [(1000, {"calibration_fraction": 0.3}), (1000, {"alpha": 0.2}), (600, {"contamination": 0.1})],
+    [(400, {}), (150, {"alpha": 0.2}), (600, {"calibration_fraction": 0.1, "contamination": 0.1})],
 )
 def test_nothing_warns_where_the_threshold_holds(n_times, parameters):
     assert fit_recording_warnings(n_times, **parameters) == []
@@ -156,7 +215,7 @@ def test_nothing_warns_where_the_threshold_holds(n_times, parameters):
 
 def test_the_threshold_moves_without_another_fit():
     series = make_sine(1000)
-    same_rows = clone(DETECTOR).set_params(calibration_fraction=0.1)
+    same_rows = clone(DETECTOR)
     moved = clone(same_rows).fit(series).set_threshold(alpha=0.2)
     again = same_rows.set_params(alpha=0.2).fit(series)
     assert moved.offset_ == again.offset_
@@ -191,6 +250,8 @@ def test_a_fit_reads_a_series_once(monkeypatch):
         monkeypatch.setattr(
             file, "read_recordings", lambda *a, **k: counted.append(1) or read(*a, **k)
         )
-    detector = clone(DETECTOR).fit(make_sine(400))
+    with monkeypatch.context() as patch:
+        patch.setattr(AEAnomalyDetector, "_read", None)  # nor are its windows read again to score
+        detector = clone(DETECTOR).fit(make_sine(400))
     detector.score_samples(make_sine(40))
     assert len(counted) == 2
