@@ -26,6 +26,7 @@ from skae import (
 from skae._data import stored_rows, stores
 from skae._training import checkpoint
 from skae.distributed import share_training
+from skae.series import SeriesAnomalyDetector
 
 from .resumption import FITS, describe_result, fit_quietly, make_fit, make_rows
 
@@ -125,6 +126,7 @@ def refuse(rank):
     return {
         "a discriminator": catch(adversarial.fit, X),
         "partial_fit": catch(make_small().partial_fit, X),
+        "a series": catch(SeriesAnomalyDetector().fit, X),
         "AEImputer": catch(AEImputer().fit, X),
         "a small batch": catch(make_small(batch_size=1).fit, X),
         "few rows": catch(make_small(early_stopping=False).fit, X[:1].repeat(2, axis=0)),

@@ -83,6 +83,7 @@ def test_what_cannot_be_shared_is_refused_before_training(found):
             "ValueError: a fit with discriminator='mlp' can"
         )
         assert errors["partial_fit"].startswith("ValueError: partial_fit cannot be shared")
+        assert errors["a series"].startswith("ValueError: fit of SeriesAnomalyDetector cannot")
         assert errors["AEImputer"].startswith("ValueError: fit of AEImputer cannot be shared")
         assert "of the processes that share a fit, 2, got batches of 1" in errors["a small batch"]
         assert "got batches of 1 of 1 rows" in errors["few rows"]
