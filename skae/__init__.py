@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import distributed as distributed
     from . import export as export
     from . import inspection as inspection
     from . import modules as modules
@@ -31,7 +32,7 @@ _HOMES = {
     "DenoisingAutoencoder": "_denoising",
     "VAETransformer": "_variational",
 }
-_FOLDERS = ("export", "inspection", "modules", "series")
+_FOLDERS = ("distributed", "export", "inspection", "modules", "series")
 
 
 def __getattr__(name: str) -> Any:

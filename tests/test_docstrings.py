@@ -57,7 +57,7 @@ class GroupedValidator(Validator):
         return {k: v for k, v in super().doc_parameters.items() if not k.endswith(":")}
 
 
-MODULES = ["skae", "skae.modules", "skae.inspection", "skae.series"]
+MODULES = ["skae", "skae.distributed", "skae.modules", "skae.inspection", "skae.series"]
 
 
 def public_objects():

@@ -21,7 +21,7 @@ LAYERS = [
     ["_base"],
     ["_autoencoder", "_denoising", "_variational"],
     ["_detection", "_imputation"],
-    ["export", "inspection", "series"],
+    ["distributed", "export", "inspection", "series"],
     ["__init__"],
     ["_command"],
     ["__main__"],

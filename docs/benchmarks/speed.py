@@ -14,6 +14,7 @@ Each part states its bars and whether they are met:
   autoencoder and a Gaussian mixture;
 - `growth`: time and memory of a fit by rows, columns and components;
 - `search`: a grid search with two jobs, and a fit next to a busy process;
+- `sharing`: a fit that two processes share, relative to one process;
 - `imports`: importing an estimator relative to importing torch, scikit-learn and skorch;
 - `gpu`: absolute times on a CUDA device, if there is one.
 

@@ -74,11 +74,15 @@ from .._training import (
     TrainingResult,
     TrainingStep,
     check_callbacks,
+    find_group,
+    find_seed,
     leave_untrained,
     make_stream_net,
     open_checkpoint,
+    refuse_group,
     restore_on_failure,
     run_block,
+    take_part,
     train,
 )
 from .._training.losses import squared_error
@@ -109,6 +113,7 @@ from .parameters import (
 )
 from .persistence import FittedState, complete_rows, dump_state, load_state
 from .seal import is_sealed, open_sealed, seal
+from .sharing import check_same_estimator, check_same_table, check_shared_device
 
 # A weight, its gradient, and the two moments of the default optimizer, in float32.
 _BYTES_PER_WEIGHT = 16
@@ -312,7 +317,8 @@ class BaseAutoencoder(
         MemoryError
             If the network, or a dense array of sparse rows, is larger than this machine's memory.
         """
-        with isolate_torch(), begin_tasks(self, X, y), replace_when_done(self) as draft:
+        tasks = begin_tasks(self, X, y)
+        with isolate_torch(), tasks, replace_when_done(self) as draft, take_part():
             draft._fitted = draft._fit(X, y, sample_weight)
         return self
 
@@ -334,9 +340,11 @@ class BaseAutoencoder(
         previous = self._fitted if self.warm_start and self.__sklearn_is_fitted__() else None
         if previous is not None and previous.blueprint.is_closed_form:
             previous = None
+        check_shared_device(self.device)
+        check_same_estimator(self, previous is not None)
         given = self._prepare(X, y, sample_weight, previous)
         if checkpoint is not None or self.checkpoint is None:
-            return self._fit_table(given, previous, self.random_state, checkpoint)
+            return self._fit_table(given, previous, find_seed(self.random_state), checkpoint)
         network = None if previous is None else previous.trained.module.state_dict()
         fingerprint = describe_fit(
             self, given.table, self.device, network, given.columns, given.row_shape
@@ -361,6 +369,7 @@ class BaseAutoencoder(
             completion = fit_completion(table, scaling)
         else:
             scaling, completion = previous.scaling, previous.completion
+        check_same_table(table, scaling)
         complete = self._choose_complete(blueprint, scaling, completion)
         rows = _scale_rows(table, scaling, complete, resolve_device(self.device))
         if previous is None and is_share(self.n_components):
@@ -434,6 +443,7 @@ class BaseAutoencoder(
         ValueError
             As in `fit`, and if the first block has fewer rows than determine a code.
         """
+        refuse_group("partial_fit")
         with isolate_torch(), replace_when_done(self) as draft:
             draft._fitted = draft._partial_fit(X, y, sample_weight)
         return self
@@ -737,7 +747,7 @@ class BaseAutoencoder(
         streams: RandomStreams,
         checkpoint: Checkpoint | None = None,
     ) -> TrainingConfig[Module]:
-        optimizer = self.optimizer
+        optimizer, group = self.optimizer, find_group()
         return TrainingConfig(
             objective=self._make_objective(blueprint, scaling, streams),
             fast_step=self._fast_step,
@@ -754,7 +764,7 @@ class BaseAutoencoder(
             gap=self.gap,
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
-            verbose=int(self.verbose),
+            verbose=int(self.verbose) if group is None or group.is_first else 0,
             checkpoint=checkpoint,
             tasks=find_tasks(self),
         )

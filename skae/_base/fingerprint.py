@@ -15,7 +15,7 @@ from skorch.callbacks import Callback, ParamMapper
 
 from .._data import AnyTable, Columns, RowShape, TrainingTable, row_blocks
 from .._environment import resolve_device
-from .._training import Fingerprint
+from .._training import Fingerprint, find_group
 from ..modules import ParametrizedArchitecture
 
 # Parameters that say how a fit is shown or stored, and nothing of its result.
@@ -53,13 +53,9 @@ def describe_fit(
     row_shape : tuple of int or None, default=None
         The shape of a row; None is a flat one.
     """
-    parameters = {
-        name: _shorten(_describe(value, set()))
-        for name, value in sorted(estimator.get_params(deep=True).items())
-        if name.rpartition("__")[2] not in _WITHOUT_EFFECT
-    }
+    group = find_group()
     return {
-        **parameters,
+        **describe_parameters(estimator),
         "X": _digest_table(table.X),
         "the columns": _shorten(_describe(None if columns is None else columns.get_state(), set())),
         "the shape of a row": _shorten(_describe(row_shape, set())),
@@ -68,7 +64,17 @@ def describe_fit(
         "the target": _shorten(_describe(table.target, set())),
         "the network that warm_start continues": _shorten(_describe(network, set())),
         "the device": resolve_device(device).type,
+        "the number of processes": str(1 if group is None else group.size),
         **{f"the version of {name}": version(name) for name in _PACKAGES},
+    }
+
+
+def describe_parameters(estimator: BaseEstimator) -> Fingerprint:
+    """Return a description of the parameters that the result of a fit depends on."""
+    return {
+        name: _shorten(_describe(value, set()))
+        for name, value in sorted(estimator.get_params(deep=True).items())
+        if name.rpartition("__")[2] not in _WITHOUT_EFFECT
     }
 
 

@@ -1,6 +1,6 @@
 """All that happens to a table before training: checked, weighted, scaled, cut into batches."""
 
-from .batches import OrderedBlocks, ShuffledBatches, batch_length
+from .batches import OrderedBlocks, ShardBatches, ShuffledBatches, batch_length
 from .blocks import Table, block_length, row_blocks, subsample_indices
 from .column_moments import ColumnMoments, measure_columns, name_column
 from .columns import Columns, EncodedTable, needs_encoding
@@ -35,6 +35,7 @@ from .stores import (
     AnyTable,
     StoredTable,
     TablePart,
+    TableRange,
     load_rows,
     load_subsample,
     subsample_size,
@@ -74,12 +75,14 @@ __all__ = [
     "Rows",
     "ScaledTable",
     "Scaling",
+    "ShardBatches",
     "ShuffledBatches",
     "StoredRows",
     "StoredTable",
     "StreamSample",
     "Table",
     "TablePart",
+    "TableRange",
     "TimeSplit",
     "TrainingTable",
     "batch_length",

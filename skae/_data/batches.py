@@ -45,6 +45,46 @@ class ShuffledBatches:
             yield from self.rows.shuffle(self.length, self.generator)
 
 
+class ShardBatches:
+    """One process's parts of the batches that several share, each from its shard of the rows.
+
+    All processes have equally many; of a process with a row less than others, the last may be
+    empty.
+
+    Parameters
+    ----------
+    rows : Rows or StoredRows
+        All rows, also those of other processes.
+    batch_size : int
+        Rows of the largest batch, all parts together.
+    generator : torch.Generator
+        Source of this process's order, on the rows' device.
+    rank : int
+        Which of the processes this one is.
+    size : int
+        How many there are.
+    """
+
+    def __init__(
+        self, rows: AnyRows, batch_size: int, generator: torch.Generator, rank: int, size: int
+    ) -> None:
+        longest = math.ceil(len(rows) / size)
+        length = math.ceil(longest / math.ceil(len(rows) / batch_size))
+        self.n_batches = math.ceil(longest / length)
+        self.own = ShuffledBatches(rows.take_shard(rank, size), length, generator)
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        n_yielded = 0
+        for batch in self.own:
+            n_yielded += 1
+            yield batch
+        for _ in range(n_yielded, self.n_batches):
+            yield self.own.rows[:0]
+
+
 class OrderedBlocks:
     """Rows in their order, in blocks as large as memory likes.
 

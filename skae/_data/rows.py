@@ -188,6 +188,10 @@ class Rows(Dataset[Batch]):
         last = slice(len(self) - split.n_held_out, None)
         return Rows(self[last], self.unit), Rows(self[: split.n_train], self.unit)
 
+    def take_shard(self, rank: int, size: int) -> "Rows":
+        """Return one of `size` parts of neighbouring rows, the first of them the longest."""
+        return Rows(self[find_shard(len(self), rank, size)], self.unit)
+
     def to_device(self) -> "Rows":
         """Return the rows on the device that trains: they are there."""
         return self
@@ -200,6 +204,13 @@ class Rows(Dataset[Batch]):
         """Yield batches of that many rows in an order."""
         for chunk in order.split(_BATCHES_AT_A_TIME * length):
             yield from self[chunk].split(length)
+
+
+def find_shard(n_rows: int, rank: int, size: int) -> slice:
+    """Return one of `size` parts of neighbouring rows, of which the first have a row more."""
+    least, n_longer = divmod(n_rows, size)
+    first = rank * least + min(rank, n_longer)
+    return slice(first, first + least + (rank < n_longer))
 
 
 def shuffle_indices(n_rows: int, generator: torch.Generator) -> Tensor:

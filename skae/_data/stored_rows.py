@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .blocks import row_blocks
-from .rows import Batch, Complete, CompletedRows, Rows, shuffle_indices
+from .rows import Batch, Complete, CompletedRows, Rows, find_shard, shuffle_indices
 from .sample_weights import ONE_EACH, WeightUnit
 from .scaling import Scaling
-from .stores import StoredTable, TablePart, subsample_store
+from .stores import StoredTable, TablePart, TableRange, subsample_store
 from .time_order import TimeSplit
 
 # Rows are shuffled within a buffer of this many bytes, filled with at least _RUNS runs of
@@ -42,7 +42,7 @@ class ScaledTable:
 
     Parameters
     ----------
-    table : StoredTable or TablePart
+    table : StoredTable, TablePart or TableRange
         The rows.
     scaling : Scaling
         How they are scaled.
@@ -52,7 +52,7 @@ class ScaledTable:
 
     def __init__(
         self,
-        table: StoredTable | TablePart,
+        table: StoredTable | TablePart | TableRange,
         scaling: Scaling,
         complete: Complete | None = None,
     ) -> None:
@@ -165,6 +165,14 @@ class StoredRows(Dataset[Batch]):
         """Return the rows without those of these sorted indices."""
         part = TablePart(self.table.table, indices)
         weight = None if self.weight is None else np.delete(self.weight, indices)
+        scaled = ScaledTable(part, self.table.scaling, self.table.complete)
+        return StoredRows(scaled, weight, self.device, self.unit)
+
+    def take_shard(self, rank: int, size: int) -> "StoredRows":
+        """Return one of `size` parts of neighbouring rows, the first of them the longest."""
+        own = find_shard(len(self), rank, size)
+        part = TableRange(self.table.table, own.start, own.stop)
+        weight = None if self.weight is None else self.weight[own]
         scaled = ScaledTable(part, self.table.scaling, self.table.complete)
         return StoredRows(scaled, weight, self.device, self.unit)
 

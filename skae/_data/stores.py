@@ -160,13 +160,13 @@ class TablePart:
 
     Parameters
     ----------
-    table : StoredTable or TablePart
+    table : StoredTable, TablePart or TableRange
         The whole.
     without : ndarray of int
         Sorted indices of the rows that are left out.
     """
 
-    def __init__(self, table: "StoredTable | TablePart", without: np.ndarray) -> None:
+    def __init__(self, table: "StoredTable | TablePart | TableRange", without: np.ndarray) -> None:
         self.table = table
         self.without = without
         self.shape: tuple[int, int] = (len(table) - len(without), table.shape[1])
@@ -202,8 +202,43 @@ class TablePart:
         return indices + np.searchsorted(self._behind, indices, side="right")
 
 
+@final
+class TableRange:
+    """Neighbouring rows of a table.
+
+    Parameters
+    ----------
+    table : StoredTable, TablePart or TableRange
+        The whole.
+    first, end : int
+        Index of the first row, and one beyond the last.
+    """
+
+    def __init__(self, table: "StoredTable | TablePart | TableRange", first: int, end: int) -> None:
+        self.table = table
+        self.first = first
+        self.shape: tuple[int, int] = (end - first, table.shape[1])
+        self.dtype: np.dtype = table.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def ends(self) -> np.ndarray:
+        """As those of the whole table, as far as they lie within."""
+        return np.unique(np.clip(self.table.ends - self.first, 0, len(self)))
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        first, last, _ = rows.indices(len(self))
+        return self.table[self.first + first : self.first + max(first, last)]
+
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """Return the rows of these sorted indices, in memory."""
+        return self.table.take(self.first + indices)
+
+
 #: A table as it is worked with: in memory, or left in its store.
-AnyTable = np.ndarray | StoredTable | TablePart
+AnyTable = np.ndarray | StoredTable | TablePart | TableRange
 
 
 def take_rows(table: AnyTable, indices: np.ndarray) -> np.ndarray:
@@ -221,7 +256,7 @@ def load_subsample(table: AnyTable) -> np.ndarray:
     return table if isinstance(table, np.ndarray) else subsample_store(table)[1]
 
 
-def subsample_store(table: StoredTable | TablePart) -> tuple[np.ndarray, np.ndarray]:
+def subsample_store(table: StoredTable | TablePart | TableRange) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of the rows that represent a stored table, and the rows."""
     indices = subsample_indices(len(table), subsample_size(table.shape[1]))
     return indices, table.take(indices)

@@ -33,6 +33,7 @@ from .._base.parameters import (
     validate_parameter_constraints,
 )
 from .._base.seal import is_sealed, open_sealed, seal
+from .._base.sharing import check_same_estimator
 from .._data import (
     AnyTable,
     ColumnChoice,
@@ -60,7 +61,7 @@ from .._data.cells import find_cell
 from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
 from .._environment import RandomSource, RandomStreams
-from .._training import Checkpoint, open_checkpoint
+from .._training import Checkpoint, find_seed, open_checkpoint, take_part
 from .anomaly_score import AnomalyScore, score_at_share
 from .calibration import (
     CalibrationSplit,
@@ -311,7 +312,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
             rows have a positive weight, if weights are given to an estimator that takes none, or
             if `checkpoint` is another fit's.
         """
-        with begin_tasks(self, X, y, max_subtasks=1), replace_when_done(self) as draft:
+        tasks = begin_tasks(self, X, y, max_subtasks=1)
+        with tasks, replace_when_done(self) as draft, take_part():
             draft._fit(X, sample_weight)
         return self
 
@@ -328,6 +330,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
                 f"gap={own_gap!r} of the estimator says that rows are in the order of time, and "
                 "calibration rows would be drawn at random: set gap of the detector"
             )
+        check_same_estimator(self, is_continued=False)
         table, columns, row_shape, self._has_sequences = self._read_new(X, sample_weight)
         weight = check_sample_weight(sample_weight, len(table))
         if weight is not None and self.estimator is not None:
@@ -337,7 +340,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         if len(rows) < 2:
             raise ValueError(f"X must have two rows of positive weight at least, got {len(rows)}")
         if self.checkpoint is None:
-            return self._fit_rows(rows, columns, self.random_state, None, n_blocks)
+            seed = find_seed(self.random_state)
+            return self._fit_rows(rows, columns, seed, None, n_blocks)
         fingerprint = describe_fit(
             self, rows, self._find_device(), columns=columns, row_shape=row_shape
         )

@@ -32,6 +32,7 @@ from .._data import (
     read_table,
 )
 from .._environment import RandomSource, RandomStreams
+from .._training import refuse_group
 from .fitted import FittedImputer
 
 
@@ -160,6 +161,7 @@ default="from_dtype"
         TypeError
             If `X` is no table, or if a column holds other things, such as lists.
         """
+        refuse_group("fit of AEImputer")
         with replace_when_done(self) as draft:
             draft._fitted = draft._fit(X, sample_weight)
         return self

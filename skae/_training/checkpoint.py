@@ -10,9 +10,10 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
 
 from .._environment import RandomStreams, warn_user
-from .checkpoint_file import CheckpointFile, TakenError
+from .checkpoint_file import CheckpointFile, SharedFile, TakenError
 from .net import AutoencoderNet
 from .net_state import NotPlainError, read_net, write_net
+from .training_group import find_group, find_seed
 
 #: What a fit depends on: a description of each part, by name.
 Fingerprint = dict[str, str]
@@ -35,7 +36,7 @@ class Checkpoint:
 
     Parameters
     ----------
-    file : CheckpointFile
+    file : CheckpointFile or SharedFile
         Where they are.
     fingerprint : dict of str
         What the fit depends on.
@@ -47,7 +48,7 @@ class Checkpoint:
 
     def __init__(
         self,
-        file: CheckpointFile,
+        file: CheckpointFile | SharedFile,
         fingerprint: Fingerprint,
         seed: int,
         trainings: list[dict[str, Any]],
@@ -65,10 +66,12 @@ class Checkpoint:
     @classmethod
     def open(cls, path: str | os.PathLike[str], fingerprint: Fingerprint) -> Self:
         """Return what an equal fit has left, or a new checkpoint; raise if neither can be."""
-        file = CheckpointFile(path)
+        group = find_group()
+        file = CheckpointFile(path) if group is None else SharedFile(path, group)
         stored = file.read()
         if stored is None:
-            checkpoint = cls(file, fingerprint, RandomStreams(None).draw_seed(), [])
+            seed = RandomStreams(find_seed(None)).draw_seed()
+            checkpoint = cls(file, fingerprint, seed, [])
         else:
             _check_equal(file.name, stored["fingerprint"], fingerprint)
             checkpoint = cls(file, fingerprint, stored["seed"], stored["trainings"])
@@ -98,7 +101,7 @@ class Checkpoint:
         """Save the training's result; after an interrupt nothing is saved any more."""
         if self.is_interrupted:
             return
-        if net.stop_reason_ == "interrupted" and not _was_stopped_early(net):
+        if net.stop_reason_ == "interrupted" and not was_stopped_early(net):
             self.flush()
             self.is_interrupted = True
             return
@@ -210,7 +213,7 @@ class CheckpointWriter(Callback):
         self.checkpoint, self.state = None, None
 
 
-def _was_stopped_early(net: AutoencoderNet) -> bool:
+def was_stopped_early(net: AutoencoderNet) -> bool:
     """Whether it was skorch's early stopping that raised what Ctrl-C does."""
     stoppers = [c for _, c in net.callbacks_ if isinstance(c, EarlyStopping)]
     return any(stopper.misses_ == stopper.patience for stopper in stoppers)

@@ -11,6 +11,7 @@ from typing import Any, final
 import torch
 
 from .files import replace_file
+from .training_group import TrainingGroup
 
 # A file is: what it is, its owner, the digest of the rest, the rest.
 _MAGIC = b"skae checkpoint\n"
@@ -123,6 +124,38 @@ class CheckpointFile:
     def _part_of(self, owner: bytes) -> Path:
         name = owner.hex() if not owner.isalnum() else owner.decode("ascii")
         return self.path.with_name(f".{self.path.name}.{name}.part")
+
+
+@final
+class SharedFile:
+    """The file of processes that train together: the first of them reads and writes it.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The path, which need be there for the first process alone.
+    group : TrainingGroup
+        The processes.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], group: TrainingGroup) -> None:
+        self.name = os.fspath(path)
+        self.group = group
+        self.file = CheckpointFile(path) if group.is_first else None
+
+    def read(self) -> Any:
+        """Return what is stored, in all processes."""
+        return self.group.take_first(None if self.file is None else self.file.read())
+
+    def write(self, value: Any) -> None:
+        """Replace the file, see `CheckpointFile`."""
+        if self.file is not None:
+            self.file.write(value)
+
+    def remove(self) -> None:
+        """Remove the file, if it is still this fit's."""
+        if self.file is not None:
+            self.file.remove()
 
 
 def _flush_folder(folder: Path) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .._data import Rows, trim_weight_array
 from .callbacks import stop_training
+from .training_group import find_group
 from .weight_snapshot import WeightSnapshot
 
 # A gain counts if, less two standard errors, it exceeds 6 % of the initial loss; losses are
@@ -299,6 +300,8 @@ class HeldOutSelection(Callback):
 
     def _compare(self, net: NeuralNet, rows: Rows) -> None:
         losses = torch.cat(self.block_).cpu().double().numpy()
+        if (group := find_group()) is not None:  # so that all select the same epoch
+            losses = group.take_first(losses)
         weight = rows.weight_array
         if not (self.losses_ and self.restores_best):  # folds need those of all epochs
             self.losses_.append(losses)

@@ -13,7 +13,7 @@ from skorch.helper import predefined_split
 from .._data import AnyRows, OrderedBlocks, Rows, ShuffledBatches
 from .._environment import RandomStreams, count_threads, limit_threads, warn_user
 from .callbacks import FiniteLoss, FoldLosses, WeightDecay
-from .checkpoint import CheckpointWriter
+from .checkpoint import CheckpointWriter, was_stopped_early
 from .config import TrainingConfig
 from .epoch_selection import HeldOutSelection
 from .net import AutoencoderNet
@@ -21,6 +21,8 @@ from .net_state import write_net
 from .objective import Module
 from .progress import EpochProgress
 from .schedules import CosineSchedule, InverseRootSchedule, ObjectiveProgress, StreamSchedulers
+from .shared_step import ShardSeeds, SharedStep
+from .training_group import TrainingGroup, find_group
 from .user_callbacks import check_monitors, find_schedulers, name_own
 from .workload import count_products
 
@@ -108,6 +110,10 @@ def run(
         callbacks.append(selection)
     if config.verbose:
         callbacks.append(EpochProgress(n_epochs, description))
+    group = find_group()
+    if group is not None:
+        _check_can_share(config, group, len(rows))
+        callbacks.append(ShardSeeds(group))
     generator = streams.make_torch_generator(config.device)
     checkpoint = config.checkpoint
     state = None if checkpoint is None else checkpoint.begin_training()
@@ -117,14 +123,20 @@ def run(
     net = make_net(config, module, n_epochs, len(rows), generator, every)
     net.set_params(train_split=None if valid is None else predefined_split(valid))
     net.initialize()
+    if group is not None:
+        group.copy_first(net.module_)
     if state is not None and state["is_finished"]:
         write_net(net, state)
         for callback in writer:
             callback.on_train_end(net)
     else:
-        _train(net, rows, n_epochs - (0 if state is None else len(state["history"])))
+        _train(net, rows, n_epochs - (0 if state is None else len(state["history"])), group)
     net.set_params(train_split=None)  # let go of the rows
     _note_interruption(net, n_epochs)
+    if group is not None:
+        if net.stop_reason_ == "interrupted" and not was_stopped_early(net):
+            raise KeyboardInterrupt  # the others may be in the midst of a step
+        group.copy_first(net.module_)
     if checkpoint is not None and (state is None or not state["is_finished"]):
         checkpoint.end_training(net)
     if warns:
@@ -165,7 +177,20 @@ def restore_on_failure(net: AutoencoderNet) -> Iterator[None]:
         raise
 
 
-def _train(net: AutoencoderNet, rows: AnyRows, n_epochs: int) -> None:
+def _check_can_share(config: TrainingConfig[Any], group: TrainingGroup, n_rows: int) -> None:
+    """Raise unless each process has a row of each batch."""
+    batch_length = config.batch_length(n_rows)
+    if batch_length < group.size:
+        raise ValueError(
+            f"batch_size and the number of rows must be at least that of the processes that "
+            f"share a fit, {group.size}, got batches of {batch_length} of {n_rows} rows"
+        )
+
+
+def _train(
+    net: AutoencoderNet, rows: AnyRows, n_epochs: int, group: TrainingGroup | None = None
+) -> None:
+    net.shared_step_ = None if group is None else SharedStep(group)
     with _limit_threads_for(net, rows.n_features), net.attached_parameters():
         try:
             net.partial_fit(rows.to_device(), None, epochs=n_epochs)
@@ -176,6 +201,8 @@ def _train(net: AutoencoderNet, rows: AnyRows, n_epochs: int) -> None:
                 f"callbacks must monitor a value that is recorded ({error.args[0]}): set "
                 'monitor="train_loss" or "valid_loss", or record the value in a callback before'
             ) from error
+        finally:
+            net.shared_step_ = None
 
 
 def _limit_threads_for(net: AutoencoderNet, n_features: int) -> AbstractContextManager[None]:

@@ -8,10 +8,11 @@ from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PassthroughScoring
 from torch import Tensor, nn
 
-from .._data import Batch
+from .._data import Batch, ShardBatches
 from .objective import FastStep, TrainingStep
 from .optimizers import FlatParameters, flatten_parameters
 from .schedules import keep_schedulers
+from .shared_step import SharedStep
 
 
 class AutoencoderNet(NeuralNet):
@@ -35,6 +36,8 @@ class AutoencoderNet(NeuralNet):
     step_: TrainingStep | None = None
     # The vector that the optimizer works on instead of the module's weights.
     flat_parameters_: FlatParameters | None = None
+    # While it trains together with other processes: the steps that they take.
+    shared_step_: SharedStep | None = None
 
     def __init__(self, *args: Any, fast_step: FastStep[Any] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -77,6 +80,14 @@ class AutoencoderNet(NeuralNet):
         found.append(self.get_params(deep=False).get("iterator_train__generator"))
         unique = {id(one): one for one in found if isinstance(one, torch.Generator)}
         return list(unique.values())
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Return batches, or this process's parts of those that several share."""
+        batches = super().get_iterator(dataset, training)
+        if self.shared_step_ is None or not training:
+            return batches
+        group = self.shared_step_.group
+        return ShardBatches(dataset, self.batch_size, batches.generator, group.rank, group.size)
 
     def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
         """Compile in place, which leaves the names of the weights as they are."""
@@ -131,7 +142,26 @@ class AutoencoderNet(NeuralNet):
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor | None]:
         """Compute the loss of a batch and its gradients."""
         step = self._step_by_autograd if self.step_ is None else self.step_
-        return {"loss": step(batch), "y_pred": None}
+        shared = self.shared_step_
+        if shared is None:
+            return {"loss": step(batch), "y_pred": None}
+        return {"loss": shared.take(step, batch, self._gather_gradients), "y_pred": None}
+
+    def _gather_gradients(self) -> list[Tensor]:
+        """Return the gradients, zeros where a weight has none from this process's rows."""
+        if self.flat_parameters_ is not None:
+            return [self.flat_parameters_.gradients]
+        trained = [one for one in self.module_.parameters() if one.requires_grad]
+        for parameter in trained:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        return [one.grad for one in trained if one.grad is not None]
+
+    def on_batch_end(self, net: NeuralNet, *args: Any, training: bool, **kwargs: Any) -> None:
+        """Record how many rows the processes had together, which losses are averaged by."""
+        super().on_batch_end(net, *args, training=training, **kwargs)
+        if training and self.shared_step_ is not None:
+            self.history.record_batch("train_batch_size", self.shared_step_.n_rows)
 
     def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the loss of a block of held-out rows; `y_pred` is each row's."""

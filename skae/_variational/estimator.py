@@ -51,7 +51,7 @@ from .._environment import (
     resolve_device,
 )
 from .._linear import ScoredColumns
-from .._training import TrainedModule, TrainingConfig, TrainingResult
+from .._training import TrainedModule, TrainingConfig, TrainingResult, refuse_group
 from ..modules import Architecture, VariationalAutoencoder
 from ..modules.cells import CellLayout
 from ..modules.likelihoods import Bounds, GaussianLikelihood
@@ -886,6 +886,7 @@ default="from_dtype"
     ) -> GivenTable[VariationalBlueprint]:
         given = super()._prepare(X, y, sample_weight, previous)
         if self.discriminator is not None:
+            refuse_group(f"a fit with discriminator={self.discriminator!r}")
             self._check_adversarial(given)
             # A wrong one raises here, before the training that comes first.
             discriminator = make_discriminator(self._plan_discriminator(given), seed=0)

@@ -15,6 +15,7 @@ from .._detection.anomaly_score import score_at_share
 from .._detection.conformal import conformal_threshold
 from .._detection.detector import check_threshold
 from .._environment import RandomSource, warn_user
+from .._training import refuse_group
 from .overlaps import average_overlaps, count_overlapping, find_starts
 from .recordings import read_recordings
 from .windows import Windows
@@ -177,6 +178,7 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             If a recording is shorter than a window, if too few windows are left to train on, or
             as in `AEAnomalyDetector`.
         """
+        refuse_group("fit of SeriesAnomalyDetector")
         with replace_when_done(self) as draft:
             draft._fit(X)
         return self

@@ -11,9 +11,12 @@ from skae._data import (
     Rows,
     ScaledTable,
     Scaling,
+    ShardBatches,
     ShuffledBatches,
     StoredRows,
     StoredTable,
+    TablePart,
+    TableRange,
     batch_length,
     stored_rows,
 )
@@ -155,3 +158,52 @@ def test_a_store_with_gaps_gives_its_masks(monkeypatch):
     taken = rows.take(np.array([1507, 3, 1500]))
     np.testing.assert_array_equal(taken.observed, [[True, False], [True, True], [True, False]])
     np.testing.assert_array_equal(taken.table[:, 0], [1507, 3, 1500])
+
+
+@pytest.mark.parametrize(("n_rows", "size", "n_parts"), [(10, 4, 2), (1001, 100, 3), (7, 7, 2)])
+@pytest.mark.parametrize("stored", [True, False])
+def test_parts_of_shared_batches_are_equally_many_and_hold_each_row_once(
+    n_rows, size, n_parts, stored, monkeypatch
+):
+    monkeypatch.setattr(stored_rows, "_BUFFER_BYTES", 4096)
+    X = np.arange(n_rows, dtype=np.float32)[:, None]
+    table = ScaledTable(StoredTable(X), Scaling(np.zeros(1), np.ones(1)))
+    rows = Rows(Batch(torch.from_numpy(X), weight=torch.from_numpy(X[:, 0] * 2)))
+    if stored:
+        rows = StoredRows(table, X[:, 0] * 2, torch.device("cpu"))
+    parts = [
+        ShardBatches(rows, size, torch.Generator().manual_seed(rank), rank, n_parts)
+        for rank in range(n_parts)
+    ]
+    found = [list(part) for part in parts]
+    assert {len(batches) for batches in found} == {len(part) for part in parts}
+    assert len({len(batches) for batches in found}) == 1
+    assert len(parts[0]) <= -(-n_rows // size)
+    every = [batch for batches in found for batch in batches]
+    seen = torch.cat([batch.input for batch in every]).flatten()
+    assert seen.sort().values.tolist() == X.flatten().tolist()
+    assert all(torch.equal(batch.weight, batch.input[:, 0] * 2) for batch in every)
+
+
+def test_a_part_without_rows_takes_its_place():
+    rows = Rows(Batch(torch.arange(5.0)[:, None]))
+    own = [ShardBatches(rows, 2, torch.Generator().manual_seed(0), rank, 2) for rank in range(2)]
+    assert [[len(batch.input) for batch in part] for part in own] == [[1, 1, 1], [1, 1, 0]]
+
+
+def test_neighbouring_rows_of_a_store_are_read_as_its_own():
+    X = np.arange(40, dtype=np.float32).reshape(20, 2)
+    inside = TableRange(TablePart(StoredTable(X), np.array([3, 4])), 2, 9)
+    expected = np.delete(X, [3, 4], axis=0)[2:9]
+    assert len(inside) == 7
+    np.testing.assert_array_equal(inside[:], expected)
+    np.testing.assert_array_equal(inside[2:4], expected[2:4])
+    np.testing.assert_array_equal(inside[5:3], expected[5:3])
+    np.testing.assert_array_equal(inside.take(np.array([0, 6])), expected[[0, 6]])
+    assert inside.ends.tolist() == [0, 7]
+
+
+def test_parts_that_are_read_as_a_whole_end_within_neighbouring_rows():
+    table = StoredTable(np.zeros((20, 2), dtype=np.float32))
+    table.source = type("Parts", (), {"ends": np.array([0, 4, 8, 20])})()
+    assert TableRange(table, 2, 10).ends.tolist() == [0, 2, 6, 8]

@@ -15,6 +15,7 @@ TITLES = {
     "scoring": "Scores beside those of peers",
     "growth": "Growth",
     "search": "Searches and busy machines",
+    "sharing": "A fit that processes share",
     "imports": "Importing",
     "gpu": "On an accelerator",
 }

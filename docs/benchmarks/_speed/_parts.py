@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from . import gpu, growth, imports, inference, quality, scoring, search, training
+from . import gpu, growth, imports, inference, quality, scoring, search, sharing, training
 
 #: Each has ENTRIES, bars(entries) and section(entries).
 PARTS: dict[str, ModuleType] = {
@@ -12,6 +12,7 @@ PARTS: dict[str, ModuleType] = {
     "scoring": scoring,
     "growth": growth,
     "search": search,
+    "sharing": sharing,
     "imports": imports,
     "gpu": gpu,
 }

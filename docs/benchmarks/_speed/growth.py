@@ -61,9 +61,9 @@ def point(
     return {"at": at, **found}
 
 
-def write_table(path: Path, n_rows: int) -> None:
+def write_table(path: Path, n_rows: int, n_columns: int = COLUMNS) -> None:
     """Write a float32 table block by block: synthetic rows with new noise in each block."""
-    made = made_table(min(n_rows, BLOCK_ROWS), COLUMNS).astype(np.float32)
+    made = made_table(min(n_rows, BLOCK_ROWS), n_columns).astype(np.float32)
     generator = np.random.default_rng(1)
     with path.open("wb") as file:
         for first in range(0, n_rows, BLOCK_ROWS):

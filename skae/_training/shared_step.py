@@ -1,0 +1,99 @@
+"""Steps that several processes take together, and the random numbers that each draws for them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from torch import Tensor
+
+from .._data import Batch
+from .objective import TrainingStep
+from .training_group import TrainingGroup
+
+
+class SharedStep:
+    """A step on a batch of which each process has a part.
+
+    Parameters
+    ----------
+    group : TrainingGroup
+        The processes.
+    """
+
+    def __init__(self, group: TrainingGroup) -> None:
+        self.group = group
+        self.n_rows = 0
+        self._message: Tensor | None = None
+
+    def take(self, step: TrainingStep, batch: Batch, gather: Callable[[], list[Tensor]]) -> Tensor:
+        """Return the loss of all parts together, and leave its gradients with the weights.
+
+        A part's loss is a mean by weight, so their mean by the sums of weights is the whole's.
+
+        Parameters
+        ----------
+        step : callable
+            Computes the loss and the gradients of a part.
+        batch : Batch
+            This process's part, maybe without rows.
+        gather : callable
+            Returns the gradients, which are changed in place.
+        """
+        n_rows = len(batch.input)
+        weight = float(n_rows) if batch.weight is None else float(batch.weight.sum())
+        loss = step(batch) if weight > 0 else batch.input.new_zeros(())
+        with torch.no_grad():
+            gradients = gather()
+            lengths = [gradient.numel() for gradient in gradients]
+            message = self._make_message(sum(lengths), batch.input)
+            parts = message[:-3].split(lengths)
+            for gradient, part in zip(gradients, parts, strict=True):
+                torch.mul(gradient, weight, out=part.view_as(gradient))
+            message[-3:] = torch.tensor([weight * float(loss), weight, n_rows])
+            self.group.add(message)
+            total, summed, self.n_rows = float(message[-2]), message[-3].clone(), int(message[-1])
+            for gradient, part in zip(gradients, parts, strict=True):
+                torch.div(part.view_as(gradient), total, out=gradient)
+        return summed / total
+
+    def _make_message(self, n_weights: int, like: Tensor) -> Tensor:
+        """Return room for gradients, and for a loss, a weight and a number of rows."""
+        if self._message is None or len(self._message) != n_weights + 3:
+            self._message = like.new_empty(n_weights + 3)
+        return self._message
+
+
+class ShardSeeds(Callback):
+    """Seed the generators that training draws from, in each process and epoch differently.
+
+    So processes draw different noise for different rows, and a fit that goes on from a checkpoint
+    needs no state of the generators of other processes.
+
+    Parameters
+    ----------
+    group : TrainingGroup
+        The processes.
+    """
+
+    def __init__(self, group: TrainingGroup) -> None:
+        self.group = group
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Note the seeds that all processes have in common."""
+        self._seeds = [generator.initial_seed() for generator in net.find_generators()]
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Seed an epoch."""
+        self._seed(net, self.group.rank)
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Seed what follows alike in all processes."""
+        self._seed(net, self.group.size)
+
+    def _seed(self, net: NeuralNet, rank: int) -> None:
+        for seed, generator in zip(self._seeds, net.find_generators(), strict=True):
+            source = np.random.SeedSequence([seed, len(net.history), rank])
+            generator.manual_seed(int(source.generate_state(1)[0]))

@@ -1,0 +1,223 @@
+"""Fits that processes share: `python -m tests.shared_fits FOLDER SCRIPT ...` in each of them."""
+
+import contextlib
+import io
+import os
+import pickle
+import signal
+import sys
+import traceback
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch.distributed as dist
+from skorch.callbacks import Callback
+from torch import nn
+
+from skae import (
+    AEAnomalyDetector,
+    AEImputer,
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAETransformer,
+)
+from skae._data import stored_rows, stores
+from skae._training import checkpoint
+from skae.distributed import share_training
+from skae.series import SeriesAnomalyDetector
+
+from .resumption import FITS, describe_result, fit_quietly, make_fit, make_rows
+
+SHARED = [name for name in FITS if name != "a discriminator"]
+
+
+class Fail(Callback):
+    """Raise, or end the process, once an epoch has ended."""
+
+    def __init__(self, at=None, error=None):
+        self.at, self.error = at, error
+        self.epochs = []
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.epochs.append(len(net.history))
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == self.at:
+            if self.error is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise self.error
+
+
+def normalized(role, n_in, n_out):
+    """An architecture whose layers keep statistics of the rows that they see."""
+    return nn.Sequential(nn.Linear(n_in, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.Linear(5, n_out))
+
+
+def make_whole(**parameters):
+    """A fit by one batch an epoch, which processes only divide; random, as PCA has no gradient."""
+    given = {"max_epochs": 8, "batch_size": 2000, "init": "random", "random_state": 0}
+    return AutoencoderTransformer(2, hidden_layer_sizes=(6,), **{**given, **parameters})
+
+
+def make_tables():
+    """Tables of 601 rows, and weights, by name."""
+    X = make_rows(601)
+    rng = np.random.default_rng(0)
+    gaps = np.where(rng.random(X.shape) < 0.1, np.nan, X)
+    mixed = pd.DataFrame(gaps, columns=[f"x{i}" for i in range(X.shape[1])])
+    mixed["kind"] = rng.choice(["a", "b", "c"], len(X))
+    weight = rng.integers(1, 9, len(X))
+    return {
+        "numbers": (X, None),
+        "weights": (X, weight),
+        "gaps": (gaps, None),
+        "labels, gaps and weights": (mixed, weight),
+    }
+
+
+def describe_whole(fitted, X):
+    """What two fits by whole batches have in common up to rounding."""
+    return {
+        "losses": fitted.loss_curve_,
+        "held out": fitted.validation_scores_,
+        "epochs": fitted.n_iter_,
+        "code": fitted.transform(X),
+    }
+
+
+def catch(function, *args, **kwargs):
+    """Return the error of a call as text."""
+    try:
+        function(*args, **kwargs)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def make_small(rank=0, **parameters):
+    """A fit that takes no time."""
+    return AutoencoderTransformer(
+        2, **{"hidden_layer_sizes": (4,), "max_epochs": 3, "random_state": 0, **parameters}
+    )
+
+
+def fit_stored(folder):
+    """Return a fit of a table that is left in its file."""
+    X = make_rows(5000).astype(np.float32)
+    path = folder / f"table{dist.get_rank()}.npy"
+    np.save(path, X)
+    was = stores.LOADED_UP_TO, stored_rows._BUFFER_BYTES
+    stores.LOADED_UP_TO, stored_rows._BUFFER_BYTES = 1000, 4096
+    try:
+        stored = np.load(path, mmap_mode="r")
+        fitted = make_small(max_epochs=6).fit(stored, sample_weight=np.arange(5000) % 3 + 1.0)
+        return describe_result(fitted, X)
+    finally:
+        stores.LOADED_UP_TO, stored_rows._BUFFER_BYTES = was
+
+
+def refuse(rank):
+    """Return the errors of what processes can't share, and of processes that differ."""
+    X = make_rows(200)
+    adversarial = VAETransformer(2, discriminator="mlp", max_epochs=1)
+    failing = make_small(callbacks=[Fail(2 * rank, OSError("full"))], early_stopping=False)
+    return {
+        "a discriminator": catch(adversarial.fit, X),
+        "partial_fit": catch(make_small().partial_fit, X),
+        "a series": catch(SeriesAnomalyDetector().fit, X),
+        "AEImputer": catch(AEImputer().fit, X),
+        "a small batch": catch(make_small(batch_size=1).fit, X),
+        "few rows": catch(make_small(early_stopping=False).fit, X[:1].repeat(2, axis=0)),
+        "a table": catch(make_small().fit, X + rank),
+        "a length": catch(make_small().fit, X[rank:]),
+        "a parameter": catch(make_small(max_epochs=2 + rank).fit, X),
+        "a detector": catch(AEAnomalyDetector(make_small(lr=0.1 + rank)).fit, X),
+        "a class": catch((VAETransformer(2) if rank else make_small()).fit, X),
+        "again": catch(share_training().__enter__),
+        "one alone": catch(failing.fit, X),
+    }
+
+
+def train(folder):
+    """Fit all that processes can share."""
+    rank = dist.get_rank()
+    X = make_rows(600)
+    with share_training():
+        whole = {}
+        for name, (rows, weight) in make_tables().items():
+            whole[name] = describe_whole(make_whole().fit(rows, sample_weight=weight), rows)
+        fits = {}
+        for name in SHARED:
+            estimator, rows = make_fit(name)
+            fits[name] = describe_result(fit_quietly(estimator, rows), rows)
+        fits["no seed"] = describe_result(DenoisingAutoencoder(max_epochs=2).fit(X[:99]), X)
+        fits["no seed of a detector"] = describe_result(AEAnomalyDetector().fit(X[:99]), X)
+        fits["batch normalization"] = describe_result(make_small(architecture=normalized).fit(X), X)
+        fits["a store"] = fit_stored(folder)
+        warm = make_small(warm_start=True).fit(X)
+        fits["a warm start"] = describe_result(warm.fit(X), X)
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
+            make_small(verbose=1).fit(X)
+        refused = refuse(rank)
+        fits["after errors"] = describe_result(make_small(dropout=0.1).fit(X), X)
+        fits["after errors again"] = describe_result(make_small(dropout=0.1).fit(X), X)
+        fits["not killed"] = describe_result(make_resumed().fit(X), X)
+        found = {"whole": whole, "fits": fits, "refused": refused, "shown": shown.getvalue()}
+    return found
+
+
+def die(folder):
+    """Fit with a checkpoint, while the other process is killed."""
+    X = make_rows(600)
+    checkpoint._LEAST_PAUSE = checkpoint._PAUSE_PER_WRITE = 0.0
+    estimator = make_resumed(find_path(folder), Fail(2 if dist.get_rank() == 1 else None))
+    with share_training():
+        error = catch(estimator.fit, X)
+        after = catch(make_small().fit, X)
+    return {"error of": error, "is fitted": estimator.__sklearn_is_fitted__(), "after": after}
+
+
+def make_resumed(path=None, callback=None):
+    """A fit whose parts all draw random numbers."""
+    return make_small(
+        max_epochs=4,
+        dropout=0.1,
+        init="random",
+        checkpoint=path,
+        callbacks=[callback or Fail()],
+    )
+
+
+def find_path(folder):
+    """The path of a checkpoint, in a folder that the first process alone has."""
+    return folder / "fit.ckpt" if dist.get_rank() == 0 else folder / "nowhere" / "fit.ckpt"
+
+
+def resume(folder):
+    """Go on with the fit that was killed."""
+    X, note = make_rows(600), Fail()
+    with share_training():
+        fitted = make_resumed(find_path(folder), note).fit(X)
+    return {"resumed": describe_result(fitted, X), "epochs": note.epochs}
+
+
+def main():
+    """Write what each script finds, or its error."""
+    folder, *scripts = sys.argv[1:]
+    dist.init_process_group("gloo")
+    rank = dist.get_rank()
+    warnings.simplefilter("ignore")
+    for script in scripts:
+        try:
+            found = globals()[script](Path(folder))
+        except BaseException:
+            found = {"error": traceback.format_exc()}
+        Path(folder, f"{script}{rank}.pkl").write_bytes(pickle.dumps(found))
+    os._exit(0)  # a group that has lost a process cannot be destroyed
+
+
+if __name__ == "__main__":
+    main()

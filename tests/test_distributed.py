@@ -1,0 +1,150 @@
+"""Fits that two processes share."""
+
+import os
+import pickle
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch.distributed as dist
+
+from skae.distributed import share_training
+
+from .resumption import are_equal, make_rows
+from .shared_fits import catch, describe_whole, make_resumed, make_tables, make_whole
+
+
+def run_two(folder, *scripts):
+    """What scripts of `shared_fits` find in each of two processes; None in one that is killed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    given = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    command = [sys.executable, "-m", "tests.shared_fits", str(folder), *scripts]
+    processes = [subprocess.Popen(command, env={**given, "RANK": str(rank)}) for rank in range(2)]
+    try:
+        for process in processes:
+            process.wait(timeout=300)
+    finally:
+        for process in processes:
+            process.kill()
+    paths = {script: [folder / f"{script}{rank}.pkl" for rank in range(2)] for script in scripts}
+    found = {
+        script: [pickle.loads(path.read_bytes()) if path.exists() else None for path in own]
+        for script, own in paths.items()
+    }
+    errors = [one["error"] for own in found.values() for one in own if one and "error" in one]
+    assert not errors, errors
+    return found
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What two processes find, of which one is killed at the end and started again."""
+    folder = tmp_path_factory.mktemp("shared")
+    first = run_two(folder, "train", "die")
+    alone = catch(make_resumed(folder / "fit.ckpt").fit, make_rows(600))
+    return {**first, "alone": alone, **run_two(folder, "resume"), "folder": folder}
+
+
+def test_all_processes_end_with_the_same_estimator(found):
+    first, second = (own["fits"] for own in found["train"])
+    assert first.keys() == second.keys()
+    assert [name for name in first if not are_equal(first[name], second[name])] == []
+
+
+def test_processes_divide_a_batch_and_change_nothing_but_the_rounding(found):
+    first, _ = found["train"]
+    for name, (X, weight) in make_tables().items():
+        alone = describe_whole(make_whole().fit(X, sample_weight=weight), X)
+        shared = first["whole"][name]
+        assert shared["epochs"] == alone["epochs"]
+        for part in alone:
+            np.testing.assert_allclose(shared[part], alone[part], rtol=1e-3, atol=1e-5)
+
+
+def test_fits_repeat(found):
+    fits = found["train"][0]["fits"]
+    assert are_equal(fits["after errors"], fits["after errors again"])
+
+
+def test_the_first_process_alone_shows_progress(found):
+    first, second = (own["shown"] for own in found["train"])
+    assert "epoch 3/3" in first
+    assert second == ""
+
+
+def test_what_cannot_be_shared_is_refused_before_training(found):
+    for own in found["train"]:
+        errors = own["refused"]
+        assert errors["a discriminator"].startswith(
+            "ValueError: a fit with discriminator='mlp' can"
+        )
+        assert errors["partial_fit"].startswith("ValueError: partial_fit cannot be shared")
+        assert errors["a series"].startswith("ValueError: fit of SeriesAnomalyDetector cannot")
+        assert errors["AEImputer"].startswith("ValueError: fit of AEImputer cannot be shared")
+        assert "of the processes that share a fit, 2, got batches of 1" in errors["a small batch"]
+        assert "got batches of 1 of 1 rows" in errors["few rows"]
+        assert "must not be entered in itself" in errors["again"]
+
+
+def test_processes_that_differ_are_told_where(found):
+    for own in found["train"]:
+        errors = own["refused"]
+        assert "and X of process 1 differs from" in errors["a table"]
+        assert "the number of rows of X" in errors["a length"]
+        assert "max_epochs of process 1" in errors["a parameter"]
+        assert "estimator__lr of process 1" in errors["a detector"]
+        assert "and the class, " in errors["a class"]
+
+
+def test_an_error_in_one_process_ends_the_fit_of_the_other(found):
+    first, second = (own["refused"]["one alone"] for own in found["train"])
+    assert second == "OSError: full"
+    assert first.startswith("ConnectionError")
+    assert "process 1 raised OSError: full" in first
+
+
+def test_a_process_that_dies_ends_the_fit_of_the_other(found):
+    survivor, killed = found["die"]
+    assert killed is None
+    assert "process 1 ended or did not answer" in survivor["error of"]
+    assert not survivor["is fitted"]
+    assert survivor["after"].startswith("ConnectionError: the processes lost each other")
+
+
+def test_a_checkpoint_is_of_a_number_of_processes(found):
+    assert "the number of processes (2 there, 1 here)" in found["alone"]
+
+
+def test_a_checkpoint_goes_on_after_a_process_died(found):
+    for own in found["resume"]:
+        assert own["epochs"] == [3, 4]
+        assert are_equal(own["resumed"], found["train"][0]["fits"]["not killed"])
+    assert not (found["folder"] / "fit.ckpt").exists()
+
+
+def test_without_a_process_group():
+    with pytest.raises(ValueError, match="requires a process group"), share_training():
+        pass
+
+
+def test_a_timeout_that_is_no_time():
+    with pytest.raises(ValueError, match="timeout must be a positive"), share_training(timeout=0):
+        pass
+
+
+def test_one_process_fits_as_it_does_alone(curve):
+    alone = make_whole(batch_size=64, dropout=0.1).fit(curve)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=0, world_size=1)
+    try:
+        with share_training():
+            shared = make_whole(batch_size=64, dropout=0.1).fit(curve)
+    finally:
+        dist.destroy_process_group()
+    assert are_equal(describe_whole(shared, curve), describe_whole(alone, curve))
