@@ -14,6 +14,7 @@ from .._denoising import DenoisingAutoencoder
 from .._denoising.density import ErrorPlan, block_of_draws, measure_errors
 from ..modules import Denoiser
 from .hidden_cells import CountWeights
+from .left_out import LeftOutErrors
 from .neighbours import NeighbourDistances
 
 # Share of the reference rows, those with the largest errors, that are not usual: anomalies among
@@ -46,6 +47,10 @@ _PLAN = ErrorPlan((2, 6, 10), 1)
 # this much beside two distances of one each: higher noise hides which label a row has. Measured on
 # tables of categories with labelled anomalies, and on mixed ones with planted cells.
 _MIXED_PLAN, _MIXED_WEIGHT = ErrorPlan(tuple(range(6)), 6), 4.0
+
+# Of tables with fewer rows than this many times their columns, the errors are those of a linear
+# model that has not seen the row, and count this much. Measured on embeddings of images and texts.
+_FEW_ROWS, _FEW_ROWS_WEIGHT = 2, 8.0
 
 # Rows scored at a time: what is computed of them should stay in the cache.
 _BLOCK_ROWS = 8192
@@ -142,6 +147,8 @@ class AnomalyScore:
         Where the errors are measured.
     weight : float
         How much the errors count; a distance counts once.
+    left_out : LeftOutErrors or None
+        What measures errors in place of the denoiser, if it has few rows for their columns.
     """
 
     by_error: TailSurprisal
@@ -149,6 +156,7 @@ class AnomalyScore:
     by_distance: TailSurprisal
     plan: ErrorPlan = _PLAN
     weight: float = 1.0
+    left_out: LeftOutErrors | None = None
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Earlier versions measured errors at all of the first levels.
@@ -158,15 +166,36 @@ class AnomalyScore:
 
     @classmethod
     def fit(
-        cls, denoiser: DenoisingAutoencoder, rows: np.ndarray, weight: np.ndarray | None
+        cls,
+        denoiser: DenoisingAutoencoder,
+        rows: np.ndarray,
+        weight: np.ndarray | None,
+        has_few_rows: bool = False,
     ) -> "AnomalyScore":
-        """Return the score that has these training rows of a denoiser as reference."""
+        """Return the score that has these training rows of a denoiser as reference.
+
+        Parameters
+        ----------
+        denoiser : DenoisingAutoencoder
+            The denoiser.
+        rows : ndarray of shape (n_rows, n_encoded)
+            The rows.
+        weight : ndarray of shape (n_rows,) or None
+            How often each counts.
+        has_few_rows : bool, default=False
+            Whether the denoiser was trained on so few that it knows them by heart.
+        """
         state = _find_state(denoiser)
         is_mixed = state.blueprint.network.layout is not None
         plan, share = (_MIXED_PLAN, _MIXED_WEIGHT) if is_mixed else (_PLAN, 1.0)
         prepared = state.prepare(rows, np.float64)
         scaled, observed = prepared
-        errors = _measure_errors(state, prepared, plan)
+        left_out = None
+        if has_few_rows and not is_mixed:
+            left_out, share = LeftOutErrors.from_rows(scaled, weight), _FEW_ROWS_WEIGHT
+            errors = left_out.measure(scaled, np.ones(len(scaled), dtype=bool))
+        else:
+            errors = _measure_errors(state, prepared, plan)
         rounding = _measure_rounding(denoiser, rows)
         by_error = TailSurprisal.from_values(errors, weight, _round_squares(rounding))
         nats = by_error.measure(errors)
@@ -178,7 +207,7 @@ class AnomalyScore:
             weight,
             lambda values: np.full_like(values, rounding),
         )
-        return cls(by_error, neighbours, by_distance, plan, share)
+        return cls(by_error, neighbours, by_distance, plan, share, left_out)
 
     def measure(self, denoiser: DenoisingAutoencoder, rows: AnyTable) -> np.ndarray:
         """Return the score of each row; higher is more anomalous."""
@@ -193,8 +222,10 @@ class AnomalyScore:
     def _view(self, denoiser: DenoisingAutoencoder, rows: np.ndarray) -> "Views":
         state = _find_state(denoiser)
         prepared = state.prepare(rows, np.float64)
-        errors = _measure_errors(state, prepared, self.plan)
-        return Views(errors, self.neighbours.measure(*prepared))
+        distances, is_copy = self.neighbours.find(*prepared)
+        if self.left_out is None:
+            return Views(_measure_errors(state, prepared, self.plan), distances)
+        return Views(self.left_out.measure(prepared.values, is_copy), distances)
 
     def combine(self, errors: np.ndarray, distances: np.ndarray) -> np.ndarray:
         """Return the scores of rows with these errors and distances."""
@@ -208,7 +239,7 @@ class Views(NamedTuple):
     Attributes
     ----------
     errors : ndarray of shape (n_rows, n_levels)
-        Its errors at each noise level.
+        Its errors at each noise level, or its one error of a linear model that has not seen it.
     distances : ndarray of shape (n_rows, 2)
         Its distances to the nearest reference row, and to the fifth of the usual ones.
     """
@@ -253,6 +284,11 @@ class HiddenTails:
         """Return the scores of rows in which as many columns are observed."""
         nats = [score.combine(*views) for score in self.scores]
         return CountWeights.from_counts(counts, self.counts).combine(nats)
+
+
+def has_few_rows(n_rows: int, n_features: int) -> bool:
+    """Whether a network that is trained on so many rows knows them by heart."""
+    return n_rows < _FEW_ROWS * n_features
 
 
 def _find_state(denoiser: DenoisingAutoencoder) -> FittedState[Any, Any, Any]:

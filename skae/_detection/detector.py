@@ -59,7 +59,7 @@ from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
 from .._environment import RandomSource, RandomStreams
 from .._training import Checkpoint, open_checkpoint
-from .anomaly_score import AnomalyScore, score_at_share
+from .anomaly_score import AnomalyScore, has_few_rows, score_at_share
 from .calibration import CalibrationSplit, count_calibration_rows, make_split_generator
 from .conformal import conformal_p_values, conformal_threshold
 from .explanation import (
@@ -407,7 +407,10 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         split: CalibrationSplit,
     ) -> None:
         """Score and calibrate, and set the fitted attributes."""
-        self.estimator_, self._anomaly_score = estimator, _fit_anomaly_score(estimator, split.train)
+        self.estimator_ = estimator
+        # Rows in the order of time overlap, and another estimator knows what its rows are.
+        may_leave_out = self.estimator is None and self.gap is None
+        self._anomaly_score = _fit_anomaly_score(estimator, split.train, may_leave_out)
         self._labels, self._gap_score = None, None
         self.__dict__.pop("labels_", None)  # those of another fit
         if isinstance(estimator, BaseAutoencoder):
@@ -857,7 +860,9 @@ def _fit_on(
     return estimator.fit(rows, sample_weight=table.weight)
 
 
-def _fit_anomaly_score(estimator: Any, table: TrainingTable) -> AnomalyScore | None:
+def _fit_anomaly_score(
+    estimator: Any, table: TrainingTable, may_leave_out: bool
+) -> AnomalyScore | None:
     """Return the anomaly score of a denoiser whose errors are a density, None for others."""
     if not isinstance(estimator, DenoisingAutoencoder):
         return None
@@ -865,7 +870,8 @@ def _fit_anomaly_score(estimator: Any, table: TrainingTable) -> AnomalyScore | N
         return None
     indices = subsample_indices(len(table), _REFERENCE_ROWS)
     weight = None if table.weight is None else table.weight[indices]
-    return AnomalyScore.fit(estimator, take_rows(table.X, indices), weight)
+    is_short = may_leave_out and has_few_rows(len(table), table.X.shape[1])
+    return AnomalyScore.fit(estimator, take_rows(table.X, indices), weight, is_short)
 
 
 def _measure_score_rounding(estimator: Any, rows: np.ndarray) -> float:
