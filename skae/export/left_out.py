@@ -17,9 +17,7 @@ def leave_out(known: LeftOutErrors, rows: Array, is_copy: Array) -> Array:
         Which rows are copies of known ones.
     """
     centred = rows - known.mean
-    errors = square(centred).sum(axis=1, keepdims=True)
-    if len(known.factor):
-        explained = square(centred @ known.factor.T).sum(axis=1, keepdims=True)
-        errors = (errors - explained).clip(0.0, None)
+    explained = square(centred @ known.factor.T).sum(axis=1, keepdims=True)
+    errors = (square(centred).sum(axis=1, keepdims=True) - explained).clip(0.0, None)
     own = where(is_copy, errors * known.leverage, constant(0.0))
     return errors / (1.0 - own).clip(LEAST_SHARE, None)
