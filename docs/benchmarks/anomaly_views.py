@@ -199,7 +199,7 @@ def page(record: dict[str, Any]) -> str:
         "# Views of an anomaly score",
         f"Seeds: {seeds}. The top of `anomaly_views.py` explains the views, the scores and the "
         "choice. The detector's score is the mean of errors, nearest and fifth; of tables with few "
-        "rows it is the mean of nearest, fifth and eight times left out.",
+        "rows it is left out alone.",
     ]
     tables = tabulate(record)
     for few in (False, True):

@@ -48,9 +48,9 @@ _PLAN = ErrorPlan((2, 6, 10), 1)
 # tables of categories with labelled anomalies, and on mixed ones with planted cells.
 _MIXED_PLAN, _MIXED_WEIGHT = ErrorPlan(tuple(range(6)), 6), 4.0
 
-# Of tables with fewer rows than this many times their columns, the errors are those of a linear
-# model that has not seen the row, and count this much. Measured on embeddings of images and texts.
-_FEW_ROWS, _FEW_ROWS_WEIGHT = 2, 8.0
+# Of tables with fewer rows than this many times their columns, the score is the error of a linear
+# model that has not seen the row. Measured on embeddings of images and texts.
+_FEW_ROWS = 2
 
 # Rows scored at a time: what is computed of them should stay in the cache.
 _BLOCK_ROWS = 8192
@@ -148,7 +148,8 @@ class AnomalyScore:
     weight : float
         How much the errors count; a distance counts once.
     left_out : LeftOutErrors or None
-        What measures errors in place of the denoiser, if it has few rows for their columns.
+        What measures errors in place of the denoiser if rows are few for their columns. The score
+        is the surprisal of these errors alone.
     """
 
     by_error: TailSurprisal
@@ -192,7 +193,7 @@ class AnomalyScore:
         scaled, observed = prepared
         left_out = None
         if has_few_rows and not is_mixed:
-            left_out, share = LeftOutErrors.from_rows(scaled, weight), _FEW_ROWS_WEIGHT
+            left_out = LeftOutErrors.from_rows(scaled, weight)
             errors = left_out.measure(scaled, np.ones(len(scaled), dtype=bool))
         else:
             errors = _measure_errors(state, prepared, plan)
@@ -229,6 +230,8 @@ class AnomalyScore:
 
     def combine(self, errors: np.ndarray, distances: np.ndarray) -> np.ndarray:
         """Return the scores of rows with these errors and distances."""
+        if self.left_out is not None:
+            return self.by_error.measure(errors)
         nats = self.weight * self.by_error.measure(errors)
         return (nats + 2 * self.by_distance.measure(distances)) / (self.weight + 2)
 
