@@ -191,6 +191,13 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     float32's rounding of a column, or by 1e-7 of its range, are the same to the score, and
     scores within 1e-3 nats of each other are equal to the threshold and the p-values.
 
+    If the rows that train are fewer than twice the columns, the network knows them by heart, and
+    its errors on them say nothing of other rows. The score is then minus the tail surprisal of one
+    error: the squared Mahalanobis distance from the reference rows, with a covariance that is
+    shrunk towards a multiple of the identity [5]_ and that one copy of the row, if it is a
+    reference row, does not count in. This holds for `estimator=None` without a `gap`, and for
+    tables of numbers.
+
     In tables with categories or booleans the errors are those at the lower half of the noise
     levels, beyond which labels can't be told apart, and count four times as much as each
     distance.
@@ -223,6 +230,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
        from large data sets", SIGMOD.
     .. [4] Good (1953), "The population frequencies of species and the estimation of population
        parameters", Biometrika 40.
+    .. [5] Chen, Wiesel, Eldar and Hero (2010), "Shrinkage algorithms for MMSE covariance
+       estimation", IEEE Transactions on Signal Processing 58.
 
     Examples
     --------
