@@ -47,7 +47,8 @@ GROUPS: dict[str, Group] = {
         "Anomaly detection on ADBench: embeddings of images and texts",
         1_500,
         "The rows are embeddings of images by ResNet-18 and ViT, and of texts by BERT and RoBERTa. "
-        "Most of the tables have more columns than rows. How the detector of skae scores tables of "
+        "Most of the tables have more columns than rows, too few rows for the covariance of "
+        "`EllipticEnvelope`, which is left out. How the detector of skae scores tables of "
         "few rows was chosen on these tables, and [assessed on halves of them]"
         "(anomaly_views.md) that the choice did not see; all its other defaults were chosen on the "
         "tables of [the main page](adbench.md).",
