@@ -16,10 +16,10 @@ A score is the mean of some views, with weights, or the largest of them. Where i
 rows", the linear path takes part only if its surprisal of the calibration rows is below 1.5; the
 expectation is 1 if the path generalizes.
 
-Tables have few rows if they have fewer training rows than twice their columns. For these and for
-the others, the choice of a score is itself assessed. Tables are halved at random. The score with
-the highest AUROC on one half, as a mean over both settings, is reported on the other half, and the
-other way round. Means and standard errors are over tables.
+Tables have few rows if they have fewer training rows than columns. For these and for the others,
+the choice of a score is itself assessed. Tables are halved at random. The score with the highest
+AUROC on one half, as a mean over both settings, is reported on the other half, and the other way
+round. Means and standard errors are over tables.
 
 Results are stored in `anomaly_views.json` after each table. A further run measures what is missing.
 """
@@ -205,7 +205,7 @@ def page(record: dict[str, Any]) -> str:
     for few in (False, True):
         columns = {key: values for key, values in tables.items() if key[2] == few}
         parts += [
-            f"## Tables with {'few rows' if few else 'more rows than twice their columns'}",
+            f"## Tables with {'few rows' if few else 'at least as many rows as columns'}",
             "AUROC in percent, and the difference to the first line with its standard error.",
             _score_table(columns),
             *_assess_choice(columns),

@@ -48,10 +48,6 @@ _PLAN = ErrorPlan((2, 6, 10), 1)
 # tables of categories with labelled anomalies, and on mixed ones with planted cells.
 _MIXED_PLAN, _MIXED_WEIGHT = ErrorPlan(tuple(range(6)), 6), 4.0
 
-# Of tables with fewer rows than this many times their columns, the score is the error of a linear
-# model that has not seen the row. Measured on embeddings of images and texts.
-_FEW_ROWS = 2
-
 # Rows scored at a time: what is computed of them should stay in the cache.
 _BLOCK_ROWS = 8192
 
@@ -171,7 +167,7 @@ class AnomalyScore:
         denoiser: DenoisingAutoencoder,
         rows: np.ndarray,
         weight: np.ndarray | None,
-        has_few_rows: bool = False,
+        leaves_out: bool = False,
     ) -> "AnomalyScore":
         """Return the score that has these training rows of a denoiser as reference.
 
@@ -183,8 +179,8 @@ class AnomalyScore:
             The rows.
         weight : ndarray of shape (n_rows,) or None
             How often each counts.
-        has_few_rows : bool, default=False
-            Whether the denoiser was trained on so few that it knows them by heart.
+        leaves_out : bool, default=False
+            Whether errors are those of a linear model that has not seen the row.
         """
         state = _find_state(denoiser)
         is_mixed = state.blueprint.network.layout is not None
@@ -192,7 +188,7 @@ class AnomalyScore:
         prepared = state.prepare(rows, np.float64)
         scaled, observed = prepared
         left_out = None
-        if has_few_rows and not is_mixed:
+        if leaves_out and not is_mixed:
             left_out = LeftOutErrors.from_rows(scaled, weight)
             errors = left_out.measure(scaled, np.ones(len(scaled), dtype=bool))
         else:
@@ -290,8 +286,12 @@ class HiddenTails:
 
 
 def has_few_rows(n_rows: int, n_features: int) -> bool:
-    """Whether a network that is trained on so many rows knows them by heart."""
-    return n_rows < _FEW_ROWS * n_features
+    """Whether a network that is trained on so many rows knows them by heart.
+
+    The error of a linear model that has not seen the row is the better score then, on embeddings of
+    images and texts.
+    """
+    return n_rows < n_features
 
 
 def _find_state(denoiser: DenoisingAutoencoder) -> FittedState[Any, Any, Any]:

@@ -191,7 +191,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     float32's rounding of a column, or by 1e-7 of its range, are the same to the score, and
     scores within 1e-3 nats of each other are equal to the threshold and the p-values.
 
-    If the rows that train are fewer than twice the columns, the network knows them by heart, and
+    If the rows that train are fewer than the columns, the network knows them by heart, and
     its errors on them say nothing of other rows. The score is then minus the tail surprisal of one
     error: the squared Mahalanobis distance from the reference rows, with a covariance that is
     shrunk towards a multiple of the identity [5]_ and that one copy of the row, if it is a
@@ -879,8 +879,8 @@ def _fit_anomaly_score(
         return None
     indices = subsample_indices(len(table), _REFERENCE_ROWS)
     weight = None if table.weight is None else table.weight[indices]
-    is_short = may_leave_out and has_few_rows(len(table), table.X.shape[1])
-    return AnomalyScore.fit(estimator, take_rows(table.X, indices), weight, is_short)
+    leaves_out = may_leave_out and has_few_rows(len(table), table.X.shape[1])
+    return AnomalyScore.fit(estimator, take_rows(table.X, indices), weight, leaves_out)
 
 
 def _measure_score_rounding(estimator: Any, rows: np.ndarray) -> float:

@@ -1,6 +1,6 @@
-"""Linear errors of rows that are left out, for tables with few rows for their columns.
+"""Linear errors of rows that are left out, for tables with fewer rows than columns.
 
-A network, and the covariance of rows that are no more than the columns, know each training row by
+A network, and the covariance of rows that are fewer than the columns, know each training row by
 heart: their errors on it are as good as zero, whatever the row, and tell nothing. What a linear
 model would say of the row if it had not seen it is known in closed form.
 """

@@ -29,7 +29,7 @@ def few_rows(n_rows, seed=0):
 
 @pytest.fixture(scope="module")
 def fitted():
-    return AEAnomalyDetector(random_state=0).fit(few_rows(80))
+    return AEAnomalyDetector(random_state=0).fit(few_rows(70))
 
 
 def shrink(rows):
@@ -70,7 +70,7 @@ def test_a_weight_of_two_is_two_rows(rows):
 
 def test_rows_of_little_weight_are_left_out_as_a_whole():
     """More of a row than there is can't be taken away."""
-    rows = few_rows(80)
+    rows = few_rows(70)
     centred = rows - rows.mean(axis=0)
     halves = LeftOutErrors.from_rows(rows, np.full(len(rows), 0.5))
     covariance = np.linalg.inv(np.eye(60) - halves.factor.T @ halves.factor)
@@ -95,7 +95,7 @@ def test_rows_that_are_equal_or_few_give_finite_errors(known):
 
 def test_training_rows_are_no_more_usual_than_fresh_ones(fitted):
     """The network's errors on them are much smaller."""
-    known, fresh = few_rows(80), few_rows(200, seed=1)
+    known, fresh = few_rows(70), few_rows(200, seed=1)
     is_fresh = np.repeat([0, 1], [len(known), len(fresh)])
     scores = fitted.score_samples(np.vstack([known, fresh]))
     assert 0.4 < roc_auc_score(is_fresh, -scores) < 0.6
@@ -130,7 +130,7 @@ def test_rows_with_missing_cells(fitted):
 
 
 def test_training_rows_with_missing_cells():
-    X = few_rows(80)
+    X = few_rows(70)
     X[np.random.default_rng(0).uniform(size=X.shape) < 0.1] = np.nan
     detector = AEAnomalyDetector(random_state=0).fit(X)
     assert detector._anomaly_score.left_out is not None
@@ -146,9 +146,9 @@ def test_scores_are_stored(fitted):
 
 
 def test_other_tables_are_scored_by_the_network():
-    few, many = few_rows(80), few_rows(150)
-    small = make_default_estimator(80).set_params(max_epochs=1)
-    labels = pd.DataFrame(few).add_prefix("x").assign(label=np.where(np.arange(80) % 2, "a", "b"))
+    few, many = few_rows(70), few_rows(150)
+    small = make_default_estimator(70).set_params(max_epochs=1)
+    labels = pd.DataFrame(few).add_prefix("x").assign(label=np.where(np.arange(70) % 2, "a", "b"))
     series = AEAnomalyDetector(random_state=0, gap=2)
     for detector in (
         AEAnomalyDetector(random_state=0).fit(many),
@@ -161,7 +161,7 @@ def test_other_tables_are_scored_by_the_network():
 
 
 def test_a_score_of_an_earlier_version_leaves_nothing_out(fitted):
-    score = AnomalyScore.fit(fitted.estimator_, few_rows(80), None)
+    score = AnomalyScore.fit(fitted.estimator_, few_rows(70), None)
     stored = {name: value for name, value in vars(score).items() if name != "left_out"}
     earlier = AnomalyScore.__new__(AnomalyScore)
     earlier.__setstate__(stored)
