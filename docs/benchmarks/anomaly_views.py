@@ -200,6 +200,8 @@ def page(record: dict[str, Any]) -> str:
         f"Seeds: {seeds}. The top of `anomaly_views.py` explains the views, the scores and the "
         "choice. The detector's score is the mean of errors, nearest and fifth; of tables with few "
         "rows it is left out alone.",
+        "Most of the embeddings are of the same 15 kinds of images by two networks, so that their "
+        "standard errors, over tables, are too small.",
     ]
     tables = tabulate(record)
     for few in (False, True):
