@@ -193,10 +193,9 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
 
     If the rows that train are fewer than the columns, the network knows them by heart, and
     its errors on them say nothing of other rows. The score is then minus the tail surprisal of one
-    error: the squared Mahalanobis distance from the reference rows, with a covariance that is
-    shrunk towards a multiple of the identity [5]_ and that one copy of the row, if it is a
-    reference row, does not count in. This holds for `estimator=None` without a `gap`, and for
-    tables of numbers.
+    error: the squared Mahalanobis distance from the reference rows, whose covariance is shrunk
+    towards a multiple of the identity [5]_ and leaves out one copy of the row, if it is a
+    reference row. This holds for `estimator=None` without a `gap`, and for tables of numbers.
 
     In tables with categories or booleans the errors are those at the lower half of the noise
     levels, beyond which labels can't be told apart, and count four times as much as each
