@@ -139,6 +139,12 @@ def test_training_rows_with_missing_cells():
     assert roc_auc_score(np.repeat([1, 0], 100), scores) > 0.9
 
 
+def test_scores_do_not_depend_on_the_batch(fitted):
+    X = np.vstack([few_rows(5), few_rows(5, seed=1)])  # known rows and fresh ones
+    alone = [fitted.score_samples(X[[row]])[0] for row in range(10)]
+    np.testing.assert_allclose(alone, fitted.score_samples(X), rtol=1e-9)
+
+
 def test_scores_are_stored(fitted):
     X = few_rows(20, seed=1)
     again = pickle.loads(pickle.dumps(fitted))
