@@ -1,10 +1,12 @@
 """Anomaly detection on ADBench: the detector of skae, PyOD and scikit-learn.
 
-    python docs/benchmarks/adbench.py FOLDER [--only TABLE ...] [--methods NAME ...]
+    python docs/benchmarks/adbench.py FOLDER [--group GROUP] [--only TABLE ...] [--methods NAME ...]
 
 FOLDER contains tables as npz files with the arrays `X` and `y`, where `y` is 1 for anomalies.
 The tables are those of ADBench (Han et al., 2022, NeurIPS Datasets and Benchmarks,
-https://github.com/Minqi824/ADBench). A table of more than `--rows` rows is sampled to that
+https://github.com/Minqi824/ADBench). They are in three groups, listed in `_adbench/_groups.py`:
+those that the detector's defaults were chosen on, those that are held out, and embeddings of images
+and texts. Each group has a page of its own. A table of more than `--rows` rows is sampled to that
 number, by the seed, with the same share of anomalies. There are two settings:
 
 - contaminated: all rows are standardized, fitted and scored;
@@ -22,18 +24,18 @@ A method that raises an error counts with an AUROC of 0.5 and an average precisi
 share of anomalies, and the page names it. Scores that are not finite are replaced by
 `numpy.nan_to_num` and counted.
 
-Results are stored in `adbench.json` as soon as they are measured. A further run measures what is
-missing; `--again` drops the results of the given methods first, on all tables. The page
-`adbench.md` and two pictures cover the requested seeds and all methods with results, on the
-tables for which every one of these methods has all seeds.
+Results are stored in `adbench.json`, or the file of the group, as soon as they are measured. A
+further run measures what is missing; `--again` drops the results of the given methods first, on all
+tables. The page `adbench.md` and two pictures cover the requested seeds and all methods with
+results, on the tables for which every one of these methods has all seeds.
 """
 
 import argparse
 import time
 from pathlib import Path
-from typing import Any
 
 from _adbench._data import SETTINGS, find_tables, load, task
+from _adbench._groups import GROUPS, Group
 from _adbench._measure import Cell, measure, warm_up
 from _adbench._methods import METHODS, left_out
 from _adbench._page import page
@@ -46,19 +48,21 @@ from _report import RESULTS, announce, is_installed, limit_threads, surroundings
 def main() -> None:
     """Run the benchmark from the command line."""
     options = parse()
+    group = GROUPS[options.group]
+    rows = group.rows if options.rows is None else options.rows
     files = find_tables(options.folder, options.only)
     methods = choose(options.methods)
-    store = Store(options.out, options.rows)
+    store = Store(options.out / f"{group.stem}.json", rows)
     store.forget(options.again)
     limit_threads(options.threads)
     warm_up(methods)
     limit_threads(options.threads)  # also for libraries that the methods loaded
     where = surroundings(["pyod"] if is_installed("pyod") else [])
     announce(where)
-    print(f"seeds {options.seeds}, at most {options.rows} rows a table", flush=True)
+    print(f"seeds {options.seeds}, at most {rows} rows a table", flush=True)
     for number, (name, path) in enumerate(files.items(), 1):
         run_table(store, f"[{number}/{len(files)}] {name}", path, methods, options.seeds, where)
-    report(store, options.seeds, where, options.out)
+    report(store, group, options.seeds, options.out)
 
 
 def parse() -> argparse.Namespace:
@@ -68,9 +72,12 @@ def parse() -> argparse.Namespace:
     )
     names = {"nargs": "+", "choices": list(METHODS), "metavar": "NAME"}
     parser.add_argument("folder", type=Path, help="folder of npz files with X and y")
+    parser.add_argument(
+        "--group", choices=list(GROUPS), default="chosen", help="what the tables are"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
-        "--rows", type=int, default=10_000, help="sample larger tables to this many rows"
+        "--rows", type=int, help="sample larger tables to this many rows; the group has a default"
     )
     parser.add_argument("--threads", type=int, default=1, help="threads of every method")
     parser.add_argument("--only", nargs="+", metavar="TABLE", help="run only these tables")
@@ -127,7 +134,7 @@ def progress(cells: dict[str, Cell]) -> str:
     )
 
 
-def report(store: Store, seeds: list[int], where: dict[str, Any], out: Path) -> None:
+def report(store: Store, group: Group, seeds: list[int], out: Path) -> None:
     """Write the results, the page and the pictures."""
     record = store.record
     record["settings"]["seeds"] = seeds
@@ -138,8 +145,9 @@ def report(store: Store, seeds: list[int], where: dict[str, Any], out: Path) -> 
         )
     summary = summarise(means)
     print("\n" + "\n".join(bar_lines(summary)), flush=True)
-    save_pictures(means, summary, out / "pictures")
-    write_results(out, "adbench", {**record, "summary": summary}, page(record, means, summary))
+    save_pictures(means, summary, out / "pictures", group.stem)
+    text = page(group, record, means, summary)
+    write_results(out, group.stem, {**record, "summary": summary}, text)
 
 
 if __name__ == "__main__":

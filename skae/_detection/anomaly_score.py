@@ -14,6 +14,7 @@ from .._denoising import DenoisingAutoencoder
 from .._denoising.density import ErrorPlan, block_of_draws, measure_errors
 from ..modules import Denoiser
 from .hidden_cells import CountWeights
+from .left_out import LeftOutErrors
 from .neighbours import NeighbourDistances
 
 #: Returns how much the rounding of rows may change each of some values.
@@ -181,6 +182,9 @@ class AnomalyScore:
         Where the errors are measured.
     weight : float
         How much the errors count; a distance counts once.
+    left_out : LeftOutErrors or None
+        What measures errors in place of the denoiser if rows are few for their columns. The score
+        is the surprisal of these errors alone.
     """
 
     by_error: TailSurprisal
@@ -188,6 +192,7 @@ class AnomalyScore:
     by_distance: TailSurprisal
     plan: ErrorPlan = _PLAN
     weight: float = 1.0
+    left_out: LeftOutErrors | None = None
 
     @property
     def is_mixed(self) -> bool:
@@ -202,15 +207,36 @@ class AnomalyScore:
 
     @classmethod
     def fit(
-        cls, denoiser: DenoisingAutoencoder, rows: np.ndarray, weight: np.ndarray | None
+        cls,
+        denoiser: DenoisingAutoencoder,
+        rows: np.ndarray,
+        weight: np.ndarray | None,
+        leaves_out: bool = False,
     ) -> "AnomalyScore":
-        """Return the score that has these training rows of a denoiser as reference."""
+        """Return the score that has these training rows of a denoiser as reference.
+
+        Parameters
+        ----------
+        denoiser : DenoisingAutoencoder
+            The denoiser.
+        rows : ndarray of shape (n_rows, n_encoded)
+            The rows.
+        weight : ndarray of shape (n_rows,) or None
+            How often each counts.
+        leaves_out : bool, default=False
+            Whether errors are those of a linear model that has not seen the row.
+        """
         state = _find_state(denoiser)
         is_mixed = state.blueprint.network.layout is not None
         plan, share = (_MIXED_PLAN, _MIXED_WEIGHT) if is_mixed else (_PLAN, 1.0)
         prepared = state.prepare(rows, np.float64)
         scaled, observed = prepared
-        errors = _measure_errors(state, prepared, plan)
+        left_out = None
+        if leaves_out and not is_mixed:
+            left_out = LeftOutErrors.from_rows(scaled, weight)
+            errors = left_out.measure(scaled, np.ones(len(scaled), dtype=bool))
+        else:
+            errors = _measure_errors(state, prepared, plan)
         rounding = _measure_rounding(denoiser, rows)
         fit_tails = TailSurprisal.from_mixed_rows if is_mixed else TailSurprisal.from_values
         by_error = fit_tails(errors, weight, _round_squares(rounding))
@@ -220,7 +246,7 @@ class AnomalyScore:
         neighbours = NeighbourDistances.from_rows(scaled, is_usual, _MARGIN * rounding, variance)
         distances = neighbours.measure(scaled, observed)
         by_distance = fit_tails(distances, weight, _round_evenly(rounding))
-        return cls(by_error, neighbours, by_distance, plan, share)
+        return cls(by_error, neighbours, by_distance, plan, share, left_out)
 
     def measure(self, denoiser: DenoisingAutoencoder, rows: AnyTable) -> np.ndarray:
         """Return the score of each row; higher is more anomalous."""
@@ -235,11 +261,15 @@ class AnomalyScore:
     def _view(self, denoiser: DenoisingAutoencoder, rows: np.ndarray) -> "Views":
         state = _find_state(denoiser)
         prepared = state.prepare(rows, np.float64)
-        errors = _measure_errors(state, prepared, self.plan)
-        return Views(errors, self.neighbours.measure(*prepared))
+        distances, is_copy = self.neighbours.find(*prepared)
+        if self.left_out is None:
+            return Views(_measure_errors(state, prepared, self.plan), distances)
+        return Views(self.left_out.measure(prepared.values, is_copy), distances)
 
     def combine(self, errors: np.ndarray, distances: np.ndarray) -> np.ndarray:
         """Return the scores of rows with these errors and distances."""
+        if self.left_out is not None:
+            return self.by_error.measure(errors)
         nats = self.weight * self.by_error.measure(errors)
         return (nats + 2 * self.by_distance.measure(distances)) / (self.weight + 2)
 
@@ -250,7 +280,7 @@ class Views(NamedTuple):
     Attributes
     ----------
     errors : ndarray of shape (n_rows, n_levels)
-        Its errors at each noise level.
+        Its errors at each noise level, or its one error of a linear model that has not seen it.
     distances : ndarray of shape (n_rows, 2)
         Its distances to the nearest reference row, and to the fifth of the usual ones.
     """
@@ -299,6 +329,15 @@ class HiddenTails:
         """Return the scores of rows in which as many columns are observed."""
         nats = [score.combine(*views) for score in self.scores]
         return CountWeights.from_counts(counts, self.counts).combine(nats)
+
+
+def has_few_rows(n_rows: int, n_features: int) -> bool:
+    """Whether a network that is trained on so many rows knows them by heart.
+
+    The error of a linear model that has not seen the row is the better score then, on embeddings of
+    images and texts.
+    """
+    return n_rows < n_features
 
 
 def _find_state(denoiser: DenoisingAutoencoder) -> FittedState[Any, Any, Any]:

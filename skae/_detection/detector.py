@@ -62,7 +62,7 @@ from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
 from .._environment import RandomSource, RandomStreams
 from .._training import Checkpoint, find_seed, open_checkpoint, take_part
-from .anomaly_score import AnomalyScore, score_at_share
+from .anomaly_score import AnomalyScore, has_few_rows, score_at_share
 from .calibration import (
     CalibrationSplit,
     count_calibration_rows,
@@ -199,6 +199,12 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     float32's rounding of a column, or by 1e-7 of its range, are the same to the score, and
     scores within 1e-3 nats of each other are equal to the threshold and the p-values.
 
+    If the rows that train are fewer than the columns, the network knows them by heart, and
+    its errors on them say nothing of other rows. The score is then minus the tail surprisal of one
+    error: the squared Mahalanobis distance from the reference rows, whose covariance is shrunk
+    towards a multiple of the identity [5]_ and leaves out one copy of the row, if it is a
+    reference row. This holds for `estimator=None` without a `gap`, and for tables of numbers.
+
     In tables with categories or booleans the errors are those at the lower half of the noise
     levels, beyond which labels can't be told apart, and count four times as much as each
     distance. A wrong label is worth many times the error of most rows, so the tails are counted
@@ -233,6 +239,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
        from large data sets", SIGMOD.
     .. [4] Good (1953), "The population frequencies of species and the estimation of population
        parameters", Biometrika 40.
+    .. [5] Chen, Wiesel, Eldar and Hero (2010), "Shrinkage algorithms for MMSE covariance
+       estimation", IEEE Transactions on Signal Processing 58.
 
     Examples
     --------
@@ -459,7 +467,10 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         known: np.ndarray | None,
     ) -> np.ndarray:
         """Score and calibrate, set the fitted attributes, and return the calibration scores."""
-        self.estimator_, self._anomaly_score = estimator, _fit_anomaly_score(estimator, split.train)
+        self.estimator_ = estimator
+        # Rows in the order of time overlap, and another estimator knows what its rows are.
+        may_leave_out = self.estimator is None and self.gap is None
+        self._anomaly_score = _fit_anomaly_score(estimator, split.train, may_leave_out)
         self._labels, self._gap_score = None, None
         self.__dict__.pop("labels_", None)  # those of another fit
         if isinstance(estimator, BaseAutoencoder):
@@ -925,7 +936,9 @@ def _restore_shape(estimator: Any, rows: np.ndarray, row_shape: RowShape) -> np.
     return rows.reshape(len(rows), *row_shape)
 
 
-def _fit_anomaly_score(estimator: Any, table: TrainingTable) -> AnomalyScore | None:
+def _fit_anomaly_score(
+    estimator: Any, table: TrainingTable, may_leave_out: bool
+) -> AnomalyScore | None:
     """Return the anomaly score of a denoiser whose errors are a density, None for others."""
     if not isinstance(estimator, DenoisingAutoencoder):
         return None
@@ -933,7 +946,8 @@ def _fit_anomaly_score(estimator: Any, table: TrainingTable) -> AnomalyScore | N
         return None
     indices = subsample_indices(len(table), _REFERENCE_ROWS)
     weight = None if table.weight is None else table.weight[indices]
-    return AnomalyScore.fit(estimator, take_rows(table.X, indices), weight)
+    leaves_out = may_leave_out and has_few_rows(len(table), table.X.shape[1])
+    return AnomalyScore.fit(estimator, take_rows(table.X, indices), weight, leaves_out)
 
 
 def _measure_score_rounding(estimator: Any, rows: np.ndarray, row_shape: RowShape) -> float:

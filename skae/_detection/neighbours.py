@@ -81,6 +81,12 @@ class NeighbourDistances:
             Their cells that count; None counts all. Of a reference row's cells that are uncertain
             the square of the distance is the expected one.
         """
+        return self.find(rows, observed)[0]
+
+    def find(
+        self, rows: np.ndarray, observed: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the distances (n_rows, 2), see `measure`, and which rows (n_rows,) are copies."""
         if observed is None and self.variance is not None:
             observed = np.ones(rows.shape, dtype=bool)
         length = block_length(len(self.rows), _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
@@ -88,18 +94,20 @@ class NeighbourDistances:
             if observed is None:
                 whole = torch.from_numpy(rows)
                 near = self._groups.measure_nearest(whole, length)
-                return self._find_nearest(whole, near, self._groups.n_near).numpy()
-            known = torch.from_numpy(self.rows)
-            size = known.square()
-            if self.variance is not None:
-                size += torch.from_numpy(self.variance)
-            cells = torch.from_numpy(np.where(observed, rows, 0.0)).split(length)
-            masks = torch.from_numpy(observed.astype(np.float64)).split(length)
-            parts = [
-                self._find_nearest(part, _measure_some(part, mask, known, size), self.n_usual)
-                for part, mask in zip(cells, masks, strict=True)
-            ]
-        return torch.cat(parts).numpy()
+                found = self._find_nearest(whole, near, self._groups.n_near)
+            else:
+                known = torch.from_numpy(self.rows)
+                size = known.square()
+                if self.variance is not None:
+                    size += torch.from_numpy(self.variance)
+                cells = torch.from_numpy(np.where(observed, rows, 0.0)).split(length)
+                masks = torch.from_numpy(observed.astype(np.float64)).split(length)
+                parts = [
+                    self._find_nearest(part, _measure_some(part, mask, known, size), self.n_usual)
+                    for part, mask in zip(cells, masks, strict=True)
+                ]
+                found = torch.cat(parts)
+        return found[:, :2].numpy(), found[:, 2].numpy() == 1
 
     @cached_property
     def _groups(self) -> "_Groups":
@@ -110,7 +118,10 @@ class NeighbourDistances:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def _find_nearest(self, rows: Tensor, distances: Tensor, n_usual: int) -> Tensor:
-        """Return both distances, of distances of which the first so many are to usual rows."""
+        """Return both distances, and 1 for copies.
+
+        The first so many of the given distances are to usual rows.
+        """
         distances.masked_fill_(distances <= self._copy_radius(rows)[:, None], 0.0)
         least, indices = distances.min(dim=1)
         is_copy = least == 0
@@ -119,8 +130,8 @@ class NeighbourDistances:
         usual = distances[:, :n_usual]
         n_neighbours = min(N_NEIGHBOURS, max(1, self.n_usual - 1))
         fifth = usual.topk(n_neighbours, dim=1, largest=False, sorted=False).values.amax(dim=1)
-        both = torch.stack([nearest, fifth], dim=1)
-        return torch.where(both.isinf(), 0.0, both)
+        found = torch.stack([nearest, fifth, is_copy.to(nearest.dtype)], dim=1)
+        return torch.where(found.isinf(), 0.0, found)
 
     def _copy_radius(self, rows: Tensor) -> Tensor:
         """Return the distance up to which another row counts as a copy of each row."""

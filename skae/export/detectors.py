@@ -11,6 +11,7 @@ from .._detection.gaps import GapModel
 from .arrays import Array, choose, constant, where
 from .denoisers import DenoiserGraph
 from .gaps import GapGraph, join_ways
+from .left_out import leave_out
 from .neighbours import measure_distances
 from .networks import Networks
 from .surprisal import combine_views
@@ -84,13 +85,16 @@ class DetectorGraph:
         """Return the errors and the distances of rows."""
         filled = self.rows.prepare(rows, np.float64)
         state = self.rows.state
+        is_whole = (1.0 - filled.seen).sum(axis=1).sum(axis=0).equals(0.0)
+        distances, is_copy = measure_distances(self.score.neighbours, filled, is_whole)
+        if self.score.left_out is not None:
+            return leave_out(self.score.left_out, filled.values, is_copy), distances
         module = make_module(state, Networks())
         assert isinstance(module, DenoiserGraph)
         errors = module.measure_errors(
             filled.values, state.density.n_draws, self.score.plan, filled.seen
         )
-        is_whole = (1.0 - filled.seen).sum(axis=1).sum(axis=0).equals(0.0)
-        return errors, measure_distances(self.score.neighbours, filled, is_whole)
+        return errors, distances
 
     def _find_p_values(self, scores: Array) -> Array:
         detector = self.detector

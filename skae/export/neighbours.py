@@ -7,8 +7,12 @@ from .arrays import Array, choose, concatenate, constant, sqrt, square, where
 from .completion import FilledRows
 
 
-def measure_distances(known: NeighbourDistances, rows: FilledRows, is_whole: Array) -> Array:
+def measure_distances(
+    known: NeighbourDistances, rows: FilledRows, is_whole: Array
+) -> tuple[Array, Array]:
     """Return the distances (n_rows, 2) to the nearest row, and to the fifth usual one.
+
+    Also return which rows (n_rows, 1) are copies of a reference row.
 
     Parameters
     ----------
@@ -27,12 +31,9 @@ def measure_distances(known: NeighbourDistances, rows: FilledRows, is_whole: Arr
     radius = sqrt(lengths + float(known.rows.shape[1])) * COPY_ROUNDING + known.rounding
     distances = where(radius >= distances, constant(0.0), distances)
     n_neighbours = min(N_NEIGHBOURS, max(1, known.n_usual - 1))
-    return concatenate(
-        [
-            _find_nearest(distances, len(known.rows), 1),
-            _find_nearest(distances.take(0, known.n_usual), known.n_usual, n_neighbours),
-        ]
-    )
+    nearest = _find_nearest(distances, len(known.rows), 1)
+    fifth = _find_nearest(distances.take(0, known.n_usual), known.n_usual, n_neighbours)
+    return concatenate([nearest, fifth]), distances.smallest(1).equals(0.0)
 
 
 def _find_nearest(distances: Array, n_known: int, count: int) -> Array:

@@ -33,5 +33,8 @@ def measure_surprisal(tails: TailSurprisal, x: Array) -> Array:
 
 def combine_views(score: AnomalyScore, errors: Array, distances: Array) -> Array:
     """Return the anomaly scores (n_rows,) of rows with these errors and distances."""
-    nats = measure_surprisal(score.by_error, errors) * score.weight
+    nats = measure_surprisal(score.by_error, errors)
+    if score.left_out is not None:
+        return nats
+    nats = nats * score.weight
     return (nats + measure_surprisal(score.by_distance, distances) * 2.0) / (score.weight + 2)

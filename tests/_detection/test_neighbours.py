@@ -64,6 +64,16 @@ def test_a_second_copy_is_a_neighbour(known, distances_to):
     assert distances_to.measure(known[:1])[0, 0] > 0.01
 
 
+def test_copies_are_found(known, distances_to):
+    rows = np.vstack([known[:3].astype(np.float32), known[3:6] + 1e-3])
+    distances, is_copy = distances_to.find(rows)
+    assert is_copy.tolist() == [True] * 3 + [False] * 3
+    np.testing.assert_array_equal(distances, distances_to.measure(rows))
+    observed = np.arange(4) < np.full((6, 1), 2)
+    rows[:3, 2:] = 9.0  # not looked at
+    assert distances_to.find(rows, observed)[1].tolist() == [True] * 3 + [False] * 3
+
+
 @pytest.mark.parametrize("size", [1e6, 1e12, 1e100])
 def test_far_rows_are_far(distances_to, size):
     distances = distances_to.measure(np.array([[size, 0, 0, 0], [-size, size, 0, 0]]))

@@ -78,6 +78,21 @@ def test_weights_of_calibration_rows_count(curve, tmp_path):
     check(detector.fit(curve[:300], sample_weight=weight), make_fresh(curve), tmp_path)
 
 
+@pytest.mark.parametrize("n_rows", [45, 20], ids=["few", "all directions alike"])
+def test_rows_of_a_table_with_few_rows_are_left_out(n_rows, tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 24))
+    if n_rows == 45:
+        X = np.hstack([0.1 * X[:, :16] + X[:, :4] @ rng.normal(size=(4, 16)), X])
+    else:
+        X[:n_rows] = np.linalg.qr(X[:n_rows].T)[0].T  # at right angles to each other
+    detector = AEAnomalyDetector(random_state=0, alpha=0.1).fit(X[:n_rows])
+    left_out = detector._anomaly_score.left_out
+    assert (len(left_out.factor) == 0) == (n_rows == 20)
+    check(detector, np.vstack([X, 3 * X[60:]]), tmp_path)
+    check(detector, hide(X), tmp_path)
+
+
 def test_few_and_equal_rows(tmp_path):
     rng = np.random.default_rng(0)
     estimator = DenoisingAutoencoder(None, hidden_layer_sizes=(), **RANGE)

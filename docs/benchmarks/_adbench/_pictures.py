@@ -16,11 +16,11 @@ from ._summary import OURS, RIVAL, Means
 COLOURS = {"skae": "#0072B2", "PyOD": "#D55E00", "scikit-learn": "#7A7A7A"}
 
 
-def save_pictures(means: Means, summary: dict[str, Any], folder: Path) -> None:
-    """Save `adbench_ranks.png` and `adbench_tables.png`."""
+def save_pictures(means: Means, summary: dict[str, Any], folder: Path, stem: str) -> None:
+    """Save `STEM_ranks.png` and `STEM_tables.png`."""
     folder.mkdir(parents=True, exist_ok=True)
-    _ranks(summary).savefig(folder / "adbench_ranks.png", dpi=110)
-    _tables(means).savefig(folder / "adbench_tables.png", dpi=110)
+    _ranks(summary).savefig(folder / f"{stem}_ranks.png", dpi=110)
+    _tables(means).savefig(folder / f"{stem}_tables.png", dpi=110)
 
 
 def _legend(figure: Figure, labels: dict[str, tuple[str, str]]) -> None:

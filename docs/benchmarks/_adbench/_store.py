@@ -11,19 +11,19 @@ FIELDS = ("auroc", "ap", "fit_seconds", "score_seconds")
 
 
 class Store(StoredResults):
-    """The results in `adbench.json`, by setting, table, method and seed.
+    """The results of a group of tables, by setting, table, method and seed.
 
     Parameters
     ----------
-    folder : Path
-        Folder of the file.
+    path : Path
+        The file.
     rows : int
         Number of rows that larger tables are sampled to; one file holds one such number.
     """
 
-    def __init__(self, folder: Path, rows: int) -> None:
+    def __init__(self, path: Path, rows: int) -> None:
         initial = {"fields": FIELDS, "tables": {}, "errors": [], "nonfinite": [], "cells": {}}
-        super().__init__(folder / "adbench.json", rows, initial)
+        super().__init__(path, rows, initial)
 
     def has(self, setting: str, table: str, method: str, seed: int) -> bool:
         """Whether a result is stored."""
