@@ -70,9 +70,11 @@ Views = dict[str, np.ndarray]
 class Recorder(AEAnomalyDetector):
     """A detector that keeps its training and calibration rows."""
 
-    def _set_fitted(self, estimator: Any, rows: Any, columns: Any, split: Any) -> None:
-        super()._set_fitted(estimator, rows, columns, split)
+    def _set_fitted(
+        self, estimator: Any, rows: Any, columns: Any, split: Any, known: Any
+    ) -> np.ndarray:
         self.split_ = split
+        return super()._set_fitted(estimator, rows, columns, split, known)
 
 
 def main() -> None:

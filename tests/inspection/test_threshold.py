@@ -46,7 +46,7 @@ def test_rows_are_marked_with_their_p_values(detector):
 
 
 def test_a_detector_without_p_values():
-    series = np.sin(np.arange(200.0))[:, None]
+    series = np.sin(np.arange(400.0))[:, None]
     detector = SeriesAnomalyDetector(
         GaussianMixture(random_state=0), length=4, calibration_fraction=0.3
     ).fit(series)
