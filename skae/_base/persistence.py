@@ -246,6 +246,9 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
     """Return a fitted state as plain values and arrays."""
     weights = fitted.trained.module.state_dict()
     margins = cast(ScoredColumns | None, fitted.scaling.margins)
+    # Not where there is none: a detector's digest is also of its estimator's state, and states of
+    # earlier versions don't have it.
+    share = {} if fitted.share is None else {"share": fitted.share}
     return {
         "weights": {name: value.cpu().numpy().copy() for name, value in weights.items()},
         "scaling": astuple(replace(fitted.scaling, margins=None)),
@@ -263,7 +266,7 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
         "stream": None if fitted.sample is None else _dump_sample(fitted.sample),
         "row_shape": fitted.row_shape,
         "has_sequences": fitted.has_sequences,
-        "share": fitted.share,
+        **share,
     }
 
 

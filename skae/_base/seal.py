@@ -122,7 +122,11 @@ def _update(digest: hashlib.blake2b, value: Any) -> None:
         for part in value:
             _update(digest, part)
     elif is_dataclass(value) and not isinstance(value, type):
-        _update(digest, {field.name: getattr(value, field.name) for field in fields(value)})
+        # Without the defaults of fields that an earlier version had not, and did not store.
+        own = vars(value)
+        _update(
+            digest, {field.name: own[field.name] for field in fields(value) if field.name in own}
+        )
     elif isinstance(value, BaseEstimator):
         # Those of this package are their stored state; its own seal names the version of today.
         is_own = type(value).__module__.startswith("skae.")

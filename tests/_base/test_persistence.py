@@ -4,6 +4,7 @@ import copy
 import io
 import pickle
 import warnings
+from dataclasses import dataclass
 
 import cloudpickle
 import joblib
@@ -27,7 +28,7 @@ from skae import (
     VAETransformer,
 )
 from skae._base import persistence
-from skae._base.seal import seal
+from skae._base.seal import open_sealed, seal
 
 
 def through_joblib(model):
@@ -307,6 +308,33 @@ def test_another_version_warns_and_another_format_is_refused(wine, fitted, monke
         assert use(back, wine) == use(model, wine)
         with pytest.raises(ValueError, match=r"has format 99 of skae 0\.0\.9, and skae .* reads"):
             pickle.loads(newer)
+
+
+@dataclass
+class Earlier:
+    known: float
+
+
+@dataclass
+class Later:
+    known: float
+    added: float | None = None
+
+
+def test_a_part_that_an_earlier_version_stored_may_lack_fields(fitted):
+    stored = seal({"part": Earlier(1.0)})
+    part = Later(1.0)
+    del vars(part)["added"]  # as if it were unpickled
+    assert open_sealed(fitted, {**stored, "part": part})["part"].added is None
+    with pytest.raises(ValueError, match="digest differs"):
+        open_sealed(fitted, {**stored, "part": Later(1.0, 2.0)})
+
+
+def test_the_share_of_components_is_stored_if_there_is_one(wine, fitted):
+    """Detectors of earlier versions have a digest without one."""
+    by_share = clone(fitted).set_params(n_components=0.5).fit(wine)
+    assert by_share.__getstate__()["_fitted"]["share"] == 0.5
+    assert "share" not in fitted.__getstate__()["_fitted"]
 
 
 def test_a_state_without_a_seal_is_refused(fitted):
