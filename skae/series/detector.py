@@ -12,6 +12,7 @@ from .._base.drafts import copy_shallow, replace_when_done
 from .._base.parameters import Constraints, validate_meta_parameters
 from .._detection import AEAnomalyDetector
 from .._detection.anomaly_score import score_at_share
+from .._detection.calibration import count_calibration_rows
 from .._detection.conformal import conformal_threshold
 from .._detection.detector import check_threshold
 from .._environment import RandomSource, warn_user
@@ -27,6 +28,10 @@ _MOST_EXCESS = 0.04
 # Blocks of time that calibrate, each of which takes a fit. On the series of water circuits of
 # docs/benchmarks/series.py, eight find as much as four, and three a little less.
 _N_BLOCKS = 4
+
+# A block in the middle leaves rows to train on, and to hold out, if there are so many times as many
+# windows as overlap one of them. In a shorter series the last windows calibrate.
+_FEWEST_OVERLAPS = 6
 
 
 class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -55,7 +60,8 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         With "auto" all time steps train, and all calibrate, by cross-fitting: each of four blocks
         of the windows is scored by a detector that is fitted to the others, less those that
         overlap the block. A number is the share of the windows that calibrate, the last ones, in
-        (0, 1), of which none trains; it takes one fit in place of five.
+        (0, 1), of which none trains; it takes one fit in place of five. In a series of less than
+        some seven times `length`, "auto" is a number as well, that of `AEAnomalyDetector`.
     random_state : int, RandomState instance, Generator or None, default=None
         Seed of an estimator whose `random_state` is None.
 
@@ -187,16 +193,25 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         length, step = int(self.length), int(self.step)
         read = read_recordings(self, X, length, reset=True)
         self.windows_ = Windows._fit_on(read, self, length, step)
-        is_cross_fitted = isinstance(self.calibration_fraction, str)
+        gap = count_overlapping(length, step)
         self.detector_ = AEAnomalyDetector(
             self.estimator,
             contamination=self.contamination,
             alpha=self.alpha,
             calibration_fraction=self.calibration_fraction,
-            gap=count_overlapping(length, step),
+            gap=gap,
             random_state=self.random_state,
         )
         rows = self.windows_._cut(read)
+        n_last = count_calibration_rows(len(rows), self.calibration_fraction, self.alpha)
+        if len(rows) - n_last - gap < 1:
+            raise ValueError(
+                f"the series must have windows to train on that overlap none of those that "
+                f"calibrate, got {sum(read.lengths)} time steps with length={length}: fit to a "
+                "longer series, or choose a smaller length or calibration_fraction"
+            )
+        is_long = len(rows) >= _FEWEST_OVERLAPS * gap
+        is_cross_fitted = is_long and isinstance(self.calibration_fraction, str)
         known = self.detector_._fit(rows, None, _N_BLOCKS if is_cross_fitted else None)
         self.__dict__.pop("labels_", None)  # those of another fit
         starts = find_starts(read.lengths, length, step)

@@ -161,7 +161,7 @@ def test_a_pickle_scores_alike(fitted):
     ("X", "message"),
     [
         (make_sine(19), "n_samples = 19 with length=20"),
-        (make_sine(40), "gap must leave rows to train on, got gap=20 and 21 rows, of which blocks"),
+        (make_sine(40), "windows to train on .* got 40 time steps with length=20: fit to a longer"),
         (np.full((400, 1), np.inf), "infinity"),
     ],
 )
@@ -171,6 +171,17 @@ def test_faults_leave_the_detector_as_it_was(fitted, X, message):
     with pytest.raises(ValueError, match=message):
         detector.fit(X)
     assert vars(detector) == before
+
+
+@pytest.mark.parametrize("n_times", [80, 100, 138, 160])
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_a_short_series_is_fitted(n_times, early_stopping):
+    """The last windows calibrate where blocks in the middle would leave too few to train on."""
+    estimator = AutoencoderTransformer(2, max_epochs=1, early_stopping=early_stopping)
+    detector = SeriesAnomalyDetector(estimator, length=20, random_state=0, contamination=0.1)
+    assert np.isfinite(detector.fit(make_sine(n_times)).score_samples(make_sine(40))).all()
+    is_whole = len(detector.calibration_scores_) == n_times
+    assert is_whole == (n_times > 139)
 
 
 def fit_recording_warnings(n_times, **parameters):
