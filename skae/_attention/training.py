@@ -29,6 +29,10 @@ _FEWEST_QUERIES = 32
 # Shares of a row's observed cells that are hidden.
 _HIDDEN_SHARES = (0.05, 0.5)
 
+# Weights are taken for counts as long as writing all copies out takes no more than this times the
+# memory.
+_MOST_COPIES = 10
+
 # Steps whose rows are filled at a time.
 _STEPS_AT_A_TIME = 20
 
@@ -65,6 +69,23 @@ class KnownRows:
         """Return all rows but some, with a linear answer that knows nothing of these."""
         left = self.take(np.setdiff1d(np.arange(len(self)), indices))
         return replace(left, linear=LinearAnswer.fit(left.rows, left.weight))
+
+    def write_out(self, most: int, generator: np.random.Generator) -> "KnownRows":
+        """Return copies as rows of their own, at most so many, if weights are counts.
+
+        A row whose cells are hidden then finds its copies among the others, as one with missing
+        cells does. Counts are multiples of the least weight; copies are in a random order.
+        """
+        shares = self.weight / self.weight.min()
+        counts = np.rint(shares)
+        total = counts.sum()
+        if total == len(self) or total > _MOST_COPIES * len(self):
+            return self
+        if not np.allclose(shares, counts, rtol=1e-6, atol=0):
+            return self
+        copies = np.repeat(np.arange(len(self)), counts.astype(int))
+        copies = generator.permutation(copies)[:most]
+        return replace(self, rows=self.rows[copies], weight=np.ones(len(copies)))
 
     def remember(self, dtype: torch.dtype) -> RememberedRows:
         """Return them as rows to look up."""
