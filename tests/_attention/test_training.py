@@ -1,10 +1,10 @@
-"""What attention learns from: copies of rows, and rows of weights that are no counts."""
+"""What attention learns from: copies of rows, weights that are no counts, and hidden cells."""
 
 import numpy as np
 import pytest
 
 from skae._attention.linear_answer import LinearAnswer
-from skae._attention.training import KnownRows
+from skae._attention.training import KnownRows, train_attention
 
 CELLS = (slice(0, 1), slice(1, 2))
 ROWS = np.array([[0.0, 1.0], [2.0, np.nan], [3.0, 4.0]])
@@ -31,3 +31,19 @@ def test_no_more_copies_are_written_out_than_asked_for():
 def test_other_weights_stay(weight):
     known = know(weight)
     assert known.write_out(100, np.random.default_rng(0)) is known
+
+
+@pytest.mark.parametrize(("n_columns", "n_filled"), [(8, 200), (80, 40)])
+def test_rows_of_a_wide_table_are_filled_for_several_steps(n_columns, n_filled, monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(30, n_columns))
+    cells = tuple(slice(index, index + 1) for index in range(n_columns))
+    known, filled = KnownRows(rows, np.ones(30), cells, LinearAnswer(None)), []
+    fill = LinearAnswer.fill
+
+    def count(self, gapped):
+        filled.append(len(gapped))
+        return fill(self, gapped)
+
+    monkeypatch.setattr(LinearAnswer, "fill", count)
+    train_attention(known, np.random.default_rng(0))
+    assert sum(filled[1:]) == 10 * n_filled  # the first are the remembered rows
