@@ -76,12 +76,12 @@ class KnownRows:
         A row whose cells are hidden then finds its copies among the others, as one with missing
         cells does. Counts are multiples of the least weight; copies are in a random order.
         """
-        shares = self.weight / self.weight.min()
-        counts = np.rint(shares)
-        total = counts.sum()
-        if total == len(self) or total > _MOST_COPIES * len(self):
+        least = self.weight.min()
+        if least * len(self) * _MOST_COPIES < self.weight.sum():
             return self
-        if not np.allclose(shares, counts, rtol=1e-6, atol=0):
+        shares = self.weight / least
+        counts = np.rint(shares)
+        if (counts == 1).all() or not np.allclose(shares, counts, rtol=1e-6, atol=0):
             return self
         copies = np.repeat(np.arange(len(self)), counts.astype(int))
         copies = generator.permutation(copies)[:most]
@@ -163,7 +163,8 @@ def _draw_queries(
     n_rows = min(max(_QUERIED_CELLS // n_encoded, _FEWEST_QUERIES), _QUERIES, len(known) // 3)
     n_all = min(n_rows + _REMEMBERED, len(known))
     n_passes = int(np.clip(len(known.cells) // _CELLS, 1, _MOST_PASSES))
-    for _ in range(0, n_steps, n_passes * _STEPS_AT_A_TIME):
+    n_rounds = math.ceil(n_steps / _STEPS_AT_A_TIME)
+    for done in range(0, n_rounds, n_passes):
         orders = [generator.permutation(len(known))[:n_all] for _ in range(_STEPS_AT_A_TIME)]
         queries = known.take(np.concatenate([order[:n_rows] for order in orders]))
         gapped, hidden = queries.hide(_HIDDEN_SHARES, generator)
@@ -180,7 +181,7 @@ def _draw_queries(
             filled, truth, observed, missing, weight = own
             others = torch.from_numpy(order[n_rows:])
             steps.append(_Queries(filled, truth, observed, missing, weight, others))
-        yield from n_passes * steps
+        yield from min(n_passes, n_rounds - done) * steps
 
 
 def _measure_loss(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from skae._attention import training
 from skae._attention.linear_answer import LinearAnswer
 from skae._attention.training import KnownRows, train_attention
 
@@ -27,13 +28,15 @@ def test_no_more_copies_are_written_out_than_asked_for():
     assert len(written) == len(written.weight) == 5
 
 
-@pytest.mark.parametrize("weight", [[0.5, 1.2, 0.7], [1.0, 1.0, 40.0], [2.0, 2.0, 2.0]])
+@pytest.mark.parametrize(
+    "weight", [[0.5, 1.2, 0.7], [1.0, 1.0, 40.0], [1e-320, 1.0, 1.0], [2.0, 2.0, 2.0]]
+)
 def test_other_weights_stay(weight):
     known = know(weight)
     assert known.write_out(100, np.random.default_rng(0)) is known
 
 
-@pytest.mark.parametrize(("n_columns", "n_filled"), [(8, 200), (80, 40)])
+@pytest.mark.parametrize(("n_columns", "n_filled"), [(8, 200), (48, 80), (80, 40)])
 def test_rows_of_a_wide_table_are_filled_for_several_steps(n_columns, n_filled, monkeypatch):
     rows = np.random.default_rng(0).normal(size=(30, n_columns))
     cells = tuple(slice(index, index + 1) for index in range(n_columns))
@@ -45,5 +48,9 @@ def test_rows_of_a_wide_table_are_filled_for_several_steps(n_columns, n_filled, 
         return fill(self, gapped)
 
     monkeypatch.setattr(LinearAnswer, "fill", count)
+    rates = []
+    monkeypatch.setattr(training, "_set_rate", lambda _, done: rates.append(done))
     train_attention(known, np.random.default_rng(0))
+    assert len(rates) == 200
+    assert max(rates) < 1
     assert sum(filled[1:]) == 10 * n_filled  # the first are the remembered rows
