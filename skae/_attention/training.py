@@ -162,7 +162,7 @@ def _draw_queries(
     n_encoded = known.rows.shape[1]
     n_rows = min(max(_QUERIED_CELLS // n_encoded, _FEWEST_QUERIES), _QUERIES, len(known) // 3)
     n_all = min(n_rows + _REMEMBERED, len(known))
-    n_passes = int(np.clip(len(known.cells) // _CELLS, 1, _MOST_PASSES))
+    n_passes = int(np.clip(len(known.cells) // (4 * _CELLS), 1, _MOST_PASSES))
     n_rounds = math.ceil(n_steps / _STEPS_AT_A_TIME)
     for done in range(0, n_rounds, n_passes):
         orders = [generator.permutation(len(known))[:n_all] for _ in range(_STEPS_AT_A_TIME)]

@@ -36,7 +36,7 @@ def test_other_weights_stay(weight):
     assert known.write_out(100, np.random.default_rng(0)) is known
 
 
-@pytest.mark.parametrize(("n_columns", "n_filled"), [(8, 200), (48, 80), (80, 40)])
+@pytest.mark.parametrize(("n_columns", "n_filled"), [(8, 200), (192, 80), (320, 40)])
 def test_rows_of_a_wide_table_are_filled_for_several_steps(n_columns, n_filled, monkeypatch):
     rows = np.random.default_rng(0).normal(size=(30, n_columns))
     cells = tuple(slice(index, index + 1) for index in range(n_columns))
