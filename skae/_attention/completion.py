@@ -215,7 +215,7 @@ def fit_attention(
     linear = LinearAnswer.fit(rows, weight) if completion is None else LinearAnswer(completion)
     known = KnownRows(rows, weight, list_cells(layout), linear)
     with isolate_torch(), limit_threads(1):
-        attention, answers = _train_by_folds(known, generator)
+        attention, answers = _train_by_folds(known.write_out(REMEMBERED_ROWS, generator), generator)
     found = assess(answers, attention.gains.detach().double().numpy())
     errors = tuple(
         np.sort(np.abs(left), axis=None) if left.shape[1] == 1 else np.empty(0)

@@ -132,18 +132,45 @@ class RowAttention(nn.Module):
             The rows to look up.
         """
         metric = self.log_metric[cell].exp() * self.others[cell]
-        own, known = self.cells[cell], rows * observed
-        distance = torch.addmm(
-            (known.square() @ metric)[:, None], observed * metric, remembered.squares.T
-        )
-        distance = torch.addmm(distance, known * metric, remembered.values.T, alpha=-2)
+        own = self.cells[cell]
+        distance = _measure_distance(rows, observed, metric, remembered)
         sharpness = self.log_sharpness[cell].exp()
-        logits = remembered.log_weight[:, own.start] - sharpness * distance.clamp_min(0).log1p()
+        logits = remembered.log_weight[:, own.start] - sharpness * distance.log1p()
         parts = torch.cat([remembered.values[:, own], remembered.residuals[:, own]], dim=1)
         found = logits.softmax(dim=1) @ parts
         return Neighbourhood(*found.chunk(2, dim=1))
 
-    def step(self, cell: int, linear: Tensor, found: Neighbourhood) -> Tensor:
-        """Return the step from the linear answer (n_rows, n_own) to what is expected."""
-        way, residuals = self.gains[cell]
+    def weigh_each(
+        self, cells: Tensor, rows: Tensor, observed: Tensor, remembered: RememberedRows
+    ) -> Tensor:
+        """Return weights (n_rows, n_remembered) for one cell of each row, as `look_up` has them.
+
+        Parameters
+        ----------
+        cells : Tensor of int of shape (n_rows,)
+            Index of the cell of each row.
+        rows, observed, remembered : Tensor and RememberedRows
+            As in `look_up`.
+        """
+        metric = self.log_metric[cells].exp() * self.others[cells]
+        distance = _measure_distance(rows, observed, metric, remembered)
+        sharpness = self.log_sharpness[cells].exp()[:, None]
+        first = torch.tensor([own.start for own in self.cells])[cells]
+        logits = remembered.log_weight.T[first] - sharpness * distance.log1p()
+        return logits.softmax(dim=1)
+
+    def step(self, cells: Tensor, linear: Tensor, found: Neighbourhood) -> Tensor:
+        """Return the step of each row's cell from the linear answer to what is expected."""
+        way, residuals = self.gains[cells].split(1, dim=1)
         return way * (found.values - linear) + residuals * found.residuals
+
+
+def _measure_distance(
+    rows: Tensor, observed: Tensor, metric: Tensor, remembered: RememberedRows
+) -> Tensor:
+    """Return the squared distances (n_rows, n_remembered), in one metric or one for each row."""
+    known = rows * observed
+    distance = torch.addmm(
+        (known.square() * metric).sum(dim=1, keepdim=True), observed * metric, remembered.squares.T
+    )
+    return torch.addmm(distance, known * metric, remembered.values.T, alpha=-2).clamp_min(0)

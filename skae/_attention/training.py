@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._training.losses import weighted_mean
 from .hiding import hide_cells
 from .linear_answer import LinearAnswer
-from .row_attention import RememberedRows, RowAttention
+from .row_attention import Neighbourhood, RememberedRows, RowAttention
 
 # Steps for each row, at least and at most so many.
 _STEPS_A_ROW = 0.4
@@ -29,8 +28,13 @@ _FEWEST_QUERIES = 32
 # Shares of a row's observed cells that are hidden.
 _HIDDEN_SHARES = (0.05, 0.5)
 
-# Steps whose rows are filled at a time.
-_STEPS_AT_A_TIME = 20
+# Weights are taken for counts as long as writing all copies out takes no more than this times the
+# memory.
+_MOST_COPIES = 10
+
+# Steps whose rows are filled at a time, and the most often that they are taken: of a wide table's
+# hidden cells each step fills but a few.
+_STEPS_AT_A_TIME, _MOST_PASSES = 20, 10
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,23 @@ class KnownRows:
         """Return all rows but some, with a linear answer that knows nothing of these."""
         left = self.take(np.setdiff1d(np.arange(len(self)), indices))
         return replace(left, linear=LinearAnswer.fit(left.rows, left.weight))
+
+    def write_out(self, most: int, generator: np.random.Generator) -> "KnownRows":
+        """Return copies as rows of their own, at most so many, if weights are counts.
+
+        A row whose cells are hidden then finds its copies among the others, as one with missing
+        cells does. Counts are multiples of the least weight; copies are in a random order.
+        """
+        least = self.weight.min()
+        if least * len(self) * _MOST_COPIES < self.weight.sum():
+            return self
+        shares = self.weight / least
+        counts = np.rint(shares)
+        if (counts == 1).all() or not np.allclose(shares, counts, rtol=1e-6, atol=0):
+            return self
+        copies = np.repeat(np.arange(len(self)), counts.astype(int))
+        copies = generator.permutation(copies)[:most]
+        return replace(self, rows=self.rows[copies], weight=np.ones(len(copies)))
 
     def remember(self, dtype: torch.dtype) -> RememberedRows:
         """Return them as rows to look up."""
@@ -141,7 +162,9 @@ def _draw_queries(
     n_encoded = known.rows.shape[1]
     n_rows = min(max(_QUERIED_CELLS // n_encoded, _FEWEST_QUERIES), _QUERIES, len(known) // 3)
     n_all = min(n_rows + _REMEMBERED, len(known))
-    for _ in range(0, n_steps, _STEPS_AT_A_TIME):
+    n_passes = int(np.clip(len(known.cells) // (4 * _CELLS), 1, _MOST_PASSES))
+    n_rounds = math.ceil(n_steps / _STEPS_AT_A_TIME)
+    for done in range(0, n_rounds, n_passes):
         orders = [generator.permutation(len(known))[:n_all] for _ in range(_STEPS_AT_A_TIME)]
         queries = known.take(np.concatenate([order[:n_rows] for order in orders]))
         gapped, hidden = queries.hide(_HIDDEN_SHARES, generator)
@@ -152,11 +175,13 @@ def _draw_queries(
             hidden,
             queries.weight.astype(np.float32),
         )
-        steps = zip(*(torch.from_numpy(part).split(n_rows) for part in parts), strict=True)
-        for order, own in zip(orders, steps, strict=True):
+        split = zip(*(torch.from_numpy(part).split(n_rows) for part in parts), strict=True)
+        steps = []
+        for order, own in zip(orders, split, strict=True):
             filled, truth, observed, missing, weight = own
             others = torch.from_numpy(order[n_rows:])
-            yield _Queries(filled, truth, observed, missing, weight, others)
+            steps.append(_Queries(filled, truth, observed, missing, weight, others))
+        yield from min(n_passes, n_rounds - done) * steps
 
 
 def _measure_loss(
@@ -166,19 +191,24 @@ def _measure_loss(
 
     Where an answer hardly follows the neighbours, distances would learn little from its errors.
     """
-    losses = []
-    for cell in cells.tolist():
-        own = module.cells[cell]
-        asked = queries.hidden[:, own.start].nonzero()[:, 0]
-        if len(asked) == 0:
-            continue
-        filled = queries.filled[asked]
-        found = module.look_up(cell, filled, queries.observed[asked], others)
-        linear, truth = filled[:, own], queries.truth[asked][:, own]
-        answer = linear + module.step(cell, linear, found)
-        errors = (answer - truth).square() + (found.values - truth).square()
-        losses.append(weighted_mean(errors.sum(dim=1), queries.weight[asked]))
-    return torch.stack(losses).mean() if losses else torch.zeros(())
+    own = [torch.arange(module.cells[cell].start, module.cells[cell].stop) for cell in cells]
+    which, asked = queries.hidden[:, [part[0] for part in own]].T.nonzero(as_tuple=True)
+    if len(asked) == 0:
+        return torch.zeros(())
+    cell, columns = torch.from_numpy(cells)[which], torch.cat(own)
+    rows = queries.filled[asked]
+    weights = module.weigh_each(cell, rows, queries.observed[asked], others)
+    found = Neighbourhood(
+        weights @ others.values[:, columns], weights @ others.residuals[:, columns]
+    )
+    linear, truth = rows[:, columns], queries.truth[asked][:, columns]
+    answer = linear + module.step(cell, linear, found)
+    is_own = 1 - module.others[cell][:, columns]
+    errors = ((answer - truth).square() + (found.values - truth).square()) * is_own
+    # Each cell counts alike, in however many rows it is hidden.
+    total = torch.zeros(len(cells)).index_add(0, which, queries.weight[asked])
+    share = queries.weight[asked] / total[which] / total.count_nonzero()
+    return share @ errors.sum(dim=1)
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, done: float) -> None:

@@ -54,6 +54,17 @@ def test_a_row_of_weight_two_is_two_rows():
         torch.testing.assert_close(one, other)
 
 
+def test_one_cell_of_each_row_is_looked_up_as_cells_one_by_one_are():
+    attention = make_attention()
+    remembered = draw_remembered(weight=np.array([2.0, 1, 1, 1, 3, 1]))
+    rows = torch.from_numpy(np.random.default_rng(2).normal(size=(3, 4)))
+    observed = torch.tensor([[0.0, 1, 1, 1], [1, 0, 0, 0], [1, 0, 0, 0]]).double()
+    weights = attention.weigh_each(torch.tensor([0, 1, 2]), rows, observed, remembered)
+    for cell, own in enumerate(CELLS):
+        found = attention.look_up(cell, rows[[cell]], observed[[cell]], remembered)
+        torch.testing.assert_close(weights[[cell]] @ remembered.values[:, own], found.values)
+
+
 def test_rows_without_the_cell_do_not_count():
     observed = np.ones((6, 4), dtype=bool)
     observed[:2, 1:3] = False
