@@ -129,15 +129,14 @@ def list_column_inputs(estimator: Any, X: Any) -> list[Input]:
 
 
 def _widen(inputs: list[Input]) -> list[Input]:
-    """Return inputs whose numbers are all of one type.
+    """Return inputs whose numbers are all of one type, float64 if they differ.
 
     skl2onnx joins columns in the type of one of them, and may cut off the decimals of others.
     """
     numbers = {each.dtype for each in inputs} - {np.bool_, np.str_}
     if len(numbers) < 2:
         return inputs
-    wide = np.float64 if np.float64 in numbers else np.float32
-    return [replace(each, dtype=wide) if each.dtype in numbers else each for each in inputs]
+    return [replace(each, dtype=np.float64) if each.dtype in numbers else each for each in inputs]
 
 
 def _takes_names(step: Any) -> bool:

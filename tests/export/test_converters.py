@@ -208,6 +208,15 @@ def test_an_imputer_that_drops_a_column_is_named(dtype, tmp_path):
 WHOLE_FRAME = pd.DataFrame({"i": WHOLE, "j": WHOLE // 2})
 
 
+def test_large_whole_numbers_beside_single_precision(tmp_path):
+    large = 2**25 + WHOLE  # float32 has every fourth of them
+    frame = pd.DataFrame({"i": large, "x": X[:, 0].astype("float32")})
+    pipeline = make_pipeline(SimpleImputer(), LAST).fit(frame)
+    feeds = {name: frame[[name]].to_numpy("float64") for name in frame}
+    found = run(pipeline, feeds, tmp_path, X=frame)
+    np.testing.assert_allclose(found["codes"], pipeline.transform(frame), atol=1e-5)
+
+
 def test_imputers_of_whole_numbers(tmp_path):
     pipeline = make_pipeline(SimpleImputer(), StandardScaler(), LAST).fit(WHOLE_FRAME)
     feeds = {name: WHOLE_FRAME[[name]].to_numpy() for name in WHOLE_FRAME}
