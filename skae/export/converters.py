@@ -26,7 +26,15 @@ from .._detection import AEAnomalyDetector
 from .._variational import VAETransformer
 from .graphs import build_model, check_names, make_graph
 from .simple_imputer import convert_imputer
-from .steps import OPSETS, StepError, check_steps, describe_failure, find_first, list_column_inputs
+from .steps import (
+    OPSETS,
+    StepError,
+    check_steps,
+    describe_failure,
+    find_first,
+    join_columns,
+    list_column_inputs,
+)
 from .tables import ROWS, Input
 
 _CLASSES = (AutoencoderTransformer, DenoisingAutoencoder, VAETransformer, AEAnomalyDetector)
@@ -60,7 +68,7 @@ def convert_estimator(estimator: Any, X: Any, dtype: npt.DTypeLike) -> onnx.Mode
     types = [(each.name, _make_type(each)) for each in inputs]
     try:
         model = skl2onnx.convert_sklearn(
-            estimator,
+            join_columns(estimator, inputs),
             name=_DOMAIN,
             initial_types=types,
             target_opset=OPSETS,

@@ -139,6 +139,30 @@ def _widen(inputs: list[Input]) -> list[Input]:
     return [replace(each, dtype=np.float64) if each.dtype in numbers else each for each in inputs]
 
 
+def join_columns(estimator: Any, inputs: list[Input]) -> Any:
+    """Return a pipeline whose first step takes columns of floats as one table, exactly.
+
+    skl2onnx joins the inputs of other steps than a ColumnTransformer in float32.
+    """
+    if len(inputs) < 2 or any(each.dtype not in (np.float32, np.float64) for each in inputs):
+        return estimator
+    if not isinstance(estimator, Pipeline):
+        return _take_columns(estimator, inputs)
+    (name, first), *others = estimator.steps
+    return Pipeline([(name, join_columns(first, inputs)), *others])
+
+
+def _take_columns(step: Any, inputs: list[Input]) -> Any:
+    is_known = isinstance(step, ColumnTransformer | FeatureUnion)
+    if is_known or hasattr(step, "predict") or type(step).__module__.startswith("skae."):
+        return step  # predictors have several outputs, of which a ColumnTransformer takes one
+    names = [each.name for each in inputs]
+    joined = ColumnTransformer([("columns", step, names)])
+    joined.transformers_ = [("columns", step, names)]
+    joined.sparse_output_ = False
+    return joined
+
+
 def _takes_names(step: Any) -> bool:
     """Whether a step takes columns by their names, so that it misses none that it does not use."""
     if not isinstance(step, ColumnTransformer):

@@ -217,6 +217,20 @@ def test_large_whole_numbers_beside_single_precision(tmp_path):
     np.testing.assert_allclose(found["codes"], pipeline.transform(frame), atol=1e-5)
 
 
+def test_columns_of_large_numbers_keep_their_digits(tmp_path):
+    frame = pd.DataFrame({"t": 2**25 + X[:, 0], "x": X[:, 1]})
+    pipeline = make_pipeline(StandardScaler(), LAST).fit(frame)
+    found = run(pipeline, read_columns(frame), tmp_path, X=frame)
+    np.testing.assert_allclose(found["codes"], pipeline.transform(frame), atol=1e-5)
+
+
+def test_a_classifier_of_columns_is_not_written_without_its_probabilities(tmp_path):
+    frame = pd.DataFrame(X[:, :2], columns=["a", "b"])
+    pipeline = make_pipeline(LogisticRegression(max_iter=2000)).fit(frame, y)
+    with pytest.raises(ValueError, match="skl2onnx must convert all steps"):
+        to_onnx(pipeline, tmp_path / "model.onnx", frame)
+
+
 def test_imputers_of_whole_numbers(tmp_path):
     pipeline = make_pipeline(SimpleImputer(), StandardScaler(), LAST).fit(WHOLE_FRAME)
     feeds = {name: WHOLE_FRAME[[name]].to_numpy() for name in WHOLE_FRAME}
