@@ -164,6 +164,16 @@ CELLS = {
         NAMED.format("b'x'", "b", 0, "the column"),
     ),
 }
+
+
+class Query:
+    """As a frame of Spark, which has no rows in this process."""
+
+    def collect(self): ...
+
+    def toPandas(self): ...
+
+
 NO_TABLES = {
     "fields": (np.zeros(30, dtype=[("a", float), ("b", float)]), "structured_to_unstructured"),
     "Series": (pd.Series(ROWS[:, 0]), "2-dimensional container"),
@@ -201,6 +211,7 @@ NO_TABLES = {
     "array of arrays": (pd.Series(list(ROWS)).to_numpy(), r"cells are rows, .* X.tolist\(\)"),
     "pyarrow lists": (pa.array(ROWS.tolist()), r"cells are rows, .* pass X.to_pylist\(\)"),
     "query": (pl.LazyFrame({"a": [1.0]}), r"got LazyFrame, which is a query: pass X.collect\(\)"),
+    "query of Spark": (Query(), r"got Query, which is a query: pass X.toPandas\(\)"),
     "delayed": (dask.delayed(ROWS), r"which is not computed: pass X.compute\(\)"),
     "list of delayed": ([dask.delayed(ROWS)], r"X\[0\] must be a table, .* not computed"),
     "sparse tensor": (torch.ones(30, 3).to_sparse(), r"a sparse one: pass X.to_dense\(\)"),

@@ -34,7 +34,7 @@ def is_sealed(state: dict[str, Any]) -> bool:
 
 
 def open_sealed(estimator: BaseEstimator, state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state without its seal, with arrays of its own.
+    """Return the state without its seal; what was fitted has arrays of its own.
 
     Raises
     ------
@@ -74,7 +74,8 @@ def open_sealed(estimator: BaseEstimator, state: dict[str, Any]) -> dict[str, An
             ),
             stacklevel=3,
         )
-    return {key: _make_writable(value) for key, value in rest.items()}
+    parameters = type(estimator)._get_param_names()  # which stay the objects that they are
+    return {k: value if k in parameters else _make_writable(value) for k, value in rest.items()}
 
 
 def _make_writable(value: Any) -> Any:
@@ -84,11 +85,12 @@ def _make_writable(value: Any) -> Any:
     """
     if isinstance(value, np.ndarray):
         return value if value.flags.writeable else np.array(value)
-    if isinstance(value, dict):
+    if type(value) is dict:
         return {key: _make_writable(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        parts = [_make_writable(part) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if type(value) in (list, tuple):
+        return type(value)(_make_writable(part) for part in value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_make_writable(part) for part in value))
     if is_dataclass(value) and type(value).__module__.startswith("skae."):
         for field in fields(value):
             object.__setattr__(value, field.name, _make_writable(getattr(value, field.name)))

@@ -135,7 +135,8 @@ def find_cell(X: Any, allow_nan: bool = False) -> Cell | None:
 
 def list_names(X: Any) -> list[Any] | None:
     """Return the names of a frame's columns, None for other tables."""
-    names = getattr(X, "column_names", getattr(X, "columns", None))
+    own = "column_names" if hasattr(type(X), "column_names") else "columns"
+    names = getattr(X, own, None)
     return None if names is None else list(names)
 
 

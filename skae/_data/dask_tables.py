@@ -23,12 +23,12 @@ def is_dask_frame(X: Any) -> bool:
 
 def is_dask_array(X: Any) -> bool:
     """Whether a table is a `dask.array.Array`."""
-    return _is_dask(X) and hasattr(X, "chunks")
+    return _is_dask(X) and hasattr(type(X), "chunks")
 
 
 def _is_dask(X: Any) -> bool:
     """Whether an object is an array, frame or series of dask, or a number of one."""
-    return type(X).__module__.startswith(_COLLECTIONS) and hasattr(X, "__dask_graph__")
+    return type(X).__module__.startswith(_COLLECTIONS) and hasattr(type(X), "__dask_graph__")
 
 
 def join_columns(X: Any) -> Any:

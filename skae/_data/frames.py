@@ -240,7 +240,7 @@ def convert_column(column: Any, native: Any, name: Any) -> Any:
         return column
     if libraries == ["pyarrow", "pandas"]:  # a frame takes it as it is
         return column
-    values = column.to_pylist() if hasattr(column, "to_pylist") else list(column)
+    values = column.to_pylist() if hasattr(type(column), "to_pylist") else list(column)
     if libraries[1] == "pandas":
         return pd.Series(values)
     if libraries[1] == "polars":

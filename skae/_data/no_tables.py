@@ -27,6 +27,9 @@ _REMEDIES: tuple[tuple[Any, str], ...] = (
     (Iterator, "[list(row) for row in X]"),
 )
 
+# How columns become lists.
+_LISTS = ("to_pylist", "to_list", "tolist")
+
 _FLAT = (
     "Expected 2D array, got 1D array instead: X must have rows and columns. Reshape your data with "
     "X.reshape(-1, 1) if it is a single column, or with X.reshape(1, -1) if it is a single row"
@@ -49,8 +52,10 @@ def check_kind(X: Any, name: str) -> None:
             f"{expected}, which is not computed: pass {name}.compute(), or a dask collection, with "
             "dask.array.from_delayed or dask.dataframe.from_delayed"
         )
-    if hasattr(X, "collect"):
-        raise TypeError(f"{expected}, which is a query: pass {name}.collect()")
+    kind = type(X)  # a frame's own columns are its attributes too
+    if hasattr(kind, "collect") and not hasattr(kind, "__array__"):
+        call = "toPandas" if hasattr(kind, "toPandas") else "collect"
+        raise TypeError(f"{expected}, which is a query: pass {name}.{call}()")
     if isinstance(X, _STREAMS):
         raise TypeError(
             f"{expected}, which gives it piece by piece: stack the pieces with np.vstack, or call "
@@ -62,7 +67,7 @@ def check_kind(X: Any, name: str) -> None:
             f"{list(X.dtype.names)}: pass numpy.lib.recfunctions.structured_to_unstructured(X), or "
             "pandas.DataFrame(X)"
         )
-    if isinstance(X, _NO_TABLES) or not any(hasattr(X, name) for name in _TABLES):
+    if isinstance(X, _NO_TABLES) or not any(hasattr(X, each) for each in _TABLES):
         raise TypeError(f"{expected}: pass rows and columns, with np.asarray or pandas.DataFrame")
 
 
@@ -81,6 +86,8 @@ def check_has_columns(X: Any) -> None:
     if isinstance(X, list | tuple):
         _check_list(X)
         return
+    if _has_array_cells(X):
+        return
     if _is_series(X):
         shape = (len(X),)
     elif isinstance(X, Number):
@@ -93,7 +100,7 @@ def check_has_columns(X: Any) -> None:
             "for a single cell"
         )
     _check_cells_are_no_rows(X)
-    if _is_series(X) or hasattr(X, "to_frame"):
+    if _is_series(X) or hasattr(type(X), "to_frame"):
         raise ValueError(
             f"Expected a 2-dimensional container, got {type(X).__name__}: X must have rows and "
             "columns; pass a frame that has it as a column"
@@ -112,15 +119,17 @@ def _check_list(X: list[Any] | tuple[Any, ...]) -> None:
             "Found array with 0 sample(s) while a minimum of 1 is required: X must have rows, got "
             f"an empty {type(X).__name__}"
         )
-    rows = {type(row): index for index, row in reversed(list(enumerate(X)))}
-    for kind, index in sorted(rows.items(), key=lambda found: found[1]):
+    rows: dict[type, int] = {}
+    for index, row in enumerate(X):
+        rows.setdefault(type(row), index)
+    for kind, index in rows.items():
         _check_row(X[index], index)
         if hasattr(kind, "columns") and hasattr(kind, "shape"):
             raise TypeError(
                 f"X must be a table, got {type(X).__name__} with {kind.__name__} as row {index}: "
                 "pass one table, such as pandas.concat(X)"
             )
-    if not any(hasattr(kind, "__len__") for kind in rows):
+    if not any(hasattr(kind, name) for kind in rows for name in ("__len__", "__array__")):
         raise ValueError(_FLAT)
 
 
@@ -142,15 +151,20 @@ def _is_series(X: Any) -> bool:
     return isinstance(X, pd.Series) or is_array or (owner, name) == ("polars", "Series")
 
 
+def _has_array_cells(X: Any) -> bool:
+    """Whether a series of polars has arrays of one width as cells, and is a table of NumPy."""
+    return _is_series(X) and type(getattr(X, "dtype", None)).__name__ == "Array"
+
+
 def _check_cells_are_no_rows(X: Any) -> None:
     """Raise for a column whose cells are the rows of a table."""
     if not (_is_series(X) or (isinstance(X, np.ndarray) and X.dtype.kind == "O")):
         return
-    values = X.to_pylist() if hasattr(X, "to_pylist") else list(X)
+    values = X.to_pylist() if hasattr(type(X), "to_pylist") else list(X)
     first = next((cell for cell in values if hasattr(cell, "__len__")), None)
     if first is None or isinstance(first, str | bytes):
         return
-    remedy = next(name for name in ("to_pylist", "to_list", "tolist") if hasattr(X, name))
+    remedy = next(name for name in _LISTS if hasattr(type(X), name))
     rows = f"X.{remedy}()"
     raise TypeError(
         f"X must have rows and columns, got {type(X).__name__}, whose cells are rows, such as "

@@ -41,7 +41,7 @@ from .row_shapes import RowShape, check_has_rows, check_row_shape, flatten_rows
 from .sample_weights import check_sample_weight, scale_weight
 from .sequences import read_sequences
 from .stores import AnyTable, StoredTable
-from .validation import validate_table
+from .validation import validate_rows
 
 
 class ColumnChoice(NamedTuple):
@@ -129,7 +129,7 @@ def _read_rows(
     if needs_encoding(X, choice.categorical_features):
         n_rows = _check_columns(estimator, X, reset=True, min_rows=min_rows)
         return _encode_new(X, choice, check_sample_weight(sample_weight, n_rows))
-    table = validate_table(estimator, X, reset=True, min_rows=min_rows)
+    table = validate_rows(estimator, X, reset=True, min_rows=min_rows)
     if not isinstance(table, np.ndarray) or not np.isnan(table).any():
         return ReadTable(table, None)
     weight = check_sample_weight(sample_weight, len(table))
@@ -176,7 +176,7 @@ def encode_table(
         return StoredTable(EncodedRows(X, known, unseen))
     if columns is None:
         if not needs_encoding(X):
-            return validate_table(estimator, X, reset=False)
+            return validate_rows(estimator, X, reset=False)
         _check_columns(estimator, X, reset=False, min_rows=1)
         return encode_numbers(X)
     X = _open_table(X)
@@ -195,9 +195,9 @@ def list_cells(X: Any, columns: Columns) -> np.ndarray:
 
 
 def _list_column(native: Any) -> Any:
-    if hasattr(native, "to_pylist"):
+    if hasattr(type(native), "to_pylist"):
         return native.to_pylist()
-    return native.to_list() if hasattr(native, "to_list") else list(native)
+    return native.to_list() if hasattr(type(native), "to_list") else list(native)
 
 
 def _check_rows(X: Any) -> None:

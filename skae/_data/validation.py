@@ -52,9 +52,21 @@ def validate_table(
     allow_nan : bool, default=True
         Whether messages propose to set cells to NaN; NaN itself is never an error here.
     """
+    check_has_columns(X)
+    return validate_rows(estimator, X, reset=reset, min_rows=min_rows, allow_nan=allow_nan)
+
+
+def validate_rows(
+    estimator: BaseEstimator,
+    X: Any,
+    *,
+    reset: bool,
+    min_rows: int = 1,
+    allow_nan: bool = True,
+) -> AnyTable:
+    """Return a table as `validate_table`, of which `check_has_columns` found nothing wrong."""
     if not reset and _is_plain(X, estimator):
         return X
-    check_has_columns(X)
     X = _fill_sparse(_mark_missing(convert_input(_mark_masked(X), "X")))
     X = open_table(X, estimator)
     if isinstance(X, StoredTable):

@@ -602,7 +602,8 @@ default="from_dtype"
             of their column where at least a hundredth of the rows has it, and zero where all lie
             on one side of it; others go a tenth of their range beyond. Such draws are conditional
             on these bounds given the code, of which `score_samples` does not know. Other arrays
-            are in float64, and have no bounds.
+            are in float64, and have no bounds. A column of labels that identify rows, of which
+            none can be drawn, has missing cells.
         """
         state = self._state
         given = {"n_samples": n_samples, "random_state": random_state, "noise": noise}

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnx.inliner
+import onnx.shape_inference
 import skl2onnx
 from onnx import helper
 from skl2onnx.common import data_types
@@ -25,10 +26,19 @@ from .._detection import AEAnomalyDetector
 from .._variational import VAETransformer
 from .graphs import build_model, check_names, make_graph
 from .simple_imputer import convert_imputer
-from .steps import OPSETS, check_steps, describe_failure, find_first, list_column_inputs
+from .steps import (
+    OPSETS,
+    StepError,
+    check_steps,
+    describe_failure,
+    find_first,
+    join_columns,
+    list_column_inputs,
+)
 from .tables import ROWS, Input
 
 _CLASSES = (AutoencoderTransformer, DenoisingAutoencoder, VAETransformer, AEAnomalyDetector)
+_CONVERSIONS = {SimpleImputer: convert_imputer}
 _DOMAIN = "skae"
 _TYPES: dict[type, Any] = {
     np.float32: data_types.FloatTensorType,
@@ -58,24 +68,22 @@ def convert_estimator(estimator: Any, X: Any, dtype: npt.DTypeLike) -> onnx.Mode
     types = [(each.name, _make_type(each)) for each in inputs]
     try:
         model = skl2onnx.convert_sklearn(
-            estimator,
+            join_columns(estimator, inputs),
             name=_DOMAIN,
             initial_types=types,
             target_opset=OPSETS,
-            custom_conversion_functions={
-                **dict.fromkeys(_CLASSES, steps.convert),
-                SimpleImputer: convert_imputer,
-            },
+            custom_conversion_functions={**dict.fromkeys(_CLASSES, steps.convert), **_CONVERSIONS},
             custom_shape_calculators=dict.fromkeys(_CLASSES, lambda operator: None),
             custom_parsers=dict.fromkeys(_CLASSES, steps.parse),
             options={"zipmap": False} if hasattr(estimator, "classes_") else None,
         )
-    except _StepError as error:
-        raise error.reason from None
+    except StepError as error:
+        raise error.name_step(estimator) from error.reason
     except MemoryError:
         raise
     except Exception as error:  # skl2onnx raises errors of all kinds
-        raise ValueError(describe_failure(estimator, X, inputs, error, dtype)) from error
+        message = describe_failure(estimator, X, inputs, error, dtype, _CONVERSIONS)
+        raise ValueError(message) from error
     # skl2onnx gives such an input another name.
     check_names([name for name, _ in types], [output.name for output in model.graph.output])
     model.functions.extend(steps.functions)
@@ -88,7 +96,20 @@ def convert_estimator(estimator: Any, X: Any, dtype: npt.DTypeLike) -> onnx.Mode
     for given, described in zip(model.graph.input, inputs, strict=True):
         given.doc_string = described.note
     model.producer_name, model.producer_version = "skae", VERSION
+    _check_types(model)
     return model
+
+
+def _check_types(model: onnx.ModelProto) -> None:
+    """Raise for a model that no runtime loads: skl2onnx joins some columns in different types."""
+    try:
+        onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+    except onnx.shape_inference.InferenceError as error:
+        raise ValueError(
+            "skl2onnx must give the steps' outputs types that can be joined, and does not: "
+            f"{' '.join(str(error).split())}. Pass X with columns of float32, and of numbers for "
+            "booleans, or leave the first steps in Python"
+        ) from error
 
 
 def _restore_names(graph: onnx.GraphProto, names: list[str]) -> None:
@@ -128,18 +149,15 @@ def _make_type(given: Input) -> Any:
     return _TYPES[np.dtype(given.dtype).type]([None, *given.shape])
 
 
-class _StepError(Exception):
-    """An error of a step of skae, on its way through skl2onnx.
-
-    Parameters
-    ----------
-    reason : Exception
-        The error.
-    """
-
-    def __init__(self, reason: Exception) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
+def _cast(scope: Any, container: Any, given: Any, elem_type: int) -> str:
+    """Return the name of an input of a step in the type that it takes."""
+    name: str = given.onnx_name
+    if given.type.to_onnx_type().tensor_type.elem_type == elem_type:
+        return name
+    cast: str = scope.get_unique_variable_name("cast")
+    own = scope.get_unique_operator_name("Cast")
+    container.add_node("Cast", [name], [cast], name=own, to=elem_type)
+    return cast
 
 
 class _Steps:
@@ -160,10 +178,7 @@ class _Steps:
         """Return a step's outputs as variables of skl2onnx."""
         operator = scope.declare_local_operator("SkaeStep", model)
         operator.inputs = inputs
-        try:
-            outputs = self._build(model, inputs).graph.output
-        except (ValueError, TypeError) as error:
-            raise _StepError(error) from error
+        outputs = self._build(model, inputs).graph.output
         for output in outputs if model is self.last else outputs[:1]:
             kind = output.type.tensor_type
             dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type).type
@@ -187,22 +202,34 @@ class _Steps:
                 model.opset_import,
             )
         )
-        inputs = [each.onnx_name for each in operator.inputs]
+        inputs = [
+            _cast(scope, container, each, wanted.type.tensor_type.elem_type)
+            for each, wanted in zip(operator.inputs, graph.input, strict=True)
+        ]
         outputs = [each.onnx_name for each in operator.outputs]
         node = scope.get_unique_operator_name(name)
         container.nodes.append(helper.make_node(name, inputs, outputs, node, domain=_DOMAIN))
 
     def _build(self, model: Any, inputs: list[Any]) -> onnx.ModelProto:
         """Return a step as a model with these inputs."""
-        check_is_fitted(model)
         if id(model) not in self._models:
-            is_single = any(isinstance(each.type, data_types.FloatTensorType) for each in inputs)
-            graph = make_graph(model, np.float32 if is_single else np.float64)
-            if len(inputs) != len(graph.inputs):
-                raise ValueError(
-                    f"{type(model).__name__} within a pipeline must be its first step or be given "
-                    f"one table of numbers, and takes {len(graph.inputs)} inputs, got "
-                    f"{len(inputs)}: let the steps before it return an array"
-                )
-            self._models[id(model)] = build_model(graph)
+            try:
+                self._models[id(model)] = self._write(model, inputs)
+            except MemoryError:
+                raise
+            except Exception as error:
+                raise StepError(model, error) from error
         return self._models[id(model)]
+
+    @staticmethod
+    def _write(model: Any, inputs: list[Any]) -> onnx.ModelProto:
+        check_is_fitted(model)
+        is_single = any(isinstance(each.type, data_types.FloatTensorType) for each in inputs)
+        graph = make_graph(model, np.float32 if is_single else np.float64)
+        if len(inputs) != len(graph.inputs):
+            raise ValueError(
+                f"{type(model).__name__} within a pipeline must be its first step or be given "
+                f"one table of numbers, and takes {len(graph.inputs)} inputs, got "
+                f"{len(inputs)}: let the steps before it return an array"
+            )
+        return build_model(graph)

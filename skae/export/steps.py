@@ -1,6 +1,7 @@
 """The steps of a pipeline of scikit-learn: what they are given, and which can't be written."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy.typing as npt
 import skl2onnx
 from skl2onnx.common import data_types
 from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from .._data.frames import find_integers, find_library, open_columns, read_column
@@ -18,16 +20,47 @@ from .tables import ROWS, Input, check_name
 #: The versions of ONNX's operators in models of skl2onnx.
 OPSETS = {"": OPSET, "ai.onnx.ml": 3}
 
+_OWN_ERRORS = (NotFittedError, ValueError, TypeError, ImportError)
+
+
+class StepError(Exception):
+    """An error of a step, on its way through skl2onnx.
+
+    Parameters
+    ----------
+    step : estimator
+        The step.
+    reason : Exception
+        The error.
+    """
+
+    def __init__(self, step: Any, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.step = step
+        self.reason = reason
+
+    def name_step(self, estimator: Any) -> Exception:
+        """Return the error with the name that the step has in a pipeline."""
+        names = [name for name, step in list_steps(estimator) if step is self.step]
+        kind = next(each for each in (*_OWN_ERRORS, Exception) if isinstance(self.reason, each))
+        return kind(f"{_name_step(names[0] if names else '', self.step)}: {self.reason}")
+
+
+def _list_own(estimator: Any) -> list[tuple[str, Any]] | None:
+    """Return an estimator's own steps and their names; None if it is a step itself."""
+    if isinstance(estimator, Pipeline):
+        return list(estimator.steps)
+    if isinstance(estimator, FeatureUnion):
+        return list(estimator.transformer_list)
+    if isinstance(estimator, ColumnTransformer):
+        return [(step[0], step[1]) for step in estimator.transformers_]
+    return None
+
 
 def list_steps(estimator: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the innermost steps of a fitted pipeline, and their names."""
-    if isinstance(estimator, Pipeline):
-        steps = estimator.steps
-    elif isinstance(estimator, FeatureUnion):
-        steps = estimator.transformer_list
-    elif isinstance(estimator, ColumnTransformer):
-        steps = [(step[0], step[1]) for step in estimator.transformers_]
-    else:
+    steps = _list_own(estimator)
+    if steps is None:
         yield name, estimator
         return
     for own, step in steps:
@@ -92,7 +125,42 @@ def list_column_inputs(estimator: Any, X: Any) -> list[Input]:
                 f"column {name!r}: drop it and fit again, or take the others by their names, with "
                 "a ColumnTransformer as the first step"
             )
-    return inputs
+    return _widen(inputs)
+
+
+def _widen(inputs: list[Input]) -> list[Input]:
+    """Return inputs whose numbers are all of one type, float64 if they differ.
+
+    skl2onnx joins columns in the type of one of them, and may cut off the decimals of others.
+    """
+    numbers = {each.dtype for each in inputs} - {np.bool_, np.str_}
+    if len(numbers) < 2:
+        return inputs
+    return [replace(each, dtype=np.float64) if each.dtype in numbers else each for each in inputs]
+
+
+def join_columns(estimator: Any, inputs: list[Input]) -> Any:
+    """Return a pipeline whose first step takes columns of floats as one table, exactly.
+
+    skl2onnx joins the inputs of other steps than a ColumnTransformer in float32.
+    """
+    if len(inputs) < 2 or any(each.dtype not in (np.float32, np.float64) for each in inputs):
+        return estimator
+    if not isinstance(estimator, Pipeline):
+        return _take_columns(estimator, inputs)
+    (name, first), *others = estimator.steps
+    return Pipeline([(name, join_columns(first, inputs)), *others])
+
+
+def _take_columns(step: Any, inputs: list[Input]) -> Any:
+    is_known = isinstance(step, ColumnTransformer | FeatureUnion)
+    if is_known or hasattr(step, "predict") or type(step).__module__.startswith("skae."):
+        return step  # predictors have several outputs, of which a ColumnTransformer takes one
+    names = [each.name for each in inputs]
+    joined = ColumnTransformer([("columns", step, names)])
+    joined.transformers_ = [("columns", step, names)]
+    joined.sparse_output_ = False
+    return joined
 
 
 def _takes_names(step: Any) -> bool:
@@ -109,12 +177,7 @@ def _takes_names(step: Any) -> bool:
 
 def check_steps(estimator: Any) -> None:
     """Raise for a step that has no graph."""
-    if isinstance(estimator, Pipeline):
-        for name, step in estimator.steps:
-            if _is_word(step, "passthrough"):
-                raise ValueError(
-                    f"each step must be an estimator, got {step!r} as step {name!r}: leave it out"
-                )
+    _check_words(estimator)
     for name, step in list_steps(estimator):
         if isinstance(step, AEImputer):
             raise ValueError(
@@ -124,8 +187,24 @@ def check_steps(estimator: Any) -> None:
             )
 
 
+def _check_words(estimator: Any) -> None:
+    """Raise for a word in the place of an estimator, which only a ColumnTransformer may have."""
+    for name, step in _list_own(estimator) or ():
+        if not _is_word(step, "passthrough", "drop"):
+            _check_words(step)
+        elif not isinstance(estimator, ColumnTransformer):
+            raise ValueError(
+                f"each step must be an estimator, got {step!r} as step {name!r}: leave it out"
+            )
+
+
 def describe_failure(
-    estimator: Any, X: Any, inputs: list[Input], error: Exception, dtype: npt.DTypeLike
+    estimator: Any,
+    X: Any,
+    inputs: list[Input],
+    error: Exception,
+    dtype: npt.DTypeLike,
+    conversions: dict[type, Any],
 ) -> str:
     """Return which step is the reason that skl2onnx failed, and what to do.
 
@@ -141,6 +220,8 @@ def describe_failure(
         What skl2onnx raised.
     dtype : type
         Type of numbers.
+    conversions : dict of {type: callable}
+        The converters that take the place of skl2onnx's own.
     """
     reason, is_frame = _shorten(error), find_library(X) != "array"
     if "Unable to find column" in reason and is_frame:
@@ -156,11 +237,11 @@ def describe_failure(
             "their names: pass X[:1]"
         )
     for name, step in list_steps(estimator):
-        failure = _try_alone(step, dtype)
+        failure = _try_alone(step, dtype, conversions)
         if failure is None:
             continue
         remedy = "Leave that step in Python, or take another one"
-        if np.dtype(dtype) == np.float64 and _try_alone(step, np.float32) is None:
+        if dtype == np.float64 and _try_alone(step, np.float32, conversions) is None:
             way = "X with columns of float32" if is_frame else "dtype='float32'"
             remedy = f"Pass {way}, in which it can be written"
         return (
@@ -168,13 +249,13 @@ def describe_failure(
             f"and {_name_step(name, step)} is not in {np.dtype(dtype)}: {_shorten(failure)}. "
             f"{remedy}"
         )
-    return (
-        f"skl2onnx must convert all steps together, and can't: {reason}. Leave the first steps in "
-        "Python, and write the others"
-    )
+    remedy = "Leave the first steps in Python, and write the others"
+    if any(each.dtype == np.int64 for each in inputs):
+        remedy = "Pass X with columns of floats, or leave the first steps in Python"
+    return f"skl2onnx must convert all steps together, and can't: {reason}. {remedy}"
 
 
-def _try_alone(step: Any, dtype: npt.DTypeLike) -> Exception | None:
+def _try_alone(step: Any, dtype: npt.DTypeLike, conversions: dict[type, Any]) -> Exception | None:
     """Return the error of a step that skl2onnx converts neither for numbers nor for text."""
     if type(step).__module__.startswith("skae."):
         return None
@@ -183,7 +264,12 @@ def _try_alone(step: Any, dtype: npt.DTypeLike) -> Exception | None:
     failure = None
     for kind in (number[np.dtype(dtype).type], data_types.StringTensorType):
         try:
-            skl2onnx.convert_sklearn(step, initial_types=[(ROWS, kind(shape))], target_opset=OPSETS)
+            skl2onnx.convert_sklearn(
+                step,
+                initial_types=[(ROWS, kind(shape))],
+                target_opset=OPSETS,
+                custom_conversion_functions=conversions,
+            )
         except Exception as error:  # of many kinds
             failure = failure or error
         else:

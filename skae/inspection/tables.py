@@ -17,9 +17,9 @@ def read_numbers(X: ArrayLike) -> np.ndarray | None:
 
 def read_frame(X: Any) -> pd.DataFrame:
     """Return a table as a frame of pandas with distinct column names; images become rows."""
-    if hasattr(X, "to_pandas"):
+    if hasattr(type(X), "to_pandas"):
         X = X.to_pandas()
-    if hasattr(X, "toarray"):
+    if hasattr(type(X), "toarray"):
         X = X.toarray()
     if not isinstance(X, pd.DataFrame):
         rows = np.asarray(X)

@@ -342,3 +342,31 @@ def test_a_state_without_a_seal_is_refused(fitted):
     del state["_skae"]
     with pytest.raises(ValueError, match="has no seal of skae"):
         AutoencoderTransformer().__setstate__(state)
+
+
+class Sizes(list):
+    """A list whose constructor takes its entries, as a user's own may."""
+
+    def __init__(self, *sizes):
+        super().__init__(sizes)
+
+
+class Options(dict):
+    pass
+
+
+def test_parameters_are_loaded_as_the_objects_that_they_are():
+    sizes = Sizes(8, 8)
+    estimator = AutoencoderTransformer(
+        2, hidden_layer_sizes=sizes, callbacks=[], max_epochs=1, random_state=0
+    )
+    estimator.fit(np.random.default_rng(0).normal(size=(30, 3)))
+    estimator.notes_ = estimator.more_ = Options(a=1)
+    stored = pickle.loads(pickle.dumps(estimator))
+    assert type(stored.hidden_layer_sizes) is Sizes
+    assert stored.hidden_layer_sizes == [8, 8]
+    assert type(stored.notes_) is Options
+    assert stored.notes_ is stored.more_
+    estimator.set_params(callbacks=estimator.hidden_layer_sizes)
+    stored = pickle.loads(pickle.dumps(estimator))
+    assert stored.callbacks is stored.hidden_layer_sizes

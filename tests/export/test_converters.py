@@ -9,8 +9,9 @@ from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.datasets import load_wine
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline, make_union
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import (
+    Binarizer,
     FunctionTransformer,
     OneHotEncoder,
     PowerTransformer,
@@ -26,9 +27,10 @@ from skae import (
 )
 from skae.export import to_onnx
 
-from .sessions import require_onnx, run
+from .sessions import read_columns, require_onnx, run
 
 require_onnx()
+converters = pytest.importorskip("skae.export.converters", reason="it needs skl2onnx")
 
 SMALL = {"hidden_layer_sizes": (8,), "max_epochs": 1, "early_stopping": False, "random_state": 0}
 X, y = load_wine(return_X_y=True)
@@ -143,6 +145,8 @@ def test_a_step_in_the_middle_takes_one_table(tmp_path):
 
 GAPS = np.where(np.arange(X.size).reshape(X.shape) % 7 == 0, np.nan, X)
 LAST = AutoencoderTransformer(2, **SMALL)
+LETTERS = np.where(X[:, 2] > 2.4, "hi", "lo")
+WHOLE = np.arange(len(X)) % 5
 
 
 def mixed_frame():
@@ -167,6 +171,101 @@ def test_cells_that_an_imputer_fills(strategy, dtype, tmp_path):
     np.testing.assert_allclose(found["codes"], pipeline.transform(table), atol=atol)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"strategy": "constant", "fill_value": 0},
+        {"missing_values": -1.0},
+        {"missing_values": -1, "strategy": "most_frequent"},
+    ],
+    ids=["whole fill", "float marker", "whole marker"],
+)
+def test_other_imputers(parameters, dtype, tmp_path):
+    table = GAPS[:, :4].astype(dtype)
+    if "missing_values" in parameters:
+        table[np.isnan(table)] = -1
+    pipeline = make_pipeline(SimpleImputer(**parameters), StandardScaler(), LAST).fit(table)
+    found = run(pipeline, table, tmp_path, dtype)
+    atol = 1e-4 if dtype == "float32" else 1e-6
+    np.testing.assert_allclose(found["codes"], pipeline.transform(table), atol=atol)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping features without any observed values:UserWarning")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_imputer_that_drops_a_column_is_named(dtype, tmp_path):
+    table = X[:, :3].copy()
+    table[:, 1] = np.nan
+    pipeline = make_pipeline(SimpleImputer(), LAST).fit(table)
+    message = r"step 'simpleimputer' \(SimpleImputer\): .*column 1, .*keep_empty_features=True"
+    with pytest.raises(ValueError, match=message):
+        to_onnx(pipeline, tmp_path / "model.onnx", dtype=dtype)
+    pipeline = make_pipeline(SimpleImputer(keep_empty_features=True), LAST).fit(table)
+    found = run(pipeline, table.astype(dtype), tmp_path, dtype)
+    np.testing.assert_allclose(found["codes"], pipeline.transform(table), atol=1e-4)
+
+
+WHOLE_FRAME = pd.DataFrame({"i": WHOLE, "j": WHOLE // 2})
+
+
+def test_large_whole_numbers_beside_single_precision(tmp_path):
+    large = 2**25 + WHOLE  # float32 has every fourth of them
+    frame = pd.DataFrame({"i": large, "x": X[:, 0].astype("float32")})
+    pipeline = make_pipeline(SimpleImputer(), LAST).fit(frame)
+    feeds = {name: frame[[name]].to_numpy("float64") for name in frame}
+    found = run(pipeline, feeds, tmp_path, X=frame)
+    np.testing.assert_allclose(found["codes"], pipeline.transform(frame), atol=1e-5)
+
+
+def test_columns_of_large_numbers_keep_their_digits(tmp_path):
+    frame = pd.DataFrame({"t": 2**25 + X[:, 0], "x": X[:, 1]})
+    pipeline = make_pipeline(StandardScaler(), LAST).fit(frame)
+    found = run(pipeline, read_columns(frame), tmp_path, X=frame)
+    np.testing.assert_allclose(found["codes"], pipeline.transform(frame), atol=1e-5)
+
+
+def test_a_classifier_of_columns_is_not_written_without_its_probabilities(tmp_path):
+    frame = pd.DataFrame(X[:, :2], columns=["a", "b"])
+    pipeline = make_pipeline(LogisticRegression(max_iter=2000)).fit(frame, y)
+    with pytest.raises(ValueError, match="skl2onnx must convert all steps"):
+        to_onnx(pipeline, tmp_path / "model.onnx", frame)
+
+
+def test_imputers_of_whole_numbers(tmp_path):
+    pipeline = make_pipeline(SimpleImputer(), StandardScaler(), LAST).fit(WHOLE_FRAME)
+    feeds = {name: WHOLE_FRAME[[name]].to_numpy() for name in WHOLE_FRAME}
+    found = run(pipeline, feeds, tmp_path, X=WHOLE_FRAME)
+    np.testing.assert_allclose(found["codes"], pipeline.transform(WHOLE_FRAME), atol=1e-6)
+    for step in (SimpleImputer(missing_values=0), Binarizer(threshold=1.5)):
+        pipeline = make_pipeline(step, LAST).fit(WHOLE_FRAME)
+        with pytest.raises(ValueError, match=r"(?i)pass X with columns of floats"):
+            to_onnx(pipeline, tmp_path / "other.onnx", WHOLE_FRAME)
+
+
+def test_types_that_can_not_be_joined(tmp_path):
+    frame = pd.DataFrame({"flag": WHOLE > 2, "x": X[:, 0], "s": LETTERS})
+    columns = make_column_transformer(
+        (StandardScaler(), ["flag", "x"]), (OneHotEncoder(sparse_output=False), ["s"])
+    )
+    pipeline = make_pipeline(columns, LAST).fit(frame)
+    with pytest.raises(ValueError, match=r"types that can be joined.*numbers for booleans"):
+        to_onnx(pipeline, tmp_path / "model.onnx", frame)
+    assert not list(tmp_path.iterdir())
+    frame = frame.astype({"flag": float})
+    run(pipeline.fit(frame), read_columns(frame), tmp_path, X=frame)
+
+
+def test_a_missing_package_is_not_a_fault_of_a_step(monkeypatch, tmp_path):
+    def fail(*arguments):
+        raise ImportError("to_onnx requires onnxscript")
+
+    monkeypatch.setattr(converters, "make_graph", fail)
+    pipeline = make_pipeline(StandardScaler(), LAST).fit(X)
+    message = r"step 'autoencodertransformer' \(AutoencoderTransformer\): to_onnx requires onnx"
+    with pytest.raises(ImportError, match=message):
+        to_onnx(pipeline, tmp_path / "model.onnx")
+
+
 @pytest.mark.parametrize(
     "convert",
     [
@@ -188,6 +287,51 @@ def test_columns_of_all_types_and_some_that_no_step_uses(convert, tmp_path):
     np.testing.assert_allclose(found["codes"], pipeline.transform(fit_on), atol=1e-5)
 
 
+COLUMNS_OF_NUMBERS = {
+    "int64, float64": {"i": WHOLE, "x": X[:, 0], "z": X[:, 1]},
+    "int8, float64": {"i": WHOLE.astype("int8"), "x": X[:, 0]},
+    "uint16, float32": {"i": WHOLE.astype("uint16"), "x": X[:, 0].astype("float32")},
+    "Int64, float64": {"i": pd.array(WHOLE, dtype="Int64"), "x": X[:, 0]},
+    "float32, float64": {"x": X[:, 0].astype("float32"), "z": X[:, 1]},
+    "float32, int64, float64": {"x": X[:, 0].astype("float32"), "i": WHOLE, "z": X[:, 1]},
+    "int64, int8": {"i": WHOLE, "j": (WHOLE // 2).astype("int8")},
+}
+FIRST_STEPS = {
+    "scaler": lambda names: StandardScaler(),
+    "imputer": lambda names: SimpleImputer(strategy="most_frequent"),
+    "columns": lambda names: make_column_transformer(
+        (StandardScaler(), names), (OneHotEncoder(sparse_output=False), ["s"])
+    ),
+    "one by one": lambda names: make_column_transformer(
+        (OneHotEncoder(sparse_output=False), ["s"]), *(("passthrough", [name]) for name in names)
+    ),
+}
+
+
+def read_inputs(frame, path):
+    """Return a frame's columns in the types of a graph's inputs."""
+    import onnx
+
+    names = {
+        each.name: onnx.helper.tensor_dtype_to_np_dtype(each.type.tensor_type.elem_type)
+        for each in onnx.load(path).graph.input
+    }
+    return {name: frame[[name]].to_numpy().astype(dtype) for name, dtype in names.items()}
+
+
+@pytest.mark.parametrize("step", FIRST_STEPS.values(), ids=FIRST_STEPS)
+@pytest.mark.parametrize("columns", COLUMNS_OF_NUMBERS.values(), ids=COLUMNS_OF_NUMBERS)
+def test_columns_of_several_types_of_numbers(columns, step, tmp_path):
+    frame, first = pd.DataFrame(columns), step(list(columns))
+    if isinstance(first, ColumnTransformer):
+        frame["s"] = LETTERS
+    pipeline = make_pipeline(first, LAST).fit(frame)
+    path = tmp_path / "other.onnx"
+    to_onnx(pipeline, path, frame)
+    found = run(pipeline, read_inputs(frame, path), tmp_path, X=frame)
+    np.testing.assert_allclose(found["codes"], pipeline.transform(frame), atol=1e-5)
+
+
 REFUSED = {
     "float32 alone": (
         (PowerTransformer(), LAST),
@@ -203,6 +347,18 @@ REFUSED = {
         r"step 'aeimputer' \(AEImputer\) can't be written: .*take missing cells as they are",
     ),
     "no step": (("passthrough", LAST), "got 'passthrough' as step 'passthrough': leave it out"),
+    "no step in a union": (
+        (make_pipeline(FeatureUnion([("s", StandardScaler()), ("d", "drop")])), LAST),
+        "got 'drop' as step 'd': leave it out",
+    ),
+    "own step": (
+        (StandardScaler(), AEAnomalyDetector(AutoencoderTransformer(2, **SMALL), random_state=0)),
+        r"step 'aeanomalydetector' \(AEAnomalyDetector\): ",
+    ),
+    "indicator": (
+        (SimpleImputer(add_indicator=True), LAST),
+        r"step 'simpleimputer' \(SimpleImputer\): add_indicator must be False",
+    ),
 }
 
 
