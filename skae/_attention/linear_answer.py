@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from .._data import subsample_indices
 from .._linear import (
     COMPLETION_ROWS,
     WIDEST_COMPLETED,
@@ -34,7 +35,8 @@ class LinearAnswer:
     @classmethod
     def fit(cls, rows: np.ndarray, weight: np.ndarray) -> Self:
         """Return the answer of scaled rows: the wider they are, the simpler the distribution."""
-        rows, weight = rows[:COMPLETION_ROWS], weight[:COMPLETION_ROWS]
+        indices = subsample_indices(len(rows), COMPLETION_ROWS)  # rows may be sorted
+        rows, weight = rows[indices], weight[indices]
         if rows.shape[1] <= WIDEST_COMPLETED:
             return cls(Completion.fit(rows, weight))
         if rows.shape[1] <= WIDEST_FACTORED and len(rows) > 1:

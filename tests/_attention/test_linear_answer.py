@@ -27,6 +27,15 @@ def test_residuals_of_a_category_are_given_other_columns_only():
     np.testing.assert_allclose(residuals[:, 1:4], (rows - linear.fill(gapped))[:, 1:4], atol=1e-6)
 
 
+def test_the_order_of_many_rows_changes_little():
+    """Tables whose copies are merged are sorted."""
+    rows = np.random.default_rng(0).multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=3000)
+    rows = rows[rows[:, 0].argsort()]
+    linear = LinearAnswer.fit(rows, np.ones(3000))
+    filled = linear.fill(np.array([[2.0, np.nan], [np.nan, 2.0]]))
+    np.testing.assert_allclose([filled[0, 1], filled[1, 0]], 1.6, atol=0.1)
+
+
 def test_without_a_distribution_means_fill():
     linear = LinearAnswer(None)
     rows = np.array([[1.0, np.nan], [np.nan, 2.0]])
