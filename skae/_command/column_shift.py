@@ -42,9 +42,11 @@ def compare_columns(
         else:
             p_value, distance = _test_numbers(*map(encoding.encode_column, pair))
         texts = contrast_values(*pair, kinds[name])
-        counts = (int(cells.notna().sum()) for cells in pair)
+        n_before, n_after = (int(cells.notna().sum()) for cells in pair)
         shifts.append(
-            ColumnShift(str(name), p_value, distance, *texts, *counts, is_ordered=is_ordered)
+            ColumnShift(
+                str(name), p_value, distance, *texts, n_before, n_after, is_ordered=is_ordered
+            )
         )
     return shifts
 
