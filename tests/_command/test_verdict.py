@@ -376,6 +376,14 @@ def test_models_by_size_if_none_is_advised():
     assert len(found.sentences) == 3
 
 
+def test_example_is_one_of_the_best_if_it_can_be():
+    found = conclude(
+        k2=((0.5, None), (0.2, 1.0)), k4=((0.4, None), (0.4, 5.0)), k8=((0.3, None), (0.1, 5.0))
+    )
+    assert found.sentences[0] == "Use the autoencoder with 2 or 8 components, and PCA with 4."
+    assert found.n_components == 8
+
+
 def test_sizes_where_the_autoencoder_is_better_are_named():
     better, same = ((0.5, 1.0), (0.2, 2.0)), ((0.3, 3.0), (0.3, 3.0))
     found = conclude(k1=better, k2=better, k4=same)
