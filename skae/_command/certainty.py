@@ -14,12 +14,12 @@ _CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean of paired differences, and an interval of 95% around it.
+    """The mean or the share of paired differences, and an interval of 95% around it.
 
     Attributes
     ----------
     mean : float
-        The mean.
+        The mean, or the share.
     margin : float
         Half the width of the interval; infinite of a single row.
     """
@@ -35,6 +35,16 @@ class Difference:
             return cls(float(differences.mean()), math.inf)
         errors = max(_STANDARD_ERRORS, student.ppf((1 + _CONFIDENCE) / 2, n_rows - 1))
         return cls(float(differences.mean()), float(errors * measure_standard_error(differences)))
+
+    @classmethod
+    def from_shares(cls, differences: np.ndarray, totals: np.ndarray) -> Self:
+        """Measure the sum of the rows' differences as a share of the sum of their totals.
+
+        The totals are a sample too: the interval is that of the residuals, by the delta method.
+        """
+        share = float(differences.sum() / totals.sum())
+        margin = cls.from_rows((differences - share * totals) / totals.mean()).margin
+        return cls(share, margin)
 
     def scale(self, factor: float) -> "Difference":
         """Return the difference in other units; the factor is positive."""

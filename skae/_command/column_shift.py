@@ -35,14 +35,19 @@ def compare_columns(
         pair = before[name], after[name]
         if kinds[name] == "boolean":
             pair = _read_booleans(pair[0], encoding), _read_booleans(pair[1], encoding)
-        if kinds[name] in LABELS:
+        is_ordered = kinds[name] not in LABELS
+        if not is_ordered:
             table = _count_in_order(*pair)
             p_value, distance = _test_counts(table), _measure_variation(table)
         else:
             p_value, distance = _test_numbers(*map(encoding.encode_column, pair))
         texts = contrast_values(*pair, kinds[name])
-        counts = (int(cells.notna().sum()) for cells in pair)
-        shifts.append(ColumnShift(str(name), p_value, distance, *texts, *counts))
+        n_before, n_after = (int(cells.notna().sum()) for cells in pair)
+        shifts.append(
+            ColumnShift(
+                str(name), p_value, distance, *texts, n_before, n_after, is_ordered=is_ordered
+            )
+        )
     return shifts
 
 

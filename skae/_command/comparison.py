@@ -54,6 +54,8 @@ class Measurement:
         Codes of the rows.
     errors : ndarray of shape (n_test,)
         Squared error of each row's observed cells, in standardised columns.
+    squares : ndarray of shape (n_test,)
+        Squared norm of the same cells: the error of a model that explains nothing.
     log_densities : ndarray of shape (n_test,) or None
         Log-density of each row.
     """
@@ -66,6 +68,7 @@ class Measurement:
     n_epochs: int
     codes: np.ndarray
     errors: np.ndarray
+    squares: np.ndarray
     log_densities: np.ndarray | None
 
 
@@ -309,13 +312,14 @@ def _measure(
     model = fit(train, size, seed)
     seconds = time.perf_counter() - start
     codes, errors = model.encode(test), np.nansum(model.measure_errors(test), axis=1)
+    scaled = split.encoding.scale(test)
     log_densities = model.score_samples(test)
     agreement, accuracy = None, None
     if classes is not None:
         agreement = _measure_agreement(codes, classes, seed)
         accuracy = _measure_accuracy(model.encode(train), codes, classes)
     return Measurement(
-        explained_variance=_measure_share(errors, split.encoding.scale(test)),
+        explained_variance=_measure_share(errors, scaled),
         log_likelihood=None if log_densities is None else _drop_infinite(log_densities.mean()),
         kmeans_agreement=agreement,
         neighbour_accuracy=accuracy,
@@ -323,6 +327,7 @@ def _measure(
         n_epochs=model.n_epochs,
         codes=codes,
         errors=errors,
+        squares=np.nansum(np.square(scaled), axis=1),
         log_densities=log_densities,
     )
 

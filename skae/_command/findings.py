@@ -150,6 +150,8 @@ class ColumnShift:
         Number of cells with a value in either.
     detectable : float
         The distance that a change must have to be found among so many cells.
+    is_ordered : bool
+        Whether its values are numbers or dates, not labels.
     """
 
     name: str
@@ -160,6 +162,7 @@ class ColumnShift:
     n_before: int
     n_after: int
     detectable: float = 1.0
+    is_ordered: bool = True
 
     @property
     def is_compared(self) -> bool:

@@ -76,13 +76,16 @@ def _list_figures(size: int, pair: Pair) -> SizeFigures:
 
 
 def _list_shares(measured: list[Measurement]) -> list[np.ndarray]:
-    """Return what each row adds to the unexplained share of the variance, by model."""
-    # The variance is that of the same rows; the worst model tells it most exactly.
-    worst = max(measured, key=lambda found: float(found.errors.mean()))
-    if worst.explained_variance is None or worst.explained_variance == 1:
-        return []
-    variance = float(worst.errors.mean()) / (1 - worst.explained_variance)
-    return [found.errors / variance for found in measured]
+    """Return what each row adds to how far the unexplained share of the variance is off, by model.
+
+    The variance is that of the same rows, and a sample too: see `Difference.from_shares`.
+    """
+    finite = [found for found in measured if found.explained_variance is not None]
+    return [
+        (found.errors - found.errors.sum() / found.squares.sum() * found.squares)
+        / found.squares.mean()
+        for found in finite
+    ]
 
 
 def measure_noise(figures: Sequence[np.ndarray | None]) -> float:

@@ -68,17 +68,15 @@ def score_rows(frame: pd.DataFrame, seed: int) -> ScoredRows:
     return ScoredRows(p_values, order, tuple(strange[row] for row in order.tolist()))
 
 
-def compute_p_values(scores: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
-    """Return the share of known rows that are as strange as each row; low scores are strange.
-
-    The rows themselves are the known ones unless others' scores are given.
+def compute_p_values(scores: np.ndarray) -> np.ndarray:
+    """Return the share of rows that are as strange as each row; low scores are strange.
 
     For rows that are exchangeable these are conformal p-values. Among the rows of one table
     anomalies would hide each other, as no row could have a smaller share than its rank. So the
     tail is that of the others: beyond the strangest fiftieth it falls off exponentially, as
     that of the anomaly score itself does.
     """
-    tail = TailSurprisal.from_values(-(scores if known is None else known)[:, None])
+    tail = TailSurprisal.from_values(-scores[:, None])
     nats = tail.measure(-scores[:, None])
     return np.maximum(np.exp(-nats), _LEAST_P_VALUE)
 

@@ -35,6 +35,8 @@ class SecondTable:
         How cells of either become numbers.
     lost : tuple of str
         Columns of the first table that the second lacks, or has of another kind.
+    unlike : tuple of str
+        Those that it has of another kind.
     notes : list of str
         What the user should know, one line each.
     """
@@ -45,6 +47,7 @@ class SecondTable:
     first: pd.DataFrame
     encoding: Encoding
     lost: tuple[str, ...]
+    unlike: tuple[str, ...]
     notes: list[str]
 
 
@@ -90,7 +93,7 @@ def select_second_table(source: Source, table: Table, n_rows: int | None, seed: 
     frame, first = frame.iloc[rows], table.frame[list(kept)]
     notes += _describe_labels(source, table, first, frame, name_kinds(encoding.kinds))
     lost = tuple(name for name in table.columns if name not in kept)
-    return SecondTable(source.name, table.name, frame, first, encoding, lost, notes)
+    return SecondTable(source.name, table.name, frame, first, encoding, lost, tuple(unlike), notes)
 
 
 def _hide_infinite(column: pd.Series) -> tuple[pd.Series, int]:

@@ -10,8 +10,9 @@ from .chance import SMALL, expect_share
 from .column_shift import find_detectable
 from .findings import MOST_DETECTABLE, SURE, ColumnShift
 from .printing import list_names, list_some, quote
-from .scored_rows import compute_p_values, find_anomalous
+from .scored_rows import find_anomalous
 from .second_table import SecondTable
+from .tail_guess import count_far
 from .wording import format_percent, name_kinds
 
 #: The false-discovery rate of the rows that are called anomalies.
@@ -51,7 +52,7 @@ def conclude(
     """Return the answer in words, and what it rests on."""
     scope = _measure_scope(tables, rows, columns)
     return (
-        _answer(tables, scope, rows, rows_differ, columns),
+        _answer(tables, scope, rows, rows_differ, columns) + _name_unlike(tables),
         _describe_scope(tables, scope, rows, columns),
         *_describe_p_values(rows),
         *_describe_anomalies(tables, rows),
@@ -118,8 +119,8 @@ def _answer(
             return f"Whether {second} differs from {first} can't be told: {' and '.join(reasons)}."
         where = f" in {len(scope.compared)} of {scope.n_columns} columns" if scope.others else ""
         return (
-            f"{second} does not surely differ from {first}{where}: its rows are as usual, and no "
-            "column has surely changed."
+            f"{second} does not surely differ from {first}{where}: its rows do not surely "
+            "differ, and no column has surely changed."
         )
     parts = []
     if moved:
@@ -133,9 +134,19 @@ def _answer(
         likeness = "stranger" if rows.p_values.mean() < 0.5 else "more usual"
         parts.insert(0, f"its rows are {likeness}")
     elif scope.has_enough_rows:
-        parts.append("its rows are as usual")
+        parts.append("its rows do not surely differ")
     link = ", and " if rows_differ == bool(moved) else ", but "
     return f"{second} differs from {first}: {link.join(parts)}."
+
+
+def _name_unlike(tables: SecondTable) -> str:
+    """Return which columns are of another kind: no test tells how much these have changed."""
+    if not tables.unlike:
+        return ""
+    have = "have" if len(tables.unlike) > 1 else "has"
+    return (
+        f" {list_names(tables.unlike)} {have} values of another kind than in {tables.first_name}."
+    )
 
 
 def _explain_ignorance(tables: SecondTable, scope: _Scope, rows: SecondRows) -> list[str]:
@@ -143,11 +154,12 @@ def _explain_ignorance(tables: SecondTable, scope: _Scope, rows: SecondRows) -> 
     reasons = []
     if not scope.has_enough_rows:
         sides = [(len(rows.scores), tables.name), (len(rows.known), tables.first_name)]
-        n_rows, name = min(sides)
+        n_rows, name = min(sides, key=lambda side: side[0])
+        rest = " that its model has not seen" if n_rows < len(rows.scores) else ""
         reasons.append(
-            f"{n_rows} rows of {name} are too few"
+            f"{n_rows} rows of {name}{rest} are too few"
             if n_rows > 1
-            else f"a single row of {name} is too little"
+            else f"a single row of {name}{rest} is too little"
         )
     if not scope.has_enough_columns:
         n_compared = f"only {len(scope.compared)}" if scope.compared else "none"
@@ -166,11 +178,14 @@ def _describe_scope(
     )
     if scope.others:
         text += f", without {list_names(scope.others)}"
-    unmoved = [c.detectable for c in columns if c.is_compared and c.p_value >= SURE]
+    # What goes unnoticed among labels depends on how many there are, and how frequent.
+    unmoved = [
+        c.detectable for c in columns if c.is_ordered and c.is_compared and c.p_value >= SURE
+    ]
     if unmoved:
         text += (
-            f"; a column that has moved by a distance of less than about {max(unmoved):.2f} may go "
-            "unnoticed (0 is no change, 1 no value in common)"
+            "; a column of numbers or dates that has moved by a distance of less than about "
+            f"{max(unmoved):.2f} may go unnoticed (0 is no change, 1 no value in common)"
         )
     return f"{text}."
 
@@ -204,18 +219,24 @@ def _describe_anomalies(tables: SecondTable, rows: SecondRows) -> list[str]:
     if not n_beyond:
         return [f"{text}."]
     chance = rows.least * len(rows.scores)
+    needed = (
+        f"and {rows.n_needed} rows would have to be as strange as can be"
+        if rows.n_needed <= len(rows.scores)
+        else "too large for any row to be called"
+    )
     sentences = [
         f"{text}: with {_count_rows(len(rows.known))} to compare with, no p-value is below "
-        f"{rows.least:.2g}, and {rows.n_needed} rows would have to be as strange as can be.",
+        f"{rows.least:.2g}, {needed}.",
         f"{_count_rows(n_beyond)} {'are' if n_beyond > 1 else 'is'} stranger than all of these, "
-        f"where chance gives {chance:.1f}: {_name_rows(labels, n_beyond)}.",
+        f"where chance gives {_format_count(chance)}: {_name_rows(labels, n_beyond)}.",
     ]
     # Far beyond all known rows only their tail tells how strange a row is.
-    n_far = count_discoveries(compute_p_values(rows.scores, rows.known))
+    n_far = count_far(rows.scores, rows.known)
     if n_far:
         sentences.append(
-            f"If the tail of the scores falls off exponentially, {_count_rows(n_far)} would be "
-            f"called anomalous: {_name_rows(labels, n_far)}."
+            f"{_count_rows(n_far)} {'are' if n_far > 1 else 'is'} so far beyond that chance is an "
+            "unlikely reason, as a rough guess from how the scores fall off: "
+            f"{_name_rows(labels, n_far)}."
         )
     return sentences
 
@@ -223,6 +244,11 @@ def _describe_anomalies(tables: SecondTable, rows: SecondRows) -> list[str]:
 def _name_rows(labels: list[str], n_rows: int) -> str:
     """Return the strangest rows, and how many more there are."""
     return f"row{'s' if n_rows > 1 else ''} {list_some(labels[:n_rows], n_rows)}"
+
+
+def _format_count(expected: float) -> str:
+    """Return a mean count with two significant digits, and one behind the point at least."""
+    return f"{expected:.1f}" if expected >= 1 else f"{float(f'{expected:.2g}')}"
 
 
 def _count_rows(n_rows: int) -> str:

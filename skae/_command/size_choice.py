@@ -1,5 +1,6 @@
 """Which number of components to advise, if the figures tell."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,13 +12,16 @@ from .comparison import Pair
 #: Log-likelihoods that differ by less, in nats a row, are as good.
 NATS_THAT_MATTER = 0.05
 
+# If one with so many nats a row more may be better or not, the held-out rows are too few.
+_NATS_IN_DOUBT = 1.0
+
 # Columns have unit variance, so a mean squared error below this is rounding.
 _NO_ERROR = 1e-6
 
 # Densities that differ by less than this, relatively, differ by rounding.
 _EQUAL = 1e-9
 
-_Reason = Literal["only", "exact", "best", "as good", "no density", "same density"]
+_Reason = Literal["only", "exact", "best", "as good", "too few", "no density", "same density"]
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,11 @@ class SizeChoice:
         The number of components. One that is not advised is an example.
     reason : str
         "only" one was compared; the smallest with which PCA is "exact"; the "best" log-likelihood;
-        "as good" as the best, and smaller; "no density" of the rows; or the "same density" with
-        other numbers of components.
+        "as good" as the best, and smaller; "too few" rows to tell; "no density" of the rows; or the
+        "same density" with other numbers of components.
     others : tuple of int
-        The other numbers that the reason is about: the best, or those of the same density.
+        The numbers that the reason is about: the best, those that may be as good as it, or those
+        of the same density.
     """
 
     size: int
@@ -43,16 +48,17 @@ class SizeChoice:
     @property
     def is_advised(self) -> bool:
         """Whether the figures tell that this number of components is a good one."""
-        return self.reason not in ("no density", "same density")
+        return self.reason not in ("too few", "no density", "same density")
 
 
 def choose_size(results: dict[int, Pair]) -> SizeChoice:
     """Choose the smallest number of components whose log-likelihood is not surely below the best.
 
-    A search by `score` would choose alike. The one where the autoencoder gains most would flatter
-    it, and explained variance rises with each component. Of rows that PCA has no density of, the
-    autoencoder's counts; it may leave the codes no share, and is then the same with other numbers
-    of components, and tells nothing.
+    The one where the autoencoder gains most would flatter it, and explained variance rises with
+    each component. Of rows that PCA has no density of, the autoencoder's counts; it may leave the
+    codes no share, and is then the same with other numbers of components, and tells nothing.
+
+    A smaller number that has far less, but not surely, is no advice: the rows are too few.
     """
     sizes = sorted(results)
     if len(sizes) == 1:
@@ -67,10 +73,14 @@ def choose_size(results: dict[int, Pair]) -> SizeChoice:
     best = max(densities, key=lambda size: float(densities[size].mean()))
     same = [size for size in sorted(densities) if _are_equal(densities[size], densities[best])]
     if len(same) > 1:
-        return SizeChoice(middle, "same density", tuple(same))
-    for size in sorted(densities):
-        lack = Difference.from_rows(densities[best] - densities[size])
-        if size < best and not (lack.is_sure and lack.mean >= NATS_THAT_MATTER):
+        return SizeChoice(same[0], "same density", tuple(same))
+    smaller = [size for size in sorted(densities) if size < best]
+    lacks = {size: Difference.from_rows(densities[best] - densities[size]) for size in smaller}
+    in_doubt = [size for size, lack in lacks.items() if _is_in_doubt(lack)]
+    if in_doubt:
+        return SizeChoice(best, "too few", tuple(in_doubt))
+    for size, lack in lacks.items():
+        if not (lack.is_sure and lack.mean >= NATS_THAT_MATTER):
             return SizeChoice(size, "as good", (best,))
     return SizeChoice(best, "best")
 
@@ -97,6 +107,11 @@ def _find_densities(results: dict[int, Pair]) -> dict[int, np.ndarray]:
             if pca is not None:
                 both[size] = max(pca, autoencoder, key=lambda values: float(values.mean()))
     return both or own
+
+
+def _is_in_doubt(lack: Difference) -> bool:
+    """Return whether a lack is large unless it is chance; of a single row nothing is known."""
+    return not lack.is_sure and (lack.mean >= _NATS_IN_DOUBT or math.isinf(lack.margin))
 
 
 def _are_equal(first: np.ndarray, second: np.ndarray) -> bool:

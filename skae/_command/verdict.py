@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -30,7 +30,8 @@ class Verdict:
     model : {"PCA", "autoencoder"}
         The model to compress rows with, at that number of components.
     unexplained_ratio : float or None
-        The autoencoder's squared error as a share of PCA's; None if PCA makes no error.
+        The autoencoder's squared error as a share of PCA's; None if PCA makes no error, or the
+        autoencoder an infinite one.
     sentences : tuple of str
         The advice, and after it what it rests on.
     """
@@ -49,15 +50,15 @@ class Verdict:
 
 def reach_verdict(results: dict[int, Pair]) -> Verdict:
     """Say which model to use, given the measurements by number of components."""
-    choice = choose_size(results)
+    signs = {size: _compare_errors(pair) for size, pair in results.items()}
+    choice = _choose_example(choose_size(results), signs)
     pair = results[choice.size]
-    signs = {size: _compare_errors(other) for size, other in results.items()}
     gain = _measure_density_gain(pair)
     sentences = [
         _advise(choice, signs, gain),
         _describe_errors(choice.size, pair, signs[choice.size]),
         *_describe_densities(gain),
-        *_describe_choice(choice, sorted(results)),
+        *_describe_choice(choice, results),
         *_describe_other_sizes(choice, signs),
     ]
     return Verdict(
@@ -70,10 +71,11 @@ def reach_verdict(results: dict[int, Pair]) -> Verdict:
 
 
 def compute_unexplained_ratio(pair: Pair) -> float | None:
-    """Return the autoencoder's squared error over PCA's; None if PCA makes no error."""
+    """Return the autoencoder's squared error over PCA's; None if there is no finite one."""
     if is_exact(pair):
         return None
-    return float(pair.autoencoder.errors.sum() / pair.pca.errors.sum())
+    ratio = float(pair.autoencoder.errors.sum() / pair.pca.errors.sum())
+    return ratio if math.isfinite(ratio) else None
 
 
 # The figures --------------------------------------------------------------------------
@@ -81,11 +83,23 @@ def compute_unexplained_ratio(pair: Pair) -> float | None:
 
 def _compare_errors(pair: Pair) -> int:
     """Return 1 if the autoencoder surely explains more than PCA, -1 if less, else 0."""
-    ratio = compute_unexplained_ratio(pair)
-    if ratio is None or abs(ratio - 1) < _SHARE_THAT_MATTERS:
+    if is_exact(pair):
         return 0
-    gain = Difference.from_rows(pair.pca.errors - pair.autoencoder.errors)
+    ratio = compute_unexplained_ratio(pair)
+    if ratio is None:
+        return -1
+    if abs(ratio - 1) < _SHARE_THAT_MATTERS:
+        return 0
+    gain = _measure_error_gain(pair)
     return int(np.sign(gain.mean)) if gain.is_sure else 0
+
+
+def _measure_error_gain(pair: Pair) -> Difference:
+    """Return by how much PCA's error is larger: as a share of the variance, if the rows vary."""
+    differences = pair.pca.errors - pair.autoencoder.errors
+    if pair.pca.explained_variance is None:
+        return Difference.from_rows(differences)
+    return Difference.from_shares(differences, pair.pca.squares)
 
 
 def _measure_density_gain(pair: Pair) -> Difference | None:
@@ -94,11 +108,23 @@ def _measure_density_gain(pair: Pair) -> Difference | None:
     Where training has found nothing the densities may differ too, as the autoencoder estimates
     the noise otherwise; its codes don't, and are what was asked for.
     """
-    pca, autoencoder = pair.pca.log_densities, pair.autoencoder.log_densities
+    pca, autoencoder = (
+        None if found.log_likelihood is None else found.log_densities
+        for found in (pair.pca, pair.autoencoder)
+    )
     if pca is None or autoencoder is None or pair.autoencoder.n_epochs == 0:
         return None
     gain = Difference.from_rows(autoencoder - pca)
     return gain if gain.is_sure and abs(gain.mean) >= NATS_THAT_MATTER else None
+
+
+def _choose_example(choice: SizeChoice, signs: dict[int, int]) -> SizeChoice:
+    """Return the choice, with an example for which the model named first is the better one."""
+    better = [size for size, sign in sorted(signs.items()) if sign > 0]
+    if choice.is_advised or not better or choice.size in better:
+        return choice
+    tied = [size for size in better if size in choice.others]
+    return replace(choice, size=(tied or better)[0])
 
 
 # The sentences ------------------------------------------------------------------------
@@ -128,10 +154,13 @@ def _describe_errors(size: int, pair: Pair, sign: int) -> str:
     start = f"On the {rows} held out of training, PCA with {_name_sizes(size)} explains"
     if is_exact(pair):
         return f"{start} all of the variance."
-    difference = Difference.from_rows(pair.pca.errors - pair.autoencoder.errors)
     first, second = pair.pca.explained_variance, pair.autoencoder.explained_variance
+    ratio = compute_unexplained_ratio(pair)
+    if ratio is None:
+        share = "" if first is None else f"{start} {100 * first:.1f}% of the variance. "
+        return f"{share}The autoencoder's error with {_name_sizes(size)} is infinite."
+    difference = _measure_error_gain(pair)
     if first is None or second is None:
-        ratio = compute_unexplained_ratio(pair)
         return (
             f"The {rows} held out of training {'do' if n_rows > 1 else 'does'} not vary; the "
             f"autoencoder's squared error with {_name_sizes(size)} is {ratio:.2f} of PCA's"
@@ -141,8 +170,7 @@ def _describe_errors(size: int, pair: Pair, sign: int) -> str:
     pca, autoencoder = (f"{100 * share:.{digits}f}%" for share in (first, second))
     if pair.autoencoder.n_epochs == 0:
         return f"{start} {pca} of the variance; training the autoencoder found nothing better."
-    # What PCA leaves unexplained is known as a share and as an error.
-    points = difference.scale(100 * (1 - first) / float(pair.pca.errors.mean()))
+    points = difference.scale(100)
     if pca == autoencoder and not sign:
         interval = _describe_interval(points, digits, " percentage points")
         return f"{start} {pca} of the variance, and the autoencoder as much{interval}."
@@ -165,31 +193,46 @@ def _describe_densities(gain: Difference | None) -> list[str]:
     ]
 
 
-def _describe_choice(choice: SizeChoice, sizes: list[int]) -> list[str]:
+def _describe_choice(choice: SizeChoice, results: dict[int, Pair]) -> list[str]:
     """Return why the number of components is advised, or why none is."""
     if choice.reason == "only":
         return []
+    sizes = sorted(results)
+    has_pca = any(pair.pca.log_likelihood is not None for pair in results.values())
+    figure = "log-likelihood" if has_pca else "log-likelihood of the autoencoder"
     compared = f"Of the numbers of components compared ({_list_sizes(sizes)}), {choice.size}"
     if choice.reason == "exact":
         return [f"{compared} is the smallest with which PCA makes no error."]
     if choice.reason == "best":
         more = "; more were not compared" if choice.size == sizes[-1] else ""
-        return [f"{compared} has the highest log-likelihood{more}."]
+        return [f"{compared} has the highest {figure}{more}."]
     if choice.reason == "as good":
         return [
-            f"{compared} is the smallest whose log-likelihood is not surely below the highest, "
+            f"{compared} is the smallest whose {figure} is not surely below the highest, "
             f"that of {_list_sizes(choice.others)}."
         ]
-    reason = (
-        "neither model has a log-likelihood of these rows"
-        if choice.reason == "no density"
-        else f"the log-likelihood is the same with {_list_sizes(choice.others)}, as the density "
-        "describes these rows without the codes"
-    )
-    return [
+    if choice.reason == "too few":
+        n_rows = len(results[choice.size].pca.errors)
+        few = (
+            f"{n_rows} held-out rows are too few"
+            if n_rows > 1
+            else "a single held-out row is too few"
+        )
+        reason = f"{few} to tell whether {_list_sizes(choice.others, 'or')} would do"
+    elif choice.reason == "no density":
+        reason = "neither model has a log-likelihood of these rows"
+    else:
+        reason = (
+            f"the {figure} is the same with {_list_sizes(choice.others)}, as the density describes "
+            "these rows without the codes"
+        )
+    sentences = [
         f"How many components to take, these figures don't tell: {reason}. Take the fewest that "
         f"explain enough of the variance; {choice.size} is an example."
     ]
+    if choice.reason == "same density":
+        sentences.append("That codes explain variance does not show that columns tell each other.")
+    return sentences
 
 
 def _describe_other_sizes(choice: SizeChoice, signs: dict[int, int]) -> list[str]:
@@ -216,8 +259,11 @@ def _describe_interval(difference: Difference, digits: int, unit: str = "") -> s
     if not math.isfinite(difference.margin):
         return ""
     middle = abs(difference.mean)
-    low, high = middle - difference.margin, middle + difference.margin
-    return f" (95% interval of the difference: {low:.{digits}f} to {high:.{digits}f}{unit})"
+    ends = [round(middle + side * difference.margin, digits) for side in (-1, 1)]
+    if not any(ends):
+        return ""
+    low, high = (f"{end + 0.0:.{digits}f}" for end in ends)  # 0.0 takes the sign from -0.0
+    return f" (95% interval of the difference: {low} to {high}{unit})"
 
 
 def _choose_digits(first: float, second: float, are_apart: bool) -> int:

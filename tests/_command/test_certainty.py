@@ -25,3 +25,15 @@ def test_many_rows_have_two_standard_errors():
 def test_a_single_row_is_not_sure():
     assert not Difference.from_rows(np.array([9.0])).is_sure
     assert measure_standard_error(np.array([9.0])) == 0
+
+
+def test_a_share_has_the_interval_of_its_residuals():
+    rng = np.random.default_rng(0)
+    totals = rng.lognormal(size=200)
+    found = Difference.from_shares(0.3 * totals, totals)
+    assert (found.mean, found.margin) == (pytest.approx(0.3), pytest.approx(0, abs=1e-12))
+    differences = 0.3 * totals + 0.1 * rng.normal(size=200)
+    draws = rng.integers(200, size=(4_000, 200))
+    shares = differences[draws].sum(axis=1) / totals[draws].sum(axis=1)
+    found = Difference.from_shares(differences, totals)
+    assert found.margin == pytest.approx(2 * shares.std(), rel=0.1)

@@ -30,6 +30,7 @@ def test_every_kind_that_moved():
         "born",
     }
     assert found["noise"].p_value > 0.05
+    assert [name for name, column in found.items() if not column.is_ordered] == ["job", "works"]
     age = found["age"]
     assert age.distance == pytest.approx(ks_2samp(before["age"], after["age"]).statistic)
     assert age.p_value == pytest.approx(ks_2samp(before["age"], after["age"]).pvalue)

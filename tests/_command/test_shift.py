@@ -35,13 +35,13 @@ def test_tables_alike(alike):
     assert found.text == " ".join(found.sentences)
     answer, compared, small, *_ = found.sentences
     assert answer == (
-        "b.csv does not surely differ from a.csv: its rows are as usual, and no column has surely "
-        "changed."
+        "b.csv does not surely differ from a.csv: its rows do not surely differ, and no column "
+        "has surely changed."
     )
     assert compared == (
         "Compared: 150 rows with 100 rows of a.csv that its model has not seen, and 5 of 5 "
-        "columns; a column that has moved by a distance of less than about 0.17 may go unnoticed "
-        "(0 is no change, 1 no value in common)."
+        "columns; a column of numbers or dates that has moved by a distance of less than about "
+        "0.17 may go unnoticed (0 is no change, 1 no value in common)."
     )
     assert small.endswith("where chance gives 5.0% ± 5.6%.")
     # The critical value at 1% of a two-sample test: 100 rows calibrate.

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from skae._command.findings import ColumnShift
-from skae._command.scored_rows import compute_p_values
 from skae._command.second_table import select_second_table
-from skae._command.shift_verdict import SecondRows, conclude, count_discoveries
+from skae._command.shift_verdict import SecondRows, conclude
 from skae._command.source import Source
 from skae._command.table import select_table
 
@@ -23,6 +22,7 @@ def say(
     columns=NAMES,
     moved=(),
     weak=(),
+    labels=(),
     rows_differ=False,
     extremes=(),
     others=None,
@@ -45,7 +45,8 @@ def say(
             after="",
             n_before=300,
             n_after=n_rows,
-            detectable=0.9 if name in weak else 0.2,
+            detectable=0.9 if name in weak else 0.3 if name in labels else 0.2,
+            is_ordered=name not in labels,
         )
         for name in columns
     ]
@@ -59,10 +60,10 @@ def say(
 @pytest.mark.parametrize(
     ("changes", "answer"),
     [
-        ({}, "b.csv does not surely differ from a.csv: its rows are as usual, and no column has"),
+        ({}, "b.csv does not surely differ from a.csv: its rows do not surely differ, and"),
         (
             {"columns": NAMES[:4]},
-            "b.csv does not surely differ from a.csv in 4 of 5 columns: its rows are as usual, and",
+            "b.csv does not surely differ from a.csv in 4 of 5 columns: its rows do not surely ",
         ),
         ({"columns": NAMES[:3]}, "b.csv does not surely differ from a.csv in 3 of 5 columns: its"),
         ({"columns": NAMES[:2]}, f"{CANNOT}only 2 of 5 columns could be compared."),
@@ -74,7 +75,8 @@ def say(
         ({"columns": NAMES[:4], "weak": NAMES[:2]}, f"{CANNOT}only 2 of 5 columns could be com"),
         ({"n_rows": 8}, f"{CANNOT}8 rows of b.csv are too few."),
         ({"n_rows": 1}, f"{CANNOT}a single row of b.csv is too little."),
-        ({"n_known": 10}, f"{CANNOT}10 rows of a.csv are too few."),
+        ({"n_rows": 8, "n_known": 8}, f"{CANNOT}8 rows of b.csv are too few."),
+        ({"n_known": 10}, f"{CANNOT}10 rows of a.csv that its model has not seen are too few."),
         (
             {"n_rows": 8, "weak": NAMES},
             f"{CANNOT}8 rows of b.csv are too few and none of 5 columns could be compared.",
@@ -82,7 +84,8 @@ def say(
         # A difference is told however little is compared.
         (
             {"columns": NAMES[:2], "moved": NAMES[:1]},
-            "b.csv differs from a.csv: 1 of 5 columns changed: 'age', but its rows are as usual.",
+            "b.csv differs from a.csv: 1 of 5 columns changed: 'age', but its rows do not surely "
+            "differ.",
         ),
         (
             {"n_rows": 8, "moved": NAMES[:2]},
@@ -107,20 +110,34 @@ def test_answer(changes, answer):
     [
         ({}, "150 rows with 100 rows of a.csv that its model has not seen, and 5 of 5 columns; a "),
         ({"columns": NAMES[:2]}, "and 2 of 5 columns, without 'works', 'born', 'noise'; a column "),
-        ({"weak": NAMES[:1]}, "and 4 of 5 columns, without 'age'; a column that has moved by a "),
+        ({"weak": NAMES[:1]}, "and 4 of 5 columns, without 'age'; a column of numbers or "),
         (
             {"columns": NAMES[:2], "weak": NAMES[1:]},
             "1 of 5 columns, without 'job', 'works'",
         ),
         ({"weak": NAMES}, "and 0 of 5 columns, without 'age', 'job', 'works', 'born', 'noise'."),
         ({"moved": NAMES}, "and 5 of 5 columns."),
-        ({}, "; a column that has moved by a distance of less than about 0.20 may go unnoticed"),
+        (
+            {"labels": NAMES[1:3]},
+            "; a column of numbers or dates that has moved by a distance of less than about 0.20 "
+            "may go unnoticed",
+        ),
+        ({"labels": NAMES}, "and 5 of 5 columns."),
     ],
 )
 def test_scope(changes, scope):
     sentence = say(**changes)[1]
     assert sentence.startswith("Compared: ")
     assert scope in sentence
+
+
+def test_columns_of_another_kind_are_named_in_the_answer():
+    unlike = PEOPLE.assign(age="old", noise="loud")
+    table = select_table(Source("a.csv", PEOPLE), None, None, 0)
+    tables = select_second_table(Source("b.csv", unlike.drop(columns="job")), table, None, 0)
+    known = -np.random.default_rng(0).exponential(size=20)
+    answer = conclude(tables, SecondRows(known, np.full(20, 0.5), known), False, [])[0]
+    assert answer.endswith(" 'age', 'noise' have values of another kind than in a.csv.")
 
 
 def test_few_rows_have_no_share_of_small_p_values():
@@ -143,22 +160,28 @@ def test_called_rows_are_named():
 
 
 def test_an_absurd_row_among_few():
-    assert say(n_rows=30, n_known=20, extremes=[-0.5, -50.0, -7.0])[-3:] == (
+    assert say(n_rows=30, n_known=20, extremes=[-0.5, -90.0, -7.0])[-3:] == (
         "No row is called anomalous at a false-discovery rate of 0.1: with 20 rows to compare "
         "with, no p-value is below 0.048, and 15 rows would have to be as strange as can be.",
         "2 rows are stranger than all of these, where chance gives 1.4: rows 1, 2.",
-        "If the tail of the scores falls off exponentially, 1 row would be called anomalous: "
-        "row 1.",
+        "1 row is so far beyond that chance is an unlikely reason, as a rough guess from how the "
+        "scores fall off: row 1.",
     )
+
+
+def test_more_rows_than_there_are_need_not_be_strange():
+    found = say(n_rows=60, n_known=8, extremes=[-50.0])
+    assert found[-2 if "chance gives" in found[-1] else -3].endswith(
+        "with 8 rows to compare with, no p-value is below 0.11, too large for any row to be called."
+    )
+
+
+def test_chance_has_two_digits():
+    found = say(n_rows=30, n_known=150, extremes=[-50.0], others=-0.5)
+    assert any("where chance gives 0.2: row 0." in sentence for sentence in found)
+    found = say(n_rows=37, n_known=150, extremes=[-50.0], others=-0.5)
+    assert any("where chance gives 0.25: row 0." in sentence for sentence in found)
 
 
 def test_no_row_is_beyond_the_known_ones():
     assert say(others=-0.5)[-1] == "No row is called anomalous at a false-discovery rate of 0.1."
-
-
-def test_extrapolated_calls_are_rare_without_an_anomaly():
-    rng = np.random.default_rng(0)
-    calls = [
-        count_discoveries(compute_p_values(*-rng.exponential(size=(2, 100)))) for _ in range(50)
-    ]
-    assert np.count_nonzero(calls) <= 15

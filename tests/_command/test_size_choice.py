@@ -1,5 +1,7 @@
 """Which number of components is advised, and why."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,7 @@ def measure(densities, error=0.5):
         n_epochs=5,
         codes=np.zeros((100, 1)),
         errors=np.full(100, error),
+        squares=np.ones(100),
         log_densities=known,
     )
 
@@ -59,18 +62,40 @@ def test_gain_must_matter(gain, size):
     assert found[:2] == (size, "as good" if size == 2 else "best")
 
 
-@pytest.mark.parametrize(("error", "size"), [(0.99, 4), (1.01, 2)])
-def test_gain_must_be_two_standard_errors(error, size):
+@pytest.mark.parametrize(
+    ("gain", "error", "found"),
+    [
+        (0.9, 0.99, (4, "best", ())),
+        (0.9, 1.01, (2, "as good", (4,))),
+        (1.1, 0.99, (4, "best", ())),
+        # More than a nat, which may be chance.
+        (1.1, 1.01, (4, "too few", (2,))),
+    ],
+)
+def test_gain_must_be_two_standard_errors(gain, error, found):
     gains = NOISE - NOISE.mean()
-    gains = 2.0 + 10 * error * gains / gains.std(ddof=1)
-    found = choose({1: (None, -90.0), 2: (None, 0.0), 4: (None, gains)})
-    assert found == ((4, "best", ()) if size == 4 else (2, "as good", (4,)))
+    gains = gain + 5 * gain * error * gains / gains.std(ddof=1)
+    assert choose({1: (None, -90.0), 2: (None, 0.0), 4: (None, gains)}) == found
+
+
+def test_a_single_row_is_too_few():
+    pairs = {
+        size: Pair(*[replace(measure(density), log_densities=np.array([density]))] * 2)
+        for size, density in {1: 0.0, 2: 0.5}.items()
+    }
+    found = choose_size(pairs)
+    assert (found.size, found.reason, found.is_advised) == (2, "too few", False)
 
 
 def test_equal_densities_tell_nothing():
     sizes = {1: (None, NOISE), 2: (None, NOISE - 1), 4: (None, NOISE * (1 + 1e-13)), 8: (None, 0.0)}
     sizes[8] = (None, NOISE - 2)
-    assert choose(sizes) == (2, "same density", (1, 4))
+    assert choose(sizes) == (1, "same density", (1, 4))
+
+
+def test_example_is_one_of_the_best():
+    sizes = {2: (None, NOISE - 3), 4: (None, NOISE - 2), 8: (None, NOISE), 16: (None, NOISE)}
+    assert choose(sizes) == (8, "same density", (8, 16))
 
 
 @pytest.mark.parametrize(("sizes", "middle"), [((1, 2, 4), 2), ((1, 2, 4, 8), 2), ((8, 4), 4)])

@@ -9,6 +9,7 @@ from skae._command.comparison import Measurement, Pair
 from skae._command.verdict import reach_verdict
 
 NOISE = np.random.default_rng(0).normal(size=(2, 100))
+NOISE -= NOISE.mean(axis=1, keepdims=True)
 
 
 def measure(error, density, n_epochs=5):
@@ -22,6 +23,7 @@ def measure(error, density, n_epochs=5):
         n_epochs=n_epochs,
         codes=np.zeros((100, 1)),
         errors=error * (1 + 0.01 * NOISE[0]),
+        squares=np.ones(100),
         log_densities=None if density is None else density + 0.01 * NOISE[1],
     )
 
@@ -118,7 +120,8 @@ def test_one_size(autoencoder, advice, difference, density):
     assert found.sentences[1].startswith(
         "On the 100 rows held out of training, PCA with 3 components explains 50.0% of the variance"
     )
-    assert f"and the autoencoder {difference} (95% interval of the difference: " in found.text
+    interval = "." if difference == "as much" else " (95% interval of the difference: "
+    assert f"and the autoencoder {difference}{interval}" in found.text
     assert len(found.sentences) == 2 + (density is not None)
     if density is not None:
         more, gain, higher = density.split(", ")
@@ -185,7 +188,7 @@ def test_gain_must_be_two_standard_errors(error, is_sure):
     autoencoder = replace(autoencoder, errors=errors - gains_of(0.2, error))
     found = reach_verdict({2: Pair(replace(pca, errors=errors), autoencoder)})
     assert (found.model == "autoencoder") == is_sure
-    low, high = 20 - 200 * error, 20 + 200 * error
+    low, high = max(0.0, 20 - 200 * error), 20 + 200 * error
     doubt = "" if is_sure else ", which may be chance"
     assert found.sentences[1].endswith(
         f"20.0 percentage points more{doubt} (95% interval of the difference: {low:.1f} to "
@@ -204,7 +207,12 @@ def test_density_gain_must_be_two_standard_errors(error, is_sure):
 
 def test_single_row_says_nothing():
     pca, autoencoder = (
-        replace(found, errors=found.errors[:1], log_densities=found.log_densities[:1])
+        replace(
+            found,
+            errors=found.errors[:1],
+            squares=found.squares[:1],
+            log_densities=found.log_densities[:1],
+        )
         for found in (measure(0.5, 1.0), measure(0.2, 2.0))
     )
     found = reach_verdict({1: Pair(pca, autoencoder)})
@@ -219,6 +227,54 @@ def test_network_that_stayed_pca_is_not_praised_for_its_density():
         "Use PCA with 2 components. On the 100 rows held out of training, PCA with 2 components "
         "explains 50.0% of the variance; training the autoencoder found nothing better."
     )
+
+
+def test_total_variance_is_a_sample_too():
+    rng = np.random.default_rng(0)
+    squares = rng.lognormal(size=100)
+    # Shares that hardly vary from row to row: only the rows' norms do.
+    pca, autoencoder = (
+        replace(
+            measure(share, 1.0),
+            errors=squares * (share + 0.01 * rng.normal(size=100)),
+            squares=squares,
+        )
+        for share in (0.5, 0.3)
+    )
+    draws = rng.integers(100, size=(2_000, 100))
+    gains = (pca.errors - autoencoder.errors)[draws].sum(axis=1) / squares[draws].sum(axis=1)
+    sentence = reach_verdict({2: Pair(pca, autoencoder)}).sentences[1]
+    low, high = map(float, sentence.split("difference: ")[1].rstrip(").").split(" to "))
+    np.testing.assert_allclose([low, high], 100 * np.quantile(gains, [0.025, 0.975]), atol=0.15)
+
+
+def test_an_interval_of_nothing_is_left_out():
+    pca, autoencoder = measure(0.5, 1.0), measure(0.5, 1.0)
+    errors = autoencoder.errors + gains_of(0.0, 1e-5)
+    found = reach_verdict({2: Pair(pca, replace(autoencoder, errors=errors))})
+    assert found.sentences[1].endswith("50.0% of the variance, and the autoencoder as much.")
+    errors = autoencoder.errors - gains_of(0.0055, 0.0029)
+    found = reach_verdict({2: Pair(pca, replace(autoencoder, errors=errors))})
+    assert found.sentences[1].endswith(
+        "(95% interval of the difference: 0.0 to 1.1 percentage points)."
+    )
+
+
+def test_an_infinite_error():
+    autoencoder = replace(measure(0.5, 1.0), explained_variance=None, errors=np.full(100, np.inf))
+    found = reach_verdict({2: Pair(measure(0.5, 1.0), autoencoder)})
+    assert found.model == "PCA"
+    assert found.unexplained_ratio is None
+    assert found.text == (
+        "Use PCA with 2 components. On the 100 rows held out of training, PCA with 2 components "
+        "explains 50.0% of the variance. The autoencoder's error with 2 components is infinite."
+    )
+
+
+def test_an_infinite_density_says_nothing():
+    autoencoder = replace(measure(0.2, None), log_densities=np.full(100, -np.inf))
+    found = reach_verdict({2: Pair(measure(0.5, 1.0), autoencoder)})
+    assert found.sentences[0] == "Use the autoencoder with 2 components."
 
 
 # Several numbers of components --------------------------------------------------------
@@ -248,14 +304,42 @@ def test_reasons_of_the_size():
     )
 
 
+def test_log_likelihood_is_the_autoencoders_where_pca_has_none():
+    found = conclude(k2=((0.5, None), (0.2, 2.0)), k4=((0.3, None), (0.1, 3.0)))
+    assert found.sentences[-1] == (
+        "Of the numbers of components compared (2 and 4), 4 has the highest log-likelihood of the "
+        "autoencoder; more were not compared."
+    )
+
+
+def test_few_rows_are_no_advice():
+    few = {}
+    for size, (error, density) in {1: (0.27, -8.9), 2: (0.03, -5.4), 3: (0.01, -5.6)}.items():
+        found = measure(error, density)
+        few[size] = replace(
+            found,
+            errors=found.errors[:3],
+            squares=found.squares[:3],
+            log_densities=density + size * np.array([-2.0, 0.0, 2.0]),
+        )
+    found = reach_verdict({size: Pair(model, model) for size, model in few.items()})
+    assert not found.is_size_advised
+    assert found.sentences[0] == "Use PCA."
+    assert found.sentences[-1] == (
+        "How many components to take, these figures don't tell: 3 held-out rows are too few to "
+        "tell whether 1 would do. Take the fewest that explain enough of the variance; 2 is an "
+        "example."
+    )
+
+
 @pytest.mark.parametrize(
     ("density", "reason"),
     [
         (None, "neither model has a log-likelihood of these rows"),
         (
             1.0,
-            "the log-likelihood is the same with 1, 2 and 4, as the density describes these rows "
-            "without the codes",
+            "the log-likelihood of the autoencoder is the same with 1, 2 and 4, as the density "
+            "describes these rows without the codes",
         ),
     ],
 )
@@ -263,11 +347,17 @@ def test_no_size_is_advised_if_nothing_tells(density, reason):
     pair = ((0.5, None), (0.2, density))
     found = conclude(k1=pair, k2=pair, k4=pair)
     assert not found.is_size_advised
-    assert found.n_components == 2
+    size = 2 if density is None else 1
+    assert found.n_components == size
     assert found.sentences[0] == "Use the autoencoder."
-    assert found.sentences[-1] == (
+    assert found.sentences[2] == (
         f"How many components to take, these figures don't tell: {reason}. Take the fewest that "
-        "explain enough of the variance; 2 is an example."
+        f"explain enough of the variance; {size} is an example."
+    )
+    assert found.sentences[3:] == (
+        ()
+        if density is None
+        else ("That codes explain variance does not show that columns tell each other.",)
     )
 
 
@@ -279,8 +369,19 @@ def test_models_by_size_if_none_is_advised():
         k8=((0.2, None), (0.9, None)),
     )
     assert found.sentences[0] == "Use the autoencoder with 1 or 4 components, and PCA with 2 or 8."
-    assert found.model == "PCA"
+    # The example is one for which the first model is the better one.
+    assert found.model == "autoencoder"
+    assert found.n_components == 1
+    assert found.sentences[1].startswith("On the 100 rows held out of training, PCA with 1 comp")
     assert len(found.sentences) == 3
+
+
+def test_example_is_one_of_the_best_if_it_can_be():
+    found = conclude(
+        k2=((0.5, None), (0.2, 1.0)), k4=((0.4, None), (0.4, 5.0)), k8=((0.3, None), (0.1, 5.0))
+    )
+    assert found.sentences[0] == "Use the autoencoder with 2 or 8 components, and PCA with 4."
+    assert found.n_components == 8
 
 
 def test_sizes_where_the_autoencoder_is_better_are_named():
