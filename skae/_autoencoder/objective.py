@@ -27,6 +27,8 @@ class ReconstructionObjective(Objective[Autoencoder]):
         rows.
     """
 
+    has_saddle = True
+
     def __init__(
         self,
         penalty: CodePenalty = NO_PENALTY,

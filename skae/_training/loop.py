@@ -20,6 +20,7 @@ from .net import AutoencoderNet
 from .net_state import write_net
 from .objective import Module
 from .progress import EpochProgress
+from .saddle_escape import SaddleEscape
 from .schedules import CosineSchedule, InverseRootSchedule, ObjectiveProgress, StreamSchedulers
 from .shared_step import ShardSeeds, SharedStep
 from .training_group import TrainingGroup, find_group
@@ -108,6 +109,9 @@ def run(
         callbacks.append(FoldLosses(fold_losses))
     if selection is not None:
         callbacks.append(selection)
+    selects = selection is not None or fold_losses is not None
+    if selects and config.objective.has_saddle:
+        callbacks.append(SaddleEscape(horizon, selection))
     if config.verbose:
         callbacks.append(EpochProgress(n_epochs, description))
     group = find_group()

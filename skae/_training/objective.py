@@ -40,9 +40,12 @@ class Objective(nn.Module, ABC, Generic[Module]):
         How far an epoch's loss must be below the initial one to be worth leaving the
         initialization for; None is a share of that loss, which is no measure for losses that
         may be negative.
+    has_saddle : bool
+        Whether the linear model is a stationary point that training may not leave by itself.
     """
 
     minimum_improvement: float | None = None
+    has_saddle: bool = False
 
     def __init__(
         self, trim_fraction: float = 0.0, generator: torch.Generator | None = None

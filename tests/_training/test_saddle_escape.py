@@ -1,0 +1,104 @@
+"""A way out for trainings that don't leave the linear model."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_moons
+from skorch.callbacks import Callback
+
+from skae import AutoencoderTransformer
+from skae._training.epoch_selection import select_epoch
+from skae._training.saddle_escape import SaddleEscape
+
+
+class Gates(Callback):
+    """Record the widest gate at the start of each epoch of each training."""
+
+    def __init__(self):
+        self.trainings = []
+
+    def on_train_begin(self, net, **kwargs):
+        self.trainings.append([])
+
+    def on_epoch_begin(self, net, **kwargs):
+        paths = (net.module_.encoder, net.module_.decoder)
+        self.trainings[-1].append(max(float(path.gate.detach().abs().max()) for path in paths))
+
+
+def make_ring(n_rows):
+    angles = np.linspace(0, 2 * np.pi, n_rows, endpoint=False)
+    return np.c_[np.cos(angles), np.sin(angles)]
+
+
+def fit(X, **parameters):
+    gates = Gates()
+    defaults = {"hidden_layer_sizes": (16,), "max_epochs": 24, "random_state": 0}
+    ours = AutoencoderTransformer(1, callbacks=[gates], **{**defaults, **parameters}).fit(X)
+    return ours, gates.trainings
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_symmetric_shapes_are_learned_whatever_the_seed(seed):
+    X = make_moons(600, noise=0.05, random_state=0)[0]
+    ours = AutoencoderTransformer(1, random_state=seed).fit(X)
+    # A code of one number leaves PCA 28 % of the variance; two arcs need next to none.
+    assert ours.n_iter_ > 0
+    assert min(ours.validation_scores_) < 0.5 * ours.validation_scores_[0]
+
+
+def test_gates_open_once_where_training_is_stuck():
+    _, (widest,) = fit(make_ring(600))
+    assert max(widest[:7]) < 0.05
+    assert widest[7] == 3.0  # three batches an epoch: seven epochs are twenty steps
+    assert 3.0 not in widest[8:]
+
+
+def test_gates_stay_where_training_gets_on(curve):
+    _, (widest,) = fit(curve)
+    assert len(widest) > 8
+    assert max(widest) < 1
+
+
+def test_a_training_without_held_out_rows_is_left_alone():
+    _, (widest,) = fit(make_ring(600), early_stopping=False)
+    assert max(widest) < 1
+
+
+def test_short_trainings_are_left_alone():
+    _, (widest,) = fit(make_ring(600), max_epochs=7)
+    assert max(widest) < 1
+
+
+def test_folds_and_the_training_on_all_rows_open_gates_at_the_same_epoch(monkeypatch):
+    def select_the_last(curves, weights, rule):
+        selected = select_epoch(curves, weights, rule)
+        return replace(selected, epoch=len(selected.gains))
+
+    monkeypatch.setattr("skae._training.fit.has_promise", lambda *args: True)
+    monkeypatch.setattr("skae._training.fit.select_epoch", select_the_last)
+    opened = []
+    monkeypatch.setattr(
+        SaddleEscape, "_open", lambda self, net, gates: opened.append(len(net.history))
+    )
+    fit(make_ring(400), max_epochs=14)
+    assert opened == [10] * 6  # five folds and the whole; two batches an epoch
+
+
+def test_gates_that_are_frozen_stay_closed():
+    class Freeze(Gates):
+        def on_train_begin(self, net, **kwargs):
+            super().on_train_begin(net)
+            net.module_.encoder.gate.requires_grad_(False)
+            net.module_.decoder.gate.requires_grad_(False)
+
+    gates = Freeze()
+    AutoencoderTransformer(
+        1, callbacks=[gates], hidden_layer_sizes=(16,), max_epochs=12, random_state=0
+    ).fit(make_ring(600))
+    assert max(gates.trainings[0]) == 0
+
+
+def test_patience_begins_anew():
+    _, (widest,) = fit(make_ring(600), n_iter_no_change=8, lr=1e-6)
+    assert len(widest) == 7 + 7 + 8  # as many epochs go free as went before
