@@ -50,6 +50,17 @@ class Fail(Callback):
             raise self.error
 
 
+class Note(Callback):
+    """Note what other callbacks could act on at the end of an epoch."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_epoch_end(self, net, **kwargs):
+        buffers = [buffer.clone().numpy() for buffer in net.module_.buffers()]
+        self.seen.append({**net.history[-1], "dur": None, "batches": None, "buffers": buffers})
+
+
 def normalized(role, n_in, n_out):
     """An architecture whose layers keep statistics of the rows that they see."""
     return nn.Sequential(nn.Linear(n_in, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.Linear(5, n_out))
@@ -154,7 +165,10 @@ def train(folder):
             fits[name] = describe_result(fit_quietly(estimator, rows), rows)
         fits["no seed"] = describe_result(DenoisingAutoencoder(max_epochs=2).fit(X[:99]), X)
         fits["no seed of a detector"] = describe_result(AEAnomalyDetector().fit(X[:99]), X)
-        fits["batch normalization"] = describe_result(make_small(architecture=normalized).fit(X), X)
+        for name, held_out in ("batch normalization", True), ("no rows held out", False):
+            note = Note()
+            own = make_small(architecture=normalized, early_stopping=held_out, callbacks=[note])
+            fits[name] = describe_result(own.fit(X), X), note.seen
         fits["a store"] = fit_stored(folder)
         warm = make_small(warm_start=True).fit(X)
         fits["a warm start"] = describe_result(warm.fit(X), X)

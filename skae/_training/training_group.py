@@ -1,6 +1,6 @@
 """The processes that train an estimator together, as one of them sees the others."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 from .._environment import RandomSource, RandomStreams
 
@@ -70,10 +70,10 @@ class TrainingGroup:
         self._call(dist.broadcast_object_list, values, src=0)
         return values[0]
 
-    def copy_first(self, module: nn.Module) -> None:
-        """Set a module's weights and buffers to those of the first process."""
+    def copy_first(self, tensors: Iterable[Tensor]) -> None:
+        """Set tensors to those of the first process."""
         with torch.no_grad():
-            for tensor in (*module.parameters(), *module.buffers()):
+            for tensor in tensors:
                 whole = tensor.detach().contiguous()
                 self._call(dist.broadcast, whole, src=0)
                 tensor.copy_(whole)
