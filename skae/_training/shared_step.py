@@ -34,7 +34,8 @@ class SharedStep:
     def take(self, step: TrainingStep, batch: Batch, gather: Callable[[], list[Tensor]]) -> Tensor:
         """Return the loss of all parts together, and leave its gradients with the weights.
 
-        A part's loss is a mean by weight, so their mean by the sums of weights is the whole's.
+        The loss of a part is a weighted mean over its rows. The loss of the whole batch is the mean
+        of these, in which each part counts by the sum of its weights.
 
         Parameters
         ----------
