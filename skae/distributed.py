@@ -18,7 +18,8 @@ def share_training(*, timeout: float = 1800.0) -> Iterator[None]:
     Parameters
     ----------
     timeout : float, default=1800.0
-        Seconds to wait for a process that does not answer. One that has ended is noticed at once.
+        Seconds to wait for a process that does not answer. One that has ended is noticed earlier,
+        within ten seconds.
 
     Raises
     ------
@@ -36,7 +37,7 @@ def share_training(*, timeout: float = 1800.0) -> Iterator[None]:
     fits are what they are outside of the context.
 
     The context holds for fits in the thread that enters it. An error in one process ends the fit in
-    the others too, with a `ConnectionError` that names the process.
+    the others too, with a `ConnectionError` that names the process and the error.
 
     Examples
     --------

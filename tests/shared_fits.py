@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import sys
+import time
 import traceback
 import warnings
 from pathlib import Path
@@ -24,7 +25,7 @@ from skae import (
     VAETransformer,
 )
 from skae._data import stored_rows, stores
-from skae._training import checkpoint
+from skae._training import checkpoint, training_group
 from skae.distributed import share_training
 from skae.series import SeriesAnomalyDetector
 
@@ -34,20 +35,41 @@ SHARED = [name for name in FITS if name != "a discriminator"]
 
 
 class Fail(Callback):
-    """Raise, or end the process, once an epoch has ended."""
+    """Raise, or end the process, once an epoch has ended, which may take long."""
 
-    def __init__(self, at=None, error=None):
-        self.at, self.error = at, error
+    def __init__(self, at=None, error=None, pause=0.0):
+        self.at, self.error, self.pause = at, error, pause
         self.epochs = []
 
     def on_epoch_begin(self, net, **kwargs):
         self.epochs.append(len(net.history))
 
     def on_epoch_end(self, net, **kwargs):
+        time.sleep(self.pause)
         if len(net.history) == self.at:
             if self.error is None:
                 os.kill(os.getpid(), signal.SIGKILL)
             raise self.error
+
+
+class FailsLate(AutoencoderTransformer):
+    """An estimator whose fit fails in a process once all have trained."""
+
+    def _fit_density(self, *args):
+        if dist.is_initialized() and dist.get_rank() == 1:
+            raise MemoryError("density")
+        return super()._fit_density(*args)
+
+
+class Note(Callback):
+    """Note what other callbacks could act on at the end of an epoch."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_epoch_end(self, net, **kwargs):
+        buffers = [buffer.clone().numpy() for buffer in net.module_.buffers()]
+        self.seen.append({**net.history[-1], "dur": None, "batches": None, "buffers": buffers})
 
 
 def normalized(role, n_in, n_out):
@@ -118,11 +140,12 @@ def fit_stored(folder):
         stores.LOADED_UP_TO, stored_rows._BUFFER_BYTES = was
 
 
-def refuse(rank):
+def refuse(rank, folder):
     """Return the errors of what processes can't share, and of processes that differ."""
     X = make_rows(200)
     adversarial = VAETransformer(2, discriminator="mlp", max_epochs=1)
-    failing = make_small(callbacks=[Fail(2 * rank, OSError("full"))], early_stopping=False)
+    order = np.random.default_rng(rank).permutation(len(X))
+    warm = make_small(warm_start=True).fit(X)
     return {
         "a discriminator": catch(adversarial.fit, X),
         "partial_fit": catch(make_small().partial_fit, X),
@@ -136,8 +159,35 @@ def refuse(rank):
         "a detector": catch(AEAnomalyDetector(make_small(lr=0.1 + rank)).fit, X),
         "a class": catch((VAETransformer(2) if rank else make_small()).fit, X),
         "again": catch(share_training().__enter__),
-        "one alone": catch(failing.fit, X),
+        "an order": catch(make_small(gap=1).fit, X[order]),
+        "weights": catch(make_small(gap=1).fit, X, sample_weight=1.0 + order),
+        "a target": catch(DenoisingAutoencoder(gap=1).fit, X, X[order]),
+        "a target alone": catch(DenoisingAutoencoder().fit, X, X if rank else None),
+        "a warm start": catch(warm.fit, X + 100 * rank),
+        "rounding": catch(make_small().fit, X - X.mean(axis=0) + 1e-9 * rank),
+        **fail_alone(rank, X, folder),
     }
+
+
+def fail_alone(rank, X, folder):
+    """Return the errors of fits of which one process fails."""
+    fail = Fail(2 * rank, OSError("full"))
+    busy = fail if rank else Fail(0, pause=0.3)
+    failing = make_small(callbacks=[fail], early_stopping=False)
+    failing_apart = make_small(callbacks=[busy], early_stopping=False)
+    path = find_path(folder, "late.ckpt")
+    late = FailsLate(2, max_epochs=1, random_state=0, checkpoint=path)
+    found = {
+        "one alone": catch(failing.fit, X),
+        "one parameter": catch(make_small(max_epochs=-1 if rank else 3).fit, X),
+        "one late": catch(late.fit, X),
+    }
+    assert not late.__sklearn_is_fitted__()
+    assert path.exists() or rank  # the first alone has a file
+    was, training_group._SECONDS_TO_ANSWER = training_group._SECONDS_TO_ANSWER, 0.1
+    found["one while the other is busy"] = catch(failing_apart.fit, X)
+    training_group._SECONDS_TO_ANSWER = was
+    return found
 
 
 def train(folder):
@@ -154,14 +204,17 @@ def train(folder):
             fits[name] = describe_result(fit_quietly(estimator, rows), rows)
         fits["no seed"] = describe_result(DenoisingAutoencoder(max_epochs=2).fit(X[:99]), X)
         fits["no seed of a detector"] = describe_result(AEAnomalyDetector().fit(X[:99]), X)
-        fits["batch normalization"] = describe_result(make_small(architecture=normalized).fit(X), X)
+        for name, held_out in ("batch normalization", True), ("no rows held out", False):
+            note = Note()
+            own = make_small(architecture=normalized, early_stopping=held_out, callbacks=[note])
+            fits[name] = describe_result(own.fit(X), X), note.seen
         fits["a store"] = fit_stored(folder)
         warm = make_small(warm_start=True).fit(X)
         fits["a warm start"] = describe_result(warm.fit(X), X)
         shown = io.StringIO()
         with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
             make_small(verbose=1).fit(X)
-        refused = refuse(rank)
+        refused = refuse(rank, folder)
         fits["after errors"] = describe_result(make_small(dropout=0.1).fit(X), X)
         fits["after errors again"] = describe_result(make_small(dropout=0.1).fit(X), X)
         fits["not killed"] = describe_result(make_resumed().fit(X), X)
@@ -173,6 +226,7 @@ def die(folder):
     """Fit with a checkpoint, while the other process is killed."""
     X = make_rows(600)
     checkpoint._LEAST_PAUSE = checkpoint._PAUSE_PER_WRITE = 0.0
+    training_group._SECONDS_TO_ANSWER = 0.1  # the other will not answer
     estimator = make_resumed(find_path(folder), Fail(2 if dist.get_rank() == 1 else None))
     with share_training():
         error = catch(estimator.fit, X)
@@ -191,9 +245,9 @@ def make_resumed(path=None, callback=None):
     )
 
 
-def find_path(folder):
+def find_path(folder, name="fit.ckpt"):
     """The path of a checkpoint, in a folder that the first process alone has."""
-    return folder / "fit.ckpt" if dist.get_rank() == 0 else folder / "nowhere" / "fit.ckpt"
+    return folder / name if dist.get_rank() == 0 else folder / "nowhere" / name
 
 
 def resume(folder):

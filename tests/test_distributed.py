@@ -100,11 +100,35 @@ def test_processes_that_differ_are_told_where(found):
         assert "and the class, " in errors["a class"]
 
 
-def test_an_error_in_one_process_ends_the_fit_of_the_other(found):
-    first, second = (own["refused"]["one alone"] for own in found["train"])
-    assert second == "OSError: full"
+def test_tables_of_equal_moments_that_differ_are_told_apart(found):
+    for own in found["train"]:
+        errors = own["refused"]
+        assert "and X of process 1 differs from" in errors["an order"]
+        assert "and X of process 1 differs from" in errors["a warm start"]
+        assert "sample_weight of process 1 differs" in errors["weights"]
+        assert "and y of process 1 differs" in errors["a target"]
+        assert "y of process 1 differs" in errors["a target alone"]
+
+
+def test_tables_may_differ_by_rounding(found):
+    for own in found["train"]:
+        assert own["refused"]["rounding"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("one alone", "OSError: full"),
+        ("one while the other is busy", "OSError: full"),
+        ("one parameter", "InvalidParameterError: The 'max_epochs'"),
+        ("one late", "MemoryError: density"),
+    ],
+)
+def test_an_error_in_one_process_ends_the_fit_of_the_other(name, error, found):
+    first, second = (own["refused"][name] for own in found["train"])
+    assert second.startswith(error)
     assert first.startswith("ConnectionError")
-    assert "process 1 raised OSError: full" in first
+    assert f"process 1 raised {error}" in first
 
 
 def test_a_process_that_dies_ends_the_fit_of_the_other(found):

@@ -84,6 +84,7 @@ from .._training import (
     run_block,
     take_part,
     train,
+    wait_for_others,
 )
 from .._training.losses import squared_error
 from ..modules import Architecture, set_dropout_generator
@@ -276,6 +277,7 @@ class BaseAutoencoder(
         """Return a number for each row that is finite if the module can be used on it."""
         return squared_error(module(rows), rows)
 
+    @take_part()
     @validate_parameters
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train on a table.
@@ -318,8 +320,9 @@ class BaseAutoencoder(
             If the network, or a dense array of sparse rows, is larger than this machine's memory.
         """
         tasks = begin_tasks(self, X, y)
-        with isolate_torch(), tasks, replace_when_done(self) as draft, take_part():
+        with isolate_torch(), tasks, replace_when_done(self) as draft:
             draft._fitted = draft._fit(X, y, sample_weight)
+            wait_for_others()
         return self
 
     @validate_parameters

@@ -1,14 +1,19 @@
 """What an estimator does if several processes share its fit."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from .._data import Scaling, TrainingTable
+from .._data import Scaling, TrainingTable, take_rows
 from .._environment import resolve_device
 from .._training import find_group
 from .fingerprint import describe_parameters
+
+# Rows that are compared.
+_N_PLACES = 10
+_N_NEIGHBOURS = 10
 
 
 def check_same_estimator(estimator: BaseEstimator, is_continued: bool) -> None:
@@ -35,19 +40,35 @@ def check_same_estimator(estimator: BaseEstimator, is_continued: bool) -> None:
 
 
 def check_same_table(table: TrainingTable, scaling: Scaling) -> None:
-    """Raise unless all processes that share a fit have the same table, by its columns' moments."""
+    """Raise unless all processes that share a fit have the same table, as far as a sample tells.
+
+    Columns' means and scales are compared, and rows at a few places in the table. A fit that
+    continues from another has that one's means and scales, and the rows alone tell.
+    """
     group = find_group()
     if group is None:
         return
-    target = table.target
+    indices = _find_sample(len(table))
+    linear = replace(scaling, margins=None)  # at which rounding stays as small as it is
+    rows = linear.forward(take_rows(table.X, indices), np.float64)
+    moments = [scaling.mean / scaling.scale, np.log(scaling.scale)]
+    target, weight = table.target, table.weight
     group.check_alike(
         {
             "the number of rows of X": len(table),
-            "X": np.stack([scaling.mean, scaling.scale]),
-            "the total of sample_weight": table.unit.given,
-            "y": None if target is None else np.nanmean(target, axis=0),
+            "X": np.vstack([*moments, rows]),
+            "y": None if target is None else linear.forward(target[indices], np.float64),
+            "sample_weight": None if weight is None else weight[indices],
+            "the total of sample_weight": np.log([table.unit.given]),
         }
     )
+
+
+def _find_sample(n_rows: int) -> np.ndarray:
+    """Return indices of neighbouring rows at a few places, which stores read at once."""
+    firsts = np.linspace(0, max(0, n_rows - _N_NEIGHBOURS), _N_PLACES).astype(int)
+    indices = np.unique(firsts[:, None] + np.arange(_N_NEIGHBOURS))
+    return indices[indices < n_rows]
 
 
 def check_shared_device(device: str) -> None:

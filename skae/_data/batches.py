@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import torch
 
-from .rows import Batch
+from .rows import Batch, find_shard, join_batches
 from .stored_rows import AnyRows
 
 
@@ -48,8 +48,9 @@ class ShuffledBatches:
 class ShardBatches:
     """One process's parts of the batches that several share, each from its shard of the rows.
 
-    All processes have equally many; of a process with a row less than others, the last may be
-    empty.
+    There are as many batches as one process alone would have. Rows are dealt to them as cards are,
+    so that their lengths, all parts together, differ by one row at most, and so do the lengths of
+    a process's parts. A part has no rows if the shard has fewer rows than there are batches.
 
     Parameters
     ----------
@@ -68,21 +69,26 @@ class ShardBatches:
     def __init__(
         self, rows: AnyRows, batch_size: int, generator: torch.Generator, rank: int, size: int
     ) -> None:
-        longest = math.ceil(len(rows) / size)
-        length = math.ceil(longest / math.ceil(len(rows) / batch_size))
-        self.n_batches = math.ceil(longest / length)
-        self.own = ShuffledBatches(rows.take_shard(rank, size), length, generator)
+        shard = find_shard(len(rows), rank, size)
+        self.n_batches = math.ceil(len(rows) / batch_size)
+        self.least, self.n_longer = divmod(shard.stop - shard.start, self.n_batches)
+        self.first_longer = shard.start % self.n_batches  # behind those of the process before
+        longest = self.least + (self.n_longer > 0)
+        self.own = ShuffledBatches(rows.take_shard(rank, size), longest, generator)
 
     def __len__(self) -> int:
         return self.n_batches
 
     def __iter__(self) -> Iterator[Batch]:
-        n_yielded = 0
-        for batch in self.own:
-            n_yielded += 1
-            yield batch
-        for _ in range(n_yielded, self.n_batches):
-            yield self.own.rows[:0]
+        shuffled, left = iter(self.own), self.own.rows[:0]
+        for number in range(self.n_batches):
+            is_longer = (number - self.first_longer) % self.n_batches < self.n_longer
+            length = self.least + is_longer
+            while len(left.input) < length:
+                more = next(shuffled)
+                left = join_batches(left, more) if len(left.input) > 0 else more
+            yield left.select(slice(length))
+            left = left.select(slice(length, None))
 
 
 class OrderedBlocks:

@@ -206,6 +206,25 @@ class Rows(Dataset[Batch]):
             yield from self[chunk].split(length)
 
 
+def join_batches(first: Batch, second: Batch) -> Batch:
+    """Return the rows of two batches of one table, of which one alone may have missing cells."""
+    masks = [first.mask, second.mask]
+    if any(mask is not None for mask in masks):
+        for number, input in enumerate((first.input, second.input)):
+            if masks[number] is None:
+                masks[number] = torch.ones_like(input, dtype=torch.bool)
+    return Batch(
+        torch.cat([first.input, second.input]),
+        _join(first.target, second.target),
+        _join(*masks),
+        _join(first.weight, second.weight),
+    )
+
+
+def _join(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    return None if first is None or second is None else torch.cat([first, second])
+
+
 def find_shard(n_rows: int, rank: int, size: int) -> slice:
     """Return one of `size` parts of neighbouring rows, of which the first have a row more."""
     least, n_longer = divmod(n_rows, size)

@@ -61,7 +61,7 @@ from .._data.cells import find_cell
 from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
 from .._environment import RandomSource, RandomStreams
-from .._training import Checkpoint, find_seed, open_checkpoint, take_part
+from .._training import Checkpoint, find_seed, open_checkpoint, take_part, wait_for_others
 from .anomaly_score import AnomalyScore, has_few_rows, score_at_share
 from .calibration import (
     CalibrationSplit,
@@ -293,6 +293,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         self.random_state = random_state
         self.checkpoint = checkpoint
 
+    @take_part()
     @validate_meta_parameters
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the estimator, and calibrate the threshold.
@@ -321,8 +322,9 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
             if `checkpoint` is another fit's.
         """
         tasks = begin_tasks(self, X, y, max_subtasks=1)
-        with tasks, replace_when_done(self) as draft, take_part():
+        with tasks, replace_when_done(self) as draft:
             draft._fit(X, sample_weight)
+            wait_for_others()
         return self
 
     def _fit(

@@ -9,7 +9,7 @@ from .loop import make_stream_net, restore_on_failure, run, run_block
 from .net import AutoencoderNet
 from .objective import MINIMUM_IMPROVEMENT_NATS, FastStep, Module, Objective, TrainingStep
 from .optimizers import OPTIMIZERS
-from .training_group import find_group, find_seed, refuse_group, take_part
+from .training_group import find_group, find_seed, refuse_group, take_part, wait_for_others
 from .user_callbacks import check_callbacks, copy_schedulers
 
 __all__ = [
@@ -39,4 +39,5 @@ __all__ = [
     "run_block",
     "take_part",
     "train",
+    "wait_for_others",
 ]

@@ -13,7 +13,7 @@ from .._environment import RandomStreams, warn_user
 from .checkpoint_file import CheckpointFile, SharedFile, TakenError
 from .net import AutoencoderNet
 from .net_state import NotPlainError, read_net, write_net
-from .training_group import find_group, find_seed
+from .training_group import find_group, find_seed, wait_for_others
 
 #: What a fit depends on: a description of each part, by name.
 Fingerprint = dict[str, str]
@@ -174,6 +174,7 @@ def open_checkpoint(path: str | os.PathLike[str], fingerprint: Fingerprint) -> I
     checkpoint = Checkpoint.open(path, fingerprint)
     try:
         yield checkpoint
+        wait_for_others()  # one of which may have failed, and all go on from the file then
     except BaseException:
         checkpoint.flush()
         raise

@@ -9,6 +9,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from skorch.helper import predefined_split
+from torch import nn
 
 from .._data import AnyRows, OrderedBlocks, Rows, ShuffledBatches
 from .._environment import RandomStreams, count_threads, limit_threads, warn_user
@@ -22,7 +23,7 @@ from .objective import Module
 from .progress import EpochProgress
 from .saddle_escape import SaddleEscape
 from .schedules import CosineSchedule, InverseRootSchedule, ObjectiveProgress, StreamSchedulers
-from .shared_step import ShardSeeds, SharedStep
+from .shared_step import ShardSeeds, SharedEpochs, SharedStep
 from .training_group import TrainingGroup, find_group
 from .user_callbacks import check_monitors, find_schedulers, name_own
 from .workload import count_products
@@ -117,7 +118,7 @@ def run(
     group = find_group()
     if group is not None:
         _check_can_share(config, group, len(rows))
-        callbacks.append(ShardSeeds(group))
+        callbacks = [SharedEpochs(group), *callbacks, ShardSeeds(group)]
     generator = streams.make_torch_generator(config.device)
     checkpoint = config.checkpoint
     state = None if checkpoint is None else checkpoint.begin_training()
@@ -128,7 +129,7 @@ def run(
     net.set_params(train_split=None if valid is None else predefined_split(valid))
     net.initialize()
     if group is not None:
-        group.copy_first(net.module_)
+        _copy_first(group, net.module_)
     if state is not None and state["is_finished"]:
         write_net(net, state)
         for callback in writer:
@@ -140,7 +141,7 @@ def run(
     if group is not None:
         if net.stop_reason_ == "interrupted" and not was_stopped_early(net):
             raise KeyboardInterrupt  # the others may be in the midst of a step
-        group.copy_first(net.module_)
+        _copy_first(group, net.module_)
     if checkpoint is not None and (state is None or not state["is_finished"]):
         checkpoint.end_training(net)
     if warns:
@@ -189,6 +190,10 @@ def _check_can_share(config: TrainingConfig[Any], group: TrainingGroup, n_rows: 
             f"batch_size and the number of rows must be at least that of the processes that "
             f"share a fit, {group.size}, got batches of {batch_length} of {n_rows} rows"
         )
+
+
+def _copy_first(group: TrainingGroup, module: nn.Module) -> None:
+    group.copy_first([*module.parameters(), *module.buffers()])
 
 
 def _train(

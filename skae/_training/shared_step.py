@@ -1,4 +1,4 @@
-"""Steps that several processes take together, and the random numbers that each draws for them."""
+"""What processes that train together have in common in each step and epoch, and what not."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +12,9 @@ from torch import Tensor
 from .._data import Batch
 from .objective import TrainingStep
 from .training_group import TrainingGroup
+
+# What skorch records of an epoch.
+_LOSSES = "train_loss", "train_loss_best", "valid_loss", "valid_loss_best"
 
 
 class SharedStep:
@@ -31,7 +34,8 @@ class SharedStep:
     def take(self, step: TrainingStep, batch: Batch, gather: Callable[[], list[Tensor]]) -> Tensor:
         """Return the loss of all parts together, and leave its gradients with the weights.
 
-        A part's loss is a mean by weight, so their mean by the sums of weights is the whole's.
+        The loss of a part is a weighted mean over its rows. The loss of the whole batch is the mean
+        of these, in which each part counts by the sum of its weights.
 
         Parameters
         ----------
@@ -64,6 +68,40 @@ class SharedStep:
         if self._message is None or len(self._message) != n_weights + 3:
             self._message = like.new_empty(n_weights + 3)
         return self._message
+
+
+class SharedEpochs(Callback):
+    """Give all processes the statistics and the losses of the first, once an epoch.
+
+    Layers such as batch normalization keep statistics of their own process's rows. Callbacks that
+    end training or lower the learning rate by a loss would otherwise do so in some processes only.
+    It belongs before all other callbacks but skorch's own.
+
+    Parameters
+    ----------
+    group : TrainingGroup
+        The processes.
+    """
+
+    def __init__(self, group: TrainingGroup) -> None:
+        self.group = group
+
+    def on_batch_begin(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
+        """Share statistics before the first block of held-out rows."""
+        if not training:
+            self._share_statistics(net)
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Share statistics if no rows are held out, and losses."""
+        self._share_statistics(net)
+        last = net.history[-1]
+        losses = {name: last[name] for name in _LOSSES if name in last}
+        for name, value in self.group.take_first(losses).items():
+            net.history.record(name, value)
+
+    def _share_statistics(self, net: NeuralNet) -> None:
+        if net.module_.training:  # so not yet in this epoch
+            self.group.copy_first(net.module_.buffers())
 
 
 class ShardSeeds(Callback):

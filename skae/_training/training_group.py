@@ -1,35 +1,37 @@
 """The processes that train an estimator together, as one of them sees the others."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import timedelta
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
+from torch.distributed import distributed_c10d
 
 from .._environment import RandomSource, RandomStreams
 
 Value = TypeVar("Value")
 
-# How long a process waits for the others to say why a fit ended: those that live answer at once.
+# How long a process waits for all others together to say why a fit ended: those that live and are
+# not busy answer at once.
 _SECONDS_TO_ANSWER = 10.0
+_SECONDS_BETWEEN_LOOKS = 0.05
 
-# What a process says of its end, cut to this many bytes.
-_ANSWER_BYTES = 400
-
-# Tables differ if a column's mean or scale does by more than rounding on unlike processors.
+# Arrays differ if a number does by more than rounding on unlike processors.
 _TOLERANCE = 1e-6
 
 
 class TrainingGroup:
     """The processes that train together, over gloo, as one of them sees them.
 
-    All of them must call the same methods in the same order. If one of them leaves, the others
-    learn of it from the connections that it closes, and ask each other who is gone.
+    All of them must call the same methods in the same order. A process that leaves a fit writes why
+    to the key-value store of the default process group, and closes its connections. The others
+    learn of it from those, and find the reason however late they are.
 
     Parameters
     ----------
@@ -40,14 +42,15 @@ class TrainingGroup:
     def __init__(self, timeout: float) -> None:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self._timeout = timedelta(seconds=timeout)
-        self._channel: Any = self._connect()
-        # Apart from the first, whose connections are closed to make the others notice.
-        self._roll: Any = self._connect()
+        self._store = distributed_c10d._get_default_store()
+        self._channel: Any = None
+        self._connect()
         self._depth = 0
-        self._has_parted = False  # in the fit that runs
+        self._has_left = False  # the fit that runs
+        self._is_lost = False
 
-    def _connect(self) -> Any:
-        return dist.new_group(backend="gloo", timeout=self._timeout)
+    def _connect(self) -> None:
+        self._channel = dist.new_group(backend="gloo", timeout=self._timeout)
 
     @property
     def is_first(self) -> bool:
@@ -56,9 +59,9 @@ class TrainingGroup:
 
     def close(self) -> None:
         """Close all connections."""
-        for group in filter(None, (self._channel, self._roll)):
-            dist.destroy_process_group(group)
-        self._channel = self._roll = None
+        if self._channel is not None:
+            dist.destroy_process_group(self._channel)
+        self._channel = None
 
     def add(self, vector: Tensor) -> None:
         """Replace a vector by the sum of all processes'."""
@@ -70,16 +73,19 @@ class TrainingGroup:
         self._call(dist.broadcast_object_list, values, src=0)
         return values[0]
 
-    def copy_first(self, module: nn.Module) -> None:
-        """Set a module's weights and buffers to those of the first process."""
+    def copy_first(self, tensors: Iterable[Tensor]) -> None:
+        """Set tensors to those of the first process."""
         with torch.no_grad():
-            for tensor in (*module.parameters(), *module.buffers()):
+            for tensor in tensors:
                 whole = tensor.detach().contiguous()
                 self._call(dist.broadcast, whole, src=0)
                 tensor.copy_(whole)
 
     def check_alike(self, parts: Mapping[str, Any]) -> None:
-        """Raise if a part of what a fit depends on is another in another process."""
+        """Raise if a part of what a fit depends on is another in another process.
+
+        Arrays may differ by 1e-6, in numbers that are larger than one by this share of them.
+        """
         found: list[Any] = [None] * self.size
         self._call(dist.all_gather_object, found, dict(parts))
         for rank, theirs in enumerate(found):
@@ -91,24 +97,38 @@ class TrainingGroup:
                     "all processes the whole table and the same parameters"
                 )
 
+    def wait_for_others(self) -> None:
+        """Return once all processes have come here, and raise if one of them has left the fit."""
+        self._call(dist.all_reduce, torch.zeros(1))
+
     @contextmanager
     def fitting(self) -> Iterator[None]:
         """Let the others know if this process leaves a fit with an error."""
-        if self._channel is None:
-            raise ConnectionError(
-                "the processes lost each other in an earlier fit: start all of them again"
-            )
         if self._depth == 0:
-            self._has_parted = False
+            self._begin_fit()
         self._depth += 1
         try:
             yield
         except BaseException as error:
-            if self._depth == 1 and not self._has_parted:
-                self._part(f"{type(error).__name__}: {error}")
+            if self._depth == 1 and not self._has_left:
+                self._leave(f"{type(error).__name__}: {error}")
             raise
         finally:
             self._depth -= 1
+
+    def _begin_fit(self) -> None:
+        self._has_left = False
+        if self._channel is not None:
+            return
+        try:
+            if not self._is_lost:
+                self._connect()  # anew, as a process has left the last fit
+        except RuntimeError:
+            self._is_lost = True
+        if self._is_lost:
+            raise ConnectionError(
+                "the processes lost each other in an earlier fit: start all of them again"
+            )
 
     def _call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         try:
@@ -116,43 +136,37 @@ class TrainingGroup:
         except RuntimeError as error:
             # torch closes connections when the last reference is gone: also that of the traceback.
             error.__traceback__ = None
-            answers = self._part("")
+            answers = self._leave("")
+            self._is_lost = None in answers.values()
             raise ConnectionError(_describe_end(answers, self.size, str(error))) from None
 
-    def _part(self, reason: str) -> dict[int, str | None]:
-        """Close the channel, and return what each other process says; None is no answer."""
-        self._has_parted = True
+    def _leave(self, reason: str) -> dict[int, str | None]:
+        """Write why this process leaves a fit, and close the channel.
+
+        Return why each other process left; None is no answer.
+        """
+        self._has_left = True
         channel, self._channel = self._channel, None
+        name = str(channel.group_name)
+        answers: dict[int, str | None] = dict.fromkeys(range(self.size))
+        del answers[self.rank]
+        with suppress(RuntimeError):  # the process that keeps the store may be gone
+            self._read_answers(name, answers)  # first: it may end once this one has answered
+            self._store.set(_name_answer(name, self.rank), reason)
         dist.destroy_process_group(channel)
         del channel
-        answers = self._call_the_roll(reason)
-        if None not in answers.values():  # nobody is gone: another fit may begin
-            self._channel = self._connect()
+        end = monotonic() + _SECONDS_TO_ANSWER
+        with suppress(RuntimeError):
+            while None in answers.values() and monotonic() < end:
+                sleep(_SECONDS_BETWEEN_LOOKS)
+                self._read_answers(name, answers)
         return answers
 
-    def _call_the_roll(self, reason: str) -> dict[int, str | None]:
-        own = _encode(reason)
-        answers: dict[int, str | None] = {}
-        pending = {}
-        for rank in range(self.size):
-            if rank == self.rank:
-                continue
-            answers[rank] = None
-            room = torch.zeros_like(own)
-            try:
-                sent = dist.isend(own, rank, group=self._roll)
-                pending[rank] = room, [sent, dist.irecv(room, rank, group=self._roll)]
-            except RuntimeError:
-                continue
-        wait = timedelta(seconds=_SECONDS_TO_ANSWER)
-        for rank, (room, works) in pending.items():
-            try:
-                for work in filter(None, works):
-                    work.wait(wait)
-                answers[rank] = _decode(room)
-            except RuntimeError:
-                continue
-        return answers
+    def _read_answers(self, name: str, answers: dict[int, str | None]) -> None:
+        for rank in [rank for rank, answer in answers.items() if answer is None]:
+            key = _name_answer(name, rank)
+            if self._store.check([key]):
+                answers[rank] = self._store.get(key).decode()
 
 
 _current: ContextVar[TrainingGroup | None] = ContextVar("training group", default=None)
@@ -175,14 +189,21 @@ def enter_group(group: TrainingGroup) -> Iterator[None]:
 
 
 @contextmanager
-def take_part() -> Iterator[TrainingGroup | None]:
-    """Fit together with the processes that this one trains with, if there are any."""
+def take_part() -> Iterator[None]:
+    """Let the processes that fit together with this one know if it leaves with an error."""
     group = find_group()
     if group is None:
-        yield None
+        yield
         return
     with group.fitting():
-        yield group
+        yield
+
+
+def wait_for_others() -> None:
+    """Return once all processes that fit together have come here, and raise if one has failed."""
+    group = find_group()
+    if group is not None:
+        group.wait_for_others()
 
 
 def refuse_group(what: str) -> None:
@@ -202,17 +223,12 @@ def find_seed(random_state: RandomSource) -> RandomSource:
 def _equal(value: Any, other: Any) -> bool:
     if isinstance(value, np.ndarray) and isinstance(other, np.ndarray):
         is_alike = value.shape == other.shape
-        return is_alike and np.allclose(value, other, rtol=_TOLERANCE, atol=0, equal_nan=True)
-    return bool(value == other)
+        return is_alike and np.allclose(value, other, _TOLERANCE, _TOLERANCE, equal_nan=True)
+    return type(value) is type(other) and bool(value == other)
 
 
-def _encode(text: str) -> Tensor:
-    given = text.encode()[:_ANSWER_BYTES]
-    return torch.tensor(list(given.ljust(_ANSWER_BYTES, b"\0")), dtype=torch.uint8)
-
-
-def _decode(answer: Tensor) -> str:
-    return bytes(answer.tolist()).rstrip(b"\0").decode(errors="replace")
+def _name_answer(channel: str, rank: int) -> str:
+    return f"skae/{channel}/{rank}"
 
 
 def _describe_end(answers: Mapping[int, str | None], size: int, cause: str) -> str:

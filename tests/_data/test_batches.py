@@ -20,6 +20,7 @@ from skae._data import (
     batch_length,
     stored_rows,
 )
+from skae._data.rows import join_batches
 
 
 @pytest.mark.parametrize(("n_rows", "size"), [(10, 3), (1000, 256), (5000, 7), (64, 64), (65, 64)])
@@ -160,9 +161,11 @@ def test_a_store_with_gaps_gives_its_masks(monkeypatch):
     np.testing.assert_array_equal(taken.table[:, 0], [1507, 3, 1500])
 
 
-@pytest.mark.parametrize(("n_rows", "size", "n_parts"), [(10, 4, 2), (1001, 100, 3), (7, 7, 2)])
+@pytest.mark.parametrize(
+    ("n_rows", "size", "n_parts"), [(10, 4, 2), (1001, 100, 3), (7, 7, 2), (100, 3, 2), (101, 9, 8)]
+)
 @pytest.mark.parametrize("stored", [True, False])
-def test_parts_of_shared_batches_are_equally_many_and_hold_each_row_once(
+def test_parts_of_shared_batches_make_as_many_as_one_process_has_and_hold_each_row_once(
     n_rows, size, n_parts, stored, monkeypatch
 ):
     monkeypatch.setattr(stored_rows, "_BUFFER_BYTES", 4096)
@@ -176,9 +179,12 @@ def test_parts_of_shared_batches_are_equally_many_and_hold_each_row_once(
         for rank in range(n_parts)
     ]
     found = [list(part) for part in parts]
-    assert {len(batches) for batches in found} == {len(part) for part in parts}
-    assert len({len(batches) for batches in found}) == 1
-    assert len(parts[0]) <= -(-n_rows // size)
+    n_batches = -(-n_rows // size)
+    assert {len(batches) for batches in found} == {len(part) for part in parts} == {n_batches}
+    lengths = np.array([[len(batch.input) for batch in batches] for batches in found])
+    assert (np.ptp(lengths, axis=1) <= 1).all()
+    assert np.ptp(lengths.sum(axis=0)) <= 1
+    assert lengths.sum(axis=0).max() <= size
     every = [batch for batches in found for batch in batches]
     seen = torch.cat([batch.input for batch in every]).flatten()
     assert seen.sort().values.tolist() == X.flatten().tolist()
@@ -189,6 +195,19 @@ def test_a_part_without_rows_takes_its_place():
     rows = Rows(Batch(torch.arange(5.0)[:, None]))
     own = [ShardBatches(rows, 2, torch.Generator().manual_seed(0), rank, 2) for rank in range(2)]
     assert [[len(batch.input) for batch in part] for part in own] == [[1, 1, 1], [1, 1, 0]]
+
+
+def test_joined_batches_keep_what_is_missing_in_either():
+    X, mask = torch.arange(6.0).reshape(3, 2), torch.tensor([[True, False]] * 3)
+    whole, gaps = Batch(X, weight=X[:, 0]), Batch(X + 9, mask=mask, weight=X[:, 1])
+    assert join_batches(whole, whole).mask is None
+    for first, second in ((whole, gaps), (gaps, whole), (gaps, gaps)):
+        joined = join_batches(first, second)
+        torch.testing.assert_close(joined.input, torch.cat([first.input, second.input]))
+        torch.testing.assert_close(joined.weight, torch.cat([first.weight, second.weight]))
+        expected = [[True, one.mask is None] for one in (first, second) for _ in range(3)]
+        assert joined.mask.tolist() == expected
+        assert joined.target is None
 
 
 def test_neighbouring_rows_of_a_store_are_read_as_its_own():
