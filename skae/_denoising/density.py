@@ -13,7 +13,7 @@ from torch import Tensor
 from .._base import SINGLE_VARIANCE, Density
 from .._data import Batch, Rows, block_length, subsample_indices, trim_weight
 from .._environment import limit_threads
-from .._linear import fit_covariance
+from .._linear import fit_covariance, shrink_covariance
 from .._training import TrainedModule
 from ..modules import CodeDenoiser, Denoiser
 from ..modules.cells import CellLayout
@@ -367,7 +367,7 @@ def fit_residual_filter(trained: TrainedModule[Denoiser], rows: Rows, trim_fract
     residuals = trained.apply(lambda module, part: part - module(part), sample.table)
     generator = np.random.default_rng(0)  # for wide tables' approximate axes
     covariance = fit_covariance(residuals, sample.weight_array, trim_fraction, generator)
-    set_filter(module.residual_filter, covariance)
+    set_filter(module.residual_filter, shrink_covariance(covariance, residuals, generator))
 
 
 def calibrate(
