@@ -32,6 +32,9 @@ _FOLDED_CELLS = 2**20
 _SCALES = np.array([1.0, 3.0, 10.0, 30.0])
 _SCALE_WEIGHTS = np.array([0.97, 0.01, 0.01, 0.01])
 
+# A sample covariance is left if another is better by as many standard errors.
+_N_ERRORS = 2.0
+
 # Shares of the mean variance, from none to all.
 _SHARES = np.concatenate([[0.0], np.geomspace(0.005, 0.5, 14), [0.6, 0.7, 0.8, 0.9, 1.0]])
 
@@ -123,22 +126,37 @@ def _choose_shrinkage(
     folds = [fold for fold in folds if len(fold)]
     n_leading = min(len(X) - max(map(len, folds)) - 1, n_features, pca.FULL_UP_TO)
     candidates = [Shrinkage(k, share) for k in _list_sizes(n_leading) for share in _SHARES]
-    loss = np.zeros(len(candidates))
-    for fold in folds if X.size <= _FOLDED_CELLS else folds[:1]:
+    losses = []
+    folds = folds if X.size <= _FOLDED_CELLS else folds[:1]
+    for fold in folds:
         fitted = np.setdiff1d(np.arange(len(X)), fold)
         spectrum = pca.decompose(X[fitted], weight[fitted], n_leading, generator)
         centred = X[fold] - spectrum.mean
         squares, whole = np.square(centred @ spectrum.axes.T), np.square(centred).sum(axis=1)
+        loss = np.empty((len(fold), len(candidates)))
         for index, candidate in enumerate(candidates):
             leading, rest = candidate.apply(spectrum.variances, spectrum.total, n_features)
             n_kept = len(leading)
             outside = (whole - squares[:, :n_kept].sum(axis=1)).clip(min=0)
             distance = squares[:, :n_kept] @ (1 / leading) + outside / rest
             determinant = np.log(leading).sum() + (n_features - n_kept) * np.log(rest)
-            loss[index] += weight[fold] @ _score_distances(distance, determinant, n_features)
-    best = candidates[int(loss.argmin())]
+            loss[:, index] = _score_distances(distance, determinant, n_features)
+        losses.append(loss)
+    loss, counts = np.vstack(losses), weight[np.concatenate(folds)]
+    best = candidates[int((counts @ loss).argmin())]
+    usual = Shrinkage(n_leading, 0.0)
+    if len(X) > n_features:  # fewer have a plane of their own, on which no other row lies
+        gain = loss[:, candidates.index(usual)] - loss[:, candidates.index(best)]
+        best = best if _is_surely_positive(gain, counts) else usual
     # All rows have more axes than those of a fold.
     return replace(best, n_kept=n_features) if best.n_kept == n_leading else best
+
+
+def _is_surely_positive(gain: np.ndarray, weight: np.ndarray) -> bool:
+    """Whether the mean over rows is positive by several standard errors."""
+    share = weight / weight.sum()
+    mean = float(share @ gain)
+    return mean > _N_ERRORS * float(np.sqrt(np.square(share) @ np.square(gain - mean)))
 
 
 def _score_distances(distance: np.ndarray, determinant: float, n_features: int) -> np.ndarray:
