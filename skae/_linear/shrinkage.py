@@ -92,19 +92,17 @@ def shrink_covariance(
     rows, place = np.unique(X, axis=0, return_inverse=True)
     weight = np.bincount(place.ravel(), covariance.weight, len(rows))
     rows, weight = rows[weight > 0], weight[weight > 0]
-    if len(rows) < 2:
-        return covariance
     varying = covariance.variances[covariance.variances > SMALLEST_VARIANCE]
     n_axes, n_varying, remainder = len(covariance.axes), len(varying), covariance.remainder
     total = float(varying.sum())
+    if n_varying == 0:
+        return covariance
     if n_varying < min(len(rows) - 1, n_axes):
-        # Rows that lie in a plane, though they could be anywhere, leave others no way off it.
+        # Rows lie in a plane though they could be anywhere: so do others.
         rows = (rows - covariance.mean) @ covariance.axes[:n_varying].T
         n_features = n_axes = n_varying
     else:
         total += (n_features - n_varying) * remainder
-    if n_varying == 0:
-        return covariance
     chosen = Shrinkage(0, 0.0)
     if len(rows) >= _FEWEST_ROWS:
         chosen = _choose_shrinkage(rows, weight, generator)
