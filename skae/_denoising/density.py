@@ -13,9 +13,9 @@ from torch import Tensor
 from .._base import SINGLE_VARIANCE, Density
 from .._data import Batch, Rows, block_length, subsample_indices, trim_weight
 from .._environment import limit_threads
-from .._linear import fit_covariance
+from .._linear import SMALLEST_VARIANCE, Covariance, fit_covariance, has_few_rows
 from .._training import TrainedModule
-from ..modules import CodeDenoiser, Denoiser
+from ..modules import CodeDenoiser, Denoiser, WienerFilter
 from ..modules.cells import CellLayout
 from ..modules.single_precision import SinglePrecision
 from .incomplete import CellCodes, make_gaussian_class, score_with_completion
@@ -367,7 +367,37 @@ def fit_residual_filter(trained: TrainedModule[Denoiser], rows: Rows, trim_fract
     residuals = trained.apply(lambda module, part: part - module(part), sample.table)
     generator = np.random.default_rng(0)  # for wide tables' approximate axes
     covariance = fit_covariance(residuals, sample.weight_array, trim_fraction, generator)
+    if has_few_rows(len(sample), sample.n_features):
+        covariance = _read_residuals(module.filter, covariance, sample.table, residuals)
     set_filter(module.residual_filter, covariance)
+
+
+def _read_residuals(
+    filter: WienerFilter, covariance: Covariance, table: np.ndarray, residuals: np.ndarray
+) -> Covariance:
+    """Return the covariance of few rows' residuals, from a filter that is shrunk already.
+
+    By how much a code reduces the rows' variance along each axis is surer than what it leaves.
+    """
+    mean, axes = filter.mean.double().cpu().numpy(), filter.axes.double().cpu().numpy()
+    share = covariance.weight / covariance.weight.sum()
+    squares = []
+    for centred in (residuals - covariance.mean, table - mean):
+        scores = centred @ axes.T
+        along, whole = share @ np.square(scores), share @ np.square(centred).sum(axis=1)
+        squares.append(np.append(along, max(whole - along.sum(), 0.0)))
+    left, whole = squares
+    # A code learns nothing of directions that no row shows.
+    ratio = np.divide(left, whole, out=np.ones(len(whole)), where=whole > SMALLEST_VARIANCE)
+    variances = filter.variances.double().cpu().numpy() * ratio[:-1]
+    remainder = float(filter.remainder) * float(ratio[-1])
+    return Covariance(
+        covariance.mean,
+        axes,
+        np.maximum(variances, SMALLEST_VARIANCE),
+        max(remainder, SMALLEST_VARIANCE),
+        covariance.weight,
+    )
 
 
 def calibrate(

@@ -19,6 +19,7 @@ from .._linear import (
     fit_ridge_regression,
     reduce_rank,
     repeat_axes,
+    shrink_covariance,
 )
 from ..modules import (
     MLP,
@@ -82,6 +83,7 @@ def initialize_denoiser(
     noisy, clean, weight = rows.table, rows.target_table, rows.weight_array
     n_least = len(module.precisions) if isinstance(module, CodeDenoiser) else 1
     covariance = fit_covariance(clean, weight, trim_fraction, generator, n_least)
+    covariance = shrink_covariance(covariance, clean, generator)
     if module.is_gaussian:
         initialize_at_filter(module, covariance)
     else:
@@ -89,6 +91,7 @@ def initialize_denoiser(
             given = covariance
             if corruption is None:
                 given = fit_covariance(noisy, weight, trim_fraction, generator)
+                given = shrink_covariance(given, noisy, generator)
             set_filter(module.filter, given)
         code = blueprint.code
         if blueprint.network.linear_path and (code is None or not code.tied_weights):

@@ -23,6 +23,7 @@ from .._linear import (
     Split,
     StackedClasses,
     fit_mixture,
+    has_few_rows,
     split_for_stacking,
     stack_classes,
     stack_mixtures,
@@ -65,11 +66,14 @@ class Evidence:
     improvement : float or None
         By how many nats a row the network was better than the filter on rows that folds held
         out. None, without `unseen`, is not known: the rows that it was trained on weigh it.
+    is_short : bool
+        Whether the rows are few for their columns, so that the filter is wider than they are.
     """
 
     rows: Rows
     unseen: Rows | None
     improvement: float | None
+    is_short: bool
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,8 @@ def gather_evidence(rows: Rows, unseen: Rows | None, improvement: float | None) 
     sample = rows.take(counting[subsample_indices(len(counting), most)])
     if unseen is not None:
         unseen = unseen.take(subsample_indices(len(unseen), _HELD_OUT_ROWS))
-    return Evidence(sample, unseen, improvement)
+    is_short = has_few_rows(len(rows), rows.n_features)
+    return Evidence(sample, unseen, improvement, is_short)
 
 
 def fit_stack(
@@ -212,6 +217,13 @@ def fit_stack(
     n_axes = measured.shape[1] - 2
     scores, remainder, gaussian = measured[:, :n_axes], measured[:, -2], measured[:, -1]
     weight = trim_weight_array(-gaussian, weight, trim_fraction)
+    if evidence.is_short:
+        # The filter's axes follow the rows that it was fitted to, which spread more along the
+        # leading ones, and less along others, than its variances and other rows do.
+        fitted = slice(0, len(evidence.rows))
+        spread = np.sqrt(np.average(np.square(scores[fitted]), axis=0, weights=weight[fitted]))
+        scores[fitted] /= np.where(spread > 0, spread, 1.0)
+        remainder = gaussian + 0.5 * (np.square(scores) + math.log(2 * math.pi)).sum(axis=1)
     rival, improvement = None, evidence.improvement
     if score is not None and improvement is None:
         rival = np.full(len(table), np.nan)

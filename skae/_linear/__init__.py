@@ -33,6 +33,7 @@ from .regression import (
     repeat_axes,
 )
 from .scored_classes import StackedClasses, score_cells
+from .shrinkage import has_few_rows, shrink_covariance
 from .stacked_classes import stack_classes
 from .stacked_mixture import Split, split_for_stacking, stack_mixtures
 
@@ -75,11 +76,13 @@ __all__ = [
     "fit_ridge_regression",
     "fit_with_missing",
     "fit_with_unit_noise",
+    "has_few_rows",
     "invert_covariance",
     "reduce_rank",
     "repeat_axes",
     "score_cells",
     "score_observed",
+    "shrink_covariance",
     "split_for_stacking",
     "stack_classes",
     "stack_mixtures",
