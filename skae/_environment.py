@@ -1,5 +1,6 @@
 """Device, threads, random generators and warnings; what is global is left as it was found."""
 
+import contextlib
 import os
 import sys
 import threading
@@ -237,8 +238,9 @@ def seed_default_generator(seed: int) -> Iterator[None]:
 
 
 # Frames of these packages stand between a user's line and a warning of ours.
-_NOT_THE_USERS = tuple(
-    str(Path(file).parent) for file in (__file__, sklearn.__file__, skorch.__file__)
+_NOT_THE_USERS = (
+    *(str(Path(file).parent) for file in (__file__, sklearn.__file__, skorch.__file__)),
+    contextlib.__file__,  # of contexts that decorate methods
 )
 
 

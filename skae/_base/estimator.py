@@ -411,7 +411,7 @@ class BaseAutoencoder(
             row_shape=given.row_shape,
             kept_epoch=None if result.selected is None else result.selected.epoch,
             has_sequences=given.has_sequences,
-            share=self._share,
+            share=self._find_share(),
         )
 
     @validate_each_time
@@ -625,7 +625,7 @@ class BaseAutoencoder(
             sample=sample,
             row_shape=row_shape,
             has_sequences=has_sequences,
-            share=self._share,
+            share=self._find_share(),
         )
 
     def _warn_of_far_block(
@@ -693,9 +693,8 @@ class BaseAutoencoder(
         merged = merge(TrainingTable(rows, weight, target)).set_total(total)
         return GivenTable(merged, columns, total, blueprint, row_shape, has_sequences)
 
-    @property
-    def _share(self) -> float | None:
-        """The share of the variance that determines the components; None if a number does."""
+    def _find_share(self) -> float | None:
+        """Return the share that determines how many components there are, None if a number does."""
         return float(self.n_components or 0) if is_share(self.n_components) else None
 
     def _plan_network(
