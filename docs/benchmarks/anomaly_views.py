@@ -48,7 +48,7 @@ from sklearn.metrics import roc_auc_score
 from skae import AEAnomalyDetector
 from skae._data import subsample_indices
 from skae._denoising import DenoisingAutoencoder
-from skae._detection.anomaly_score import AnomalyScore, TailSurprisal, has_few_rows
+from skae._detection.anomaly_score import AnomalyScore, TailSurprisal, is_known_by_heart
 from skae._detection.detector import _REFERENCE_ROWS
 from skae._detection.left_out import LeftOutErrors
 
@@ -118,7 +118,7 @@ def measure(file: Path, group: str, seed: int) -> dict[str, Any]:
             name: round(float(roc_auc_score(own.y, nats)), 5)
             for name, nats in list_scores(*views).items()
         }
-        few = bool(has_few_rows(len(train), train.shape[1]))
+        few = bool(is_known_by_heart(len(train), train.shape[1]))
         result[setting] = {"few": few, "auroc": aurocs}
     return result
 

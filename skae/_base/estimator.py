@@ -319,8 +319,7 @@ class BaseAutoencoder(
         MemoryError
             If the network, or a dense array of sparse rows, is larger than this machine's memory.
         """
-        tasks = begin_tasks(self, X, y)
-        with isolate_torch(), tasks, replace_when_done(self) as draft:
+        with isolate_torch(), begin_tasks(self, X, y), replace_when_done(self) as draft:
             draft._fitted = draft._fit(X, y, sample_weight)
             wait_for_others()
         return self

@@ -331,7 +331,7 @@ class HiddenTails:
         return CountWeights.from_counts(counts, self.counts).combine(nats)
 
 
-def has_few_rows(n_rows: int, n_features: int) -> bool:
+def is_known_by_heart(n_rows: int, n_features: int) -> bool:
     """Whether a network that is trained on so many rows knows them by heart.
 
     The error of a linear model that has not seen the row is the better score then, on embeddings of

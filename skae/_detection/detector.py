@@ -62,7 +62,7 @@ from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
 from .._environment import RandomSource, RandomStreams
 from .._training import Checkpoint, find_seed, open_checkpoint, take_part, wait_for_others
-from .anomaly_score import AnomalyScore, has_few_rows, score_at_share
+from .anomaly_score import AnomalyScore, is_known_by_heart, score_at_share
 from .calibration import (
     CalibrationSplit,
     count_calibration_rows,
@@ -948,7 +948,7 @@ def _fit_anomaly_score(
         return None
     indices = subsample_indices(len(table), _REFERENCE_ROWS)
     weight = None if table.weight is None else table.weight[indices]
-    leaves_out = may_leave_out and has_few_rows(len(table), table.X.shape[1])
+    leaves_out = may_leave_out and is_known_by_heart(len(table), table.X.shape[1])
     return AnomalyScore.fit(estimator, take_rows(table.X, indices), weight, leaves_out)
 
 

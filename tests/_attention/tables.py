@@ -1,6 +1,7 @@
 """Scaled tables whose missing cells are known."""
 
 import numpy as np
+from sklearn.impute import KNNImputer
 
 from skae.modules.cells import CellLayout
 
@@ -40,3 +41,17 @@ def hide(rows, columns, share=0.2, seed=1):
     chosen = np.random.default_rng(seed).random(len(rows)) < share
     hidden[np.ix_(chosen, columns)] = True
     return np.where(hidden, np.nan, rows), hidden
+
+
+def hide_in_copies():
+    """Rows that the table has several times, and the same with a tenth of the cells hidden."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(50, 4))[rng.integers(0, 50, 300)]
+    return X, np.where(rng.random(X.shape) < 0.1, np.nan, X)
+
+
+def compare_with_neighbours(filled, X, gaps):
+    """Return the error of filled cells as a multiple of that of `KNNImputer`."""
+    hidden = np.isnan(gaps)
+    errors = [(known - X)[hidden] for known in (filled, KNNImputer().fit_transform(gaps))]
+    return np.divide(*(np.sqrt(np.square(error).mean()) for error in errors))
