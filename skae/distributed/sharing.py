@@ -1,9 +1,7 @@
-"""Fits that several processes share, on one machine or on many."""
+"""The context in which processes share fits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-__all__ = ["share_training"]
 
 
 @contextmanager
@@ -56,7 +54,7 @@ def share_training(*, timeout: float = 1800.0) -> Iterator[None]:
     """
     import torch.distributed as dist
 
-    from ._training.training_group import TrainingGroup, enter_group, find_group
+    from .._training.training_group import TrainingGroup, enter_group, find_group
 
     if not timeout > 0:
         raise ValueError(f"timeout must be a positive number of seconds, got {timeout!r}")
