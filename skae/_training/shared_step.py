@@ -1,5 +1,6 @@
 """What processes that train together have in common in each step and epoch, and what not."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,8 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._data import Batch
+from .._processes import TrainingGroup
 from .objective import TrainingStep
-from .training_group import TrainingGroup
 
 # What skorch records of an epoch.
 _LOSSES = "train_loss", "train_loss_best", "valid_loss", "valid_loss_best"
@@ -71,7 +72,7 @@ class SharedStep:
 
 
 class SharedEpochs(Callback):
-    """Give all processes the statistics and the losses of the first, once an epoch.
+    """Give all processes the statistics of the first and the same losses, once an epoch.
 
     Layers such as batch normalization keep statistics of their own process's rows. Callbacks that
     end training or lower the learning rate by a loss would otherwise do so in some processes only.
@@ -96,8 +97,22 @@ class SharedEpochs(Callback):
         self._share_statistics(net)
         last = net.history[-1]
         losses = {name: last[name] for name in _LOSSES if name in last}
+        if "valid_loss" in last:
+            loss = self._average_held_out(last["batches"])
+            earlier = [row["valid_loss"] for row in net.history[:-1]]
+            is_best = loss < min(earlier, default=math.inf)
+            losses |= {"valid_loss": loss, "valid_loss_best": is_best}
         for name, value in self.group.take_first(losses).items():
             net.history.record(name, value)
+
+    def _average_held_out(self, batches: list[dict[str, Any]]) -> float:
+        """Return the mean loss of the blocks of all processes, by their numbers of rows."""
+        blocks = [batch for batch in batches if "valid_loss" in batch]
+        n_rows = [float(block["valid_batch_size"]) for block in blocks]
+        losses = [block["valid_loss"] for block in blocks]
+        sums = torch.tensor([np.dot(n_rows, losses), sum(n_rows)], dtype=torch.float64)
+        self.group.add(sums)
+        return float(sums[0] / sums[1])
 
     def _share_statistics(self, net: NeuralNet) -> None:
         if net.module_.training:  # so not yet in this epoch
