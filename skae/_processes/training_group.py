@@ -145,7 +145,7 @@ class TrainingGroup:
                 return
             cause = f"{_name_processes(lost)} ended or did not answer"
         except RuntimeError as error:
-            cause = str(error)
+            cause = _shorten(error)
         raise ConnectionError(
             f"the processes lost each other in an earlier fit ({cause}): start all of them again"
         )
@@ -172,7 +172,7 @@ class TrainingGroup:
             # torch closes connections when the last reference is gone: also that of the traceback.
             error.__traceback__ = None
             reasons = self._find_reasons(self._leave(""), began + self._timeout.total_seconds())
-            why = " and ".join(reasons or [f"a message between them was lost ({error})"])
+            why = " and ".join(reasons or [f"a message between them was lost ({_shorten(error)})"])
             raise ConnectionError(
                 f"a fit that {self.size} processes (0 to {self.size - 1}) share has ended, because "
                 f"{why}: look at its output, and start all of them again"
@@ -296,6 +296,11 @@ def _find_store() -> distributed_c10d.Store:
     if hasattr(world, "get_group_store"):
         return world.get_group_store()
     return distributed_c10d._get_default_store()  # older torch has no public way
+
+
+def _shorten(error: RuntimeError) -> str:
+    """Return torch's message without its stack of calls."""
+    return str(error).partition("\n")[0]
 
 
 def _describe_ends(

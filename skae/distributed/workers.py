@@ -76,11 +76,9 @@ def run_on_workers(
         from skae import AutoencoderTransformer
         from skae.distributed import run_on_workers
 
-
         def train():
             X = np.load("/shared/table.npy", mmap_mode="r")
             return AutoencoderTransformer(8, random_state=0).fit(X)
-
 
         model = run_on_workers(Client("scheduler:8786"), train)
     """
