@@ -57,8 +57,7 @@ def share_training(*, timeout: float = 1800.0) -> Iterator[None]:
 
     from .._processes import TrainingGroup, enter_group, find_group
 
-    if not timeout > 0:
-        raise ValueError(f"timeout must be a positive number of seconds, got {timeout!r}")
+    check_timeout(timeout)
     if find_group() is not None:
         raise ValueError("share_training must not be entered in itself: leave it first")
     if not (dist.is_available() and dist.is_initialized()):
@@ -71,3 +70,9 @@ def share_training(*, timeout: float = 1800.0) -> Iterator[None]:
         return
     with enter_group(TrainingGroup(timeout)):
         yield
+
+
+def check_timeout(timeout: float) -> None:
+    """Raise unless a process can be waited for so long."""
+    if not timeout > 0:
+        raise ValueError(f"timeout must be a positive number of seconds, got {timeout!r}")

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from .sharing import share_training
+from .sharing import check_timeout, share_training
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -53,7 +53,8 @@ def run_on_workers(
     Raises
     ------
     ValueError
-        If there is no worker, or if one of `workers` is none.
+        If there is no worker, if one of `workers` is none, if several are in one process, or if
+        `timeout` is not positive.
     ConnectionError
         If a worker ends before the function does, with its address.
 
@@ -82,6 +83,7 @@ def run_on_workers(
 
         model = run_on_workers(Client("scheduler:8786"), train)
     """
+    check_timeout(timeout)
     known = sorted(client.nthreads())
     addresses = known if workers is None else list(workers)
     strange = [address for address in addresses if address not in known]
