@@ -127,7 +127,7 @@ def make_small(rank=0, **parameters):
     )
 
 
-def fit_stored(path):
+def fit_stored(path, weight=None):
     """Return a fit of a table that is left in its file and read in many blocks."""
     X = make_rows(5000).astype(np.float32)
     np.save(path, X)
@@ -139,7 +139,7 @@ def fit_stored(path):
     ):
         stored = np.load(path, mmap_mode="r")
         note = Note()
-        fitted = make_small(max_epochs=6, callbacks=[note]).fit(stored)
+        fitted = make_small(max_epochs=6, callbacks=[note]).fit(stored, sample_weight=weight)
     found = {
         "mean": fitted.mean_,
         "scale": fitted.scale_,
@@ -147,6 +147,7 @@ def fit_stored(path):
         "held out": fitted.validation_scores_[1:],
         "recorded": [epoch["valid_loss"] for epoch in note.seen],
         "best": [epoch["valid_loss_best"] for epoch in note.seen],
+        "blocks": [epoch["valid_batch_count"] for epoch in note.seen],
     }
     return describe_result(fitted, X), found
 
@@ -227,7 +228,9 @@ def train(folder):
             note = Note()
             own = make_small(architecture=normalized, early_stopping=held_out, callbacks=[note])
             fits[name] = describe_result(own.fit(X), X), note.seen
-        fits["a store"] = fit_stored(folder / f"table{rank}.npy")
+        path = folder / f"table{rank}.npy"
+        fits["a store"] = fit_stored(path)
+        fits["a store with weights"] = fit_stored(path, np.arange(5000) % 3 + 1.0)
         warm = make_small(warm_start=True).fit(X)
         fits["a warm start"] = describe_result(warm.fit(X), X)
         shown = io.StringIO()

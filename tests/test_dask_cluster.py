@@ -2,6 +2,7 @@
 
 import logging
 import os
+from unittest import mock
 
 import joblib
 import numpy as np
@@ -68,8 +69,8 @@ def test_workers_share_a_fit_of_blocks(client, curve):
     blocks = da.from_array(curve, chunks=(100, 6)).persist()
 
     def train():
-        stores.LOADED_UP_TO = 4000
-        return AutoencoderTransformer(2, **QUICK).fit(blocks)
+        with mock.patch.object(stores, "LOADED_UP_TO", 4000):
+            return AutoencoderTransformer(2, **QUICK).fit(blocks)
 
     model = run_on_workers(client, train)
     assert model.transform(curve).shape == (len(curve), 2)
@@ -100,11 +101,11 @@ def test_a_worker_that_dies_ends_the_fit_with_its_address(client, curve):
     addresses = sorted(client.nthreads())
 
     def train():
-        heartbeat._SECONDS_WITHOUT_BEAT = 0.1
         die = skorch.callbacks.EpochScoring(
             lambda *_: os._exit(1) if dist.get_rank() == 1 else 0.0, name="none"
         )
-        return AutoencoderTransformer(2, callbacks=[die], **QUICK).fit(curve)
+        with mock.patch.object(heartbeat, "_SECONDS_WITHOUT_BEAT", 0.1):
+            return AutoencoderTransformer(2, callbacks=[die], **QUICK).fit(curve)
 
     with pytest.raises(ConnectionError, match=f"because {addresses[1]} ended: look at its log"):
         run_on_workers(client, train)

@@ -73,6 +73,7 @@ def test_a_store_has_the_moments_the_axes_and_the_losses_of_one_process(found):
         for name in "mean", "scale", "initial loss":
             np.testing.assert_allclose(shared[name], alone[name], rtol=1e-6, atol=1e-9)
         np.testing.assert_allclose(shared["recorded"], shared["held out"], rtol=1e-5)
+        assert shared["blocks"] == alone["blocks"] == [5] * 6
         recorded = shared["recorded"]
         lowest = [loss == min(recorded[:end]) for end, loss in enumerate(recorded, 1)]
         assert shared["best"] == lowest

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
+from skorch.history import History
 from torch import Tensor
 
-from .._data import Batch
+from .._data import Batch, Rows
 from .._processes import TrainingGroup
 from .objective import TrainingStep
 
@@ -92,27 +93,32 @@ class SharedEpochs(Callback):
         if not training:
             self._share_statistics(net)
 
-    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+    def on_epoch_end(
+        self, net: NeuralNet, dataset_valid: Rows | None = None, **kwargs: Any
+    ) -> None:
         """Share statistics if no rows are held out, and losses."""
         self._share_statistics(net)
+        if dataset_valid is not None:
+            self._join_blocks(net.history, len(dataset_valid))
         last = net.history[-1]
         losses = {name: last[name] for name in _LOSSES if name in last}
-        if "valid_loss" in last:
-            loss = self._average_held_out(last["batches"])
-            earlier = [row["valid_loss"] for row in net.history[:-1]]
-            is_best = loss < min(earlier, default=math.inf)
-            losses |= {"valid_loss": loss, "valid_loss_best": is_best}
         for name, value in self.group.take_first(losses).items():
             net.history.record(name, value)
 
-    def _average_held_out(self, batches: list[dict[str, Any]]) -> float:
-        """Return the mean loss of the blocks of all processes, by their numbers of rows."""
-        blocks = [batch for batch in batches if "valid_loss" in batch]
-        n_rows = [float(block["valid_batch_size"]) for block in blocks]
+    def _join_blocks(self, history: History, n_held_out: int) -> None:
+        """Record the blocks of held-out rows of all processes, as if each had computed all."""
+        batches = history[-1]["batches"]
+        own = [batch for batch in batches if "valid_loss" in batch]
+        if sum(block["valid_batch_size"] for block in own) == n_held_out:
+            return  # they are too few to be divided
+        blocks = [block for part in self.group.gather(own) for block in part]
+        batches[len(batches) - len(own) :] = blocks
         losses = [block["valid_loss"] for block in blocks]
-        sums = torch.tensor([np.dot(n_rows, losses), sum(n_rows)], dtype=torch.float64)
-        self.group.add(sums)
-        return float(sums[0] / sums[1])
+        loss = np.average(losses, weights=[block["valid_batch_size"] for block in blocks])
+        lowest = min((row["valid_loss"] for row in history[:-1]), default=math.inf)
+        history.record("valid_batch_count", len(blocks))
+        history.record("valid_loss", loss)
+        history.record("valid_loss_best", bool(loss < lowest))
 
     def _share_statistics(self, net: NeuralNet) -> None:
         if net.module_.training:  # so not yet in this epoch
