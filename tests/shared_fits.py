@@ -10,6 +10,7 @@ import time
 import traceback
 import warnings
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -24,8 +25,9 @@ from skae import (
     DenoisingAutoencoder,
     VAETransformer,
 )
-from skae._data import stored_rows, stores
-from skae._training import checkpoint, training_group
+from skae._data import blocks, stored_rows, stores
+from skae._processes import heartbeat, training_group
+from skae._training import checkpoint, loop
 from skae.distributed import share_training
 from skae.series import SeriesAnomalyDetector
 
@@ -125,19 +127,29 @@ def make_small(rank=0, **parameters):
     )
 
 
-def fit_stored(folder):
-    """Return a fit of a table that is left in its file."""
+def fit_stored(path, weight=None):
+    """Return a fit of a table that is left in its file and read in many blocks."""
     X = make_rows(5000).astype(np.float32)
-    path = folder / f"table{dist.get_rank()}.npy"
     np.save(path, X)
-    was = stores.LOADED_UP_TO, stored_rows._BUFFER_BYTES
-    stores.LOADED_UP_TO, stored_rows._BUFFER_BYTES = 1000, 4096
-    try:
+    with (
+        mock.patch.object(stores, "LOADED_UP_TO", 1000),
+        mock.patch.object(stored_rows, "_BUFFER_BYTES", 4096),
+        mock.patch.object(blocks, "_BLOCK_ROWS", 700),
+        mock.patch.object(loop, "_VALIDATION_BLOCK", 100),
+    ):
         stored = np.load(path, mmap_mode="r")
-        fitted = make_small(max_epochs=6).fit(stored, sample_weight=np.arange(5000) % 3 + 1.0)
-        return describe_result(fitted, X)
-    finally:
-        stores.LOADED_UP_TO, stored_rows._BUFFER_BYTES = was
+        note = Note()
+        fitted = make_small(max_epochs=6, callbacks=[note]).fit(stored, sample_weight=weight)
+    found = {
+        "mean": fitted.mean_,
+        "scale": fitted.scale_,
+        "initial loss": fitted.validation_scores_[0],
+        "held out": fitted.validation_scores_[1:],
+        "recorded": [epoch["valid_loss"] for epoch in note.seen],
+        "best": [epoch["valid_loss_best"] for epoch in note.seen],
+        "blocks": [epoch["valid_batch_count"] for epoch in note.seen],
+    }
+    return describe_result(fitted, X), found
 
 
 def refuse(rank, folder):
@@ -190,6 +202,14 @@ def fail_alone(rank, X, folder):
     return found
 
 
+def fail_between_fits():
+    """Fit in a context in which one process fails before."""
+    with share_training():
+        if dist.get_rank() == 1:
+            raise OSError("full")
+        make_small().fit(make_rows(200))
+
+
 def train(folder):
     """Fit all that processes can share."""
     rank = dist.get_rank()
@@ -208,7 +228,9 @@ def train(folder):
             note = Note()
             own = make_small(architecture=normalized, early_stopping=held_out, callbacks=[note])
             fits[name] = describe_result(own.fit(X), X), note.seen
-        fits["a store"] = fit_stored(folder)
+        path = folder / f"table{rank}.npy"
+        fits["a store"] = fit_stored(path)
+        fits["a store with weights"] = fit_stored(path, np.arange(5000) % 3 + 1.0)
         warm = make_small(warm_start=True).fit(X)
         fits["a warm start"] = describe_result(warm.fit(X), X)
         shown = io.StringIO()
@@ -219,19 +241,42 @@ def train(folder):
         fits["after errors again"] = describe_result(make_small(dropout=0.1).fit(X), X)
         fits["not killed"] = describe_result(make_resumed().fit(X), X)
         found = {"whole": whole, "fits": fits, "refused": refused, "shown": shown.getvalue()}
-    return found
+    return {**found, "between fits": catch(fail_between_fits)}
 
 
 def die(folder):
     """Fit with a checkpoint, while the other process is killed."""
     X = make_rows(600)
     checkpoint._LEAST_PAUSE = checkpoint._PAUSE_PER_WRITE = 0.0
-    training_group._SECONDS_TO_ANSWER = 0.1  # the other will not answer
+    heartbeat._SECONDS_WITHOUT_BEAT = 0.1
     estimator = make_resumed(find_path(folder), Fail(2 if dist.get_rank() == 1 else None))
     with share_training():
         error = catch(estimator.fit, X)
         after = catch(make_small().fit, X)
     return {"error of": error, "is fitted": estimator.__sklearn_is_fitted__(), "after": after}
+
+
+def outlive(folder):
+    """Fit in three processes: one raises an error, and is killed later; another is slow meanwhile.
+
+    The slow one takes longer than a process that has ended is silent for.
+    """
+    rank, X = dist.get_rank(), make_rows(600)
+    training_group._SECONDS_TO_ANSWER = 0.1
+    heartbeat._SECONDS_WITHOUT_BEAT, heartbeat._SECONDS_BETWEEN_BEATS = 1.0, 0.05
+    found = {}
+    with share_training():
+        for name, error in ("raises", OSError("full")), ("is killed", None):
+            callback = Fail(2 if rank == 1 else 0, error, pause=1.6 if rank == 2 else 0.0)
+            found[name] = catch(make_small(max_epochs=2, callbacks=[callback]).fit, X)
+            if error is not None:
+                found["a fit"] = describe_result(make_small().fit(X), X)
+    end = folder / "the slow one has ended"
+    if rank == 2:
+        end.touch()
+    while not end.exists():  # the first process keeps the store
+        time.sleep(0.05)
+    return found
 
 
 def make_resumed(path=None, callback=None):

@@ -1,14 +1,20 @@
 """Searches, scores and fits on a cluster of two processes, which the `dask` extra installs."""
 
 import logging
+import os
+from unittest import mock
 
 import joblib
 import numpy as np
 import pytest
+import skorch
+import torch.distributed as dist
 from sklearn.model_selection import GridSearchCV
 
 from skae import AutoencoderTransformer
 from skae._data import stores
+from skae._processes import heartbeat
+from skae.distributed import run_on_workers
 
 distributed = pytest.importorskip(
     "distributed", reason="dask is not installed: pip install 'skae[dask]' runs these tests too"
@@ -47,6 +53,64 @@ def test_workers_score_blocks(client, wine):
     assert len(client.who_has(scores)) == 3
     np.testing.assert_allclose(scores.compute(), model.score_samples(wine))
     assert model.score(blocks) == pytest.approx(model.score(wine))
+
+
+def test_workers_share_a_fit(client, curve):
+    def train():
+        return AutoencoderTransformer(2, **QUICK).fit(curve), dist.get_rank(), dist.get_world_size()
+
+    model, *rank_and_size = run_on_workers(client, train)
+    assert rank_and_size == [0, 2]
+    expected = AutoencoderTransformer(2, **QUICK).fit(curve)
+    np.testing.assert_allclose(model.mean_, expected.mean_)
+
+
+def test_workers_share_a_fit_of_blocks(client, curve):
+    blocks = da.from_array(curve, chunks=(100, 6)).persist()
+
+    def train():
+        with mock.patch.object(stores, "LOADED_UP_TO", 4000):
+            return AutoencoderTransformer(2, **QUICK).fit(blocks)
+
+    model = run_on_workers(client, train)
+    assert model.transform(curve).shape == (len(curve), 2)
+
+
+def test_an_error_in_a_worker_is_raised(client, curve):
+    def train():
+        if dist.get_rank() == 1:
+            raise OSError("full")
+        return AutoencoderTransformer(2, **QUICK).fit(curve)
+
+    with pytest.raises(OSError, match="full"):
+        run_on_workers(client, train)
+
+
+def test_a_fit_of_no_workers_is_refused(client):
+    with pytest.raises(ValueError, match="must be addresses of the client's workers"):
+        run_on_workers(client, print, workers=["tcp://127.0.0.1:1"])
+    with pytest.raises(ValueError, match="must be addresses of the client's workers"):
+        run_on_workers(client, print, workers=[])
+    with pytest.raises(ValueError, match="timeout must be a positive number"):
+        run_on_workers(client, print, timeout=-1)
+    with pytest.raises(ValueError, match="processes of their own"):
+        run_on_workers(client, print, workers=[*client.nthreads(), *client.nthreads()])
+
+
+def test_a_worker_that_dies_ends_the_fit_with_its_address(client, curve):
+    addresses = sorted(client.nthreads())
+
+    def train():
+        die = skorch.callbacks.EpochScoring(
+            lambda *_: os._exit(1) if dist.get_rank() == 1 else 0.0, name="none"
+        )
+        with mock.patch.object(heartbeat, "_SECONDS_WITHOUT_BEAT", 0.1):
+            return AutoencoderTransformer(2, callbacks=[die], **QUICK).fit(curve)
+
+    with pytest.raises(ConnectionError, match=f"because {addresses[1]} ended: look at its log"):
+        run_on_workers(client, train)
+    client.wait_for_workers(2, timeout=60)
+    assert run_on_workers(client, dist.get_world_size) == 2
 
 
 @pytest.mark.usefixtures("client")

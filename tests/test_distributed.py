@@ -13,24 +13,25 @@ import torch.distributed as dist
 from skae.distributed import share_training
 
 from .resumption import are_equal, make_rows
-from .shared_fits import catch, describe_whole, make_resumed, make_tables, make_whole
+from .shared_fits import catch, describe_whole, fit_stored, make_resumed, make_tables, make_whole
 
 
-def run_two(folder, *scripts):
-    """What scripts of `shared_fits` find in each of two processes; None in one that is killed."""
+def run(folder, *scripts, size=2):
+    """What scripts of `shared_fits` find in each process; None in one that is killed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    given = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    given = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     command = [sys.executable, "-m", "tests.shared_fits", str(folder), *scripts]
-    processes = [subprocess.Popen(command, env={**given, "RANK": str(rank)}) for rank in range(2)]
+    ranks = [{"RANK": str(rank), "WORLD_SIZE": str(size)} for rank in range(size)]
+    processes = [subprocess.Popen(command, env={**given, **rank}) for rank in ranks]
     try:
         for process in processes:
             process.wait(timeout=300)
     finally:
         for process in processes:
             process.kill()
-    paths = {script: [folder / f"{script}{rank}.pkl" for rank in range(2)] for script in scripts}
+    paths = {script: [folder / f"{script}{rank}.pkl" for rank in range(size)] for script in scripts}
     found = {
         script: [pickle.loads(path.read_bytes()) if path.exists() else None for path in own]
         for script, own in paths.items()
@@ -44,9 +45,9 @@ def run_two(folder, *scripts):
 def found(tmp_path_factory):
     """What two processes find, of which one is killed at the end and started again."""
     folder = tmp_path_factory.mktemp("shared")
-    first = run_two(folder, "train", "die")
+    first = run(folder, "train", "die")
     alone = catch(make_resumed(folder / "fit.ckpt").fit, make_rows(600))
-    return {**first, "alone": alone, **run_two(folder, "resume"), "folder": folder}
+    return {**first, "alone": alone, **run(folder, "resume"), "folder": folder}
 
 
 def test_all_processes_end_with_the_same_estimator(found):
@@ -63,6 +64,19 @@ def test_processes_divide_a_batch_and_change_nothing_but_the_rounding(found):
         assert shared["epochs"] == alone["epochs"]
         for part in alone:
             np.testing.assert_allclose(shared[part], alone[part], rtol=1e-3, atol=1e-5)
+
+
+def test_a_store_has_the_moments_the_axes_and_the_losses_of_one_process(found):
+    alone = fit_stored(found["folder"] / "alone.npy")[1]
+    for own in found["train"]:
+        shared = own["fits"]["a store"][1]
+        for name in "mean", "scale", "initial loss":
+            np.testing.assert_allclose(shared[name], alone[name], rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(shared["recorded"], shared["held out"], rtol=1e-5)
+        assert shared["blocks"] == alone["blocks"] == [5] * 6
+        recorded = shared["recorded"]
+        lowest = [loss == min(recorded[:end]) for end, loss in enumerate(recorded, 1)]
+        assert shared["best"] == lowest
 
 
 def test_fits_repeat(found):
@@ -93,20 +107,20 @@ def test_what_cannot_be_shared_is_refused_before_training(found):
 def test_processes_that_differ_are_told_where(found):
     for own in found["train"]:
         errors = own["refused"]
-        assert "and X of process 1 differs from" in errors["a table"]
+        assert "; X of process 1 differs from that of" in errors["a table"]
         assert "the number of rows of X" in errors["a length"]
         assert "max_epochs of process 1" in errors["a parameter"]
         assert "estimator__lr of process 1" in errors["a detector"]
-        assert "and the class, " in errors["a class"]
+        assert "; the class, " in errors["a class"]
 
 
 def test_tables_of_equal_moments_that_differ_are_told_apart(found):
     for own in found["train"]:
         errors = own["refused"]
-        assert "and X of process 1 differs from" in errors["an order"]
-        assert "and X of process 1 differs from" in errors["a warm start"]
-        assert "sample_weight of process 1 differs" in errors["weights"]
-        assert "and y of process 1 differs" in errors["a target"]
+        assert "; X of process 1 differs from" in errors["an order"]
+        assert "; X of process 1 differs from" in errors["a warm start"]
+        assert "; X and sample_weight of process 1 differ from those of" in errors["weights"]
+        assert "; y of process 1 differs from that" in errors["a target"]
         assert "y of process 1 differs" in errors["a target alone"]
 
 
@@ -131,12 +145,28 @@ def test_an_error_in_one_process_ends_the_fit_of_the_other(name, error, found):
     assert f"process 1 raised {error}" in first
 
 
+def test_an_error_between_fits_is_known_to_the_others(found):
+    first, second = (own["between fits"] for own in found["train"])
+    assert second == "OSError: full"
+    assert "process 1 raised OSError: full" in first
+
+
 def test_a_process_that_dies_ends_the_fit_of_the_other(found):
     survivor, killed = found["die"]
     assert killed is None
     assert "process 1 ended or did not answer" in survivor["error of"]
     assert not survivor["is fitted"]
     assert survivor["after"].startswith("ConnectionError: the processes lost each other")
+
+
+def test_a_process_that_is_slow_is_not_taken_for_one_that_has_ended(tmp_path):
+    own = run(tmp_path, "outlive", size=3)["outlive"]
+    first, killed, slow = own
+    assert killed is None
+    for survivor in first, slow:
+        assert "because process 1 raised OSError: full: look" in survivor["raises"]
+        assert "because process 1 ended or did not answer: look" in survivor["is killed"]
+    assert are_equal(first["a fit"], slow["a fit"])
 
 
 def test_a_checkpoint_is_of_a_number_of_processes(found):

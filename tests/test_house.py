@@ -14,7 +14,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # A folder may import the folders of the rows above its own, and those to its left in its row.
 LAYERS = [
-    ["_environment", "modules"],
+    ["_environment", "_processes", "modules"],
     ["_data", "_linear"],
     ["_training"],
     ["_attention"],
@@ -52,6 +52,7 @@ def test_imports_are_found():
         "_data",
         "_environment",
         "_linear",
+        "_processes",
         "_training",
         "modules",
     }

@@ -63,6 +63,7 @@ from .._environment import (
     warn_user,
 )
 from .._linear import COMPLETION_ROWS, WIDEST_COMPLETED, Completion, count_components
+from .._processes import find_group, find_seed, refuse_group, take_part, wait_for_others
 from .._training import (
     OPTIMIZERS,
     AutoencoderNet,
@@ -74,17 +75,12 @@ from .._training import (
     TrainingResult,
     TrainingStep,
     check_callbacks,
-    find_group,
-    find_seed,
     leave_untrained,
     make_stream_net,
     open_checkpoint,
-    refuse_group,
     restore_on_failure,
     run_block,
-    take_part,
     train,
-    wait_for_others,
 )
 from .._training.losses import squared_error
 from ..modules import Architecture, set_dropout_generator

@@ -15,7 +15,8 @@ from skorch.callbacks import Callback, ParamMapper
 
 from .._data import AnyTable, Columns, RowShape, TrainingTable, row_blocks
 from .._environment import resolve_device
-from .._training import Fingerprint, find_group
+from .._processes import find_group
+from .._training import Fingerprint
 from ..modules import ParametrizedArchitecture
 
 # Parameters that say how a fit is shown or stored, and nothing of its result.

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 
 from .._data import Scaling, TrainingTable, take_rows
 from .._environment import resolve_device
-from .._training import find_group
+from .._processes import find_group
 from .fingerprint import describe_parameters
 
 # Rows that are compared.

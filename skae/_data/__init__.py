@@ -30,6 +30,7 @@ from .sequences import (
     make_length_form,
     pad_target,
 )
+from .shared_passes import SharedPass
 from .stored_rows import AnyRows, ScaledTable, StoredRows
 from .stores import (
     AnyTable,
@@ -76,6 +77,7 @@ __all__ = [
     "ScaledTable",
     "Scaling",
     "ShardBatches",
+    "SharedPass",
     "ShuffledBatches",
     "StoredRows",
     "StoredTable",

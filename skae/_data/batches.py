@@ -100,12 +100,23 @@ class OrderedBlocks:
         The rows to cut into blocks.
     batch_size : int
         Rows of a block.
+    indices : range or None, default=None
+        Indices of the blocks; None is all.
     """
 
-    def __init__(self, rows: AnyRows, batch_size: int) -> None:
+    def __init__(self, rows: AnyRows, batch_size: int, indices: range | None = None) -> None:
         self.rows = rows
         self.batch_size = batch_size
+        self.indices = range(math.ceil(len(rows) / batch_size)) if indices is None else indices
 
     def __iter__(self) -> Iterator[Batch]:
-        for first in range(0, len(self.rows), self.batch_size):
+        for index in self.indices:
+            first = index * self.batch_size
             yield self.rows[first : first + self.batch_size]
+
+    def take_shard(self, rank: int, size: int) -> "OrderedBlocks":
+        """Return one of `size` parts of neighbouring blocks; fewer blocks are not divided."""
+        if len(self.indices) < size:
+            return self
+        own = self.indices[find_shard(len(self.indices), rank, size)]
+        return OrderedBlocks(self.rows, self.batch_size, own)

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import Table, row_blocks
+from .blocks import Table
 from .sample_weights import normalize_weight
+from .shared_passes import SharedPass
 from .training_table import TrainingTable
 
 # Squares of smaller values could underflow; they are measured in a unit of their own.
@@ -59,7 +60,8 @@ class ColumnMoments:
         mean, largest = np.zeros(X.shape[1]), np.zeros(X.shape[1])
         missing, share = np.zeros(X.shape[1]), normalize_weight(X, weight)
         is_known = np.zeros(X.shape[1], dtype=bool)
-        for rows in row_blocks(X):
+        sums = SharedPass(X)
+        for rows in sums.blocks:
             block = X[rows]
             hidden = np.isnan(block)
             is_known |= ~hidden.all(axis=0)
@@ -68,18 +70,21 @@ class ColumnMoments:
                 block = np.where(hidden, 0.0, block)
             mean += share(rows) @ block.astype(np.float64)
             np.maximum(largest, np.maximum(block.max(axis=0), -block.min(axis=0)), out=largest)
+        sums.add(mean, missing)
+        sums.maximize(largest, is_known.view(np.uint8))
         observed = None
         if missing.any():
             observed = np.where(is_known, np.maximum(1 - missing, 0.0), 0.0)
         known = 1.0 if observed is None else np.where(observed > 0, observed, 1.0)
         mean /= known
         unit = _choose_unit(largest)
-        square = np.zeros(X.shape[1])
-        for rows in row_blocks(X):
+        square, sums = np.zeros(X.shape[1]), SharedPass(X)
+        for rows in sums.blocks:
             offset = (X[rows] - mean) / unit
             if observed is not None:
                 offset[np.isnan(offset)] = 0.0
             square += share(rows) @ np.square(offset)
+        sums.add(square)
         total = len(X) if total is None else total
         return cls(len(X), total, mean, unit * np.sqrt(square / known), observed)
 

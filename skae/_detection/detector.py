@@ -61,7 +61,8 @@ from .._data.cells import find_cell
 from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
 from .._environment import RandomSource, RandomStreams
-from .._training import Checkpoint, find_seed, open_checkpoint, take_part, wait_for_others
+from .._processes import find_seed, take_part, wait_for_others
+from .._training import Checkpoint, open_checkpoint
 from .anomaly_score import AnomalyScore, is_known_by_heart, score_at_share
 from .calibration import (
     CalibrationSplit,

@@ -32,7 +32,7 @@ from .._data import (
     read_table,
 )
 from .._environment import RandomSource, RandomStreams
-from .._training import refuse_group
+from .._processes import refuse_group
 from .fitted import FittedImputer
 
 

@@ -12,6 +12,7 @@ from sklearn.utils.extmath import randomized_svd, svd_flip
 
 from .._data import (
     ScaledTable,
+    SharedPass,
     Table,
     block_length,
     normalize_weight,
@@ -214,8 +215,9 @@ def decompose(
     if n_leading > 0 and n_features > FULL_UP_TO and not isinstance(X, np.ndarray):
         mean, axes, variances, total = find_krylov_axes(X, weight, n_leading, generator)
         return Spectrum(mean, _fix_signs(axes), variances.clip(min=0.0), total)
-    share, blocks = normalize_weight(X, weight), row_blocks(X)
-    mean = sum((share(b) @ X[b].astype(np.float64) for b in blocks), np.zeros(n_features))
+    share, sums = normalize_weight(X, weight), SharedPass(X)
+    mean = sum((share(b) @ X[b].astype(np.float64) for b in sums.blocks), np.zeros(n_features))
+    sums.add(mean)
     if n_leading == 0:
         return Spectrum(mean, np.zeros((0, n_features)), np.zeros(0), 0.0)
     if n_features <= FULL_UP_TO:
@@ -230,11 +232,12 @@ def _decompose_covariance(
     X: Table, mean: np.ndarray, weight: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Return all axes, the variances along them and their sum, by way of the covariance."""
-    share = normalize_weight(X, weight)
+    share, sums = normalize_weight(X, weight), SharedPass(X)
     covariance = np.zeros((X.shape[1], X.shape[1]))
-    for rows in row_blocks(X):
+    for rows in sums.blocks:
         centred = X[rows] - mean
         covariance += centred.T @ (centred * share(rows)[:, None])
+    sums.add(covariance)
     values, vectors = linalg.eigh(covariance)
     return vectors[:, ::-1].T, values[::-1], float(np.trace(covariance))
 

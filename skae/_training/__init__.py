@@ -9,7 +9,6 @@ from .loop import make_stream_net, restore_on_failure, run, run_block
 from .net import AutoencoderNet
 from .objective import MINIMUM_IMPROVEMENT_NATS, FastStep, Module, Objective, TrainingStep
 from .optimizers import OPTIMIZERS
-from .training_group import find_group, find_seed, refuse_group, take_part, wait_for_others
 from .user_callbacks import check_callbacks, copy_schedulers
 
 __all__ = [
@@ -28,16 +27,11 @@ __all__ = [
     "TrainingStep",
     "check_callbacks",
     "copy_schedulers",
-    "find_group",
-    "find_seed",
     "leave_untrained",
     "make_stream_net",
     "open_checkpoint",
-    "refuse_group",
     "restore_on_failure",
     "run",
     "run_block",
-    "take_part",
     "train",
-    "wait_for_others",
 ]

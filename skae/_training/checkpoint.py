@@ -10,10 +10,10 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
 
 from .._environment import RandomStreams, warn_user
+from .._processes import find_group, find_seed, wait_for_others
 from .checkpoint_file import CheckpointFile, SharedFile, TakenError
 from .net import AutoencoderNet
 from .net_state import NotPlainError, read_net, write_net
-from .training_group import find_group, find_seed, wait_for_others
 
 #: What a fit depends on: a description of each part, by name.
 Fingerprint = dict[str, str]

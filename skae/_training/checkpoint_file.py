@@ -10,8 +10,8 @@ from typing import Any, final
 
 import torch
 
+from .._processes import TrainingGroup
 from .files import replace_file
-from .training_group import TrainingGroup
 
 # A file is: what it is, its owner, the digest of the rest, the rest.
 _MAGIC = b"skae checkpoint\n"

@@ -11,8 +11,8 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._data import Rows, trim_weight_array
+from .._processes import find_group
 from .callbacks import stop_training
-from .training_group import find_group
 from .weight_snapshot import WeightSnapshot
 
 # A gain counts if, less two standard errors, it exceeds 6 % of the initial loss; losses are
@@ -269,7 +269,7 @@ class HeldOutSelection(Callback):
     def on_epoch_begin(self, net: NeuralNet, dataset_valid: Rows, **kwargs: Any) -> None:
         """Compute the losses of the initialization, as those of an epoch 0."""
         if not self.losses_:
-            blocks = net.get_iterator(dataset_valid, training=False)
+            blocks = net.divide_blocks(net.get_iterator(dataset_valid, training=False))
             self.block_ = [net.validation_step(block)["y_pred"] for block in blocks]
             self._compare(net, dataset_valid)
             if not math.isfinite(self.means_[0]):
@@ -301,7 +301,8 @@ class HeldOutSelection(Callback):
     def _compare(self, net: NeuralNet, rows: Rows) -> None:
         losses = torch.cat(self.block_).cpu().double().numpy()
         if (group := find_group()) is not None:  # so that all select the same epoch
-            losses = group.take_first(losses)
+            is_whole = len(losses) == len(rows)
+            losses = group.take_first(losses) if is_whole else np.concatenate(group.gather(losses))
         weight = rows.weight_array
         if not (self.losses_ and self.restores_best):  # folds need those of all epochs
             self.losses_.append(losses)

@@ -13,6 +13,7 @@ from torch import nn
 
 from .._data import AnyRows, OrderedBlocks, Rows, ShuffledBatches
 from .._environment import RandomStreams, count_threads, limit_threads, warn_user
+from .._processes import TrainingGroup, find_group
 from .callbacks import FiniteLoss, FoldLosses, WeightDecay
 from .checkpoint import CheckpointWriter, was_stopped_early
 from .config import TrainingConfig
@@ -24,7 +25,6 @@ from .progress import EpochProgress
 from .saddle_escape import SaddleEscape
 from .schedules import CosineSchedule, InverseRootSchedule, ObjectiveProgress, StreamSchedulers
 from .shared_step import ShardSeeds, SharedEpochs, SharedStep
-from .training_group import TrainingGroup, find_group
 from .user_callbacks import check_monitors, find_schedulers, name_own
 from .workload import count_products
 

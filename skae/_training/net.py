@@ -8,7 +8,7 @@ from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PassthroughScoring
 from torch import Tensor, nn
 
-from .._data import Batch, ShardBatches
+from .._data import Batch, OrderedBlocks, ShardBatches
 from .objective import FastStep, TrainingStep
 from .optimizers import FlatParameters, flatten_parameters
 from .schedules import keep_schedulers
@@ -88,6 +88,21 @@ class AutoencoderNet(NeuralNet):
             return batches
         group = self.shared_step_.group
         return ShardBatches(dataset, self.batch_size, batches.generator, group.rank, group.size)
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """Run over batches; processes that train together divide held-out ones."""
+        if not training and iterator is not None:
+            iterator = self.divide_blocks(iterator)
+        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+
+    def divide_blocks(self, blocks: OrderedBlocks) -> OrderedBlocks:
+        """Return this process's part of blocks of held-out rows."""
+        if self.shared_step_ is None:
+            return blocks
+        group = self.shared_step_.group
+        return blocks.take_shard(group.rank, group.size)
 
     def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
         """Compile in place, which leaves the names of the weights as they are."""

@@ -8,9 +8,9 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import nn
 
+from .._processes import find_group
 from ..modules import Bypass
 from .epoch_selection import HeldOutSelection
-from .training_group import find_group
 
 # Training is stuck if, after a tenth of its epochs, in which the rate has risen, and no fewer
 # steps than these, its loss is lower by no more than this share and all gates are as small as that.

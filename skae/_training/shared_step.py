@@ -1,5 +1,6 @@
 """What processes that train together have in common in each step and epoch, and what not."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -7,11 +8,12 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
+from skorch.history import History
 from torch import Tensor
 
-from .._data import Batch
+from .._data import Batch, Rows
+from .._processes import TrainingGroup
 from .objective import TrainingStep
-from .training_group import TrainingGroup
 
 # What skorch records of an epoch.
 _LOSSES = "train_loss", "train_loss_best", "valid_loss", "valid_loss_best"
@@ -71,7 +73,7 @@ class SharedStep:
 
 
 class SharedEpochs(Callback):
-    """Give all processes the statistics and the losses of the first, once an epoch.
+    """Give all processes the statistics of the first and the same losses, once an epoch.
 
     Layers such as batch normalization keep statistics of their own process's rows. Callbacks that
     end training or lower the learning rate by a loss would otherwise do so in some processes only.
@@ -91,13 +93,32 @@ class SharedEpochs(Callback):
         if not training:
             self._share_statistics(net)
 
-    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+    def on_epoch_end(
+        self, net: NeuralNet, dataset_valid: Rows | None = None, **kwargs: Any
+    ) -> None:
         """Share statistics if no rows are held out, and losses."""
         self._share_statistics(net)
+        if dataset_valid is not None:
+            self._join_blocks(net.history, len(dataset_valid))
         last = net.history[-1]
         losses = {name: last[name] for name in _LOSSES if name in last}
         for name, value in self.group.take_first(losses).items():
             net.history.record(name, value)
+
+    def _join_blocks(self, history: History, n_held_out: int) -> None:
+        """Record the blocks of held-out rows of all processes, as if each had computed all."""
+        batches = history[-1]["batches"]
+        own = [batch for batch in batches if "valid_loss" in batch]
+        if sum(block["valid_batch_size"] for block in own) == n_held_out:
+            return  # they are too few to be divided
+        blocks = [block for part in self.group.gather(own) for block in part]
+        batches[len(batches) - len(own) :] = blocks
+        losses = [block["valid_loss"] for block in blocks]
+        loss = np.average(losses, weights=[block["valid_batch_size"] for block in blocks])
+        lowest = min((row["valid_loss"] for row in history[:-1]), default=math.inf)
+        history.record("valid_batch_count", len(blocks))
+        history.record("valid_loss", loss)
+        history.record("valid_loss_best", bool(loss < lowest))
 
     def _share_statistics(self, net: NeuralNet) -> None:
         if net.module_.training:  # so not yet in this epoch

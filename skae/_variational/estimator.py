@@ -51,7 +51,8 @@ from .._environment import (
     resolve_device,
 )
 from .._linear import ScoredColumns
-from .._training import TrainedModule, TrainingConfig, TrainingResult, refuse_group
+from .._processes import refuse_group
+from .._training import TrainedModule, TrainingConfig, TrainingResult
 from ..modules import Architecture, VariationalAutoencoder
 from ..modules.cells import CellLayout
 from ..modules.likelihoods import Bounds, GaussianLikelihood

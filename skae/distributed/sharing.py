@@ -17,7 +17,7 @@ def share_training(*, timeout: float = 1800.0) -> Iterator[None]:
     ----------
     timeout : float, default=1800.0
         Seconds to wait for a process that does not answer. One that has ended is noticed earlier,
-        within ten seconds.
+        after some 15 seconds without a sign of life.
 
     Raises
     ------
@@ -27,6 +27,7 @@ def share_training(*, timeout: float = 1800.0) -> Iterator[None]:
 
     See Also
     --------
+    run_on_workers : For the workers of a Dask cluster.
     skae.AutoencoderTransformer : Its parameter `checkpoint` lets a fit go on after a process died.
 
     Notes
@@ -54,10 +55,9 @@ def share_training(*, timeout: float = 1800.0) -> Iterator[None]:
     """
     import torch.distributed as dist
 
-    from .._training.training_group import TrainingGroup, enter_group, find_group
+    from .._processes import TrainingGroup, enter_group, find_group
 
-    if not timeout > 0:
-        raise ValueError(f"timeout must be a positive number of seconds, got {timeout!r}")
+    check_timeout(timeout)
     if find_group() is not None:
         raise ValueError("share_training must not be entered in itself: leave it first")
     if not (dist.is_available() and dist.is_initialized()):
@@ -70,3 +70,9 @@ def share_training(*, timeout: float = 1800.0) -> Iterator[None]:
         return
     with enter_group(TrainingGroup(timeout)):
         yield
+
+
+def check_timeout(timeout: float) -> None:
+    """Raise unless a process can be waited for so long."""
+    if not timeout > 0:
+        raise ValueError(f"timeout must be a positive number of seconds, got {timeout!r}")

@@ -16,7 +16,7 @@ from .._detection.calibration import count_calibration_rows
 from .._detection.conformal import conformal_threshold
 from .._detection.detector import check_threshold
 from .._environment import RandomSource, warn_user
-from .._training import refuse_group
+from .._processes import refuse_group
 from .overlaps import average_overlaps, count_overlapping, find_starts
 from .recordings import read_recordings
 from .windows import Windows

@@ -226,3 +226,17 @@ def test_parts_that_are_read_as_a_whole_end_within_neighbouring_rows():
     table = StoredTable(np.zeros((20, 2), dtype=np.float32))
     table.source = type("Parts", (), {"ends": np.array([0, 4, 8, 20])})()
     assert TableRange(table, 2, 10).ends.tolist() == [0, 2, 6, 8]
+
+
+@pytest.mark.parametrize(("n_rows", "n_parts"), [(10, 2), (13, 4), (100, 3)])
+def test_blocks_are_divided_as_they_are(n_rows, n_parts):
+    whole = OrderedBlocks(Rows(Batch(torch.arange(float(n_rows))[:, None])), 3)
+    parts = [list(whole.take_shard(rank, n_parts)) for rank in range(n_parts)]
+    found = [batch.input.tolist() for part in parts for batch in part]
+    assert found == [batch.input.tolist() for batch in whole]
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_fewer_blocks_than_parts_are_not_divided():
+    whole = OrderedBlocks(Rows(Batch(torch.arange(5.0)[:, None])), 3)
+    assert all(len(list(whole.take_shard(rank, 3))) == 2 for rank in range(3))

@@ -54,9 +54,11 @@ def measure(rounds: int) -> dict[str, Any]:
 
 def run(size: int, given: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what so many processes print."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(size)]
+    # At a free port, whatever else runs.
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    processes = ["--nproc-per-node", str(size), "--module", "_speed._sharing_process"]
     done = subprocess.run(
-        [*command, "--module", "_speed._sharing_process", json.dumps(given)],
+        [*torchrun, *processes, json.dumps(given)],
         env=_fresh.environment(),
         stdout=subprocess.PIPE,
         text=True,
