@@ -87,7 +87,9 @@ default="from_dtype"
        make two rows similar is learnt, for each column that is filled.
 
     Rows that were held out decide, for each column, how much of the second part is added to the
-    first. Where they can't tell, linear regression is all there is.
+    first: two standard errors less than what is best for them. Where they can't tell, linear
+    regression is all there is. Numbers go at most a tenth of their column's range beyond its
+    values, and not beyond zero, or an end that many rows share, where none of these does.
 
     The transformers of skae need no imputer before them: they count observed cells only. Their
     `impute` needs missing cells in `fit`; this estimator learns from complete tables too.

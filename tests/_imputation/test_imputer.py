@@ -150,6 +150,27 @@ def test_repeated_rows_are_filled_from_their_copies(monkeypatch):
     assert compare_with_neighbours(filled, X, gaps) < 1.2
 
 
+@pytest.mark.parametrize(
+    "estimator",
+    [AEImputer(random_state=0), AutoencoderTransformer(1, hidden_layer_sizes=(), random_state=0)],
+    ids=lambda one: type(one).__name__,
+)
+def test_numbers_are_filled_with_what_the_column_may_hold(estimator):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 1, 200)
+    X = np.column_stack([x, 3 - 2 * x + 0.1 * rng.normal(size=200), np.full(200, 20231105.0)])
+    X[rng.random(X.shape) < 0.1] = np.nan
+    far = np.array([[50.0, np.nan, np.nan], [-50.0, np.nan, np.nan]])
+    below, above = estimator.fit(X).impute(far)
+    low, high = np.nanmin(X[:, 1]), np.nanmax(X[:, 1])
+    assert 0 < below[1] == pytest.approx(low - (high - low) / 10)
+    assert above[1] == pytest.approx(high + (high - low) / 10)
+    assert below[2] == above[2] == 20231105
+    X[:, 1] -= 0.99 * low
+    below, _ = estimator.fit(X).impute(far)
+    assert below[1] == 0  # all values were above
+
+
 @pytest.mark.parametrize("weight", [2, 0])
 def test_a_weight_counts_rows(weight):
     weights = np.where(np.arange(len(GAPS)) < 50, weight, 1)
