@@ -6,7 +6,7 @@ from .column_moments import ColumnMoments, measure_columns, name_column
 from .column_ranges import ColumnRanges, scale_ends
 from .columns import Columns, EncodedTable, needs_encoding
 from .dask_tables import is_dask_array, is_dask_frame, join_columns, load_dask
-from .frames import find_index
+from .frames import find_index, to_pandas
 from .row_shapes import (
     RowForm,
     RowShape,
@@ -126,6 +126,7 @@ __all__ = [
     "subsample_size",
     "subsample_store",
     "take_rows",
+    "to_pandas",
     "trim_weight",
     "trim_weight_array",
     "validate_table",

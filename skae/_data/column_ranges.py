@@ -89,7 +89,8 @@ class ColumnRanges:
             is_beside_zero = (sign * value >= 0) | is_zero
             farthest = value - sign * reach
             beyond = np.where(is_beside_zero & (sign * farthest < 0), 0.0, farthest)
-            bound = np.where(is_common, np.where(is_zero, 0.0, _shorten(value, scaling.mean)), beyond)
+            common = np.where(is_zero, 0.0, _shorten(value, scaling.mean))
+            bound = np.where(is_common, common, beyond)
             ends.append(np.where(layout.is_number, bound, -sign * np.inf))
         return ends[0], ends[1]
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .._base.dask_support import DaskSupportMixin, by_blocks
@@ -30,6 +31,7 @@ from .._data import (
     measure_columns,
     merge_copies,
     read_table,
+    to_pandas,
 )
 from .._environment import RandomSource, RandomStreams
 from .._training import refuse_group
@@ -195,7 +197,12 @@ default="from_dtype"
         """
         table, fitted = self._read(X)
         values = fitted.complete(table).astype(table.dtype)
-        return values if fitted.columns is None else fill_table(X, values, fitted.columns)
+        if fitted.columns is None:
+            return values
+        filled = fill_table(X, values, fitted.columns)
+        wanted = _get_output_config("transform", self)["dense"]
+        # scikit-learn makes objects of the columns, or cannot read them.
+        return to_pandas(filled) if wanted == "pandas" else filled
 
     @by_blocks
     def impute(self, X: ArrayLike, *, interval: float | None = None) -> Any:

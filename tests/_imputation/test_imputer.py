@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import skops.io
 from sklearn.base import clone
@@ -117,6 +118,18 @@ def test_numbers_of_a_frame_are_an_array_unless_a_frame_is_asked_for():
     assert isinstance(framed, pl.DataFrame)
     assert framed.columns == ["x", "curve"]
     assert list(imputer.get_feature_names_out()) == ["x", "curve"]
+
+
+@pytest.mark.parametrize("convert", [pl.from_pandas, pa.Table.from_pandas, pd.DataFrame])
+def test_other_tables_keep_their_types_in_frames_of_pandas(convert):
+    gaps = GAPS.assign(day=GAPS["day"].dt.tz_localize("Europe/Paris"))
+    imputer = AEImputer(random_state=0).set_output(transform="pandas")
+    filled = imputer.fit_transform(convert(gaps))
+    assert isinstance(filled, pd.DataFrame)
+    assert filled["x"].dtype == float
+    assert filled["day"].dt.tz is not None
+    known = gaps["day"].notna()
+    assert (filled["day"] == gaps["day"])[known].all()
 
 
 def test_a_column_without_cells_stays_missing():
