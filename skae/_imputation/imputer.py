@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
-from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .._base.dask_support import DaskSupportMixin, by_blocks
@@ -17,6 +16,7 @@ from .._base.parameters import (
     SHARED_CONSTRAINTS,
     Constraints,
     validate_parameters,
+    wants_pandas,
 )
 from .._base.seal import is_sealed, open_sealed, seal
 from .._data import (
@@ -200,9 +200,8 @@ default="from_dtype"
         if fitted.columns is None:
             return values
         filled = fill_table(X, values, fitted.columns)
-        wanted = _get_output_config("transform", self)["dense"]
         # scikit-learn makes objects of the columns, or cannot read them.
-        return to_pandas(filled) if wanted == "pandas" else filled
+        return to_pandas(filled) if wants_pandas(self) else filled
 
     @by_blocks
     def impute(self, X: ArrayLike, *, interval: float | None = None) -> Any:
