@@ -54,6 +54,7 @@ __all__ = [
     "validate_meta_parameters",
     "validate_parameter_constraints",
     "validate_parameters",
+    "wants_pandas",
 ]
 
 Constraints = dict[str, list[Any]]
