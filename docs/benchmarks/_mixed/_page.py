@@ -42,6 +42,8 @@ def page(record: dict[str, Any], parts: dict[str, Part], seeds: list[int]) -> st
         written += ["## Bars", "\n".join(f"- {line}" for line in bars)]
     for name, own in figures.items():
         written += [f"## {parts[name].title}", *parts[name].show(own)]
+        repeated = ", ".join(own.list_repeated()) or "none"
+        written.append(f"Tables that were run with several seeds: {repeated}.")
         left_out = [
             f"{method} (package {package})"
             for method, package in parts[name].list_left_out().items()

@@ -126,6 +126,13 @@ class Figures:
         found = [cells.get(seed, {}).get(field) for seed in self._list_seeds(setting, table)]
         return None if not found or None in found else float(np.mean(found))
 
+    def list_repeated(self) -> list[str]:
+        """Return the tables that were run with several seeds."""
+        pairs = [(setting, table) for setting, tables in self.cells.items() for table in tables]
+        return sorted(
+            {table for setting, table in pairs if len(self._list_seeds(setting, table)) > 1}
+        )
+
     def _list_seeds(self, setting: str, table: str) -> list[str]:
         """Return the seeds with which all methods of a table were run."""
         methods = self.cells.get(setting, {}).get(table, {}).values()
