@@ -34,7 +34,8 @@ of that table. A method that raises an error has no result; the page names it.
 
 Results are stored in `mixed.json` as soon as they are measured. A further run measures what is
 missing; `--again` drops the results of the given methods first, in the chosen parts. The page
-`mixed.md` covers the requested seeds. `--quick` is a trial: 150 rows, one seed, one table a group.
+`mixed.md` has the mean over the requested seeds, on each table over those that all of its methods
+were run with. `--quick` is a trial: 150 rows, one seed, one table a group.
 """
 
 import argparse

@@ -17,8 +17,13 @@ _N_DRAWS = 4
 _MOST_HIDDEN = 0.2
 _LEAST_HIDDEN = 0.1
 
-# Errors of held-out rows are clipped at this quantile: a few could carry most of the sum.
-_QUANTILE = 0.95
+# Held-out rows whose squared errors are beyond this quantile count less: a few could carry most of
+# the sum.
+_QUANTILE = 0.98
+
+# Standard errors by which a share of the steps falls short of the best one. In tables of few rows
+# that one is often too large.
+_N_ERRORS = 2.0
 
 # How far gains are expected to be from those of training: the factor that all columns share, and
 # what is left of each column's own.
@@ -125,7 +130,7 @@ class Assessment:
     Attributes
     ----------
     gains : ndarray of shape (n_cells, 2)
-        How far a step follows each of its parts; 0 for all, if in doubt.
+        How far a step follows each of its parts: the less, the more the answers are in doubt.
     left : list of ndarray of shape (n_answers, n_own)
         For each cell of a row, the errors that are left, with gains fitted to other rows.
     shrinkage : ndarray of shape (n_cells,)
@@ -138,10 +143,9 @@ class Assessment:
 
 
 def assess(answers: list[HiddenCells], trained: np.ndarray) -> Assessment:
-    """Return gains, if steps are better than none by a standard error, and what they leave.
+    """Return gains of which the share is taken that held-out rows are sure of, and what they leave.
 
-    Cells of all columns count together, since those of one are few. Each half of the rows is
-    assessed with gains that were fitted to the other one.
+    Each half of the rows is assessed with gains that were fitted to the other one.
     """
     halves = [
         fit_gains([cells.take(cells.rows % 2 != half) for cells in answers], trained)
@@ -152,9 +156,15 @@ def assess(answers: list[HiddenCells], trained: np.ndarray) -> Assessment:
         is_odd = (cells.rows % 2 == 1)[:, None]
         even, odd = (cells.leave(gains[index]) for gains in halves)
         left.append(np.where(is_odd, odd, even))
-    gains = fit_gains(answers, trained)
-    if not _are_smaller(left, answers):
-        gains, left = np.zeros_like(gains), [cells.errors for cells in answers]
+    share = _measure_sure_share(left, answers)
+    if share == 0:  # errors that are left may not be finite
+        gains, left = np.zeros_like(trained), [cells.errors for cells in answers]
+    else:
+        gains = share * fit_gains(answers, trained)
+        left = [
+            share * errors + (1 - share) * cells.errors
+            for errors, cells in zip(left, answers, strict=True)
+        ]
     shrinkage = [
         _measure_size(errors, cells) / max(_measure_size(cells.errors, cells), 1e-12)
         for errors, cells in zip(left, answers, strict=True)
@@ -166,25 +176,34 @@ def _measure_size(errors: np.ndarray, cells: HiddenCells) -> float:
     return float(np.sqrt(cells.weight @ np.square(errors).sum(axis=1)))
 
 
-def _are_smaller(left: list[np.ndarray], answers: list[HiddenCells]) -> bool:
-    """Whether errors are smaller than those of the linear answers, compared row by row."""
+def _measure_sure_share(left: list[np.ndarray], answers: list[HiddenCells]) -> float:
+    """Return how much of the steps is taken at least, as far as the rows can tell.
+
+    It is the share of least squared error less two standard errors, in [0, 1]. Cells of all columns
+    count together, since those of one are few, and rows are independent.
+    """
     rows = np.concatenate([cells.rows for cells in answers])
-    if len(rows) == 0:
-        return False
     counts = np.bincount(rows)
     known = counts > 0
 
     def average(values: list[np.ndarray]) -> np.ndarray:
         return np.bincount(rows, np.concatenate(values))[known] / counts[known]
 
-    before = average([np.square(cells.errors).sum(axis=1) for cells in answers])
-    after = average([np.square(errors).sum(axis=1) for errors in left])
-    weight = average([cells.weight for cells in answers])
-    cap = np.quantile(before, _QUANTILE)
-    gain = np.minimum(before, cap) - np.minimum(after, cap)
-    mean = np.average(gain, weights=weight)
-    error = np.sqrt(np.square(weight * (gain - mean)).sum()) / weight.sum()
-    return bool(mean > error)
+    pairs = [
+        (cells.errors, cells.errors - errors) for errors, cells in zip(left, answers, strict=True)
+    ]
+    before = average([np.square(errors).sum(axis=1) for errors, _ in pairs])
+    way = average([(errors * step).sum(axis=1) for errors, step in pairs])
+    square = average([np.square(step).sum(axis=1) for _, step in pairs])
+    if not square.any() or not np.isfinite(square).all():
+        return 0.0
+    largest = np.maximum(before, before - 2 * way + square)
+    cap = max(np.quantile(largest, _QUANTILE), 1e-12)
+    weight = average([cells.weight for cells in answers]) * cap / np.maximum(largest, cap)
+    total = weight @ square
+    share = weight @ way / total
+    error = np.sqrt(np.square(weight * (way - share * square)).sum()) / total
+    return float(np.clip(min(share, 1.0) - _N_ERRORS * error, 0.0, 1.0))
 
 
 def answer_hidden_cells(

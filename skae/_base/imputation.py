@@ -11,6 +11,7 @@ import numpy as np
 from .._attention import REMEMBERED_ROWS, AttentionCompletion, fit_attention
 from .._data import (
     AnyTable,
+    ColumnRanges,
     Columns,
     Scaling,
     TrainingTable,
@@ -30,6 +31,9 @@ _IMPUTE: Constraints = {"interval": [Interval(Real, 0, 1, closed="neither"), Non
 
 # Filled cells depend on the rows, not on how the network was trained.
 _SEED = 19870914
+
+#: The least and the largest values of columns.
+Ends = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -83,10 +87,14 @@ class Imputation:
             self.rows, self.layout, RandomStreams(_SEED), self.weight, self.completion
         )
 
+    @cached_property
+    def ends(self) -> Ends:
+        """Between which values numbers are filled."""
+        return find_ends(self.rows, self.weight, self.scaling, self.layout)
+
     def complete(self, rows: np.ndarray) -> np.ndarray:
         """Return rows of the encoded table with missing cells filled."""
-        scaled = self.scaling.forward(rows, np.float64)
-        return self.scaling.inverse(self.attention.complete(scaled))
+        return complete_between(rows, self.scaling, self.attention, self.ends)
 
     def find_half_widths(self, coverage: float) -> np.ndarray:
         """Return how far, in the table's units, the truth may be from what fills a number."""
@@ -113,6 +121,36 @@ class Imputation:
 def check_interval(interval: float | None) -> None:
     """Raise unless the parameter of `impute` is a probability or None."""
     validate_parameter_constraints(_IMPUTE, {"interval": interval}, caller_name="impute")
+
+
+def find_ends(
+    rows: np.ndarray, weight: np.ndarray | None, scaling: Scaling, layout: CellLayout
+) -> Ends:
+    """Return between which values numbers are filled, in the table's units.
+
+    Linear regression on far values of other columns may lead anywhere.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_encoded)
+        Scaled rows; NaN is a missing cell.
+    weight : ndarray of shape (n_rows,) or None
+        How often each counts.
+    scaling : Scaling
+        Their scaling.
+    layout : CellLayout
+        What the columns hold.
+    """
+    counts = np.ones(len(rows)) if weight is None else weight
+    return ColumnRanges.from_cells(rows, ~np.isnan(rows), counts).find_bounds(scaling, layout)
+
+
+def complete_between(
+    rows: np.ndarray, scaling: Scaling, attention: AttentionCompletion, ends: Ends
+) -> np.ndarray:
+    """Return rows of an encoded table with missing cells filled, and numbers between these ends."""
+    scaled = scaling.forward(rows, np.float64)
+    return scaling.inverse(attention.complete(scaled)).clip(*ends)
 
 
 def fill_blocks(table: AnyTable, complete: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

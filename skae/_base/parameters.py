@@ -1,6 +1,6 @@
-"""Constraints of the estimators' parameters.
+"""Constraints of the estimators' parameters, and what `set_output` asks for.
 
-The one place that imports scikit-learn's private parameter validation.
+The one place that imports what is private in scikit-learn.
 """
 
 import os
@@ -19,6 +19,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils._set_output import _get_output_config
 
 from .._environment import check_memory
 from .._training import OPTIMIZERS
@@ -53,6 +54,7 @@ __all__ = [
     "validate_meta_parameters",
     "validate_parameter_constraints",
     "validate_parameters",
+    "wants_pandas",
 ]
 
 Constraints = dict[str, list[Any]]
@@ -153,3 +155,8 @@ def refuse_parameters(estimator: BaseEstimator, names: Sequence[str], requiremen
         value = getattr(estimator, name)
         if value:
             raise ValueError(f"{name}={value!r} requires {requirement}")
+
+
+def wants_pandas(estimator: BaseEstimator) -> bool:
+    """Whether `set_output` of an estimator, or of all, asks for frames of pandas."""
+    return bool(_get_output_config("transform", estimator)["dense"] == "pandas")

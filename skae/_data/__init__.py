@@ -3,9 +3,10 @@
 from .batches import OrderedBlocks, ShardBatches, ShuffledBatches, batch_length
 from .blocks import Table, block_length, row_blocks, subsample_indices
 from .column_moments import ColumnMoments, measure_columns, name_column
+from .column_ranges import ColumnRanges, scale_ends
 from .columns import Columns, EncodedTable, needs_encoding
 from .dask_tables import is_dask_array, is_dask_frame, join_columns, load_dask
-from .frames import find_index
+from .frames import find_index, to_pandas
 from .row_shapes import (
     RowForm,
     RowShape,
@@ -64,6 +65,7 @@ __all__ = [
     "Batch",
     "ColumnChoice",
     "ColumnMoments",
+    "ColumnRanges",
     "Columns",
     "Complete",
     "CompletedRows",
@@ -121,10 +123,12 @@ __all__ = [
     "pad_target",
     "read_table",
     "row_blocks",
+    "scale_ends",
     "subsample_indices",
     "subsample_size",
     "subsample_store",
     "take_rows",
+    "to_pandas",
     "trim_weight",
     "trim_weight_array",
     "validate_table",

@@ -6,6 +6,7 @@ every scikit-learn that the package supports.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, localcontext
@@ -151,6 +152,18 @@ def find_library(X: Any) -> str:
 def find_index(X: Any) -> pd.Index | None:
     """Return the names of a pandas frame's rows; None for other tables."""
     return X.index if isinstance(X, pd.DataFrame) else None
+
+
+def to_pandas(X: Any) -> Any:
+    """Return a frame of pandas for one of another library; arrays stay as they are.
+
+    Polars needs pyarrow for it, without which its frames stay as they are.
+    """
+    if find_library(X) not in ("polars", "pyarrow"):
+        return X
+    with suppress(ModuleNotFoundError):
+        return X.to_pandas()
+    return X
 
 
 def open_columns(X: Any) -> tuple[list[Any], list[Any]]:

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from .._attention import REMEMBERED_ROWS, AttentionCompletion, fit_attention
-from .._base.imputation import fill_blocks
+from .._base.imputation import Ends, complete_between, fill_blocks, find_ends
 from .._data import (
     AnyTable,
     ColumnMoments,
@@ -32,11 +32,14 @@ class FittedImputer:
         Their scaling.
     attention : AttentionCompletion
         What fills scaled rows.
+    ends : tuple of ndarray of shape (n_encoded,)
+        Between which values numbers are filled.
     """
 
     columns: Columns | None
     scaling: Scaling
     attention: AttentionCompletion
+    ends: Ends
 
     @classmethod
     def fit(
@@ -65,16 +68,14 @@ class FittedImputer:
         indices = subsample_indices(len(table), REMEMBERED_ROWS)
         rows = scaling.forward(take_rows(table.X, indices), np.float64)
         weight = None if table.weight is None else table.weight[indices]
-        return cls(columns, scaling, fit_attention(rows, layout, streams, weight))
+        ends = find_ends(rows, weight, scaling, layout)
+        return cls(columns, scaling, fit_attention(rows, layout, streams, weight), ends)
 
     def complete(self, table: AnyTable) -> np.ndarray:
         """Return rows as numbers, with missing cells filled by what is expected of them."""
-
-        def complete(rows: np.ndarray) -> np.ndarray:
-            scaled = self.scaling.forward(rows, np.float64)
-            return self.scaling.inverse(self.attention.complete(scaled))
-
-        return fill_blocks(table, complete)
+        return fill_blocks(
+            table, lambda rows: complete_between(rows, self.scaling, self.attention, self.ends)
+        )
 
     def find_half_widths(self, coverage: float) -> np.ndarray:
         """Return how far, in the table's units, the truth may be from what fills a number."""
@@ -93,6 +94,7 @@ class FittedImputer:
             "columns": None if self.columns is None else self.columns.get_state(),
             "scaling": astuple(self.scaling),
             "attention": self.attention.get_state(),
+            "ends": self.ends,
         }
 
     @classmethod
@@ -103,4 +105,5 @@ class FittedImputer:
             None if columns is None else Columns.from_state(columns),
             Scaling(*state["scaling"]),
             AttentionCompletion.from_state(state["attention"]),
+            tuple(state["ends"]),
         )

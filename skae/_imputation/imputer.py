@@ -16,6 +16,7 @@ from .._base.parameters import (
     SHARED_CONSTRAINTS,
     Constraints,
     validate_parameters,
+    wants_pandas,
 )
 from .._base.seal import is_sealed, open_sealed, seal
 from .._data import (
@@ -30,6 +31,7 @@ from .._data import (
     measure_columns,
     merge_copies,
     read_table,
+    to_pandas,
 )
 from .._environment import RandomSource, RandomStreams
 from .._processes import refuse_group
@@ -87,7 +89,9 @@ default="from_dtype"
        make two rows similar is learnt, for each column that is filled.
 
     Rows that were held out decide, for each column, how much of the second part is added to the
-    first. Where they can't tell, linear regression is all there is.
+    first: two standard errors less than what is best for them. Where they can't tell, linear
+    regression is all there is. Numbers go at most a tenth of their column's range beyond its
+    values, and not beyond zero, or an end that many rows share, where none of these does.
 
     The transformers of skae need no imputer before them: they count observed cells only. Their
     `impute` needs missing cells in `fit`; this estimator learns from complete tables too.
@@ -193,7 +197,11 @@ default="from_dtype"
         """
         table, fitted = self._read(X)
         values = fitted.complete(table).astype(table.dtype)
-        return values if fitted.columns is None else fill_table(X, values, fitted.columns)
+        if fitted.columns is None:
+            return values
+        filled = fill_table(X, values, fitted.columns)
+        # scikit-learn makes objects of the columns, or cannot read them.
+        return to_pandas(filled) if wants_pandas(self) else filled
 
     @by_blocks
     def impute(self, X: ArrayLike, *, interval: float | None = None) -> Any:

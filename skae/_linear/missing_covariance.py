@@ -72,8 +72,9 @@ def fill_missing(X: np.ndarray, moments: Moments) -> np.ndarray:
     """Return rows whose missing cells are their means given the observed ones."""
     observed = ~np.isnan(X)
     patterns = _Patterns.from_mask(observed, _find_ends(observed))
+    precision, covariance = _bound_eigenvalues(moments.covariance)
     return _complete(
-        X.astype(np.float64), patterns, moments.mean, invert_covariance(moments.covariance)
+        X.astype(np.float64), patterns, moments.mean, precision, covariance=covariance
     )[0]
 
 
@@ -219,11 +220,13 @@ def _complete(
     mean: np.ndarray,
     precision: np.ndarray,
     share: np.ndarray | None = None,
+    covariance: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return rows with conditional means, and the mean of the conditional covariances.
 
     A block of the precision is the inverse of a conditional covariance, so that a row costs the
-    cube of its missing cells rather than of its observed ones.
+    cube of its missing cells. With the covariance, it costs that of its observed ones where these
+    are fewer.
     """
     n_columns = X.shape[1]
     centred = X - mean
@@ -234,6 +237,9 @@ def _complete(
         left += _complete_ending(centred, patterns, precision, own).ravel()
     for group in patterns.split():
         cells = group.cells
+        if covariance is not None and 2 * cells.shape[1] > n_columns:
+            _complete_from_few(centred, group, covariance)
+            continue
         conditional = np.linalg.inv(precision[cells[:, :, None], cells[:, None, :]])
         own = cells[group.pattern]
         pull = np.take_along_axis(centred[group.rows] @ precision, own, axis=1)
@@ -244,6 +250,23 @@ def _complete(
             weighted = conditional * totals[:, None, None]
             left += np.bincount(flat.ravel(), weighted.ravel(), minlength=n_columns**2)
     return centred + mean, left.reshape(n_columns, n_columns)
+
+
+def _complete_from_few(centred: np.ndarray, group: _Group, covariance: np.ndarray) -> None:
+    """Complete rows with fewer observed cells than missing ones, in place."""
+    n_patterns, n_columns = len(group.cells), len(covariance)
+    observed = np.ones((n_patterns, n_columns), dtype=bool)
+    np.put_along_axis(observed, group.cells, False, axis=1)
+    known = np.nonzero(observed)[1].reshape(n_patterns, -1)
+    if known.shape[1] == 0:
+        return
+    inverse = np.linalg.inv(covariance[known[:, :, None], known[:, None, :]])
+    given, missing = known[group.pattern], group.cells[group.pattern]
+    values = np.take_along_axis(centred[group.rows], given, axis=1)
+    pull = np.zeros((len(group.rows), n_columns))
+    np.put_along_axis(pull, given, _apply(inverse, values, group.pattern), axis=1)
+    expected = np.take_along_axis(pull @ covariance, missing, axis=1)
+    centred[group.rows[:, None], missing] = expected
 
 
 def _find_ends(observed: np.ndarray) -> np.ndarray | None:
@@ -297,8 +320,14 @@ def _apply(matrices: np.ndarray, vectors: np.ndarray, which: np.ndarray) -> np.n
 
 def invert_covariance(covariance: np.ndarray) -> np.ndarray:
     """Return the inverse of a covariance none of whose variances is too small."""
+    return _bound_eigenvalues(covariance)[0]
+
+
+def _bound_eigenvalues(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the inverse of a covariance none of whose variances is too small, and itself."""
     values, vectors = linalg.eigh(covariance)
-    return (vectors / np.maximum(values, SMALLEST_VARIANCE)) @ vectors.T
+    values = np.maximum(values, SMALLEST_VARIANCE)
+    return (vectors / values) @ vectors.T, (vectors * values) @ vectors.T
 
 
 def _measure_change(before: Moments, after: Moments) -> float:

@@ -10,13 +10,12 @@ from torch import Tensor
 
 from .._base import SINGLE_VARIANCE, Density
 from .._base.draws import draw_normal
-from .._data import AnyRows, Batch, block_length
+from .._data import AnyRows, Batch, ColumnRanges, block_length
 from .._linear import Moments
 from .._training import TrainedModule
 from ..modules import VariationalAutoencoder
 from ..modules.likelihoods import GaussianLikelihood
 from ..modules.mixed_likelihood import MixedLikelihood
-from .column_ranges import ColumnRanges
 from .proposal import find_proposal
 
 # Of the draws of codes' Gaussians: scores of two calls use the same.

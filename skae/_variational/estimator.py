@@ -32,6 +32,7 @@ from .._data import (
     AnyTable,
     Batch,
     ColumnMoments,
+    ColumnRanges,
     Columns,
     Scaling,
     TrainingTable,
@@ -40,6 +41,7 @@ from .._data import (
     load_rows,
     name_column,
     row_blocks,
+    scale_ends,
     subsample_indices,
     take_rows,
 )
@@ -59,7 +61,6 @@ from ..modules.likelihoods import Bounds, GaussianLikelihood
 from ..modules.mixed_likelihood import MixedLikelihood
 from .adversarial import find_last_layer, make_discriminator, train_adversarially
 from .blueprint import VariationalBlueprint
-from .column_ranges import ColumnRanges, scale_ends
 from .density import EvidenceBound, VariationalDensity, evidence_bound, measure_codes
 from .initialization import find_floor_share, fit_floor, initialize_variational
 from .missing_cells import count_codes, draw_missing

@@ -68,13 +68,39 @@ def test_steps_that_are_better_are_taken_and_leave_smaller_errors():
     assert found.shrinkage[0] == pytest.approx(0.1 / size, rel=0.15)
 
 
+def measure_share(cells):
+    """Return which share of the best gains an assessment takes."""
+    return assess([cells], TRAINED[None]).gains[0, 0] / fit_gains([cells], TRAINED[None])[0, 0]
+
+
+def test_the_share_is_the_best_one_less_two_standard_errors():
+    parts = np.tile([[1.0], [0.0]], (100, 1, 1))
+    errors = np.tile(np.repeat([1.0, -1.0, 2.0], [14, 4, 2]), 5)[:, None]
+    cells = HiddenCells(errors, parts, np.ones(100), np.arange(100))
+    gain = fit_gains([cells], TRAINED[None])[0, 0]  # all steps are as long
+    expected = (errors.mean() - 2 * errors.std() / 10) / gain
+    assert measure_share(cells) == pytest.approx(expected, abs=0.03)
+
+
+def test_steps_that_are_right_are_taken_as_a_whole():
+    assert measure_share(make_cells(noise=1e-3)) > 0.99
+
+
+def test_the_more_rows_the_larger_the_share_that_is_taken():
+    shares = [measure_share(make_cells(noise=1.0, n_answers=n)) for n in (60, 300, 3000)]
+    assert 0 < shares[0] < shares[1] < shares[2] < 1
+
+
 def test_errors_that_are_left_are_those_of_gains_fitted_to_other_rows():
     cells = make_cells(noise=1.0, n_answers=12)
     found = assess([cells, make_cells(seed=1)], np.tile(TRAINED, (2, 1)))
     odd = cells.rows % 2 == 1
     other = make_cells(seed=1)
     gains = fit_gains([cells.take(~odd), other.take(other.rows % 2 == 0)], np.tile(TRAINED, (2, 1)))
-    np.testing.assert_allclose(found.left[0][odd], cells.take(odd).leave(gains[0]))
+    whole = fit_gains([cells, other], np.tile(TRAINED, (2, 1)))
+    share = found.gains[0, 0] / whole[0, 0]
+    assert 0.5 < share < 1
+    np.testing.assert_allclose(found.left[0][odd], cells.take(odd).leave(share * gains[0]))
 
 
 def test_one_row_of_a_large_error_does_not_decide():

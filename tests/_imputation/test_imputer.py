@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import skops.io
 from sklearn.base import clone
@@ -119,6 +120,18 @@ def test_numbers_of_a_frame_are_an_array_unless_a_frame_is_asked_for():
     assert list(imputer.get_feature_names_out()) == ["x", "curve"]
 
 
+@pytest.mark.parametrize("convert", [pl.from_pandas, pa.Table.from_pandas, pd.DataFrame])
+def test_other_tables_keep_their_types_in_frames_of_pandas(convert):
+    gaps = GAPS.assign(day=GAPS["day"].dt.tz_localize("Europe/Paris"))
+    imputer = AEImputer(random_state=0).set_output(transform="pandas")
+    filled = imputer.fit_transform(convert(gaps))
+    assert isinstance(filled, pd.DataFrame)
+    assert filled["x"].dtype == float
+    assert filled["day"].dt.tz is not None
+    known = gaps["day"].notna()
+    assert (filled["day"] == gaps["day"])[known].all()
+
+
 def test_a_column_without_cells_stays_missing():
     with pytest.warns(UserWarning, match="empty"):
         imputer = AEImputer(random_state=0).fit(GAPS.assign(empty=np.nan))
@@ -148,6 +161,27 @@ def test_repeated_rows_are_filled_from_their_copies(monkeypatch):
     X, gaps = hide_in_copies()
     filled = AEImputer(random_state=0).fit_transform(gaps)
     assert compare_with_neighbours(filled, X, gaps) < 1.2
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [AEImputer(random_state=0), AutoencoderTransformer(1, hidden_layer_sizes=(), random_state=0)],
+    ids=lambda one: type(one).__name__,
+)
+def test_numbers_are_filled_with_what_the_column_may_hold(estimator):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 1, 200)
+    X = np.column_stack([x, 3 - 2 * x + 0.1 * rng.normal(size=200), np.full(200, 20231105.0)])
+    X[rng.random(X.shape) < 0.1] = np.nan
+    far = np.array([[50.0, np.nan, np.nan], [-50.0, np.nan, np.nan]])
+    below, above = estimator.fit(X).impute(far)
+    low, high = np.nanmin(X[:, 1]), np.nanmax(X[:, 1])
+    assert 0 < below[1] == pytest.approx(low - (high - low) / 10)
+    assert above[1] == pytest.approx(high + (high - low) / 10)
+    assert below[2] == above[2] == 20231105
+    X[:, 1] -= 0.99 * low
+    below, _ = estimator.fit(X).impute(far)
+    assert below[1] == 0  # all values were above
 
 
 @pytest.mark.parametrize("weight", [2, 0])

@@ -100,7 +100,7 @@ class Figures:
     methods : dict
         The part's methods.
     seeds : list of int
-        The seeds that count.
+        The seeds that count, on the tables that all of their methods were run on with them.
     """
 
     cells: dict[str, Any]
@@ -121,10 +121,22 @@ class Figures:
         return [name for name in self.list_methods(setting) if not self.methods[name].is_ours]
 
     def find(self, setting: str, table: str, method: str, field: str) -> float | None:
-        """Return the mean of a figure over the seeds, None if one lacks."""
+        """Return the mean of a figure over the table's seeds, None if one lacks."""
         cells = self.cells.get(setting, {}).get(table, {}).get(method, {})
-        found = [cells.get(str(seed), {}).get(field) for seed in self.seeds]
-        return None if None in found else float(np.mean(found))
+        found = [cells.get(seed, {}).get(field) for seed in self._list_seeds(setting, table)]
+        return None if not found or None in found else float(np.mean(found))
+
+    def list_repeated(self) -> list[str]:
+        """Return the tables that were run with several seeds."""
+        pairs = [(setting, table) for setting, tables in self.cells.items() for table in tables]
+        return sorted(
+            {table for setting, table in pairs if len(self._list_seeds(setting, table)) > 1}
+        )
+
+    def _list_seeds(self, setting: str, table: str) -> list[str]:
+        """Return the seeds with which all methods of a table were run."""
+        methods = self.cells.get(setting, {}).get(table, {}).values()
+        return [seed for seed in map(str, self.seeds) if all(seed in cells for cells in methods)]
 
     def list_tables(self, setting: str, methods: Iterable[str], field: str) -> list[str]:
         """Return the tables for which all of the methods have a figure."""

@@ -3,8 +3,7 @@
 import numpy as np
 import torch
 
-from skae._data import Rows, Scaling
-from skae._variational.column_ranges import ColumnRanges
+from skae._data import ColumnRanges, Rows, Scaling
 from skae.modules.cells import CellLayout
 
 LAYOUT = CellLayout(numbers=(0, 1, 2, 3), booleans=(4,))
@@ -37,6 +36,17 @@ def test_bounds_are_where_many_rows_are_and_at_zero():
     expected = [11.1, (largest + reach)[1], (largest + reach)[2], 0.0, np.inf]
     expected[3] = min((largest + reach)[3], 0.0)
     np.testing.assert_allclose(high, expected, rtol=1e-5)
+
+
+def test_bounds_are_values_of_the_table():
+    X = np.tile([9.7, 0.1, 20231105.0, -3.3, 0.0], (50, 1))
+    X[::2, 0] = 12.3
+    scaling = Scaling(X.mean(axis=0), np.array([1.3, 1.0, 1.0, 1.0, 1.0]))
+    scaled = scaling.forward(X, np.float32)
+    rows = Rows.from_arrays(scaled, None, torch.device("cpu"))
+    low, high = ColumnRanges.from_rows(rows).find_bounds(scaling, LAYOUT)
+    np.testing.assert_array_equal(low[:4], X[1, :4])
+    np.testing.assert_array_equal(high[:4], X[0, :4])
 
 
 def test_columns_on_one_side_of_zero_stay_there():

@@ -1,12 +1,13 @@
-"""The values that columns of numbers had in training, beyond which none are drawn."""
+"""The values that columns of numbers had in training, beyond which none are drawn or filled."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
 
-from .._data import AnyRows, Scaling
 from ..modules.cells import CellLayout
+from .scaling import Scaling
+from .stored_rows import AnyRows
 
 # The least or largest value of a column is a bound if that share of the rows has it, and at least
 # so many.
@@ -14,11 +15,14 @@ _BOUND_SHARE = 0.01
 _BOUND_ROWS = 3.0
 
 # How far beyond its least and largest values, as a share of the range between them, a column's
-# numbers may be drawn: a density has longer tails than that.
+# numbers may go: a density has longer tails than that.
 _REACH = 0.1
 
 # Rows are scaled in float32: values this near to zero, in scales, are zero.
 _ZERO = 1e-5
+
+# So are values as near to each other, as shares of their distance from the mean.
+_RESOLUTION = 1e-6
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,11 @@ class ColumnRanges:
         X, observed, counts = sample.table, sample.observed, sample.counts
         if observed is None:
             observed = np.ones(X.shape, dtype=bool)
+        return cls.from_cells(X, observed, counts)
+
+    @classmethod
+    def from_cells(cls, X: np.ndarray, observed: np.ndarray, counts: np.ndarray) -> Self:
+        """Return the ranges of scaled rows, of which not all cells are observed."""
         low = np.where(observed, X, np.inf).min(axis=0)
         high = np.where(observed, X, -np.inf).max(axis=0)
         at_low, at_high = counts @ ((low == X) & observed), counts @ ((high == X) & observed)
@@ -65,7 +74,7 @@ class ColumnRanges:
         )
 
     def find_bounds(self, scaling: Scaling, layout: CellLayout) -> tuple[np.ndarray, np.ndarray]:
-        """Return between which values numbers are drawn, in the table's units.
+        """Return between which values numbers lie, in the table's units.
 
         A column has a bound where many rows have its least or largest value, and at zero if all
         its values lie on one side. Others go a tenth of their range beyond. What is no number has
@@ -80,7 +89,8 @@ class ColumnRanges:
             is_beside_zero = (sign * value >= 0) | is_zero
             farthest = value - sign * reach
             beyond = np.where(is_beside_zero & (sign * farthest < 0), 0.0, farthest)
-            bound = np.where(is_common, np.where(is_zero, 0.0, _shorten(value)), beyond)
+            common = np.where(is_zero, 0.0, _shorten(value, scaling.mean))
+            bound = np.where(is_common, common, beyond)
             ends.append(np.where(layout.is_number, bound, -sign * np.inf))
         return ends[0], ends[1]
 
@@ -96,6 +106,8 @@ def scale_ends(ends: np.ndarray, scaling: Scaling) -> np.ndarray:
     return np.where(is_finite, scaled, ends)
 
 
-def _shorten(values: np.ndarray) -> np.ndarray:
-    """Return values of six digits: what the table held, before it was scaled in float32."""
-    return np.array([float(f"{value:.6g}") for value in values])
+def _shorten(values: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return values without digits that they owe to rows that were scaled in float32."""
+    error = np.maximum(_RESOLUTION * np.abs(values - mean), 1e-300)
+    digits = np.floor(-np.log10(error)).astype(int).tolist()
+    return np.array([round(*pair) for pair in zip(values.tolist(), digits, strict=True)])
