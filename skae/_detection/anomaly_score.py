@@ -28,8 +28,13 @@ _UNUSUAL = 0.3
 _TAIL = 0.98
 _N_KNOTS = 64
 
-# Knots of the tail of a power law, in nats beyond the largest known value.
-_POWER_NATS = np.arange(0.5, 40.5, 0.5)
+# Tails of numbers stay exponential up to so many times the logarithm of the number of known values.
+# Earlier, clear anomalies would be level with the strangest of usual rows: on tables with planted
+# ones fewer would lie beyond a threshold.
+_BEND = 2.0
+
+# Knots of the tail of a power law, in nats beyond the bend.
+_POWER_NATS = np.arange(0, 40.5, 0.5)
 
 # What two copies of a row may differ by: float32's rounding of a column's values, and a share of
 # its range. A column whose values float32 can't tell apart must not blur the others.
@@ -120,40 +125,53 @@ class TailSurprisal:
         gaps = rounding * np.arange(_N_KNOTS)[:, None]
         return cls(nats, np.maximum.accumulate(knots - gaps) + gaps, scale)
 
+    @property
+    def has_bend(self) -> bool:
+        """Whether it is that of a power law far out; earlier versions' tails of numbers were not."""
+        return len(self.nats) > _N_KNOTS
+
     @classmethod
-    def from_mixed_rows(
+    def from_rows(
         cls,
         values: np.ndarray,
         weight: np.ndarray | None,
         find_rounding: FindRounding,
+        is_mixed: bool = False,
         wider: "TailSurprisal | None" = None,
     ) -> "TailSurprisal":
-        """Return the tails of known values of rows with labels.
+        """Return the tails of known values of rows, which are those of power laws far out.
 
-        A wrong label is worth many times the error of most rows, which say nothing of the tail.
-        So the known values tell it, up to the largest, beyond which it is that of a power law.
+        An exponential tail would go on to hundreds of nats for one rare cell, whatever the rest of
+        the row, where the known values can tell no more than the logarithm of their number.
 
         Parameters
         ----------
         values, weight, find_rounding
             As in `from_values`.
+        is_mixed : bool, default=False
+            Whether rows have labels. A wrong one is worth many times the error of most rows, which
+            say nothing of the tail, so that the known values tell it, up to the largest, beyond
+            which it is that of a power law.
         wider : TailSurprisal or None, default=None
             The tails of more rows, some of which have labels that these rows may lack. Beyond the
             largest value an increase is worth no more than there.
         """
         n_known = len(values) if weight is None else float(weight.sum())
-        own = cls.from_values(values, weight, find_rounding, max(_TAIL, 1 - 0.5 / n_known))
+        tail = max(_TAIL, 1 - 0.5 / n_known) if is_mixed else _TAIL
+        own = cls.from_values(values, weight, find_rounding, tail)
         scale, growth = own.scale, math.exp(_POWER_NATS[-1])
         if wider is not None:
             scale = np.maximum(scale, wider.scale / growth)
-        beyond = own.knots[-1] + np.expm1(_POWER_NATS)[:, None] * scale
-        nats = np.append(own.nats, own.nats[-1] + _POWER_NATS)
-        return cls(nats, np.vstack([own.knots, beyond]), scale * growth)
+        last = own.nats[-1]
+        bend = last if is_mixed else max(last, _BEND * math.log(n_known))
+        excess = bend - last + np.expm1(_POWER_NATS)
+        knots = np.vstack([own.knots, own.knots[-1] + excess[:, None] * scale])
+        return cls(np.append(own.nats, bend + _POWER_NATS), knots, scale * growth)
 
     def measure(self, values: np.ndarray) -> np.ndarray:
         """Return the surprisal of each row, in nats: its mean over the columns.
 
-        In the tail it grows in proportion to the value.
+        Beyond the last knot it grows in proportion to the value.
         """
         total = np.zeros(len(values))
         for column, knots, scale in zip(values.T, self.knots.T, self.scale, strict=True):
@@ -238,14 +256,13 @@ class AnomalyScore:
         else:
             errors = _measure_errors(state, prepared, plan)
         rounding = _measure_rounding(denoiser, rows)
-        fit_tails = TailSurprisal.from_mixed_rows if is_mixed else TailSurprisal.from_values
-        by_error = fit_tails(errors, weight, _round_squares(rounding))
+        by_error = TailSurprisal.from_rows(errors, weight, _round_squares(rounding), is_mixed)
         nats = by_error.measure(errors)
         is_usual = nats <= score_at_share(nats, weight, 1 - _UNUSUAL)
         variance = None if observed is None else _measure_uncertainty(denoiser, scaled, observed)
         neighbours = NeighbourDistances.from_rows(scaled, is_usual, _MARGIN * rounding, variance)
         distances = neighbours.measure(scaled, observed)
-        by_distance = fit_tails(distances, weight, _round_evenly(rounding))
+        by_distance = TailSurprisal.from_rows(distances, weight, _round_evenly(rounding), is_mixed)
         return cls(by_error, neighbours, by_distance, plan, share, left_out)
 
     def measure(self, denoiser: DenoisingAutoencoder, rows: AnyTable) -> np.ndarray:
@@ -314,9 +331,10 @@ class HiddenTails:
         def fit_tails(
             values: np.ndarray, find_rounding: FindRounding, all_rows: TailSurprisal
         ) -> TailSurprisal:
-            if score.is_mixed:
-                return TailSurprisal.from_mixed_rows(values, None, find_rounding, all_rows)
-            return TailSurprisal.from_values(values, None, find_rounding)
+            if not all_rows.has_bend:
+                return TailSurprisal.from_values(values, None, find_rounding)
+            wider = all_rows if score.is_mixed else None
+            return TailSurprisal.from_rows(values, None, find_rounding, score.is_mixed, wider)
 
         scores = []
         for errors, distances in views:

@@ -195,7 +195,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     nearest of the usual ones, the 70 % of them with the smallest errors. Each view is
     compared with that of the reference rows: its tail surprisal is minus the logarithm of the
     share of them whose value is as large, in nats, and that of the errors is averaged over
-    the levels. The score is minus the mean of the three. Values that differ by no more than
+    the levels. Beyond twice the logarithm of their number it grows with the logarithm of the
+    value. The score is minus the mean of the three. Values that differ by no more than
     float32's rounding of a column, or by 1e-7 of its range, are the same to the score, and
     scores within 1e-3 nats of each other are equal to the threshold and the p-values.
 
@@ -208,7 +209,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     In tables with categories or booleans the errors are those at the lower half of the noise
     levels, beyond which labels can't be told apart, and count four times as much as each
     distance. A wrong label is worth many times the error of most rows, so the tails are counted
-    up to the largest value, beyond which the surprisal grows with the logarithm.
+    up to the largest value, and grow with the logarithm beyond.
 
     Of a row with missing cells, errors and distances are those of its observed cells. Its score
     is compared with those of training rows whose cells are hidden at random until as many

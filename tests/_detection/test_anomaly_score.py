@@ -110,11 +110,58 @@ def test_the_tail_is_exponential_through_the_median_and_the_98_percent_quantile(
     np.testing.assert_allclose(nats, np.log([2, 50, 50 * 25]), rtol=1e-3)
 
 
+# Rows -----------------------------------------------------------------------------------------
+
+
+def fit_rows(values, weight=None):
+    return TailSurprisal.from_rows(values, weight, lambda v: 1e-9 * (1 + v))
+
+
+def exponential_at(values, nats):
+    """The values that have these surprisals if the tail is exponential."""
+    tail = TailSurprisal.from_values(values, None, lambda v: 1e-9 * (1 + v))
+    inside = np.array([np.interp(nats, tail.nats, knots) for knots in tail.knots.T]).T
+    return inside + np.maximum(nats - tail.nats[-1], 0)[:, None] * tail.scale
+
+
+def test_the_tail_of_rows_is_exponential_up_to_twice_the_logarithm_of_their_number():
+    values = np.random.default_rng(0).exponential(size=(1000, 2))
+    nats = np.linspace(0, 2 * np.log(1000), 200)
+    found = fit_rows(values).measure(exponential_at(values, nats))
+    np.testing.assert_allclose(found, nats, atol=1e-12)
+
+
+def test_beyond_that_it_grows_with_the_logarithm():
+    values = np.random.default_rng(0).exponential(size=(1000, 1))
+    bend, excess = 2 * np.log(1000), np.array([0.1, 1.0, 10.0, 1e3, 1e9])
+    nats = fit_rows(values).measure(exponential_at(values, bend + excess))
+    np.testing.assert_allclose(nats - bend, np.log1p(excess), atol=0.04)
+    far = fit_rows(values).measure(np.array([[1e30], [1e200]]))
+    assert np.isfinite(far).all()
+    assert far[1] > far[0]
+
+
+@pytest.mark.parametrize("n_known", [1, 2, 5])
+def test_the_tail_of_very_few_rows_bends_where_knots_end(n_known):
+    values = np.arange(1.0, n_known + 1)[:, None]
+    nats = fit_rows(values).measure(np.geomspace(1, 1e9, 30)[:, None])
+    assert (np.diff(nats) >= 0).all()
+    assert nats[-1] < 40
+
+
+def test_a_weight_of_two_is_two_rows_far_out_too():
+    values, weight = np.random.default_rng(0).exponential(size=(200, 1)), np.arange(200) % 3 + 1
+    once = fit_rows(values, weight.astype(float))
+    often = fit_rows(np.repeat(values, weight, axis=0))
+    grid = np.geomspace(0.1, 1e4, 50)[:, None]
+    np.testing.assert_allclose(once.measure(grid), often.measure(grid), rtol=1e-12)
+
+
 # Rows with labels ------------------------------------------------------------------------------
 
 
 def fit_mixed(values, weight=None, wider=None):
-    return TailSurprisal.from_mixed_rows(values, weight, lambda v: 1e-9 * (1 + v), wider)
+    return TailSurprisal.from_rows(values, weight, lambda v: 1e-9 * (1 + v), True, wider)
 
 
 def draw_with_wrong_labels(n_rows, n_wrong):
@@ -199,14 +246,14 @@ def measure_rounding(denoiser, rows):
 def surprisal_of_errors(denoiser, rows, known):
     """Squares are rounded by twice their root times the rows' rounding."""
     rounding = measure_rounding(denoiser, rows)
-    return TailSurprisal.from_values(
+    return TailSurprisal.from_rows(
         known, None, lambda values: 2 * rounding * np.sqrt(values) + rounding**2
     )
 
 
 def surprisal_of_distances(denoiser, rows, known):
     rounding = measure_rounding(denoiser, rows)
-    return TailSurprisal.from_values(known, None, lambda values: 0 * values + rounding)
+    return TailSurprisal.from_rows(known, None, lambda values: 0 * values + rounding)
 
 
 def neighbour_distances(denoiser, rows, errors):

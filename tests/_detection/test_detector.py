@@ -58,6 +58,24 @@ def test_learns_from_contaminated_rows():
     assert roc_auc_score(is_clean, detector.score_samples(X)) > 0.85
 
 
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_a_number_that_few_rows_have_is_some_times_as_strange_as_the_strangest(missing):
+    """Four ones of 240 rows, where all others are 0; an absurd number is stranger."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=(240, 4)), np.arange(240) < 4])
+    X[rng.random(X.shape) < missing] = np.nan
+    odd = X[100:130].copy()
+    odd[:, 0], odd[:, 4] = 1.0, 1.0
+    for seed in range(2):
+        detector = AEAnomalyDetector(random_state=seed).fit(X)
+        strangest = detector.score_samples(X[4:]).min()
+        ones = np.append(detector.score_samples(X[:4]), detector.score_samples(odd))
+        assert 3.5 * strangest < ones.min() < strangest
+        absurd = detector.score_samples(odd * [1e9, 1, 1, 1, 1])
+        assert 12 * strangest < absurd.min()
+        assert absurd.max() < ones.min()
+
+
 def test_the_labels_are_those_of_the_rows_of_fit_predict():
     X, weight = ring(100, 1), np.repeat([1.0, 2.0], 50)
     detector = AEAnomalyDetector(KernelDensity(), contamination=0.1, random_state=0)
