@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from .._base.persistence import FittedState
 from .._data import AnyTable, Batch, CompletedRows, row_blocks, weighted_quantile
 from .._denoising import DenoisingAutoencoder
-from .._denoising.density import ErrorPlan, block_of_draws, measure_errors
+from .._denoising.density import N_ERROR_LEVELS, ErrorPlan, block_of_draws, measure_errors
 from ..modules import Denoiser
 from .hidden_cells import CountWeights
 from .left_out import LeftOutErrors
@@ -58,6 +59,14 @@ _PLAN = ErrorPlan((2, 6, 10), 1)
 # this much beside two distances of one each: higher noise hides which label a row has. Measured on
 # tables of categories with labelled anomalies, and on mixed ones with planted cells.
 _MIXED_PLAN, _MIXED_WEIGHT = ErrorPlan(tuple(range(6)), 6), 4.0
+
+# If the network lowers the errors of its linear path by less than this share, which is also what
+# training must gain elsewhere to leave the path, rows are linear. Then errors count this much
+# beside two distances of one each: distances say little of rows that a linear model describes.
+_LEAST_GAIN, _LINEAR_WEIGHT = 0.06, 8.0
+
+# A few rows can have most of a table's errors: larger ones than this quantile count as it.
+_LARGEST_COUNTED = 0.98
 
 # Rows scored at a time: what is computed of them should stay in the cache.
 _BLOCK_ROWS = 8192
@@ -127,7 +136,7 @@ class TailSurprisal:
 
     @property
     def has_bend(self) -> bool:
-        """Whether it is that of a power law far out; earlier versions' tails of numbers were not."""
+        """Whether it is that of a power law far out; those that earlier versions stored are not."""
         return len(self.nats) > _N_KNOTS
 
     @classmethod
@@ -230,6 +239,7 @@ class AnomalyScore:
         rows: np.ndarray,
         weight: np.ndarray | None,
         leaves_out: bool = False,
+        asks_linear: bool = False,
     ) -> "AnomalyScore":
         """Return the score that has these training rows of a denoiser as reference.
 
@@ -243,6 +253,8 @@ class AnomalyScore:
             How often each counts.
         leaves_out : bool, default=False
             Whether errors are those of a linear model that has not seen the row.
+        asks_linear : bool, default=False
+            Whether errors count more if the network is little better than its linear path.
         """
         state = _find_state(denoiser)
         is_mixed = state.blueprint.network.layout is not None
@@ -255,6 +267,10 @@ class AnomalyScore:
             errors = left_out.measure(scaled, np.ones(len(scaled), dtype=bool))
         else:
             errors = _measure_errors(state, prepared, plan)
+        if asks_linear and not is_mixed:
+            linear = _measure_linear_errors(state, prepared, plan)
+            # At the highest level a linear estimate is as good as any, whatever the rows.
+            share = _weigh_errors(errors[:, :-1], linear[:, :-1], weight)
         rounding = _measure_rounding(denoiser, rows)
         by_error = TailSurprisal.from_rows(errors, weight, _round_squares(rounding), is_mixed)
         nats = by_error.measure(errors)
@@ -372,6 +388,30 @@ def _measure_errors(
         return measure_errors(module, batch.input, n_draws, batch.mask, plan)
 
     return state.trained.apply_to_completed(measure, rows, block)
+
+
+def _measure_linear_errors(
+    state: FittedState[Any, Any, Any], rows: CompletedRows, plan: ErrorPlan
+) -> np.ndarray:
+    """Return what the errors of rows would be if the network were its linear path."""
+
+    def measure(module: Denoiser, batch: Batch) -> Tensor:
+        levels = module.levels.grid(N_ERROR_LEVELS).to(batch.input)[list(plan.levels)]
+        cells = [module.filter.cell_errors(batch.input, level.view(1, 1)) for level in levels]
+        if batch.mask is not None:
+            cells = [own * batch.mask for own in cells]
+        return torch.stack([own.sum(dim=1) for own in cells], dim=1)
+
+    return state.trained.apply_to_completed(measure, rows, block_of_draws(rows.values.shape[1], 1))
+
+
+def _weigh_errors(errors: np.ndarray, linear: np.ndarray, weight: np.ndarray | None) -> float:
+    """Return how much errors count, given those of the linear path, each (n_rows, n_levels)."""
+    largest = weighted_quantile(linear, _LARGEST_COUNTED, weight)
+    own, path = (
+        np.average(np.minimum(each, largest), axis=0, weights=weight) for each in (errors, linear)
+    )
+    return _LINEAR_WEIGHT if (own > (1 - _LEAST_GAIN) * path).all() else 1.0
 
 
 def _measure_uncertainty(

@@ -61,6 +61,7 @@ from .._data.cells import find_cell
 from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
 from .._environment import RandomSource, RandomStreams
+from .._linear import has_few_rows
 from .._training import Checkpoint, find_seed, open_checkpoint, take_part, wait_for_others
 from .anomaly_score import AnomalyScore, is_known_by_heart, score_at_share
 from .calibration import (
@@ -200,11 +201,16 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     float32's rounding of a column, or by 1e-7 of its range, are the same to the score, and
     scores within 1e-3 nats of each other are equal to the threshold and the p-values.
 
+    If the network lowers the errors of its linear path by less than 6 % at both of the lower
+    levels, on at least ten training rows a column, the rows are linear: their distances say
+    little, and the errors count eight times as much as each. This holds for
+    `estimator=None` without a `gap`, and for tables of numbers.
+
     If the rows that train are fewer than the columns, the network knows them by heart, and
     its errors on them say nothing of other rows. The score is then minus the tail surprisal of one
     error: the squared Mahalanobis distance from the reference rows, whose covariance is shrunk
     towards a multiple of the identity [5]_ and leaves out one copy of the row, if it is a
-    reference row. This holds for `estimator=None` without a `gap`, and for tables of numbers.
+    reference row. This holds for the same estimator and tables.
 
     In tables with categories or booleans the errors are those at the lower half of the noise
     levels, beyond which labels can't be told apart, and count four times as much as each
@@ -472,8 +478,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         """Score and calibrate, set the fitted attributes, and return the calibration scores."""
         self.estimator_ = estimator
         # Rows in the order of time overlap, and another estimator knows what its rows are.
-        may_leave_out = self.estimator is None and self.gap is None
-        self._anomaly_score = _fit_anomaly_score(estimator, split.train, may_leave_out)
+        is_default = self.estimator is None and self.gap is None
+        self._anomaly_score = _fit_anomaly_score(estimator, split.train, is_default)
         self._labels, self._gap_score = None, None
         self.__dict__.pop("labels_", None)  # those of another fit
         if isinstance(estimator, BaseAutoencoder):
@@ -940,17 +946,23 @@ def _restore_shape(estimator: Any, rows: np.ndarray, row_shape: RowShape) -> np.
 
 
 def _fit_anomaly_score(
-    estimator: Any, table: TrainingTable, may_leave_out: bool
+    estimator: Any, table: TrainingTable, is_default: bool
 ) -> AnomalyScore | None:
-    """Return the anomaly score of a denoiser whose errors are a density, None for others."""
+    """Return the anomaly score of a denoiser whose errors are a density, None for others.
+
+    The default one's depends on how many rows train it.
+    """
     if not isinstance(estimator, DenoisingAutoencoder):
         return None
     if not has_score_by_errors(estimator.module_):
         return None
     indices = subsample_indices(len(table), _REFERENCE_ROWS)
     weight = None if table.weight is None else table.weight[indices]
-    leaves_out = may_leave_out and is_known_by_heart(len(table), table.X.shape[1])
-    return AnomalyScore.fit(estimator, take_rows(table.X, indices), weight, leaves_out)
+    shape = len(table), table.X.shape[1]
+    leaves_out = is_default and is_known_by_heart(*shape)
+    asks_linear = is_default and not has_few_rows(*shape)
+    rows = take_rows(table.X, indices)
+    return AnomalyScore.fit(estimator, rows, weight, leaves_out, asks_linear)
 
 
 def _measure_score_rounding(estimator: Any, rows: np.ndarray, row_shape: RowShape) -> float:

@@ -3,6 +3,7 @@
 import math
 import pickle
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
@@ -74,6 +76,39 @@ def test_a_number_that_few_rows_have_is_some_times_as_strange_as_the_strangest(m
         absurd = detector.score_samples(odd * [1e9, 1, 1, 1, 1])
         assert 12 * strangest < absurd.min()
         assert absurd.max() < ones.min()
+
+
+def factors(n_rows, seed):
+    """Four factors, thirty columns."""
+    loadings = np.random.default_rng(0).normal(size=(4, 30))
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n_rows, 4)) @ loadings + rng.normal(size=(n_rows, 30))
+
+
+def test_errors_find_anomalies_of_linear_rows_that_distances_miss():
+    rng = np.random.default_rng(1)
+    X, clean = factors(800, 1), factors(600, 2)
+    swapped = np.where(rng.random(clean.shape) < 0.25, rng.permuted(clean, axis=0), clean)
+    rows, is_clean = np.vstack([clean, swapped]), np.repeat([1, 0], 600)
+    detector, linear = AEAnomalyDetector(random_state=0).fit(X), PCA(4).fit(X)
+    score, views = detector._anomaly_score, detector._anomaly_score.view(detector.estimator_, rows)
+    found = roc_auc_score(is_clean, detector.score_samples(rows))
+    assert found > roc_auc_score(is_clean, -replace(score, weight=1.0).combine(*views)) + 0.025
+    assert found > roc_auc_score(is_clean, linear.score_samples(rows)) - 0.025
+
+
+@pytest.mark.parametrize(
+    ("X", "parameters"),
+    [
+        (ring(400, 0), {}),  # not linear
+        (factors(200, 1), {}),  # few rows for their columns
+        (factors(500, 1), {"gap": 2}),
+        (factors(500, 1), {"estimator": make_default_estimator(400)}),
+    ],
+)
+def test_errors_count_as_much_as_a_distance_elsewhere(X, parameters):
+    detector = AEAnomalyDetector(random_state=0, **parameters).fit(X)
+    assert detector._anomaly_score.weight == 1
 
 
 def test_the_labels_are_those_of_the_rows_of_fit_predict():
