@@ -60,17 +60,18 @@ from .._data import (
 from .._data.cells import find_cell
 from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
-from .._environment import RandomSource, RandomStreams
+from .._environment import RandomSource, RandomStreams, warn_user
 from .._linear import has_few_rows
 from .._training import Checkpoint, find_seed, open_checkpoint, take_part, wait_for_others
 from .anomaly_score import AnomalyScore, is_known_by_heart, score_at_share
 from .calibration import (
+    LARGEST_SHARE,
     CalibrationSplit,
     count_calibration_rows,
     cut_blocks,
     make_split_generator,
 )
-from .conformal import conformal_p_values, conformal_threshold
+from .conformal import conformal_p_values, conformal_threshold, least_p_value
 from .explanation import (
     CellChoice,
     choose_candidates,
@@ -95,6 +96,10 @@ _EXPLAIN: Constraints = {"feature_names": ["array-like", None]}
 
 # The share of the calibration rows that score lower than a typical row.
 _TYPICAL = 0.25
+
+# The least p-value may exceed `alpha` by so much without a warning: about as much as the rate of
+# false alarms varies if it doesn't.
+_MOST_EXCESS = 0.04
 
 # Scores as near as this are equal: a threshold is the score of a row, whose copies are no outliers
 # whatever their rounding. In nats for anomaly scores and log-densities; for other estimators it is
@@ -185,7 +190,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     are exchangeable, as draws from one source are, then the fresh row is an outlier with a
     probability of at most `alpha`. The probability is over the calibration rows too; given
     these, the rate varies around it [1]_. With too few calibration rows for `alpha`, it is at
-    most one over one more than their number. Nothing is assumed of the estimator. Anomalies
+    most one over one more than their number; a warning says so where that is larger by 0.04 or
+    more, as with the default `alpha` below 93 rows. Nothing is assumed of the estimator. Anomalies
     with low scores among the calibration rows lower the threshold: fewer outliers are found,
     and the guarantee for clean rows holds. With `gap` rows are in the order of time, and not
     exchangeable: then `alpha` and the p-values are aims, not guarantees.
@@ -331,6 +337,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         tasks = begin_tasks(self, X, y, max_subtasks=1)
         with tasks, replace_when_done(self) as draft:
             draft._fit(X, sample_weight)
+            if isinstance(self.contamination, str):
+                draft._warn_of_few(self.alpha)
             wait_for_others()
         return self
 
@@ -508,10 +516,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
             self._rounding = _measure_score_rounding(estimator, split.calibration, self._row_shape)
         self.calibration_scores_, self._calibration_weight = known, known_weight
         self._scored = (known, known_weight) if share is None else (scores, rows.weight)
-        if share is None:
-            self.set_threshold(alpha=self.alpha)
-        else:
-            self.set_threshold(contamination=share)
+        self._move_threshold(self.alpha if share is None else None, share)
         return in_order
 
     def __sklearn_tags__(self) -> Tags:
@@ -639,13 +644,33 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         check_is_fitted(self)
         check_threshold(alpha, contamination)
         if alpha is not None:
+            self._warn_of_few(alpha)
+        self._move_threshold(alpha, contamination)
+        return self
+
+    def _move_threshold(self, alpha: float | None, contamination: float | None = None) -> None:
+        if alpha is not None:
             known, weight = self.calibration_scores_, self._calibration_weight
             threshold = conformal_threshold(known, weight, alpha)
         elif contamination is not None:
             scores, weight = self._scored
             threshold = score_at_share(scores, weight, contamination)
         self.offset_ = float(threshold - self._find_rounding(threshold))
-        return self
+
+    def _warn_of_few(self, alpha: float) -> None:
+        """Warn if the calibration rows are too few for `alpha`, by far."""
+        least = least_p_value(self.calibration_scores_, self._calibration_weight)
+        if least <= alpha + _MOST_EXCESS:
+            return
+        share = self.calibration_fraction
+        n_rows = math.ceil((1 / alpha - 1) / (LARGEST_SHARE if isinstance(share, str) else share))
+        warn_user(
+            f"alpha={alpha} will not hold: with the {len(self.calibration_scores_)} rows that "
+            f"calibrate, up to {least:.0%} of clean rows are outliers. Fit to {n_rows} rows or "
+            f"more, choose an alpha of {math.ceil(100 * least) / 100} or more, or set "
+            "contamination",
+            UserWarning,
+        )
 
     @by_blocks
     def p_values(self, X: ArrayLike) -> np.ndarray:

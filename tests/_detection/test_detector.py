@@ -3,6 +3,7 @@
 import math
 import pickle
 import re
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -72,7 +73,7 @@ def test_a_number_that_few_rows_have_is_some_times_as_strange_as_the_strangest(m
         detector = AEAnomalyDetector(random_state=seed).fit(X)
         strangest = detector.score_samples(X[4:]).min()
         ones = np.append(detector.score_samples(X[:4]), detector.score_samples(odd))
-        assert 3.5 * strangest < ones.min() < strangest
+        assert 4 * strangest < ones.min() < strangest
         absurd = detector.score_samples(odd * [1e9, 1, 1, 1, 1])
         assert 12 * strangest < absurd.min()
         assert absurd.max() < ones.min()
@@ -168,6 +169,57 @@ def test_a_changed_cell_of_a_constant_column_is_an_anomaly(estimator):
 
 
 # Thresholds --------------------------------------------------------------------------------
+
+
+def test_too_few_rows_for_alpha_are_a_warning():
+    X = np.random.default_rng(0).normal(size=(15, 2))
+    said = (
+        r"alpha=0.01 will not hold: with the 3 rows that calibrate, up to 25% of clean rows are "
+        r"outliers. Fit to 495 rows or more, choose an alpha of 0.25 or more, or set contamination"
+    )
+    with pytest.warns(UserWarning, match=said) as caught:
+        detector = AEAnomalyDetector(GaussianMixture()).fit(X)
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match=said):
+        detector.set_threshold(alpha=0.01)
+    with pytest.warns(UserWarning, match="the 5 rows .* up to 17% .* Fit to 297 rows .* of 0.17 "):
+        AEAnomalyDetector(GaussianMixture(), calibration_fraction=1 / 3).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "parameters"),
+    [(93, {}), (15, {"alpha": 0.25}), (15, {"contamination": 0.1})],
+)
+def test_enough_rows_for_alpha_are_no_warning(n_rows, parameters):
+    X = np.random.default_rng(0).normal(size=(n_rows, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        detector = AEAnomalyDetector(GaussianMixture(), **parameters).fit(X)
+        detector.set_threshold(contamination=0.2).set_threshold(alpha=parameters.get("alpha", 0.3))
+
+
+def test_a_weight_counts_as_rows_that_calibrate():
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    detector = AEAnomalyDetector(AutoencoderTransformer(1, max_epochs=1), random_state=0)
+    with pytest.warns(UserWarning, match="up to 14%"):
+        detector.fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        detector.fit(X, sample_weight=np.full(30, 10.0))
+
+
+def test_a_warning_of_few_rows_that_is_an_error_leaves_the_detector_as_it_was():
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    detector = AEAnomalyDetector(GaussianMixture(random_state=0), random_state=0).fit(X)
+    before = detector.score_samples(X), detector.offset_
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="will not hold"):
+            detector.fit(X[:15])
+        with pytest.raises(UserWarning, match="will not hold"):
+            detector.fit(X[:30])
+    np.testing.assert_array_equal(detector.score_samples(X), before[0])
+    assert detector.offset_ == before[1]
 
 
 @pytest.mark.parametrize("contamination", [0.05, 0.2, 0.5])
