@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from .._base.persistence import FittedState
 from .._data import AnyTable, Batch, CompletedRows, row_blocks, weighted_quantile
 from .._denoising import DenoisingAutoencoder
-from .._denoising.density import ErrorPlan, block_of_draws, measure_errors
+from .._denoising.density import N_ERROR_LEVELS, ErrorPlan, block_of_draws, measure_errors
 from ..modules import Denoiser
 from .hidden_cells import CountWeights
 from .left_out import LeftOutErrors
@@ -28,8 +29,13 @@ _UNUSUAL = 0.3
 _TAIL = 0.98
 _N_KNOTS = 64
 
-# Knots of the tail of a power law, in nats beyond the largest known value.
-_POWER_NATS = np.arange(0.5, 40.5, 0.5)
+# Tails of numbers stay exponential up to so many times the logarithm of the number of known values.
+# Earlier, clear anomalies would be level with the strangest of usual rows: on tables with planted
+# ones fewer would lie beyond a threshold.
+_BEND = 2.0
+
+# Knots of the tail of a power law, in nats beyond the bend.
+_POWER_NATS = np.arange(0, 40.5, 0.5)
 
 # What two copies of a row may differ by: float32's rounding of a column's values, and a share of
 # its range. A column whose values float32 can't tell apart must not blur the others.
@@ -53,6 +59,14 @@ _PLAN = ErrorPlan((2, 6, 10), 1)
 # this much beside two distances of one each: higher noise hides which label a row has. Measured on
 # tables of categories with labelled anomalies, and on mixed ones with planted cells.
 _MIXED_PLAN, _MIXED_WEIGHT = ErrorPlan(tuple(range(6)), 6), 4.0
+
+# If the network lowers the errors of its linear path by less than this share, which is also what
+# training must gain elsewhere to leave the path, rows are linear. Then errors count this much
+# beside two distances of one each: distances say little of rows that a linear model describes.
+_LEAST_GAIN, _LINEAR_WEIGHT = 0.06, 8.0
+
+# A few rows can have most of a table's errors: larger ones than this quantile count as it.
+_LARGEST_COUNTED = 0.98
 
 # Rows scored at a time: what is computed of them should stay in the cache.
 _BLOCK_ROWS = 8192
@@ -120,40 +134,53 @@ class TailSurprisal:
         gaps = rounding * np.arange(_N_KNOTS)[:, None]
         return cls(nats, np.maximum.accumulate(knots - gaps) + gaps, scale)
 
+    @property
+    def has_bend(self) -> bool:
+        """Whether it is that of a power law far out; those that earlier versions stored are not."""
+        return len(self.nats) > _N_KNOTS
+
     @classmethod
-    def from_mixed_rows(
+    def from_rows(
         cls,
         values: np.ndarray,
         weight: np.ndarray | None,
         find_rounding: FindRounding,
+        is_mixed: bool = False,
         wider: "TailSurprisal | None" = None,
     ) -> "TailSurprisal":
-        """Return the tails of known values of rows with labels.
+        """Return the tails of known values of rows, which are those of power laws far out.
 
-        A wrong label is worth many times the error of most rows, which say nothing of the tail.
-        So the known values tell it, up to the largest, beyond which it is that of a power law.
+        An exponential tail would go on to hundreds of nats for one rare cell, whatever the rest of
+        the row, where the known values can tell no more than the logarithm of their number.
 
         Parameters
         ----------
         values, weight, find_rounding
             As in `from_values`.
+        is_mixed : bool, default=False
+            Whether rows have labels. A wrong one is worth many times the error of most rows, which
+            say nothing of the tail, so that the known values tell it, up to the largest, beyond
+            which it is that of a power law.
         wider : TailSurprisal or None, default=None
             The tails of more rows, some of which have labels that these rows may lack. Beyond the
             largest value an increase is worth no more than there.
         """
         n_known = len(values) if weight is None else float(weight.sum())
-        own = cls.from_values(values, weight, find_rounding, max(_TAIL, 1 - 0.5 / n_known))
+        tail = max(_TAIL, 1 - 0.5 / n_known) if is_mixed else _TAIL
+        own = cls.from_values(values, weight, find_rounding, tail)
         scale, growth = own.scale, math.exp(_POWER_NATS[-1])
         if wider is not None:
             scale = np.maximum(scale, wider.scale / growth)
-        beyond = own.knots[-1] + np.expm1(_POWER_NATS)[:, None] * scale
-        nats = np.append(own.nats, own.nats[-1] + _POWER_NATS)
-        return cls(nats, np.vstack([own.knots, beyond]), scale * growth)
+        last = own.nats[-1]
+        bend = last if is_mixed else max(last, _BEND * math.log(n_known))
+        excess = bend - last + np.expm1(_POWER_NATS)
+        knots = np.vstack([own.knots, own.knots[-1] + excess[:, None] * scale])
+        return cls(np.append(own.nats, bend + _POWER_NATS), knots, scale * growth)
 
     def measure(self, values: np.ndarray) -> np.ndarray:
         """Return the surprisal of each row, in nats: its mean over the columns.
 
-        In the tail it grows in proportion to the value.
+        Beyond the last knot it grows in proportion to the value.
         """
         total = np.zeros(len(values))
         for column, knots, scale in zip(values.T, self.knots.T, self.scale, strict=True):
@@ -212,6 +239,7 @@ class AnomalyScore:
         rows: np.ndarray,
         weight: np.ndarray | None,
         leaves_out: bool = False,
+        asks_linear: bool = False,
     ) -> "AnomalyScore":
         """Return the score that has these training rows of a denoiser as reference.
 
@@ -225,6 +253,8 @@ class AnomalyScore:
             How often each counts.
         leaves_out : bool, default=False
             Whether errors are those of a linear model that has not seen the row.
+        asks_linear : bool, default=False
+            Whether errors count more if the network is little better than its linear path.
         """
         state = _find_state(denoiser)
         is_mixed = state.blueprint.network.layout is not None
@@ -237,15 +267,18 @@ class AnomalyScore:
             errors = left_out.measure(scaled, np.ones(len(scaled), dtype=bool))
         else:
             errors = _measure_errors(state, prepared, plan)
+        if asks_linear and not is_mixed:
+            linear = _measure_linear_errors(state, prepared, plan)
+            # At the highest level a linear estimate is as good as any, whatever the rows.
+            share = _weigh_errors(errors[:, :-1], linear[:, :-1], weight)
         rounding = _measure_rounding(denoiser, rows)
-        fit_tails = TailSurprisal.from_mixed_rows if is_mixed else TailSurprisal.from_values
-        by_error = fit_tails(errors, weight, _round_squares(rounding))
+        by_error = TailSurprisal.from_rows(errors, weight, _round_squares(rounding), is_mixed)
         nats = by_error.measure(errors)
         is_usual = nats <= score_at_share(nats, weight, 1 - _UNUSUAL)
         variance = None if observed is None else _measure_uncertainty(denoiser, scaled, observed)
         neighbours = NeighbourDistances.from_rows(scaled, is_usual, _MARGIN * rounding, variance)
         distances = neighbours.measure(scaled, observed)
-        by_distance = fit_tails(distances, weight, _round_evenly(rounding))
+        by_distance = TailSurprisal.from_rows(distances, weight, _round_evenly(rounding), is_mixed)
         return cls(by_error, neighbours, by_distance, plan, share, left_out)
 
     def measure(self, denoiser: DenoisingAutoencoder, rows: AnyTable) -> np.ndarray:
@@ -314,9 +347,10 @@ class HiddenTails:
         def fit_tails(
             values: np.ndarray, find_rounding: FindRounding, all_rows: TailSurprisal
         ) -> TailSurprisal:
-            if score.is_mixed:
-                return TailSurprisal.from_mixed_rows(values, None, find_rounding, all_rows)
-            return TailSurprisal.from_values(values, None, find_rounding)
+            if not all_rows.has_bend:
+                return TailSurprisal.from_values(values, None, find_rounding)
+            wider = all_rows if score.is_mixed else None
+            return TailSurprisal.from_rows(values, None, find_rounding, score.is_mixed, wider)
 
         scores = []
         for errors, distances in views:
@@ -354,6 +388,30 @@ def _measure_errors(
         return measure_errors(module, batch.input, n_draws, batch.mask, plan)
 
     return state.trained.apply_to_completed(measure, rows, block)
+
+
+def _measure_linear_errors(
+    state: FittedState[Any, Any, Any], rows: CompletedRows, plan: ErrorPlan
+) -> np.ndarray:
+    """Return what the errors of rows would be if the network were its linear path."""
+
+    def measure(module: Denoiser, batch: Batch) -> Tensor:
+        levels = module.levels.grid(N_ERROR_LEVELS).to(batch.input)[list(plan.levels)]
+        cells = [module.filter.cell_errors(batch.input, level.view(1, 1)) for level in levels]
+        if batch.mask is not None:
+            cells = [own * batch.mask for own in cells]
+        return torch.stack([own.sum(dim=1) for own in cells], dim=1)
+
+    return state.trained.apply_to_completed(measure, rows, block_of_draws(rows.values.shape[1], 1))
+
+
+def _weigh_errors(errors: np.ndarray, linear: np.ndarray, weight: np.ndarray | None) -> float:
+    """Return how much errors count, given those of the linear path, each (n_rows, n_levels)."""
+    largest = weighted_quantile(linear, _LARGEST_COUNTED, weight)
+    own, path = (
+        np.average(np.minimum(each, largest), axis=0, weights=weight) for each in (errors, linear)
+    )
+    return _LINEAR_WEIGHT if (own > (1 - _LEAST_GAIN) * path).all() else 1.0
 
 
 def _measure_uncertainty(

@@ -18,6 +18,9 @@ from .._data import (
 # Calibration rows of a stored table: more would not make the p-values noticeably finer.
 _MOST_STORED = 100_000
 
+#: The largest share of the rows that calibrates by default.
+LARGEST_SHARE = 1 / 5
+
 # Rows that tell a table from another.
 _DIGESTED = 10_000
 
@@ -129,4 +132,4 @@ def count_calibration_rows(n_rows: int, fraction: float | str, alpha: float) -> 
     if not isinstance(fraction, str):
         return min(max(1, round(fraction * n_rows)), n_rows - 1)
     wanted = max(round(n_rows / 10), math.ceil(1 / alpha - 1 - 1e-9))
-    return max(1, min(wanted, round(n_rows / 5)))
+    return max(1, min(wanted, round(LARGEST_SHARE * n_rows)))

@@ -31,6 +31,11 @@ def conformal_p_values(
     return (1 + as_low[indices]) / (1 + as_low[-1])
 
 
+def least_p_value(known: np.ndarray, weight: np.ndarray | None) -> float:
+    """Return the least p-value that there is: that of a score below all known ones."""
+    return float(conformal_p_values(np.array([-np.inf]), known, weight)[0])
+
+
 def conformal_threshold(known: np.ndarray, weight: np.ndarray | None, alpha: float) -> float:
     """Return the score below which p-values are at most `alpha`.
 

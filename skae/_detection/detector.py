@@ -60,17 +60,19 @@ from .._data import (
 from .._data.cells import find_cell
 from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
-from .._environment import RandomSource, RandomStreams
+from .._environment import RandomSource, RandomStreams, warn_user
+from .._linear import has_few_rows
 from .._processes import find_seed, take_part, wait_for_others
 from .._training import Checkpoint, open_checkpoint
 from .anomaly_score import AnomalyScore, is_known_by_heart, score_at_share
 from .calibration import (
+    LARGEST_SHARE,
     CalibrationSplit,
     count_calibration_rows,
     cut_blocks,
     make_split_generator,
 )
-from .conformal import conformal_p_values, conformal_threshold
+from .conformal import conformal_p_values, conformal_threshold, least_p_value
 from .explanation import (
     CellChoice,
     choose_candidates,
@@ -95,6 +97,10 @@ _EXPLAIN: Constraints = {"feature_names": ["array-like", None]}
 
 # The share of the calibration rows that score lower than a typical row.
 _TYPICAL = 0.25
+
+# The least p-value may exceed `alpha` by so much without a warning: about as much as the rate of
+# false alarms varies if it doesn't.
+_MOST_EXCESS = 0.04
 
 # Scores as near as this are equal: a threshold is the score of a row, whose copies are no outliers
 # whatever their rounding. In nats for anomaly scores and log-densities; for other estimators it is
@@ -185,7 +191,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     are exchangeable, as draws from one source are, then the fresh row is an outlier with a
     probability of at most `alpha`. The probability is over the calibration rows too; given
     these, the rate varies around it [1]_. With too few calibration rows for `alpha`, it is at
-    most one over one more than their number. Nothing is assumed of the estimator. Anomalies
+    most one over one more than their number; a warning says so where that is larger by 0.04 or
+    more, as with the default `alpha` below 93 rows. Nothing is assumed of the estimator. Anomalies
     with low scores among the calibration rows lower the threshold: fewer outliers are found,
     and the guarantee for clean rows holds. With `gap` rows are in the order of time, and not
     exchangeable: then `alpha` and the p-values are aims, not guarantees.
@@ -196,20 +203,26 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     nearest of the usual ones, the 70 % of them with the smallest errors. Each view is
     compared with that of the reference rows: its tail surprisal is minus the logarithm of the
     share of them whose value is as large, in nats, and that of the errors is averaged over
-    the levels. The score is minus the mean of the three. Values that differ by no more than
+    the levels. Beyond twice the logarithm of their number it grows with the logarithm of the
+    value. The score is minus the mean of the three. Values that differ by no more than
     float32's rounding of a column, or by 1e-7 of its range, are the same to the score, and
     scores within 1e-3 nats of each other are equal to the threshold and the p-values.
+
+    If the network lowers the errors of its linear path by less than 6 % at both of the lower
+    levels, on at least ten training rows a column, the rows are linear: their distances say
+    little, and the errors count eight times as much as each. This holds for
+    `estimator=None` without a `gap`, and for tables of numbers.
 
     If the rows that train are fewer than the columns, the network knows them by heart, and
     its errors on them say nothing of other rows. The score is then minus the tail surprisal of one
     error: the squared Mahalanobis distance from the reference rows, whose covariance is shrunk
     towards a multiple of the identity [5]_ and leaves out one copy of the row, if it is a
-    reference row. This holds for `estimator=None` without a `gap`, and for tables of numbers.
+    reference row. This holds for the same estimator and tables.
 
     In tables with categories or booleans the errors are those at the lower half of the noise
     levels, beyond which labels can't be told apart, and count four times as much as each
     distance. A wrong label is worth many times the error of most rows, so the tails are counted
-    up to the largest value, beyond which the surprisal grows with the logarithm.
+    up to the largest value, and grow with the logarithm beyond.
 
     Of a row with missing cells, errors and distances are those of its observed cells. Its score
     is compared with those of training rows whose cells are hidden at random until as many
@@ -325,6 +338,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         tasks = begin_tasks(self, X, y, max_subtasks=1)
         with tasks, replace_when_done(self) as draft:
             draft._fit(X, sample_weight)
+            if isinstance(self.contamination, str):
+                draft._warn_of_few(self.alpha)
             wait_for_others()
         return self
 
@@ -472,8 +487,8 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         """Score and calibrate, set the fitted attributes, and return the calibration scores."""
         self.estimator_ = estimator
         # Rows in the order of time overlap, and another estimator knows what its rows are.
-        may_leave_out = self.estimator is None and self.gap is None
-        self._anomaly_score = _fit_anomaly_score(estimator, split.train, may_leave_out)
+        is_default = self.estimator is None and self.gap is None
+        self._anomaly_score = _fit_anomaly_score(estimator, split.train, is_default)
         self._labels, self._gap_score = None, None
         self.__dict__.pop("labels_", None)  # those of another fit
         if isinstance(estimator, BaseAutoencoder):
@@ -502,10 +517,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
             self._rounding = _measure_score_rounding(estimator, split.calibration, self._row_shape)
         self.calibration_scores_, self._calibration_weight = known, known_weight
         self._scored = (known, known_weight) if share is None else (scores, rows.weight)
-        if share is None:
-            self.set_threshold(alpha=self.alpha)
-        else:
-            self.set_threshold(contamination=share)
+        self._move_threshold(self.alpha if share is None else None, share)
         return in_order
 
     def __sklearn_tags__(self) -> Tags:
@@ -633,13 +645,33 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         check_is_fitted(self)
         check_threshold(alpha, contamination)
         if alpha is not None:
+            self._warn_of_few(alpha)
+        self._move_threshold(alpha, contamination)
+        return self
+
+    def _move_threshold(self, alpha: float | None, contamination: float | None = None) -> None:
+        if alpha is not None:
             known, weight = self.calibration_scores_, self._calibration_weight
             threshold = conformal_threshold(known, weight, alpha)
         elif contamination is not None:
             scores, weight = self._scored
             threshold = score_at_share(scores, weight, contamination)
         self.offset_ = float(threshold - self._find_rounding(threshold))
-        return self
+
+    def _warn_of_few(self, alpha: float) -> None:
+        """Warn if the calibration rows are too few for `alpha`, by far."""
+        least = least_p_value(self.calibration_scores_, self._calibration_weight)
+        if least <= alpha + _MOST_EXCESS:
+            return
+        share = self.calibration_fraction
+        n_rows = math.ceil((1 / alpha - 1) / (LARGEST_SHARE if isinstance(share, str) else share))
+        warn_user(
+            f"alpha={alpha} will not hold: with the {len(self.calibration_scores_)} rows that "
+            f"calibrate, up to {least:.0%} of clean rows are outliers. Fit to {n_rows} rows or "
+            f"more, choose an alpha of {math.ceil(100 * least) / 100} or more, or set "
+            "contamination",
+            UserWarning,
+        )
 
     @by_blocks
     def p_values(self, X: ArrayLike) -> np.ndarray:
@@ -940,17 +972,23 @@ def _restore_shape(estimator: Any, rows: np.ndarray, row_shape: RowShape) -> np.
 
 
 def _fit_anomaly_score(
-    estimator: Any, table: TrainingTable, may_leave_out: bool
+    estimator: Any, table: TrainingTable, is_default: bool
 ) -> AnomalyScore | None:
-    """Return the anomaly score of a denoiser whose errors are a density, None for others."""
+    """Return the anomaly score of a denoiser whose errors are a density, None for others.
+
+    The default one's depends on how many rows train it.
+    """
     if not isinstance(estimator, DenoisingAutoencoder):
         return None
     if not has_score_by_errors(estimator.module_):
         return None
     indices = subsample_indices(len(table), _REFERENCE_ROWS)
     weight = None if table.weight is None else table.weight[indices]
-    leaves_out = may_leave_out and is_known_by_heart(len(table), table.X.shape[1])
-    return AnomalyScore.fit(estimator, take_rows(table.X, indices), weight, leaves_out)
+    shape = len(table), table.X.shape[1]
+    leaves_out = is_default and is_known_by_heart(*shape)
+    asks_linear = is_default and not has_few_rows(*shape)
+    rows = take_rows(table.X, indices)
+    return AnomalyScore.fit(estimator, rows, weight, leaves_out, asks_linear)
 
 
 def _measure_score_rounding(estimator: Any, rows: np.ndarray, row_shape: RowShape) -> float:

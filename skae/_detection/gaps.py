@@ -18,8 +18,8 @@ from .hidden_cells import (
 #: Returns the score of each row; lower is more anomalous.
 Score = Callable[[np.ndarray], np.ndarray]
 
-# Far out, a nat of the score of a row with labels stays one: it is a surprisal in each group.
-_MIXED_SLOPE = 1.0
+# Far out, a nat of an anomaly score stays one: it is a surprisal in each group.
+_STEEPEST = 1.0
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ class GapScore:
         else:
             views = [anomaly_score.view(estimator, rows) for rows in known]
             tails = HiddenTails.from_views(anomaly_score, counts, views[1:])
-            if anomaly_score.is_mixed:
-                steepest = _MIXED_SLOPE
+            if anomaly_score.by_error.has_bend:
+                steepest = _STEEPEST
             scores = [
                 -tails.combine(own, mask.sum(axis=1))
                 for own, mask in zip(views, observed, strict=True)

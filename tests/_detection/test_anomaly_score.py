@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skae import DenoisingAutoencoder
-from skae._detection.anomaly_score import AnomalyScore, TailSurprisal, score_at_share
+from skae._detection.anomaly_score import (
+    _PLAN,
+    AnomalyScore,
+    TailSurprisal,
+    _measure_errors,
+    _measure_linear_errors,
+    _weigh_errors,
+    score_at_share,
+)
 
 
 @pytest.fixture(scope="module")
@@ -110,11 +118,59 @@ def test_the_tail_is_exponential_through_the_median_and_the_98_percent_quantile(
     np.testing.assert_allclose(nats, np.log([2, 50, 50 * 25]), rtol=1e-3)
 
 
+# Rows -----------------------------------------------------------------------------------------
+
+
+def fit_rows(values, weight=None):
+    return TailSurprisal.from_rows(values, weight, lambda v: 1e-9 * (1 + v))
+
+
+def exponential_at(values, nats):
+    """The values that have these surprisals if the tail is exponential."""
+    tail = TailSurprisal.from_values(values, None, lambda v: 1e-9 * (1 + v))
+    inside = np.array([np.interp(nats, tail.nats, knots) for knots in tail.knots.T]).T
+    return inside + np.maximum(nats - tail.nats[-1], 0)[:, None] * tail.scale
+
+
+def test_the_tail_of_rows_is_exponential_up_to_twice_the_logarithm_of_their_number():
+    values = np.random.default_rng(0).exponential(size=(1000, 2))
+    nats = np.linspace(0, 2 * np.log(1000), 200)
+    found = fit_rows(values).measure(exponential_at(values, nats))
+    np.testing.assert_allclose(found, nats, atol=1e-12)
+
+
+def test_beyond_that_it_grows_with_the_logarithm():
+    values = np.random.default_rng(0).exponential(size=(1000, 1))
+    bend, excess = 2 * np.log(1000), np.array([0.1, 1.0, 10.0, 1e3, 1e9])
+    nats = fit_rows(values).measure(exponential_at(values, bend + excess))
+    np.testing.assert_allclose(nats - bend, np.log1p(excess), atol=0.04)
+    far = fit_rows(values).measure(np.array([[1e30], [1e200]]))
+    assert np.isfinite(far).all()
+    assert far[1] > far[0]
+
+
+@pytest.mark.parametrize("n_known", [1, 2, 5])
+def test_the_tail_of_very_few_rows_bends_where_knots_end(n_known):
+    values = np.arange(1.0, n_known + 1)[:, None]
+    nats = fit_rows(values).measure(np.geomspace(1, 1e9, 30)[:, None])
+    assert (np.diff(nats) >= 0).all()
+    assert nats[-1] < 40
+    assert fit_rows(values).measure(values[-1:] + 0.01)[0] > np.log(50)
+
+
+def test_a_weight_of_two_is_two_rows_far_out_too():
+    values, weight = np.random.default_rng(0).exponential(size=(200, 1)), np.arange(200) % 3 + 1
+    once = fit_rows(values, weight.astype(float))
+    often = fit_rows(np.repeat(values, weight, axis=0))
+    grid = np.geomspace(0.1, 1e4, 50)[:, None]
+    np.testing.assert_allclose(once.measure(grid), often.measure(grid), rtol=1e-12)
+
+
 # Rows with labels ------------------------------------------------------------------------------
 
 
 def fit_mixed(values, weight=None, wider=None):
-    return TailSurprisal.from_mixed_rows(values, weight, lambda v: 1e-9 * (1 + v), wider)
+    return TailSurprisal.from_rows(values, weight, lambda v: 1e-9 * (1 + v), True, wider)
 
 
 def draw_with_wrong_labels(n_rows, n_wrong):
@@ -199,14 +255,14 @@ def measure_rounding(denoiser, rows):
 def surprisal_of_errors(denoiser, rows, known):
     """Squares are rounded by twice their root times the rows' rounding."""
     rounding = measure_rounding(denoiser, rows)
-    return TailSurprisal.from_values(
+    return TailSurprisal.from_rows(
         known, None, lambda values: 2 * rounding * np.sqrt(values) + rounding**2
     )
 
 
 def surprisal_of_distances(denoiser, rows, known):
     rounding = measure_rounding(denoiser, rows)
-    return TailSurprisal.from_values(known, None, lambda values: 0 * values + rounding)
+    return TailSurprisal.from_rows(known, None, lambda values: 0 * values + rounding)
 
 
 def neighbour_distances(denoiser, rows, errors):
@@ -271,3 +327,60 @@ def test_a_large_offset_does_not_round_distances_away(curve):
     relative = np.abs(found[:, 1] / expected[:, 1] - 1)
     assert np.quantile(relative, 0.75) < 1e-3
     assert relative.max() < 0.75
+
+
+# Linear rows ---------------------------------------------------------------------------------
+
+
+def draw_errors(n_rows, gain):
+    """Errors of a linear path, and those that a network has which lowers them by a share."""
+    rng = np.random.default_rng(0)
+    linear = rng.chisquare(10, size=(n_rows, 2))
+    return linear * (1 - gain + 0.1 * rng.normal(size=linear.shape)), linear
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(-0.05, 8), (0.03, 8), (0.1, 1), (0.5, 1)])
+def test_errors_of_linear_rows_count_more(gain, expected):
+    assert _weigh_errors(*draw_errors(500, gain), None) == expected
+
+
+def test_what_a_network_gains_at_one_level_is_a_gain():
+    errors, linear = draw_errors(500, 0.0)
+    errors[:, 1] *= 0.8
+    assert _weigh_errors(errors, linear, None) == 1
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.3])
+def test_a_few_rows_far_out_do_not_tell_whether_rows_are_linear(gain):
+    """The network learns to restore one of them, and leaves others to the path."""
+    errors, linear = draw_errors(500, gain)
+    linear[:4] = 1e6
+    errors[:4] = [[1e6], [0.0], [0.0], [1e6]] if gain == 0 else 1e6
+    assert _weigh_errors(errors, linear, None) == (8 if gain == 0 else 1)
+
+
+def test_a_weight_of_two_is_two_rows_that_tell_whether_rows_are_linear():
+    errors, linear = draw_errors(400, 0.0)
+    errors[:200] *= 0.85
+    for share, expected in ((0.0, 1), (10.0, 8)):
+        weight = np.repeat([1.0, share], 200)
+        assert _weigh_errors(errors, linear, weight) == expected
+    assert _weigh_errors(errors, linear, None) == 1
+
+
+def test_linear_errors_are_those_of_observed_cells_alone(denoiser, rows):
+    """The denoiser has no hidden layers, so that its errors are nearly those of its path."""
+    hidden = np.arange(6) == np.arange(len(rows))[:, None] % 6
+    prepared = denoiser._state.prepare(np.where(hidden, np.nan, rows), np.float64)
+    linear = _measure_linear_errors(denoiser._state, prepared, _PLAN)
+    found = _measure_errors(denoiser._state, prepared, _PLAN)
+    np.testing.assert_allclose(linear.mean(axis=0), found.mean(axis=0), rtol=0.05)
+
+
+def test_only_the_errors_count_more(denoiser, rows):
+    plain = AnomalyScore.fit(denoiser, rows, None)
+    asked = AnomalyScore.fit(denoiser, rows, None, asks_linear=True)
+    assert (plain.weight, asked.weight) == (1, 8)
+    errors, distances = asked.view(denoiser, rows)
+    nats = 8 * plain.by_error.measure(errors) + 2 * plain.by_distance.measure(distances)
+    np.testing.assert_allclose(asked.measure(denoiser, rows), nats / 10)

@@ -3,6 +3,8 @@
 import math
 import pickle
 import re
+import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
@@ -56,6 +59,57 @@ def test_learns_from_contaminated_rows():
     is_clean = np.repeat([1, 0], [900, 60])
     detector = AEAnomalyDetector(random_state=0).fit(X)
     assert roc_auc_score(is_clean, detector.score_samples(X)) > 0.85
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_a_number_that_few_rows_have_is_some_times_as_strange_as_the_strangest(missing):
+    """Four ones of 240 rows, where all others are 0; an absurd number is stranger."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=(240, 4)), np.arange(240) < 4])
+    X[rng.random(X.shape) < missing] = np.nan
+    odd = X[100:130].copy()
+    odd[:, 0], odd[:, 4] = 1.0, 1.0
+    for seed in range(2):
+        detector = AEAnomalyDetector(random_state=seed).fit(X)
+        strangest = detector.score_samples(X[4:]).min()
+        ones = np.append(detector.score_samples(X[:4]), detector.score_samples(odd))
+        assert 4 * strangest < ones.min() < strangest
+        absurd = detector.score_samples(odd * [1e9, 1, 1, 1, 1])
+        assert 12 * strangest < absurd.min()
+        assert absurd.max() < ones.min()
+
+
+def factors(n_rows, seed):
+    """Four factors, thirty columns."""
+    loadings = np.random.default_rng(0).normal(size=(4, 30))
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n_rows, 4)) @ loadings + rng.normal(size=(n_rows, 30))
+
+
+def test_errors_find_anomalies_of_linear_rows_that_distances_miss():
+    rng = np.random.default_rng(1)
+    X, clean = factors(800, 1), factors(600, 2)
+    swapped = np.where(rng.random(clean.shape) < 0.25, rng.permuted(clean, axis=0), clean)
+    rows, is_clean = np.vstack([clean, swapped]), np.repeat([1, 0], 600)
+    detector, linear = AEAnomalyDetector(random_state=0).fit(X), PCA(4).fit(X)
+    score, views = detector._anomaly_score, detector._anomaly_score.view(detector.estimator_, rows)
+    found = roc_auc_score(is_clean, detector.score_samples(rows))
+    assert found > roc_auc_score(is_clean, -replace(score, weight=1.0).combine(*views)) + 0.025
+    assert found > roc_auc_score(is_clean, linear.score_samples(rows)) - 0.025
+
+
+@pytest.mark.parametrize(
+    ("X", "parameters"),
+    [
+        (ring(400, 0), {}),  # not linear
+        (factors(200, 1), {}),  # few rows for their columns
+        (factors(500, 1), {"gap": 2}),
+        (factors(500, 1), {"estimator": make_default_estimator(400)}),
+    ],
+)
+def test_errors_count_as_much_as_a_distance_elsewhere(X, parameters):
+    detector = AEAnomalyDetector(random_state=0, **parameters).fit(X)
+    assert detector._anomaly_score.weight == 1
 
 
 def test_the_labels_are_those_of_the_rows_of_fit_predict():
@@ -115,6 +169,57 @@ def test_a_changed_cell_of_a_constant_column_is_an_anomaly(estimator):
 
 
 # Thresholds --------------------------------------------------------------------------------
+
+
+def test_too_few_rows_for_alpha_are_a_warning():
+    X = np.random.default_rng(0).normal(size=(15, 2))
+    said = (
+        r"alpha=0.01 will not hold: with the 3 rows that calibrate, up to 25% of clean rows are "
+        r"outliers. Fit to 495 rows or more, choose an alpha of 0.25 or more, or set contamination"
+    )
+    with pytest.warns(UserWarning, match=said) as caught:
+        detector = AEAnomalyDetector(GaussianMixture()).fit(X)
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match=said):
+        detector.set_threshold(alpha=0.01)
+    with pytest.warns(UserWarning, match="the 5 rows .* up to 17% .* Fit to 297 rows .* of 0.17 "):
+        AEAnomalyDetector(GaussianMixture(), calibration_fraction=1 / 3).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "parameters"),
+    [(93, {}), (15, {"alpha": 0.25}), (15, {"contamination": 0.1})],
+)
+def test_enough_rows_for_alpha_are_no_warning(n_rows, parameters):
+    X = np.random.default_rng(0).normal(size=(n_rows, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        detector = AEAnomalyDetector(GaussianMixture(), **parameters).fit(X)
+        detector.set_threshold(contamination=0.2).set_threshold(alpha=parameters.get("alpha", 0.3))
+
+
+def test_a_weight_counts_as_rows_that_calibrate():
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    detector = AEAnomalyDetector(AutoencoderTransformer(1, max_epochs=1), random_state=0)
+    with pytest.warns(UserWarning, match="up to 14%"):
+        detector.fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        detector.fit(X, sample_weight=np.full(30, 10.0))
+
+
+def test_a_warning_of_few_rows_that_is_an_error_leaves_the_detector_as_it_was():
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    detector = AEAnomalyDetector(GaussianMixture(random_state=0), random_state=0).fit(X)
+    before = detector.score_samples(X), detector.offset_
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="will not hold"):
+            detector.fit(X[:15])
+        with pytest.raises(UserWarning, match="will not hold"):
+            detector.fit(X[:30])
+    np.testing.assert_array_equal(detector.score_samples(X), before[0])
+    assert detector.offset_ == before[1]
 
 
 @pytest.mark.parametrize("contamination", [0.05, 0.2, 0.5])
