@@ -20,7 +20,8 @@ from .factor_analysis import fit_factor_analysis
 from .moments import SMALLEST_VARIANCE, Moments
 from .probabilistic_pca import fit_probabilistic_pca
 
-#: With this many rows a column, a covariance is what it is: it costs a Gaussian 0.025 nats a cell.
+#: With this many distinct rows a column, a covariance is what it is: it costs a Gaussian 0.025 nats
+#: a cell.
 ROWS_A_COLUMN = 10
 
 _SEED = 20040201
