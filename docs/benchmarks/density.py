@@ -16,15 +16,18 @@ There are three parts.
   density over a grid.
 - `totals`: the sum over a grid of the densities that are approximate, for three curves with three
   widths of noise each, and 300, 1,000 and 4,000 rows; two seeds, 54 fits in all. It should be 1.
+  Its grid is coarser than that of `planes`, and fine enough for the narrowest noise.
 
 `Gaussian` has a full covariance. `GaussianMixture` has 1, 2, 4, 8 or 12 full covariances, by the
 Bayesian information criterion, with `reg_covar=0.01` in the tables. The width of `KernelDensity` is
 chosen by five folds. `AutoencoderTransformer` has a code of a third of the columns,
 `VAETransformer` of half of them (at least two), `DenoisingAutoencoder` none. All else is default,
-apart from the seed. Everything runs on `--threads` threads.
+apart from the seed. Everything runs on `--threads` threads. Times are the processor's: other work
+on the machine does not count.
 
 Results are stored in `density.json` as soon as they are measured. A further run measures what is
-missing; `--again` drops the results of the given methods first. The page `density.md` covers the
+missing; `--again` drops the results of the given methods first, with `--only` those on the given
+tables alone. The page `density.md` covers the
 requested seeds and all methods with results, on the tables for which every one of these methods
 has all seeds.
 """
@@ -53,6 +56,7 @@ PARTS = ("tables", "planes", "totals")
 _PLANE_ROWS = 4000
 _TOTAL_ROWS = (300, 1000, 4000)
 _TOTAL_SEEDS = (0, 1)
+_TOTAL_TICKS = 200
 
 
 def main() -> None:
@@ -60,7 +64,7 @@ def main() -> None:
     options = parse()
     loaders = find_tables(options.folder, options.only)
     store = Store(options.out, options.rows)
-    store.forget(options.again)
+    store.forget(options.again, options.only)
     limit_threads(options.threads)
     where = surroundings()
     announce(where)
@@ -132,13 +136,14 @@ class Store(StoredResults):
         rounded = {field: float(f"{value:.5g}") for field, value in cell.items()}
         self.record[part].setdefault(name, {}).setdefault(method, {})[key] = rounded
 
-    def forget(self, methods: list[str]) -> None:
-        """Drop all results of the methods."""
+    def forget(self, methods: list[str], only: list[str] | None) -> None:
+        """Drop all results of the methods, or those on some tables."""
         for part in PARTS:
-            for cells in self.record[part].values():
-                for method in methods:
+            for name, cells in self.record[part].items():
+                for method in methods if only is None or name in only else ():
                     cells.pop(method, None)
-        self.forget_runs(methods)
+        if only is None:
+            self.forget_runs(methods)
 
 
 def run_table(
@@ -205,7 +210,7 @@ def run_totals(
             shown = []
             for method in missing:
                 model, cell = measure(method, X, X, seed)
-                cell["total"] = sum_over_grid(model.score_samples, X)
+                cell["total"] = sum_over_grid(model.score_samples, X, _TOTAL_TICKS)
                 store.put("totals", name, method, key, cell)
                 shown.append(f"{method} {cell['total']:.3f}")
             if missing:
@@ -221,11 +226,11 @@ def measure(
     model = METHODS[method](train.shape[1], seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        began = time.perf_counter()
+        began = time.process_time()
         model.fit(train)
-        fitted = time.perf_counter()
+        fitted = time.process_time()
         scores = model.score_samples(others)
-        ended = time.perf_counter()
+        ended = time.process_time()
     cell = {
         "nats": float(np.mean(scores)),
         "fit_seconds": fitted - began,

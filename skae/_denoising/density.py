@@ -367,7 +367,7 @@ def fit_residual_filter(trained: TrainedModule[Denoiser], rows: Rows, trim_fract
     residuals = trained.apply(lambda module, part: part - module(part), sample.table)
     generator = np.random.default_rng(0)  # for wide tables' approximate axes
     covariance = fit_covariance(residuals, sample.weight_array, trim_fraction, generator)
-    if has_few_rows(len(sample), sample.n_features):
+    if has_few_rows(sample.table):
         covariance = _read_residuals(module.filter, covariance, sample.table, residuals)
     set_filter(module.residual_filter, covariance)
 

@@ -288,8 +288,9 @@ default="from_dtype"
     "contractive" that of [4]_, and pretraining, on rows without noise, is that of [5]_.
 
     With `init="pca"` the best linear denoiser is the Wiener filter for Gaussian noise, and a
-    regression for other noise and for pairs. With fewer than ten rows a column, held-out rows
-    choose how far the filter's covariance is shrunk.
+    regression for other noise and for pairs. With fewer than ten distinct rows a column,
+    held-out rows choose how far the filter's covariance is shrunk, and whether it is that of
+    factor analysis.
 
     For a range of Gaussian noise, the denoiser's squared errors determine a density. It differs
     from that of the Gaussian with the same mean and covariance by half the integral, over

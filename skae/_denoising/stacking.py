@@ -188,7 +188,7 @@ def gather_evidence(rows: Rows, unseen: Rows | None, improvement: float | None) 
     sample = rows.take(counting[subsample_indices(len(counting), most)])
     if unseen is not None:
         unseen = unseen.take(subsample_indices(len(unseen), _HELD_OUT_ROWS))
-    is_short = has_few_rows(len(rows), rows.n_features)
+    is_short = has_few_rows(rows.table)
     return Evidence(sample, unseen, improvement, is_short)
 
 
@@ -236,7 +236,7 @@ def fit_stack(
             # Rows that were trained on flatter the network: their mean gain is known better.
             factor = min(max(improvement, 0.0) / known, 1.0)
             rival = _score_by_gaussian(scores, weight, splits) + factor * gain
-    return Stack(*stack_mixtures(scores, weight, splits, rival))
+    return Stack(*stack_mixtures(scores, weight, splits, rival, evidence.is_short))
 
 
 def fit_class_stack(

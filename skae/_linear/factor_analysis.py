@@ -32,6 +32,7 @@ def fit_factor_analysis(
     known: Moments | None = None,
     given_noise: np.ndarray | None = None,
     is_shared: bool = False,
+    tolerance: float = _TOLERANCE,
 ) -> LinearGaussian:
     """Return the linear model with the highest bound and a noise for each column.
 
@@ -61,6 +62,8 @@ def fit_factor_analysis(
         Variances of the noise that are known; NaN where they are not.
     is_shared : bool, default=False
         Whether the columns whose noise is not known share one.
+    tolerance : float, default=1e-4
+        Expectation maximization ends at steps that change no logarithm of a noise by more.
     """
     beta = max(beta, _SMALLEST_BETA)
     if X.shape[1] > _COVARIANCE_UP_TO and known is None:
@@ -89,7 +92,7 @@ def fit_factor_analysis(
         left = np.where(is_given, noise, left[~is_given].mean() if is_shared else left)
         change = np.abs(np.log(left / noise)).max()
         noise = left
-        if change < _TOLERANCE:
+        if change < tolerance:
             break
     _, rotation = np.linalg.eigh((loadings.T / noise) @ loadings)
     loadings = loadings @ rotation[:, ::-1]

@@ -228,6 +228,13 @@ def decompose(
     return Spectrum(mean, _fix_signs(axes[:n_leading]), variances[:n_leading].clip(min=0.0), total)
 
 
+def decompose_matrix(mean: np.ndarray, covariance: np.ndarray) -> Spectrum:
+    """Return all axes of a covariance."""
+    values, vectors = linalg.eigh(covariance)
+    axes, variances = _fix_signs(vectors[:, ::-1].T), values[::-1].clip(min=0.0)
+    return Spectrum(mean, axes, variances, float(np.trace(covariance)))
+
+
 def _decompose_covariance(
     X: Table, mean: np.ndarray, weight: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, float]:

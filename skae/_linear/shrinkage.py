@@ -2,10 +2,10 @@
 
 A sample covariance knows its own rows: along the axes of least variance others lie many standard
 deviations away. Held-out rows choose how many leading axes keep a variance of their own, as in
-probabilistic PCA (Tipping and Bishop 1999), and how far all are shrunk towards the mean variance
-(Ledoit and Wolf 2004). `sklearn.covariance.OAS` and `LedoitWolf` know the second only, and take no
-weights; their share is the best for the matrix, not for a density, which the least variances
-decide.
+probabilistic PCA (Tipping and Bishop 1999), or how many factors are common to the columns (Rubin
+and Thayer 1982), and how far all variances are shrunk towards their mean (Ledoit and Wolf 2004).
+`sklearn.covariance.OAS` and `LedoitWolf` know the last only, and take no weights; their share is
+the best for the matrix, not for a density, which the least variances decide.
 """
 
 from collections.abc import Iterator
@@ -16,9 +16,12 @@ from scipy.special import logsumexp
 
 from . import pca
 from .covariance import Covariance
-from .moments import SMALLEST_VARIANCE
+from .factor_analysis import fit_factor_analysis
+from .moments import SMALLEST_VARIANCE, Moments
+from .probabilistic_pca import fit_probabilistic_pca
 
-#: With this many rows a column, a covariance is what it is: it costs a Gaussian 0.025 nats a cell.
+#: With this many distinct rows a column, a covariance is what it is: it costs a Gaussian 0.025 nats
+#: a cell.
 ROWS_A_COLUMN = 10
 
 _SEED = 20040201
@@ -34,6 +37,14 @@ _SCALE_WEIGHTS = np.array([0.97, 0.01, 0.01, 0.01])
 
 # A sample covariance is left if another is better by as many standard errors.
 _N_ERRORS = 2.0
+
+# Up to this many columns factors are tried: ever more, until two numbers in a row are no better.
+_FACTORED_UP_TO = 256
+_PATIENCE = 2
+
+# Weight, in rows, of uncorrelated columns in factor analysis, and the steps at which it ends.
+_PRIOR_ROWS = 3.0
+_TOLERANCE = 1e-2
 
 # Shares of the mean variance, from none to all.
 _SHARES = np.concatenate([[0.0], np.geomspace(0.005, 0.5, 14), [0.6, 0.7, 0.8, 0.9, 1.0]])
@@ -66,9 +77,17 @@ class Shrinkage:
         return np.maximum(leading, SMALLEST_VARIANCE), max(rest, SMALLEST_VARIANCE)
 
 
-def has_few_rows(n_rows: int, n_features: int) -> bool:
-    """Whether rows are so few for their columns that their covariance is to be shrunk."""
-    return n_rows < ROWS_A_COLUMN * n_features
+def has_few_rows(X: np.ndarray) -> bool:
+    """Whether distinct rows are so few for their columns that their covariance is to be shrunk."""
+    n_enough = ROWS_A_COLUMN * X.shape[1]
+    if len(X) < n_enough:
+        return True
+    seen = set()
+    for row in X:
+        seen.add(row.tobytes())
+        if len(seen) >= n_enough:
+            return False
+    return True
 
 
 def shrink_covariance(
@@ -85,8 +104,7 @@ def shrink_covariance(
     generator : numpy.random.Generator
         Source of approximate decompositions.
     """
-    n_features = X.shape[1]
-    if not has_few_rows(len(X), n_features):
+    if not has_few_rows(X):
         return covariance
     # A row that is there twice must not be held out from itself.
     rows, place = np.unique(X, axis=0, return_inverse=True)
@@ -94,60 +112,170 @@ def shrink_covariance(
     rows, weight = rows[weight > 0], weight[weight > 0]
     varying = covariance.variances[covariance.variances > SMALLEST_VARIANCE]
     n_axes, n_varying, remainder = len(covariance.axes), len(varying), covariance.remainder
-    total = float(varying.sum())
+    n_features, total = X.shape[1], float(varying.sum())
     if n_varying == 0:
         return covariance
+    basis, is_of_columns = None, True
     if n_varying < min(len(rows) - 1, n_axes):
         # Rows lie in a plane though they could be anywhere: so do others.
-        rows = (rows - covariance.mean) @ covariance.axes[:n_varying].T
+        basis, is_of_columns = _find_basis(covariance.axes[:n_varying])
+        rows = (rows - covariance.mean) @ basis.T
         n_features = n_axes = n_varying
     else:
         total += (n_features - n_varying) * remainder
-    chosen = Shrinkage(0, 0.0)
+    chosen = _Choice(Shrinkage(0, 0.0), 0, np.empty(0))
     if len(rows) >= _FEWEST_ROWS:
-        chosen = _choose_shrinkage(rows, weight, generator)
-    leading, rest = chosen.apply(varying, total, n_features)
+        chosen = _choose(rows, weight, is_of_columns, generator)
+    axes = covariance.axes
+    if chosen.n_factors > 0:
+        spectrum = _analyse_factors(rows, weight, chosen.n_factors, generator)
+        # Trimmed rows spread more than those that are left.
+        varying = spectrum.variances * (total / spectrum.total)
+        leading_axes = spectrum.axes if basis is None else spectrum.axes @ basis
+        axes = np.vstack([leading_axes, axes[n_axes:]])
+    leading, rest = chosen.shrinkage.apply(varying, total, n_features)
     variances = covariance.variances.copy()
     variances[:n_axes] = rest
     variances[: len(leading)] = leading
     if n_features > n_axes or len(variances) == n_axes:
         remainder = rest
-    return replace(covariance, variances=variances, remainder=remainder)
+    return replace(covariance, axes=axes, variances=variances, remainder=remainder)
 
 
-def _choose_shrinkage(
-    X: np.ndarray, weight: np.ndarray, generator: np.random.Generator
-) -> Shrinkage:
-    """Return the shrinkage under which held-out rows are likeliest."""
-    n_features = X.shape[1]
-    folds = np.array_split(np.random.default_rng(_SEED).permutation(len(X)), _N_FOLDS)
-    folds = [fold for fold in folds if len(fold)]
-    n_leading = min(len(X) - max(map(len, folds)) - 1, n_features, pca.FULL_UP_TO)
-    candidates = [Shrinkage(k, share) for k in _list_sizes(n_leading) for share in _SHARES]
-    losses = []
-    folds = folds if X.size <= _FOLDED_CELLS else folds[:1]
-    for fold in folds:
-        fitted = np.setdiff1d(np.arange(len(X)), fold)
-        spectrum = pca.decompose(X[fitted], weight[fitted], n_leading, generator)
-        centred = X[fold] - spectrum.mean
-        squares, whole = np.square(centred @ spectrum.axes.T), np.square(centred).sum(axis=1)
-        loss = np.empty((len(fold), len(candidates)))
-        for index, candidate in enumerate(candidates):
-            leading, rest = candidate.apply(spectrum.variances, spectrum.total, n_features)
-            n_kept = len(leading)
-            outside = (whole - squares[:, :n_kept].sum(axis=1)).clip(min=0)
-            distance = squares[:, :n_kept] @ (1 / leading) + outside / rest
-            determinant = np.log(leading).sum() + (n_features - n_kept) * np.log(rest)
-            loss[:, index] = _score_distances(distance, determinant, n_features)
-        losses.append(loss)
-    loss, counts = np.vstack(losses), weight[np.concatenate(folds)]
-    best = candidates[int((counts @ loss).argmin())]
-    usual = Shrinkage(n_leading, 0.0)
+def _find_basis(axes: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return axes of the same plane, and whether they are columns: the plane's, if it has any."""
+    varies = np.square(axes).sum(axis=0) > SMALLEST_VARIANCE
+    if varies.sum() == len(axes):
+        return np.eye(axes.shape[1])[varies], True
+    return axes, False
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A covariance, and what it says of held-out rows.
+
+    Attributes
+    ----------
+    shrinkage : Shrinkage
+        What is left of its spectrum.
+    n_factors : int
+        Factors that are common to the columns; with none it is the rows' own covariance.
+    loss : ndarray of shape (n_rows,)
+        Minus the log-densities of held-out rows, up to a constant.
+    """
+
+    shrinkage: Shrinkage
+    n_factors: int
+    loss: np.ndarray
+
+
+class _Folds:
+    """Rows of which each is held out once; of large tables, those of one fold.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        The rows, all distinct.
+    weight : ndarray of shape (n_rows,)
+        How often each row counts.
+    generator : numpy.random.Generator
+        Source of approximate decompositions.
+    """
+
+    def __init__(self, X: np.ndarray, weight: np.ndarray, generator: np.random.Generator) -> None:
+        folds = np.array_split(np.random.default_rng(_SEED).permutation(len(X)), _N_FOLDS)
+        folds = [fold for fold in folds if len(fold)]
+        self.n_fitted = len(X) - max(map(len, folds))
+        self.folds = folds if X.size <= _FOLDED_CELLS else folds[:1]
+        self.counts = weight[np.concatenate(self.folds)]
+        self.X, self.weight, self.generator = X, weight, generator
+
+    def choose(self, n_factors: int, shrinkages: list[Shrinkage]) -> _Choice:
+        """Return the shrinkage of least loss."""
+        losses = self.measure(n_factors, shrinkages)
+        index = int((self.counts @ losses).argmin())
+        return _Choice(shrinkages[index], n_factors, losses[:, index])
+
+    def average(self, choice: _Choice) -> float:
+        """Return the loss of all rows together."""
+        return float(self.counts @ choice.loss)
+
+    def measure(self, n_factors: int, shrinkages: list[Shrinkage]) -> np.ndarray:
+        """Return the losses `(n_rows, n_shrinkages)` of held-out rows."""
+        n_features = self.X.shape[1]
+        n_leading = max(shrinkage.n_kept for shrinkage in shrinkages)
+        losses = []
+        for fold in self.folds:
+            fitted = np.setdiff1d(np.arange(len(self.X)), fold)
+            given = (self.X[fitted], self.weight[fitted])
+            if n_factors:
+                spectrum = _analyse_factors(*given, n_factors, self.generator)
+            else:
+                spectrum = pca.decompose(*given, n_leading, self.generator)
+            centred = self.X[fold] - spectrum.mean
+            squares, whole = np.square(centred @ spectrum.axes.T), np.square(centred).sum(axis=1)
+            distance = np.empty((len(fold), len(shrinkages)))
+            determinant = np.empty(len(shrinkages))
+            for index, shrinkage in enumerate(shrinkages):
+                leading, rest = shrinkage.apply(spectrum.variances, spectrum.total, n_features)
+                n_kept = len(leading)
+                outside = (whole - squares[:, :n_kept].sum(axis=1)).clip(min=0)
+                distance[:, index] = squares[:, :n_kept] @ (1 / leading) + outside / rest
+                determinant[index] = np.log(leading).sum() + (n_features - n_kept) * np.log(rest)
+            losses.append(_score_distances(distance, determinant, n_features))
+        return np.vstack(losses)
+
+
+def _choose(
+    X: np.ndarray, weight: np.ndarray, is_of_columns: bool, generator: np.random.Generator
+) -> _Choice:
+    """Return the covariance under which held-out rows are likeliest.
+
+    Factors are those of columns: principal axes are uncorrelated by way of the held-out rows too.
+    """
+    n_features, folds = X.shape[1], _Folds(X, weight, generator)
+    n_leading = min(folds.n_fitted - 1, n_features, pca.FULL_UP_TO)
+    sizes = list(_list_sizes(n_leading))
+    best = folds.choose(0, [Shrinkage(k, share) for k in sizes for share in _SHARES])
+    if is_of_columns and n_features <= _FACTORED_UP_TO:
+        best = min([best, *_try_factors(folds)], key=folds.average)
     if len(X) > n_features:  # fewer have a plane of their own, on which no other row lies
-        gain = loss[:, candidates.index(usual)] - loss[:, candidates.index(best)]
-        best = best if _is_surely_positive(gain, counts) else usual
-    # All rows have more axes than those of a fold.
-    return replace(best, n_kept=n_features) if best.n_kept == n_leading else best
+        usual = folds.choose(0, [Shrinkage(n_leading, 0.0)])
+        if not _is_surely_positive(usual.loss - best.loss, folds.counts):
+            best = usual
+    if best.shrinkage.n_kept == n_leading:  # all rows have more axes than those of a fold
+        best = replace(best, shrinkage=replace(best.shrinkage, n_kept=n_features))
+    return best
+
+
+def _try_factors(folds: _Folds) -> Iterator[_Choice]:
+    """Yield covariances of ever more factors."""
+    n_features = folds.X.shape[1]
+    shrinkages = [Shrinkage(n_features, share) for share in _SHARES]
+    lowest, n_worse = np.inf, 0
+    for n_factors in _list_sizes(min(n_features // 2, folds.n_fitted - 1)):
+        if n_factors == 0:
+            continue
+        choice = folds.choose(n_factors, shrinkages)
+        yield choice
+        loss = folds.average(choice)
+        n_worse = 0 if loss < lowest else n_worse + 1
+        lowest = min(loss, lowest)
+        if n_worse == _PATIENCE:
+            return
+
+
+def _analyse_factors(
+    X: np.ndarray, weight: np.ndarray, n_factors: int, generator: np.random.Generator
+) -> pca.Spectrum:
+    """Return the axes of the covariance that factors common to the columns determine."""
+    moments = Moments.from_rows(X, weight, float(weight.sum()))
+    initial = fit_probabilistic_pca(X, weight, n_factors, 1.0, 0.0, generator, known=moments)
+    model = fit_factor_analysis(
+        initial, X, weight, 1.0, 0.0, _PRIOR_ROWS / len(X), moments, tolerance=_TOLERANCE
+    )
+    covariance = model.loadings @ model.loadings.T + np.diag(model.noise)
+    return pca.decompose_matrix(moments.mean, covariance)
 
 
 def _is_surely_positive(gain: np.ndarray, weight: np.ndarray) -> bool:
@@ -157,14 +285,14 @@ def _is_surely_positive(gain: np.ndarray, weight: np.ndarray) -> bool:
     return mean > _N_ERRORS * float(np.sqrt(np.square(share) @ np.square(gain - mean)))
 
 
-def _score_distances(distance: np.ndarray, determinant: float, n_features: int) -> np.ndarray:
+def _score_distances(distance: np.ndarray, determinant: np.ndarray, n_features: int) -> np.ndarray:
     """Return minus the log-densities of rows at squared Mahalanobis distances, up to a constant.
 
     Gaussians of larger scale explain rows that lie far out, which would otherwise decide alone.
     """
     scales = np.square(_SCALES)
-    parts = -0.5 * (distance[:, None] / scales + n_features * np.log(scales))
-    return 0.5 * determinant - logsumexp(parts, axis=1, b=_SCALE_WEIGHTS)
+    parts = -0.5 * (distance[..., None] / scales + n_features * np.log(scales))
+    return 0.5 * determinant - logsumexp(parts, axis=-1, b=_SCALE_WEIGHTS)
 
 
 def _list_sizes(most: int) -> Iterator[int]:

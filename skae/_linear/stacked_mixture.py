@@ -32,6 +32,9 @@ _N_SEEDS = 2
 # Standard deviations of the Gaussians that no row decides.
 _BACKGROUND = (3.0, 10.0, 30.0)
 
+# Rows that outweigh all others.
+_CERTAIN = 1e12
+
 # Enough to tell mixtures apart.
 _TOLERANCE = 1e-2
 
@@ -82,7 +85,11 @@ def split_for_stacking(n_rows: int) -> list[Split]:
 
 
 def stack_mixtures(
-    X: np.ndarray, weight: np.ndarray, splits: list[Split], rival: np.ndarray | None
+    X: np.ndarray,
+    weight: np.ndarray,
+    splits: list[Split],
+    rival: np.ndarray | None,
+    is_known: bool = False,
 ) -> tuple[Mixture, float]:
     """Return a mixture, and the share of a rival in the density that held-out rows prefer.
 
@@ -96,8 +103,12 @@ def stack_mixtures(
         How rows are held out.
     rival : ndarray of shape (n_rows,) or None
         Another density of held-out rows, in nats; other rows' values are not read.
+    is_known : bool, default=False
+        Whether the identity is known better than from the rows: the standard Gaussian is tried too.
     """
     candidates = list(_list_candidates(len(splits[0].fitted), X.shape[1]))
+    if is_known:
+        candidates.append(_Candidate(1, _CERTAIN, 0))
 
     def fit(candidate: _Candidate, rows: np.ndarray | slice) -> Mixture:
         return candidate.fit(X[rows], weight[rows])

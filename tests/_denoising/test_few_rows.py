@@ -69,8 +69,16 @@ def test_real_columns_that_nearly_determine_each_other():
 
 def test_more_rows_are_better():
     Y = draw_factors(300, 40, 1)
-    scores = [clone(QUICK).fit(draw_factors(n, 40, 0)).score(Y) for n in (20, 60, 180, 420)]
+    scores = [clone(QUICK).fit(draw_factors(n, 40, 0)).score(Y) for n in (20, 60, 180, 390)]
     assert (np.diff(scores) > -0.5).all()
+
+
+def test_ten_rows_a_column_cost_little():
+    """From there on the covariance is that of the rows, which know nothing of common factors."""
+    X, Y = draw_factors(1000, 40, 0), draw_factors(300, 40, 1)
+    few, many, all_rows = (clone(QUICK).fit(X[:n]).score(Y) for n in (390, 400, 1000))
+    assert many > few - 0.03 * 40
+    assert all_rows > few - 0.5
 
 
 @pytest.mark.parametrize("n_features", [30, 60])

@@ -7,8 +7,10 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris, load_wine
+from sklearn.decomposition import FactorAnalysis
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
 
@@ -150,6 +152,23 @@ def test_streams_and_wide_tables():
     assert np.isfinite(stream.score_samples(X[:5, :2])).all()
     again = pickle.loads(pickle.dumps(stream))
     np.testing.assert_array_equal(again.score_samples(X[:, :2]), stream.score_samples(X[:, :2]))
+
+
+@pytest.mark.parametrize("n_rows", [60, 150])
+def test_few_rows_with_factors_are_scored_as_factor_analysis_does(n_rows):
+    """It is told the number of factors; the covariance is known here."""
+    rng = np.random.default_rng(0)
+    loadings, noise = rng.normal(size=(3, 30)), rng.uniform(0.2, 2.0, size=30)
+
+    def draw(n_rows):
+        cells = np.sqrt(noise) * rng.normal(size=(n_rows, 30))
+        return rng.normal(size=(n_rows, 3)) @ loadings + cells
+
+    X, others = draw(n_rows), draw(1000)
+    ours, theirs = clone(QUICK).fit(X), FactorAnalysis(3).fit(X)
+    truth = multivariate_normal(np.zeros(30), loadings.T @ loadings + np.diag(noise))
+    lost = truth.logpdf(others).mean() - theirs.score(others)
+    assert truth.logpdf(others).mean() - ours.score(others) < 1.1 * lost
 
 
 def test_few_rows_have_no_mixture():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skae._linear import fit_covariance, pca, shrink_covariance
+from skae._linear import fit_covariance, has_few_rows, pca, shrink_covariance, shrinkage
 
 
 def shrink(X, weight=None, trim_fraction=0.0):
@@ -24,11 +24,21 @@ def score_truth(covariance, X):
     return -0.5 * (np.einsum("ij,ji->", X, np.linalg.solve(covariance, X.T)) / len(X) + determinant)
 
 
-def draw_factors(n_rows, n_features, seed):
-    loadings = np.random.default_rng(7).normal(size=(3, n_features))
+def draw_factors(n_rows, n_features, seed, ratio=1.0):
+    """Rows with three factors, whose noises differ by up to a ratio, and their covariance."""
+    known = np.random.default_rng(7)
+    loadings = known.normal(size=(3, n_features))
+    noise = ratio ** known.uniform(-0.5, 0.5, size=n_features)
     rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(n_rows, 3)) @ loadings + rng.normal(size=(n_rows, n_features))
-    return rows, loadings.T @ loadings + np.eye(n_features)
+    rows = rng.normal(size=(n_rows, 3)) @ loadings
+    rows += np.sqrt(noise) * rng.normal(size=rows.shape)
+    return rows, loadings.T @ loadings + np.diag(noise)
+
+
+def find_loss(found, n_features, ratio):
+    """Return by how many nats a row the truth is better."""
+    X, covariance = draw_factors(500, n_features, 1, ratio)
+    return score_truth(covariance, X) - score(found, X)
 
 
 @pytest.mark.parametrize("n_rows", [20, 45, 52, 100, 300])
@@ -39,12 +49,49 @@ def test_rows_of_noise_have_one_variance(n_rows):
     assert score(found, X) > score_truth(np.eye(50), X) - 3
 
 
-@pytest.mark.parametrize(("n_rows", "most"), [(20, 15), (45, 6), (100, 3), (300, 1.5)])
-def test_factors_are_kept(n_rows, most):
-    found = shrink(draw_factors(n_rows, 60, 0)[0])
-    X, covariance = draw_factors(500, 60, 1)
-    assert score(found, X) > score_truth(covariance, X) - most
-    assert (found.variances[:3] > 10 * found.variances[3]).all()
+@pytest.mark.parametrize(("n_rows", "most"), [(20, 12), (45, 6), (100, 2), (300, 0.8)])
+@pytest.mark.parametrize("ratio", [1.0, 20.0])
+def test_factors_are_kept(n_rows, most, ratio):
+    """Also where noises differ, which no variances along the rows' own axes express."""
+    found = shrink(draw_factors(n_rows, 60, 0, ratio)[0])
+    assert find_loss(found, 60, ratio) < most
+    assert (found.variances[:3] > 2 * found.variances[3]).all()
+    np.testing.assert_allclose(found.axes @ found.axes.T, np.eye(60), atol=1e-10)
+
+
+def test_factors_are_kept_beside_constant_columns():
+    X = draw_factors(100, 40, 0, 20.0)[0]
+    found = shrink(np.hstack([X[:, :10], np.ones((100, 2)), X[:, 10:]]))
+    expected = shrink(X)
+    np.testing.assert_allclose(found.variances, [*expected.variances, 1e-6, 1e-6])
+    np.testing.assert_allclose(found.axes @ found.axes.T, np.eye(42), atol=1e-10)
+    np.testing.assert_allclose(found.axes[:40, 10:12], 0, atol=1e-10)
+
+
+def test_the_scale_of_rows_that_are_left_is_that_of_all():
+    X = draw_factors(150, 30, 0)[0]
+    trimmed, whole = shrink(X, trim_fraction=0.2), shrink(X)
+    assert trimmed.variances.sum() == pytest.approx(whole.variances.sum(), rel=0.2)
+    assert find_loss(trimmed, 30, 1.0) < 1
+
+
+def test_wide_tables_have_no_factors(monkeypatch):
+    """Their covariances would take too long."""
+
+    def refuse(*arguments):
+        raise AssertionError("factors were tried")
+
+    monkeypatch.setattr(shrinkage, "_FACTORED_UP_TO", 59)
+    monkeypatch.setattr(shrinkage, "_analyse_factors", refuse)
+    assert np.isfinite(shrink(draw_factors(45, 60, 0)[0]).variances).all()
+
+
+def test_copies_do_not_make_many_rows():
+    X = draw_factors(40, 12, 0)[0]
+    once, copied = shrink(X, np.full(40, 5.0)), shrink(np.tile(X, (5, 1)))
+    assert has_few_rows(np.tile(X, (5, 1)))
+    assert not has_few_rows(draw_factors(120, 12, 0)[0])
+    np.testing.assert_allclose(copied.variances, once.variances)
 
 
 def test_beyond_a_thousand_columns_the_remainder_is_shrunk_too(monkeypatch):
@@ -67,7 +114,8 @@ def test_many_rows_are_left_as_they_are():
 def test_a_covariance_that_holds_for_other_rows_is_left():
     """Variances over six orders of magnitude, which a share of their mean would hide."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(150, 20)) * np.logspace(0, -2.5, 20)
+    rotation = np.linalg.qr(rng.normal(size=(20, 20)))[0]
+    X = (rng.normal(size=(150, 20)) * np.logspace(0, -2.5, 20)) @ rotation
     found = fit_covariance(X, None, 0.0, rng)
     np.testing.assert_allclose(shrink(X).variances, found.variances)
 

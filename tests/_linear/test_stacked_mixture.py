@@ -110,6 +110,26 @@ def test_few_rows_in_many_columns():
     assert np.linalg.eigvalsh(mixture.covariance).min() > 0
 
 
+def test_a_covariance_that_is_known_is_among_the_choices():
+    """Not even strong regularization leaves as little to lose to few rows."""
+    rng = np.random.default_rng(0)
+    X, others = rng.normal(size=(40, 20)), rng.normal(size=(2000, 20))
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    truth = multivariate_normal(np.zeros(20)).logpdf(others).mean()
+    splits, lost = split_for_stacking(40), []
+    for is_known in (False, True):
+        mixture, _ = stack_mixtures(X, np.ones(40), splits, None, is_known)
+        lost.append(truth - mixture.log_density(others).mean())
+    assert lost[1] < 0.1 < 1 < lost[0]
+
+
+def test_clusters_are_found_beside_a_covariance_that_is_known():
+    X = draw(4300)
+    known, _ = stack_mixtures(X[:300], np.ones(300), split_for_stacking(300), None, True)
+    found = known.log_density(X[300:]).mean()
+    assert found == pytest.approx(stack(X[:300])[0].log_density(X[300:]).mean(), abs=0.02)
+
+
 def test_shares_are_those_of_the_likeliest_mixture():
     """Against a search over shares."""
     rng = np.random.default_rng(0)

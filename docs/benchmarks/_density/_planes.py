@@ -80,11 +80,13 @@ CURVES: dict[str, Plane] = {
 }
 
 
-def sum_over_grid(score_samples: Callable[[np.ndarray], Any], X: np.ndarray) -> float:
+def sum_over_grid(
+    score_samples: Callable[[np.ndarray], Any], X: np.ndarray, n_ticks: int = _N_TICKS
+) -> float:
     """Return the integral of a density, over three times the box that rows span."""
     low, high = X.min(axis=0), X.max(axis=0)
     size = high - low
-    ticks = [np.linspace(a, b, _N_TICKS) for a, b in zip(low - size, high + size, strict=True)]
+    ticks = [np.linspace(a, b, n_ticks) for a, b in zip(low - size, high + size, strict=True)]
     points = np.stack(np.meshgrid(*ticks), axis=-1).reshape(-1, 2)
     cell = np.prod([line[1] - line[0] for line in ticks])
     return float(np.exp(score_samples(points)).sum() * cell)
