@@ -61,7 +61,7 @@ from .._data.cells import find_cell
 from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
 from .._environment import RandomSource, RandomStreams, warn_user
-from .._linear import has_few_rows
+from .._linear import ROWS_A_COLUMN
 from .._processes import find_seed, take_part, wait_for_others
 from .._training import Checkpoint, open_checkpoint
 from .anomaly_score import AnomalyScore, is_known_by_heart, score_at_share
@@ -984,9 +984,9 @@ def _fit_anomaly_score(
         return None
     indices = subsample_indices(len(table), _REFERENCE_ROWS)
     weight = None if table.weight is None else table.weight[indices]
-    shape = len(table), table.X.shape[1]
-    leaves_out = is_default and is_known_by_heart(*shape)
-    asks_linear = is_default and not has_few_rows(*shape)
+    n_rows, n_features = len(table), table.X.shape[1]
+    leaves_out = is_default and is_known_by_heart(n_rows, n_features)
+    asks_linear = is_default and n_rows >= ROWS_A_COLUMN * n_features
     rows = take_rows(table.X, indices)
     return AnomalyScore.fit(estimator, rows, weight, leaves_out, asks_linear)
 

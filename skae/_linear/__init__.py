@@ -33,13 +33,14 @@ from .regression import (
     repeat_axes,
 )
 from .scored_classes import StackedClasses, score_cells
-from .shrinkage import has_few_rows, shrink_covariance
+from .shrinkage import ROWS_A_COLUMN, has_few_rows, shrink_covariance
 from .stacked_classes import stack_classes
 from .stacked_mixture import Split, split_for_stacking, stack_mixtures
 
 __all__ = [
     "COMPLETION_ROWS",
     "REGRESSION_ROWS",
+    "ROWS_A_COLUMN",
     "SMALLEST_VARIANCE",
     "WIDEST_COMPLETED",
     "WIDEST_FACTORED",
