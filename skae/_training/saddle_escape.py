@@ -9,7 +9,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from ..modules import Bypass
-from .epoch_selection import HeldOutSelection
+from .epoch_selection import LEAST_FALL, HeldOutSelection
 from .training_group import find_group
 
 # Training is stuck if, after a tenth of its epochs, in which the rate has risen, and no fewer
@@ -18,7 +18,6 @@ from .training_group import find_group
 _SHARE_OF_EPOCHS = 0.1
 _LEAST_STEPS = 20
 _LEAST_EPOCHS = 3
-_LEAST_FALL = 0.005
 _CLOSED = 0.05
 _OPENED = 3.0
 
@@ -72,7 +71,7 @@ class SaddleEscape(Callback):
     def _is_stuck(net: NeuralNet, gates: list[nn.Parameter]) -> bool:
         first, last = net.history[0]["train_loss"], net.history[-1]["train_loss"]
         widest = max(float(gate.detach().abs().max()) for gate in gates)
-        is_stuck = last >= (1 - _LEAST_FALL) * first and widest <= _CLOSED
+        is_stuck = last >= (1 - LEAST_FALL) * first and widest <= _CLOSED
         group = find_group()  # each process knows the loss of its own shard
         return is_stuck if group is None else group.take_first(is_stuck)
 
