@@ -31,8 +31,9 @@ class SaddleEscape(Callback):
     Encoder and decoder would have to move together, and whether noise moves them so far is left
     to the seed. Perturbing a training that has come to a halt is a cure (Jin et al. 2017).
 
-    Held-out rows still choose between the linear model and what comes of it. It belongs behind
-    `FiniteLoss` and `HeldOutSelection`, for which an epoch's weights are those before it.
+    Held-out rows, if there are any, still choose between the linear model and what comes of it. It
+    belongs behind `FiniteLoss` and `HeldOutSelection`, for which an epoch's weights are those
+    before it.
 
     Parameters
     ----------
@@ -40,21 +41,24 @@ class SaddleEscape(Callback):
         The number of epochs of a whole training.
     selection : HeldOutSelection or None
         Its patience begins anew, after as many epochs as have gone by: at first the loss rises.
+    has_floor : bool, default=True
+        Whether held-out rows choose. If not, short trainings are left alone: they might end before
+        the loss is back where it was.
     """
 
-    def __init__(self, n_epochs: int, selection: HeldOutSelection | None) -> None:
+    def __init__(
+        self, n_epochs: int, selection: HeldOutSelection | None, has_floor: bool = True
+    ) -> None:
         self.n_epochs = n_epochs
         self.selection = selection
+        self.has_floor = has_floor
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any, **kwargs: Any) -> None:
         """Open the gates if it is time and training is stuck."""
         n_batches = math.ceil(len(dataset_train) / net.batch_size)
-        epoch = max(
-            math.ceil(_SHARE_OF_EPOCHS * self.n_epochs),
-            math.ceil(_LEAST_STEPS / n_batches),
-            _LEAST_EPOCHS,
-        )
-        if len(net.history) != epoch:
+        tenth = math.ceil(_SHARE_OF_EPOCHS * self.n_epochs)
+        epoch = max(tenth, math.ceil(_LEAST_STEPS / n_batches), _LEAST_EPOCHS)
+        if len(net.history) != epoch or not (self.has_floor or epoch == tenth):
             return
         gates = _find_gates(net.module_)
         if gates and self._is_stuck(net, gates):
