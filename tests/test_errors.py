@@ -1,5 +1,6 @@
 """Errors of all public methods: of kinds that users expect, and with what they need to know."""
 
+import array as arrays
 import inspect
 import pickle
 import re
@@ -198,7 +199,13 @@ NO_TABLES = {
     "list of dictionaries": ([{"a": 1.0}] * 3, r"as row 0: pass pandas.DataFrame\(list\(X\)\)"),
     "list of words": (["a", "b"], r"got 'a' of type str as row 0: pass \[X\] for a single row"),
     "a word among rows": ([[1.0, 2.0, 3.0], "abc"], "got 'abc' of type str as row 1"),
-    "list of numbers": ([1.0, 2.0, 3.0], r"Expected 2D array, got 1D .*X.reshape\(1, -1\)"),
+    "list of numbers": ([1.0, 2.0, 3.0], r"got numbers in list: pass \[\[cell\] for .*or \[X\]"),
+    "list of NumPy's numbers": (list(np.arange(3.0)), r"got numbers in list: pass \[\[cell\] for"),
+    "range": (range(9), r"got numbers in range: pass \[\[cell\] for cell in X\]"),
+    "array of Python": (
+        arrays.array("d", [1, 2]),
+        r"got numbers in array: pass \[\[cell\] for cell",
+    ),
     "list of frames": ([pd.DataFrame(ROWS)], r"got list with DataFrame as row 0: .*pandas.concat"),
     "Series of lists": (
         pd.Series(ROWS.tolist()),

@@ -34,9 +34,28 @@ may be another array of the file, with one value a row, and is y where there is 
 of arrays are named by their numbers, from 0. Write TABLE before --components."""
 
 
-@final
 class CommandError(Exception):
     """Input that the command can't work with; the message says what to do about it."""
+
+
+@final
+class NothingToCompressError(CommandError):
+    """A table on which models can't be compared, though a second table can be judged by it.
+
+    Parameters
+    ----------
+    reason : str
+        What is wrong.
+    details : str, default=""
+        What may be behind it, which is said of a table in other places too.
+    """
+
+    def __init__(self, reason: str, details: str = "") -> None:
+        super().__init__(
+            f"{reason}{details}; choose another table, or compare it with a second one by "
+            "--against, without --plot and --report"
+        )
+        self.reason = reason
 
 
 @dataclass(frozen=True)

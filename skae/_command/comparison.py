@@ -1,105 +1,27 @@
 """Both models, fitted with each number of components and measured on the same rows."""
 
-import math
 import sys
-import time
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pandas as pd
 from numpy.random import default_rng
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import adjusted_mutual_info_score
 from sklearn.model_selection import train_test_split
-from sklearn.neighbors import KNeighborsClassifier
 from tqdm import tqdm
 
 from .._linear import count_components
-from .arguments import CommandError
+from .arguments import CommandError, NothingToCompressError
 from .encoding import Encoding
-from .models import FittedModel, fit_autoencoder, fit_pca, warm_up
+from .measurement import Classes, Fit, Measurement, Pair, Split, measure
+from .models import fit_autoencoder, fit_pca, warm_up
 from .printing import quote
-from .table import Table, Target
-
-# The held-out rows have no variance if a cell's is less: columns have unit variance in training.
-_NO_VARIANCE = 1e-24
+from .shuffling import shuffle_columns
+from .table import Table, Target, check_can_compress
+from .verdict import Verdict, find_praised_size, reach_verdict
 
 # A target with more different values is a quantity, or a name of each row.
 _MOST_CLASSES = 100
-_N_NEIGHBOURS = 5
-
-_Fit = Callable[[pd.DataFrame, int, int], FittedModel]
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """How a fitted model does on the held-out rows.
-
-    Attributes
-    ----------
-    explained_variance : float or None
-        Share of the variance of the observed cells; None if they have none.
-    log_likelihood : float or None
-        Mean log-density in nats a row; None if the model has no density of such rows.
-    kmeans_agreement, neighbour_accuracy : float or None
-        None without classes.
-    fit_seconds : float
-        Time that the fit took.
-    n_epochs : int
-        Epochs of training that the weights have seen; with none they are PCA's.
-    codes : ndarray of shape (n_test, n_components)
-        Codes of the rows.
-    errors : ndarray of shape (n_test,)
-        Squared error of each row's observed cells, in standardised columns.
-    squares : ndarray of shape (n_test,)
-        Squared norm of the same cells: the error of a model that explains nothing.
-    log_densities : ndarray of shape (n_test,) or None
-        Log-density of each row.
-    """
-
-    explained_variance: float | None
-    log_likelihood: float | None
-    kmeans_agreement: float | None
-    neighbour_accuracy: float | None
-    fit_seconds: float
-    n_epochs: int
-    codes: np.ndarray
-    errors: np.ndarray
-    squares: np.ndarray
-    log_densities: np.ndarray | None
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Both models' measurements with the same number of components."""
-
-    pca: Measurement
-    autoencoder: Measurement
-
-    def by_name(self) -> dict[str, Measurement]:
-        """Return the measurements by the models' names in reports."""
-        return {"PCA": self.pca, "autoencoder": self.autoencoder}
-
-
-@dataclass(frozen=True)
-class Split:
-    """Indices of the training and the held-out rows, and the encoding of the former."""
-
-    train: np.ndarray
-    test: np.ndarray
-    encoding: Encoding
-
-
-@dataclass(frozen=True)
-class Classes:
-    """The class of each training and each held-out row; -1 where a row has none."""
-
-    n_classes: int
-    train: np.ndarray
-    test: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -120,6 +42,8 @@ class Comparison:
         The measurements by number of components.
     map : Pair or None
         The measurements with two components, if they were asked for.
+    verdict : Verdict
+        What they say.
     notes : list of str
         What the user should know, one line each.
     """
@@ -130,7 +54,40 @@ class Comparison:
     seed: int
     results: dict[int, Pair]
     map: Pair | None
+    verdict: Verdict
     notes: list[str]
+
+
+@dataclass(frozen=True)
+class Uncompared:
+    """A table of fewer than two dimensions, by which a second one is judged.
+
+    Attributes
+    ----------
+    table : Table
+        The table.
+    encoding : Encoding
+        How its cells become numbers.
+    seed : int
+        The seed of everything random.
+    reason : str
+        Why models are not compared.
+    """
+
+    table: Table
+    encoding: Encoding
+    seed: int
+    reason: str
+
+    @classmethod
+    def from_table(cls, table: Table, seed: int, reason: str) -> Self:
+        """Return the table with the encoding of all its rows."""
+        return cls(table, Encoding.fit(table.frame), seed, reason)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know, one line each."""
+        return [*self.encoding.describe(), *_describe_missing(self.table), *self.table.notes]
 
 
 def compare(table: Table, components: tuple[float, ...], seed: int, with_map: bool) -> Comparison:
@@ -147,20 +104,28 @@ def compare(table: Table, components: tuple[float, ...], seed: int, with_map: bo
         Seed of the split and the models.
     with_map : bool
         Whether to also measure two components, for a chart.
+
+    Raises
+    ------
+    NothingToCompressError
+        If the rows have fewer than two dimensions.
     """
+    check_can_compress(table)
     split = _split_rows(table, seed)
     counted, share_notes = _count_components(table, split, components)
     sizes, size_notes = _select_sizes(table, split, counted)
     classes, class_notes = _encode_classes(table.target, split)
     fitted_sizes = sizes if not with_map or 2 in sizes else (*sizes, 2)
-    pairs = _measure_pairs(table, split, classes, fitted_sizes, seed)
+    pairs = _measure_pairs(table.frame, split, classes, fitted_sizes, seed)
+    results = {size: pairs[size] for size in sizes}
     return Comparison(
         table=table,
         split=split,
         classes=classes,
         seed=seed,
-        results={size: pairs[size] for size in sizes},
+        results=results,
         map=pairs[2] if with_map else None,
+        verdict=reach_verdict(results, _measure_shuffled(table.frame, split, results, seed)),
         notes=[
             *split.encoding.describe(),
             *_describe_missing(table),
@@ -181,10 +146,9 @@ def _split_rows(table: Table, seed: int) -> Split:
     train, test = train_test_split(np.arange(len(table.frame)), test_size=0.25, random_state=seed)
     encoding = Encoding.fit(table.frame.iloc[train])
     if not encoding.moments.varies.any():
-        raise CommandError(
+        raise NothingToCompressError(
             f"{table.name} must have a column that varies, got {table.frame.shape[1]} columns of "
-            f"a single value, or of identifiers, in all {len(train)} training rows; choose "
-            "another table"
+            f"a single value, or of identifiers, in all {len(train)} training rows"
         )
     return Split(train, test, encoding)
 
@@ -230,7 +194,7 @@ def _select_sizes(
         columns += f" of {n_dimensions} dimensions"
     sizes = tuple(size for size in components if size <= most)
     if most < 1:
-        raise CommandError(
+        raise NothingToCompressError(
             f"{table.name} must have two dimensions and two training rows at least, got {columns} "
             f"and {n_train} training rows: text that differs from row to row has no dimension, and "
             "a column of numbers with a single word in it is text"
@@ -280,17 +244,31 @@ def _encode_classes(target: Target | None, split: Split) -> tuple[Classes | None
 # The measurements ---------------------------------------------------------------------
 
 
+def _measure_shuffled(
+    frame: pd.DataFrame, split: Split, results: dict[int, Pair], seed: int
+) -> Pair | None:
+    """Measure what the verdict would praise once more, on columns that are independent.
+
+    Codes can pack the values of several columns into one number, as if their digits took turns.
+    That explains variance, and would be taken for structure.
+    """
+    size = find_praised_size(results)
+    if size is None:
+        return None
+    return _measure_pairs(shuffle_columns(frame, split, seed), split, None, (size,), seed)[size]
+
+
 def _measure_pairs(
-    table: Table, split: Split, classes: Classes | None, sizes: tuple[int, ...], seed: int
+    frame: pd.DataFrame, split: Split, classes: Classes | None, sizes: tuple[int, ...], seed: int
 ) -> dict[int, Pair]:
     """Fit and measure both models with each number of components, behind a progress bar."""
     pairs: dict[int, Pair] = {}
     is_unseen = sys.stderr is None or not sys.stderr.isatty()
     with tqdm(total=2 * len(sizes), unit="fit", leave=False, disable=is_unseen) as bar:
 
-        def measure(name: str, size: int, fit: _Fit) -> Measurement:
+        def measure_one(name: str, size: int, fit: Fit) -> Measurement:
             bar.set_description(f"{name}, {size} components")
-            measurement = _measure(fit, size, table.frame, split, classes, seed)
+            measurement = measure(fit, size, frame, split, classes, seed)
             bar.update()
             return measurement
 
@@ -298,66 +276,7 @@ def _measure_pairs(
         warm_up()
         for size in sizes:
             pairs[size] = Pair(
-                pca=measure("PCA", size, fit_pca),
-                autoencoder=measure("autoencoder", size, fit_autoencoder),
+                pca=measure_one("PCA", size, fit_pca),
+                autoencoder=measure_one("autoencoder", size, fit_autoencoder),
             )
     return pairs
-
-
-def _measure(
-    fit: _Fit, size: int, frame: pd.DataFrame, split: Split, classes: Classes | None, seed: int
-) -> Measurement:
-    train, test = frame.iloc[split.train], frame.iloc[split.test]
-    start = time.perf_counter()
-    model = fit(train, size, seed)
-    seconds = time.perf_counter() - start
-    codes, errors = model.encode(test), np.nansum(model.measure_errors(test), axis=1)
-    scaled = split.encoding.scale(test)
-    log_densities = model.score_samples(test)
-    agreement, accuracy = None, None
-    if classes is not None:
-        agreement = _measure_agreement(codes, classes, seed)
-        accuracy = _measure_accuracy(model.encode(train), codes, classes)
-    return Measurement(
-        explained_variance=_measure_share(errors, scaled),
-        log_likelihood=None if log_densities is None else _drop_infinite(log_densities.mean()),
-        kmeans_agreement=agreement,
-        neighbour_accuracy=accuracy,
-        fit_seconds=seconds,
-        n_epochs=model.n_epochs,
-        codes=codes,
-        errors=errors,
-        squares=np.nansum(np.square(scaled), axis=1),
-        log_densities=log_densities,
-    )
-
-
-def _measure_share(errors: np.ndarray, scaled: np.ndarray) -> float | None:
-    """Return the explained share of the variance of the observed cells."""
-    total = np.nansum(np.square(scaled))
-    if total <= _NO_VARIANCE * scaled.size:
-        return None
-    return _drop_infinite(1 - errors.sum() / total)
-
-
-def _measure_agreement(codes: np.ndarray, classes: Classes, seed: int) -> float:
-    """Return the adjusted mutual information of the classes with clusters of the codes."""
-    has_class = classes.test >= 0
-    kmeans = KMeans(classes.n_classes, n_init=10, random_state=seed)
-    with warnings.catch_warnings():
-        # Fewer different codes than classes is a poor code, which shows in the score.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        clusters = kmeans.fit_predict(codes[has_class])
-    return float(adjusted_mutual_info_score(classes.test[has_class], clusters))
-
-
-def _measure_accuracy(train: np.ndarray, test: np.ndarray, classes: Classes) -> float:
-    """Return how often the nearest training codes predict the class of a held-out row."""
-    has_class, is_scored = classes.train >= 0, classes.test >= 0
-    classifier = KNeighborsClassifier(min(_N_NEIGHBOURS, int(has_class.sum())))
-    classifier.fit(train[has_class], classes.train[has_class])
-    return float(classifier.score(test[is_scored], classes.test[is_scored]))
-
-
-def _drop_infinite(figure: float) -> float | None:
-    return float(figure) if math.isfinite(figure) else None

@@ -6,14 +6,14 @@ from datetime import datetime
 import numpy as np
 
 from .certainty import measure_standard_error
-from .comparison import Comparison, Measurement, Pair
+from .comparison import Comparison
 from .findings import Findings, Shift, SizeFigures
+from .measurement import Measurement, Pair
 from .predicted_columns import list_columns
 from .report import collect_versions
 from .row_map import draw_map
 from .scored_rows import score_rows
 from .table import sample_rows
-from .verdict import reach_verdict
 
 # Rows that are scored: more would make the report large and no clearer.
 _MOST_ROWS = 100_000
@@ -44,7 +44,7 @@ def investigate(comparison: Comparison, shift: Shift | None, command: str) -> Fi
         table=table.name,
         n_rows=len(table.frame),
         n_columns=table.frame.shape[1],
-        verdict=reach_verdict(comparison.results).sentences,
+        verdict=comparison.verdict.sentences,
         notes=tuple(notes),
         sizes=tuple(_list_figures(size, pair) for size, pair in comparison.results.items()),
         explained_noise=measure_noise(_list_shares(measured)),

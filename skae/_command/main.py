@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import final
 
-from .arguments import Arguments, CommandError, parse_arguments
+from .arguments import Arguments, CommandError, NothingToCompressError, parse_arguments
 from .files import check_files
 from .printing import describe_error, flush, print_line, silence
 
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "skae") -> int:
 def _run(arguments: Arguments, command: str) -> int:
     # Here, not above: these import pandas, scikit-learn and torch, which takes seconds, and
     # --help and mistyped arguments should be answered at once.
-    from .comparison import compare
+    from .comparison import Comparison, Uncompared, compare
     from .reading import read_source
     from .report import format_report, format_shift, write_chart, write_record
     from .second_table import select_second_table
@@ -73,7 +73,14 @@ def _run(arguments: Arguments, command: str) -> int:
     if arguments.against is not None:
         other = read_source(arguments.against, text_format)
         second = select_second_table(other, table, arguments.rows, seed)
-    comparison = compare(table, arguments.components, seed, with_map=arguments.plot is not None)
+    needs_models = second is None or arguments.plot is not None or arguments.report is not None
+    comparison: Comparison | Uncompared
+    try:
+        comparison = compare(table, arguments.components, seed, arguments.plot is not None)
+    except NothingToCompressError as error:
+        if needs_models:
+            raise
+        comparison = Uncompared.from_table(table, seed, error.reason)
     is_read = _print_report(format_report(comparison))
     shift = None if second is None else measure_shift(second, seed)
     if shift is not None and is_read:
@@ -81,6 +88,8 @@ def _run(arguments: Arguments, command: str) -> int:
     # Files are written even if `head` has seen enough of the report.
     if arguments.json is not None:
         write_record(comparison, shift, arguments, arguments.json)
+    if isinstance(comparison, Uncompared):
+        return 0 if is_read else _BROKEN_PIPE
     if arguments.plot is not None:
         write_chart(comparison, arguments.plot)
     if arguments.report is not None:

@@ -31,12 +31,15 @@ class FittedModel:
         Returns the log-density of each row in nats, or None if the model has no density.
     n_epochs : int
         Epochs of training that the weights have seen; with none they are PCA's.
+    loss_curve : tuple of float
+        Training loss of each epoch that was run.
     """
 
     encode: Callable[[pd.DataFrame], np.ndarray]
     measure_errors: Callable[[pd.DataFrame], np.ndarray]
     score_samples: Callable[[pd.DataFrame], np.ndarray | None]
     n_epochs: int
+    loss_curve: tuple[float, ...] = ()
 
 
 def fit_pca(frame: pd.DataFrame, n_components: int, seed: int) -> FittedModel:
@@ -79,7 +82,13 @@ def fit_autoencoder(frame: pd.DataFrame, n_components: int, seed: int) -> Fitted
     def measure_errors(rows: pd.DataFrame) -> np.ndarray:
         return model.reconstruction_error(rows, per_cell=True)
 
-    return FittedModel(model.transform, measure_errors, model.score_samples, model.n_iter_)
+    return FittedModel(
+        model.transform,
+        measure_errors,
+        model.score_samples,
+        model.n_iter_,
+        tuple(model.loss_curve_),
+    )
 
 
 def warm_up() -> None:

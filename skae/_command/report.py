@@ -15,12 +15,15 @@ from ..inspection import ComparisonDisplay
 from ..inspection.comparison import measure_figure
 from ..inspection.drawing import make_figure
 from .arguments import Arguments
-from .comparison import Comparison, Measurement
+from .comparison import Comparison, Uncompared
+from .encoding import Encoding
 from .findings import SURE, Reason, Shift
+from .measurement import Measurement
 from .outputs import write_atomically
 from .printing import list_some, make_printable, quote, shorten
 from .shift_verdict import count_discoveries
-from .verdict import compute_unexplained_ratio, reach_verdict
+from .table import Table
+from .verdict import compute_unexplained_ratio
 from .wording import format_percent
 
 _HEADINGS = (
@@ -45,23 +48,32 @@ _DPI = 150
 # Plain text ---------------------------------------------------------------------------
 
 
-def format_report(comparison: Comparison) -> list[str]:
+def format_report(comparison: Comparison | Uncompared) -> list[str]:
     """Return the lines of the report that the command prints."""
+    if isinstance(comparison, Uncompared):
+        reason = f"PCA and the autoencoder are not compared: {comparison.reason}."
+        return [*_describe_run(comparison), *comparison.notes, "", reason]
     lines = [*_describe_run(comparison), *comparison.notes, ""]
     lines += _format_table(comparison)
-    return [*lines, "", *reach_verdict(comparison.results).sentences]
+    return [*lines, "", *comparison.verdict.sentences]
 
 
-def _describe_run(comparison: Comparison) -> list[str]:
-    table, split, classes = comparison.table, comparison.split, comparison.classes
-    target = ""
-    if table.target is not None and classes is not None:
-        target = f", target {quote(table.target.name)} of {classes.n_classes} classes"
+def _describe_run(comparison: Comparison | Uncompared) -> list[str]:
+    table, target, parts = comparison.table, "", []
+    if isinstance(comparison, Comparison):
+        split, classes = comparison.split, comparison.classes
+        parts.append(
+            f"{len(split.train)} rows to train on, {len(split.test)} held out for the figures below"
+        )
+        if table.target is not None and classes is not None:
+            target = f", target {quote(table.target.name)} of {classes.n_classes} classes"
+    n_columns = table.frame.shape[1]
     versions = collect_versions()
     tools = ", ".join(f"{name} {versions[name]}" for name in ("skae", "torch", "scikit-learn"))
     return [
-        f"{table.name}: {len(table.frame)} rows x {table.frame.shape[1]} columns{target}",
-        f"{len(split.train)} rows to train on, {len(split.test)} held out for the figures below",
+        f"{table.name}: {len(table.frame)} rows x {n_columns} column{'s' if n_columns > 1 else ''}"
+        f"{target}",
+        *parts,
         f"seed {comparison.seed}, {tools}",
     ]
 
@@ -152,7 +164,7 @@ def _format_p_value(p_value: float) -> str:
 
 
 def write_record(
-    comparison: Comparison, shift: Shift | None, arguments: Arguments, path: Path
+    comparison: Comparison | Uncompared, shift: Shift | None, arguments: Arguments, path: Path
 ) -> None:
     """Write all figures, and what they were made from, as JSON."""
     # NaN and infinity are not JSON; missing figures are None before they get here.
@@ -163,27 +175,26 @@ def write_record(
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def _make_record(comparison: Comparison, arguments: Arguments) -> dict[str, object]:
-    verdict = reach_verdict(comparison.results)
-    table, split, classes = comparison.table, comparison.split, comparison.classes
-    return {
-        "table": {
-            "name": table.name,
-            "rows": len(table.frame),
-            "columns": table.columns,
-            "kinds": split.encoding.kinds,
-            "missing_cells": int(table.missing.sum()),
-            "columns_left_out": table.columns_left_out,
-            "rows_left_out": table.n_rows_left_out,
-            "train_rows": len(split.train),
-            "test_rows": len(split.test),
-            "target": None if table.target is None else table.target.name,
-            "classes": None if classes is None else classes.n_classes,
-        },
+def _make_record(comparison: Comparison | Uncompared, arguments: Arguments) -> dict[str, object]:
+    shared = {
         "arguments": _list_arguments(arguments),
         "seed": comparison.seed,
         "versions": collect_versions(),
         "notes": comparison.notes,
+    }
+    if isinstance(comparison, Uncompared):
+        parts = {"train_rows": None, "test_rows": None, "classes": None}
+        table = {**_describe_table(comparison.table, comparison.encoding), **parts}
+        return {"table": table, **shared, "results": [], "verdict": None}
+    verdict, split, classes = comparison.verdict, comparison.split, comparison.classes
+    return {
+        "table": {
+            **_describe_table(comparison.table, split.encoding),
+            "train_rows": len(split.train),
+            "test_rows": len(split.test),
+            "classes": None if classes is None else classes.n_classes,
+        },
+        **shared,
         "results": [
             {
                 "n_components": size,
@@ -193,6 +204,19 @@ def _make_record(comparison: Comparison, arguments: Arguments) -> dict[str, obje
             for size, pair in comparison.results.items()
         ],
         "verdict": {**asdict(verdict), "text": verdict.text},
+    }
+
+
+def _describe_table(table: Table, encoding: Encoding) -> dict[str, object]:
+    return {
+        "name": table.name,
+        "rows": len(table.frame),
+        "columns": table.columns,
+        "kinds": encoding.kinds,
+        "missing_cells": int(table.missing.sum()),
+        "columns_left_out": table.columns_left_out,
+        "rows_left_out": table.n_rows_left_out,
+        "target": None if table.target is None else table.target.name,
     }
 
 

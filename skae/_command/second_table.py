@@ -69,11 +69,11 @@ def select_second_table(source: Source, table: Table, n_rows: int | None, seed: 
         else:
             kept[name], n_infinite = found, n_infinite + n_own
     notes = [*source.notes, *_describe_columns(source, table, lacking, unlike)]
-    if len(kept) < 2:
+    if not kept:
         others = "".join(f"; {note}" for note in notes)
         raise CommandError(
-            f"{source.name} must have at least 2 of the columns of {table.name} with values of "
-            f"the same kind, got {len(kept)}{others}; choose another table"
+            f"{source.name} must have a column of {table.name} with values of the same kind, got "
+            f"none{others}; choose another table"
         )
     frame = pd.DataFrame(kept, index=source.columns.index)
     rows = np.flatnonzero(frame.notna().to_numpy(dtype=bool).any(axis=1))

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from .certainty import Difference
-from .comparison import Pair
+from .measurement import Pair
 
 #: Log-likelihoods that differ by less, in nats a row, are as good.
 NATS_THAT_MATTER = 0.05

@@ -7,7 +7,7 @@ import pandas as pd
 from pandas.api import types
 
 from .._data import Columns
-from .arguments import FEWEST_ROWS, CommandError
+from .arguments import FEWEST_ROWS, CommandError, NothingToCompressError
 from .encoding import ignore_reported
 from .printing import list_names, list_some, quote
 from .source import Source
@@ -82,13 +82,11 @@ def select_table(source: Source, target_name: str | None, n_rows: int | None, se
     target, given = _split_off_target(source, target_name)
     frame, reasons, n_infinite = _select_columns(given)
     left_out = source.left_out | reasons
-    if frame.shape[1] < 2:
-        others = f" (left out: {list_names(left_out)})" if left_out else ""
-        # What was assumed of the file may be what went wrong.
-        others += "".join(f"; {note}" for note in source.notes)
+    if frame.shape[1] == 0:
+        notes = [*source.notes, *_describe_omissions(left_out)]
         raise CommandError(
-            f"{source.name} must have at least 2 columns of numbers, labels or dates, got "
-            f"{frame.shape[1]}{others}; choose another table"
+            f"{source.name} must have columns of numbers, labels or dates, got none"
+            f"{_append(notes)}; choose another table"
         )
     has_value = frame.notna().to_numpy(dtype=bool).any(axis=1)
     rows = np.flatnonzero(has_value)
@@ -113,6 +111,20 @@ def select_table(source: Source, target_name: str | None, n_rows: int | None, se
     if target is not None:
         target = Target(target.name, target.values[rows])
     return Table(source.name, frame.iloc[rows], target, left_out, n_blank, notes)
+
+
+def check_can_compress(table: Table) -> None:
+    """Raise an error if a table has a single column, which codes can only repeat."""
+    if table.frame.shape[1] < 2:
+        # What was assumed of the file may be what went wrong.
+        raise NothingToCompressError(
+            f"{table.name} must have at least 2 columns of numbers, labels or dates, got 1",
+            _append(table.notes),
+        )
+
+
+def _append(notes: list[str]) -> str:
+    return "".join(f"; {note}" for note in notes)
 
 
 def sample_rows(rows: np.ndarray, n_rows: int, seed: int) -> np.ndarray:

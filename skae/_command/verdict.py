@@ -7,8 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from .._training.epoch_selection import is_stuck
 from .certainty import Difference
-from .comparison import Pair
+from .measurement import Measurement, Pair
 from .size_choice import NATS_THAT_MATTER, SizeChoice, choose_size, is_exact
 
 # A sure difference counts if it is at least this share of PCA's error.
@@ -32,6 +33,9 @@ class Verdict:
     unexplained_ratio : float or None
         The autoencoder's squared error as a share of PCA's; None if PCA makes no error, or the
         autoencoder an infinite one.
+    finds_structure : bool or None
+        Whether the models find more than in a copy of the table whose columns are independent;
+        None if the autoencoder is not advised, or there is no copy.
     sentences : tuple of str
         The advice, and after it what it rests on.
     """
@@ -40,6 +44,7 @@ class Verdict:
     is_size_advised: bool
     model: Literal["PCA", "autoencoder"]
     unexplained_ratio: float | None
+    finds_structure: bool | None
     sentences: tuple[str, ...]
 
     @property
@@ -48,17 +53,34 @@ class Verdict:
         return " ".join(self.sentences)
 
 
-def reach_verdict(results: dict[int, Pair]) -> Verdict:
-    """Say which model to use, given the measurements by number of components."""
-    signs = {size: _compare_errors(pair) for size, pair in results.items()}
-    choice = _choose_example(choose_size(results), signs)
+def find_praised_size(results: dict[int, Pair]) -> int | None:
+    """Return the number of components with which the verdict advises the autoencoder, if any."""
+    signs, choice = _choose(results)
+    return choice.size if signs[choice.size] > 0 else None
+
+
+def reach_verdict(results: dict[int, Pair], shuffled: Pair | None = None) -> Verdict:
+    """Say which model to use.
+
+    Parameters
+    ----------
+    results : dict of int to Pair
+        The measurements by number of components.
+    shuffled : Pair or None, default=None
+        Those with `find_praised_size(results)` components, on columns shuffled one by one.
+    """
+    signs, choice = _choose(results)
     pair = results[choice.size]
     gain = _measure_density_gain(pair)
+    finds_structure = None
+    if shuffled is not None and signs[choice.size] > 0:
+        finds_structure = _find_structure(pair, shuffled)
     sentences = [
-        _advise(choice, signs, gain),
+        _advise(choice, signs, gain, finds_structure),
         _describe_errors(choice.size, pair, signs[choice.size]),
         *_describe_densities(gain),
-        *_describe_choice(choice, results),
+        *(_describe_shuffled(shuffled) if shuffled and finds_structure is False else []),
+        *_describe_choice(choice, results, is_tested=finds_structure is not None),
         *_describe_other_sizes(choice, signs),
     ]
     return Verdict(
@@ -66,6 +88,7 @@ def reach_verdict(results: dict[int, Pair]) -> Verdict:
         is_size_advised=choice.is_advised,
         model="autoencoder" if signs[choice.size] > 0 else "PCA",
         unexplained_ratio=compute_unexplained_ratio(pair),
+        finds_structure=finds_structure,
         sentences=tuple(sentences),
     )
 
@@ -118,6 +141,43 @@ def _measure_density_gain(pair: Pair) -> Difference | None:
     return gain if gain.is_sure and abs(gain.mean) >= NATS_THAT_MATTER else None
 
 
+def _find_structure(pair: Pair, shuffled: Pair) -> bool:
+    """Return whether the models surely find more than on columns that are independent.
+
+    PCA's errors and the densities tell. The autoencoder's errors differ from one training to the
+    next, as codes are packed more or less well, so they tell only of rows without a density.
+    """
+    has_density = False
+    for own, other in ((pair.pca, shuffled.pca), (pair.autoencoder, shuffled.autoencoder)):
+        if own.log_likelihood is None or other.log_likelihood is None:
+            continue
+        has_density = True
+        if _is_surely_larger(own.log_densities, other.log_densities, NATS_THAT_MATTER):
+            return True
+    models = [(pair.pca, shuffled.pca)]
+    if not has_density:
+        models.append((pair.autoencoder, shuffled.autoencoder))
+    return any(
+        _is_surely_larger(other.errors, own.errors, _SHARE_THAT_MATTERS * other.errors.mean())
+        for own, other in models
+    )
+
+
+def _is_surely_larger(first: np.ndarray | None, second: np.ndarray | None, least: float) -> bool:
+    """Return whether the first sample's mean is surely larger, and by as much at least."""
+    if first is None or second is None:
+        return False
+    means = [Difference.from_rows(values) for values in (first, second)]
+    gain = means[0].mean - means[1].mean
+    return gain >= least and gain > math.hypot(*(mean.margin for mean in means))
+
+
+def _choose(results: dict[int, Pair]) -> tuple[dict[int, int], SizeChoice]:
+    """Return which model explains more, by number of components, and the number to speak of."""
+    signs = {size: _compare_errors(pair) for size, pair in results.items()}
+    return signs, _choose_example(choose_size(results), signs)
+
+
 def _choose_example(choice: SizeChoice, signs: dict[int, int]) -> SizeChoice:
     """Return the choice, with an example for which the model named first is the better one."""
     better = [size for size, sign in sorted(signs.items()) if sign > 0]
@@ -130,21 +190,30 @@ def _choose_example(choice: SizeChoice, signs: dict[int, int]) -> SizeChoice:
 # The sentences ------------------------------------------------------------------------
 
 
-def _advise(choice: SizeChoice, signs: dict[int, int], gain: Difference | None) -> str:
+def _advise(
+    choice: SizeChoice,
+    signs: dict[int, int],
+    gain: Difference | None,
+    finds_structure: bool | None,
+) -> str:
     """Return the advice: each model for what it is better at."""
+    purpose, limit = "", ""
+    if finds_structure is False:
+        purpose = " to compress rows"
+        limit = "; these figures do not show that columns tell of each other"
     is_better = signs[choice.size] > 0
     better = [size for size, sign in sorted(signs.items()) if sign > 0]
     if not choice.is_advised and 0 < len(better) < len(signs):
         others = [size for size in sorted(signs) if size not in better]
         return (
             f"Use the autoencoder with {_name_sizes(*better, link='or')}, and PCA with "
-            f"{_list_sizes(others, link='or')}."
+            f"{_list_sizes(others, link='or')}{purpose and ','}{purpose}{limit}."
         )
     size = f" with {_name_sizes(choice.size)}" if choice.is_advised else ""
     first, second = ("the autoencoder", "PCA") if is_better else ("PCA", "the autoencoder")
     if gain is not None and (gain.mean > 0) != is_better:
-        return f"Use {first}{size} to compress rows, and {second} to score how probable they are."
-    return f"Use {first}{size}."
+        purpose = f" to compress rows, and {second} to score how probable they are"
+    return f"Use {first}{size}{purpose}{limit}."
 
 
 def _describe_errors(size: int, pair: Pair, sign: int) -> str:
@@ -169,7 +238,7 @@ def _describe_errors(size: int, pair: Pair, sign: int) -> str:
     digits = _choose_digits(first, second, are_apart=sign != 0)
     pca, autoencoder = (f"{100 * share:.{digits}f}%" for share in (first, second))
     if pair.autoencoder.n_epochs == 0:
-        return f"{start} {pca} of the variance; training the autoencoder found nothing better."
+        return f"{start} {pca} of the variance; {_explain_pca(pair.autoencoder)}."
     points = difference.scale(100)
     if pca == autoencoder and not sign:
         interval = _describe_interval(points, digits, " percentage points")
@@ -180,6 +249,16 @@ def _describe_errors(size: int, pair: Pair, sign: int) -> str:
         f"{abs(points.mean):.{digits}f} percentage points {more}"
         f"{_explain_doubt(difference, sign)}{_describe_interval(points, digits)}."
     )
+
+
+def _explain_pca(autoencoder: Measurement) -> str:
+    """Return why the autoencoder is PCA."""
+    losses = autoencoder.loss_curve
+    if not losses:
+        return "there are too few rows to train the autoencoder on"
+    if is_stuck(losses):
+        return f"training the autoencoder did not leave PCA in {len(losses)} epochs"
+    return "training left PCA, and found nothing that is surely better"
 
 
 def _describe_densities(gain: Difference | None) -> list[str]:
@@ -193,7 +272,19 @@ def _describe_densities(gain: Difference | None) -> list[str]:
     ]
 
 
-def _describe_choice(choice: SizeChoice, results: dict[int, Pair]) -> list[str]:
+def _describe_shuffled(shuffled: Pair) -> list[str]:
+    """Return what explains the autoencoder's lead where columns need not tell of each other."""
+    first, second = shuffled.pca.explained_variance, shuffled.autoencoder.explained_variance
+    if first is None or second is None:
+        return []
+    return [
+        "With each column shuffled, so that none tells of another, PCA explains "
+        f"{100 * first:.1f}% and the autoencoder {100 * second:.1f}%: codes that pack the values "
+        "of several columns into one number explain variance, and are no sign of structure."
+    ]
+
+
+def _describe_choice(choice: SizeChoice, results: dict[int, Pair], is_tested: bool) -> list[str]:
     """Return why the number of components is advised, or why none is."""
     if choice.reason == "only":
         return []
@@ -230,7 +321,7 @@ def _describe_choice(choice: SizeChoice, results: dict[int, Pair]) -> list[str]:
         f"How many components to take, these figures don't tell: {reason}. Take the fewest that "
         f"explain enough of the variance; {choice.size} is an example."
     ]
-    if choice.reason == "same density":
+    if choice.reason == "same density" and not is_tested:
         sentences.append("That codes explain variance does not show that columns tell each other.")
     return sentences
 

@@ -29,6 +29,9 @@ _LONG_UNITS = ("Y", "M", "W", "D", "h", "m")
 # Digits of decimals of which no type says how many they have: those of Python's own arithmetic.
 _DIGITS = 28
 
+# Digits of polars' decimals without a precision.
+_MOST_DIGITS = 38
+
 # NaT among times of 64 bits.
 _NOT_A_TIME = np.iinfo(np.int64).min
 
@@ -237,6 +240,18 @@ def find_integers(dtype: Dtype) -> np.dtype | None:
         return None
     known = getattr(np, kind.lower(), None)
     return np.dtype(known) if isinstance(known, type) and issubclass(known, np.integer) else None
+
+
+def find_decimals(dtype: Dtype) -> tuple[int, int] | None:
+    """Return the digits of a column of decimals, and those behind the point; None for others."""
+    family, kind, *parts = dtype
+    if family == "object" and kind == "decimal":
+        return _DIGITS, parts[1]
+    if family == "arrow" and kind[0].startswith("decimal"):
+        return kind[1], kind[2]
+    if family == "polars" and kind == "Decimal":
+        return _MOST_DIGITS if parts[0] is None else parts[0], parts[1]
+    return None
 
 
 def add_labels(dtype: Dtype, labels: Sequence[Any], name: Any) -> Dtype:
@@ -759,7 +774,7 @@ def _build_polars(cells: Cells, dtype: Dtype, name: Any) -> Any:
     if cells.labels:
         cells = _to_numbers(cells)
     if base == pl.Decimal:
-        precision = 38 if target.precision is None else target.precision
+        precision = _MOST_DIGITS if target.precision is None else target.precision
         return pl.Series(name, _fill_decimals(cells, precision, target.scale), dtype=target)
     if target.is_temporal():
         values = _to_integers(cells, np.int32 if base == pl.Date else np.int64)

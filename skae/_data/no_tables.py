@@ -3,7 +3,7 @@
 Libraries' own errors for these say neither what was given nor what to do.
 """
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from numbers import Number
 from typing import Any
 
@@ -33,6 +33,10 @@ _LISTS = ("to_pylist", "to_list", "tolist")
 _FLAT = (
     "Expected 2D array, got 1D array instead: X must have rows and columns. Reshape your data with "
     "X.reshape(-1, 1) if it is a single column, or with X.reshape(1, -1) if it is a single row"
+)
+_FLAT_SEQUENCE = (
+    "X must have rows and columns, got numbers in {}: pass [[cell] for cell in X] if it is a "
+    "single column, or [X] if it is a single row"
 )
 
 
@@ -83,7 +87,7 @@ def check_has_columns(X: Any) -> None:
     if isinstance(shape, tuple) and len(shape) > 1:
         return
     check_kind(X, "X")
-    if isinstance(X, list | tuple):
+    if isinstance(X, Sequence):
         _check_list(X)
         return
     if _has_array_cells(X):
@@ -113,7 +117,7 @@ def is_delayed(X: Any) -> bool:
     return type(X).__module__ == "dask.delayed"
 
 
-def _check_list(X: list[Any] | tuple[Any, ...]) -> None:
+def _check_list(X: Sequence[Any]) -> None:
     if len(X) == 0:
         raise ValueError(
             "Found array with 0 sample(s) while a minimum of 1 is required: X must have rows, got "
@@ -129,8 +133,14 @@ def _check_list(X: list[Any] | tuple[Any, ...]) -> None:
                 f"X must be a table, got {type(X).__name__} with {kind.__name__} as row {index}: "
                 "pass one table, such as pandas.concat(X)"
             )
-    if not any(hasattr(kind, name) for kind in rows for name in ("__len__", "__array__")):
-        raise ValueError(_FLAT)
+    if not any(map(_is_row, rows)):
+        raise ValueError(_FLAT_SEQUENCE.format(type(X).__name__))
+
+
+def _is_row(kind: type) -> bool:
+    """Whether an entry of a list may be a row: NumPy's numbers look like arrays."""
+    is_array = hasattr(kind, "__array__") and not issubclass(kind, np.generic)
+    return is_array or hasattr(kind, "__len__")
 
 
 def _check_row(row: Any, index: int) -> None:

@@ -1,6 +1,7 @@
 """The choice of the epoch to keep, by losses on held-out rows."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -25,6 +26,17 @@ _QUANTILE = 0.95
 # many of the standard errors that all folds would have: less strict than the choice itself, see
 # docs/defaults.md.
 _SCREENING_ERRORS = 1.0
+
+#: A training loss that falls by a smaller share has not left the initialization.
+LEAST_FALL = 0.005
+
+
+def is_stuck(loss_curve: Sequence[float]) -> bool:
+    """Whether no epoch's training loss is lower than that of the first, but by a hair."""
+    if len(loss_curve) < 2:
+        return False
+    least = loss_curve[0] - LEAST_FALL * abs(loss_curve[0])
+    return all(loss > least for loss in loss_curve)  # of those that are no numbers, none is known
 
 
 class Gain(NamedTuple):
@@ -163,14 +175,25 @@ class SelectedEpoch:
         """Mean and standard error of the epoch's gain."""
         return self.gains[self.epoch - 1] if self.epoch > 0 else (0.0, 0.0)
 
-    def describe(self) -> str:
-        """Return a line that says which weights are kept, and why."""
+    def describe(self, loss_curve: Sequence[float] = ()) -> str:
+        """Return a line that says which weights are kept, and why.
+
+        Parameters
+        ----------
+        loss_curve : sequence of float, default=()
+            Training losses by epoch.
+        """
         n_epochs = len(self.gains)
         if self.epoch > 0:
             mean, error = self.gain
             return (
                 f"kept epoch {self.epoch} of {n_epochs}: it gains {mean:.3g} over the "
                 f"initialization on held-out rows (standard error {error:.2g})"
+            )
+        if is_stuck(loss_curve):
+            return (
+                f"kept the initialization: training did not leave it in {n_epochs} epochs, "
+                f"whose losses are lower than at first by less than {LEAST_FALL:.1%}"
             )
         text = f"kept the initialization: none of {n_epochs} epochs is surely better"
         known = [m - _STANDARD_ERRORS * e if m == m else -math.inf for m, e in self.gains]

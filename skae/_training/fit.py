@@ -127,7 +127,7 @@ def train(
     select = _train_by_folds if len(rows) < _HOLD_OUT_FROM else _train_with_held_out_rows
     result = select(config, initialize, rows, streams, keeps_initialization)
     if config.verbose and result.selected is not None:
-        show_line(result.selected.describe())
+        show_line(result.selected.describe(result.loss_curve))
     return result
 
 

@@ -110,9 +110,9 @@ def run(
         callbacks.append(FoldLosses(fold_losses))
     if selection is not None:
         callbacks.append(selection)
-    selects = selection is not None or fold_losses is not None
-    if selects and config.objective.has_saddle:
-        callbacks.append(SaddleEscape(horizon, selection))
+    if config.objective.has_saddle:
+        has_floor = selection is not None or fold_losses is not None
+        callbacks.append(SaddleEscape(horizon, selection, has_floor))
     if config.verbose:
         callbacks.append(EpochProgress(n_epochs, description))
     group = find_group()

@@ -10,7 +10,7 @@ from torch import nn
 
 from .._processes import find_group
 from ..modules import Bypass
-from .epoch_selection import HeldOutSelection
+from .epoch_selection import LEAST_FALL, HeldOutSelection
 
 # Training is stuck if, after a tenth of its epochs, in which the rate has risen, and no fewer
 # steps than these, its loss is lower by no more than this share and all gates are as small as that.
@@ -18,7 +18,6 @@ from .epoch_selection import HeldOutSelection
 _SHARE_OF_EPOCHS = 0.1
 _LEAST_STEPS = 20
 _LEAST_EPOCHS = 3
-_LEAST_FALL = 0.005
 _CLOSED = 0.05
 _OPENED = 3.0
 
@@ -32,8 +31,9 @@ class SaddleEscape(Callback):
     Encoder and decoder would have to move together, and whether noise moves them so far is left
     to the seed. Perturbing a training that has come to a halt is a cure (Jin et al. 2017).
 
-    Held-out rows still choose between the linear model and what comes of it. It belongs behind
-    `FiniteLoss` and `HeldOutSelection`, for which an epoch's weights are those before it.
+    Held-out rows, if there are any, still choose between the linear model and what comes of it. It
+    belongs behind `FiniteLoss` and `HeldOutSelection`, for which an epoch's weights are those
+    before it.
 
     Parameters
     ----------
@@ -41,21 +41,24 @@ class SaddleEscape(Callback):
         The number of epochs of a whole training.
     selection : HeldOutSelection or None
         Its patience begins anew, after as many epochs as have gone by: at first the loss rises.
+    has_floor : bool, default=True
+        Whether held-out rows choose. If not, short trainings are left alone: they might end before
+        the loss is back where it was.
     """
 
-    def __init__(self, n_epochs: int, selection: HeldOutSelection | None) -> None:
+    def __init__(
+        self, n_epochs: int, selection: HeldOutSelection | None, has_floor: bool = True
+    ) -> None:
         self.n_epochs = n_epochs
         self.selection = selection
+        self.has_floor = has_floor
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any, **kwargs: Any) -> None:
         """Open the gates if it is time and training is stuck."""
         n_batches = math.ceil(len(dataset_train) / net.batch_size)
-        epoch = max(
-            math.ceil(_SHARE_OF_EPOCHS * self.n_epochs),
-            math.ceil(_LEAST_STEPS / n_batches),
-            _LEAST_EPOCHS,
-        )
-        if len(net.history) != epoch:
+        tenth = math.ceil(_SHARE_OF_EPOCHS * self.n_epochs)
+        epoch = max(tenth, math.ceil(_LEAST_STEPS / n_batches), _LEAST_EPOCHS)
+        if len(net.history) != epoch or not (self.has_floor or epoch == tenth):
             return
         gates = _find_gates(net.module_)
         if gates and self._is_stuck(net, gates):
@@ -72,7 +75,7 @@ class SaddleEscape(Callback):
     def _is_stuck(net: NeuralNet, gates: list[nn.Parameter]) -> bool:
         first, last = net.history[0]["train_loss"], net.history[-1]["train_loss"]
         widest = max(float(gate.detach().abs().max()) for gate in gates)
-        is_stuck = last >= (1 - _LEAST_FALL) * first and widest <= _CLOSED
+        is_stuck = last >= (1 - LEAST_FALL) * first and widest <= _CLOSED
         group = find_group()  # each process knows the loss of its own shard
         return is_stuck if group is None else group.take_first(is_stuck)
 

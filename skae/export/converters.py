@@ -30,6 +30,8 @@ from .steps import (
     OPSETS,
     StepError,
     check_steps,
+    check_types,
+    count_booleans,
     describe_failure,
     find_first,
     join_columns,
@@ -63,8 +65,19 @@ def convert_estimator(estimator: Any, X: Any, dtype: npt.DTypeLike) -> onnx.Mode
         Type of numbers, float32 or float64.
     """
     check_steps(estimator)
-    steps = _Steps(_find_last(estimator))
     inputs = _list_inputs(estimator, X, dtype)
+    numbers = count_booleans(inputs)
+    if numbers == inputs:
+        return _convert(estimator, X, dtype, inputs)
+    try:
+        return _convert(estimator, X, dtype, inputs)
+    except ValueError:  # many steps that take booleans in Python don't in skl2onnx
+        return _convert(estimator, X, dtype, numbers)
+
+
+def _convert(estimator: Any, X: Any, dtype: npt.DTypeLike, inputs: list[Input]) -> onnx.ModelProto:
+    """Return the model of an estimator with these inputs."""
+    steps = _Steps(_find_last(estimator))
     types = [(each.name, _make_type(each)) for each in inputs]
     try:
         model = skl2onnx.convert_sklearn(
@@ -96,20 +109,12 @@ def convert_estimator(estimator: Any, X: Any, dtype: npt.DTypeLike) -> onnx.Mode
     for given, described in zip(model.graph.input, inputs, strict=True):
         given.doc_string = described.note
     model.producer_name, model.producer_version = "skae", VERSION
-    _check_types(model)
-    return model
-
-
-def _check_types(model: onnx.ModelProto) -> None:
-    """Raise for a model that no runtime loads: skl2onnx joins some columns in different types."""
-    try:
-        onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+    try:  # skl2onnx joins some columns in different types, so that no runtime loads the model
+        check_types(model)
     except onnx.shape_inference.InferenceError as error:
-        raise ValueError(
-            "skl2onnx must give the steps' outputs types that can be joined, and does not: "
-            f"{' '.join(str(error).split())}. Pass X with columns of float32, and of numbers for "
-            "booleans, or leave the first steps in Python"
-        ) from error
+        message = describe_failure(estimator, X, inputs, error, dtype, _CONVERSIONS)
+        raise ValueError(message) from error
+    return model
 
 
 def _restore_names(graph: onnx.GraphProto, names: list[str]) -> None:

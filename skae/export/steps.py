@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
+import onnx.shape_inference
 import skl2onnx
 from skl2onnx.common import data_types
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import FeatureUnion, Pipeline
 
-from .._data.frames import find_integers, find_library, open_columns, read_column
+from .._data.frames import find_library, open_columns, read_column
 from .._imputation import AEImputer
 from .arrays import OPSET
 from .tables import ROWS, Input, check_name
@@ -116,9 +118,7 @@ def list_column_inputs(estimator: Any, X: Any) -> list[Input]:
             inputs.append(Input(own, np.bool_, (1,)))
         elif cells.kind == "number":
             is_single = "float32" in str(dtype[-1]).lower()
-            is_whole = find_integers(dtype) is not None and not cells.missing.any()
-            kind = np.int64 if is_whole else np.float32 if is_single else np.float64
-            inputs.append(Input(own, kind, (1,)))
+            inputs.append(Input(own, np.float32 if is_single else np.float64, (1,)))
         elif not _takes_names(find_first(estimator)):
             raise ValueError(
                 f"columns of a pipeline must hold numbers, booleans or text, got {cells.kind} in "
@@ -129,14 +129,30 @@ def list_column_inputs(estimator: Any, X: Any) -> list[Input]:
 
 
 def _widen(inputs: list[Input]) -> list[Input]:
-    """Return inputs whose numbers are all of one type, float64 if they differ.
+    """Return inputs whose numbers are all of one type, float64 unless all are of float32.
 
-    skl2onnx joins columns in the type of one of them, and may cut off the decimals of others.
+    skl2onnx joins columns in the type of one of them, and may cut off the decimals of others. Whole
+    numbers are none of the types: it turns them into float32, which holds few of their digits.
     """
     numbers = {each.dtype for each in inputs} - {np.bool_, np.str_}
     if len(numbers) < 2:
         return inputs
     return [replace(each, dtype=np.float64) if each.dtype in numbers else each for each in inputs]
+
+
+def count_booleans(inputs: list[Input]) -> list[Input]:
+    """Return inputs whose booleans are numbers, 0 and 1, in the type of the others."""
+    numbers = {each.dtype for each in inputs} - {np.bool_, np.str_}
+    dtype = np.float32 if numbers == {np.float32} else np.float64
+    return [
+        replace(each, dtype=dtype, note="0 or 1, of a boolean") if each.dtype == np.bool_ else each
+        for each in inputs
+    ]
+
+
+def check_types(model: onnx.ModelProto) -> None:
+    """Raise for a model in which an operator is given values of types that it doesn't take."""
+    onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
 
 
 def join_columns(estimator: Any, inputs: list[Input]) -> Any:
@@ -249,10 +265,10 @@ def describe_failure(
             f"and {_name_step(name, step)} is not in {np.dtype(dtype)}: {_shorten(failure)}. "
             f"{remedy}"
         )
-    remedy = "Leave the first steps in Python, and write the others"
-    if any(each.dtype == np.int64 for each in inputs):
-        remedy = "Pass X with columns of floats, or leave the first steps in Python"
-    return f"skl2onnx must convert all steps together, and can't: {reason}. {remedy}"
+    return (
+        f"skl2onnx must convert all steps together, and can't: {reason}. Pass X with columns of "
+        "float32, or leave the first steps in Python"
+    )
 
 
 def _try_alone(step: Any, dtype: npt.DTypeLike, conversions: dict[type, Any]) -> Exception | None:
@@ -264,11 +280,14 @@ def _try_alone(step: Any, dtype: npt.DTypeLike, conversions: dict[type, Any]) ->
     failure = None
     for kind in (number[np.dtype(dtype).type], data_types.StringTensorType):
         try:
-            skl2onnx.convert_sklearn(
-                step,
-                initial_types=[(ROWS, kind(shape))],
-                target_opset=OPSETS,
-                custom_conversion_functions=conversions,
+            check_types(
+                skl2onnx.convert_sklearn(
+                    step,
+                    initial_types=[(ROWS, kind(shape))],
+                    target_opset=OPSETS,
+                    custom_conversion_functions=conversions,
+                    options={"zipmap": False} if hasattr(step, "classes_") else None,
+                )
             )
         except Exception as error:  # of many kinds
             failure = failure or error

@@ -21,7 +21,7 @@ from .._data.columns import (
     NumberCoding,
     TimeCoding,
 )
-from .._data.frames import Cells, Dtype, find_integers
+from .._data.frames import Cells, Dtype, find_decimals, find_integers
 from .._detection.labels import UNSEEN, SeenLabels, hide_unseen
 from .arrays import Array, concatenate, constant, where
 
@@ -285,11 +285,18 @@ def _decode_column(column: Column, cells: Array, dtype: npt.DTypeLike) -> Array 
 
 def _round(cells: Array, dtype: Dtype) -> Array:
     """Return numbers as a column of that type holds them."""
-    integers = find_integers(dtype)
-    if integers is None:
-        return cells
-    limits = np.iinfo(integers)
-    return Array(op.round(cells.var)).clip(float(limits.min), float(limits.max))
+    integers, decimals = find_integers(dtype), find_decimals(dtype)
+    if integers is not None:
+        limits = np.iinfo(integers)
+        return Array(op.round(cells.var)).clip(float(limits.min), float(limits.max))
+    if decimals is not None:
+        n_digits, n_behind = decimals
+        steps_of_one = 10.0**n_behind
+        steps = Array(op.round((cells * steps_of_one).var)).clip(
+            1 - 10.0**n_digits, 10.0**n_digits - 1
+        )
+        return steps / steps_of_one
+    return cells
 
 
 def _decode_times(coding: TimeCoding, cells: Array) -> Array:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from .._training.epoch_selection import is_stuck
 from .drawing import BLUE, DARK_GREY, ORANGE, find_axes, get_figure
 
 if TYPE_CHECKING:
@@ -174,6 +175,8 @@ class LearningCurveDisplay:
         if self.validation_scores is None:
             return f"epoch {self.kept_epoch} kept: no rows were held out"
         if self.kept_epoch == 0:
+            if is_stuck(np.asarray(self.loss_curve, dtype=np.float64).tolist()):
+                return f"{self.init} kept: training did not leave it"
             return f"{self.init} kept: no epoch was surely better"
         n_epochs = len(np.asarray(self.validation_scores)) - 1
         text = f"epoch {self.kept_epoch} of {n_epochs} kept"

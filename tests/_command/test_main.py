@@ -12,6 +12,7 @@ import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import skorch
 
@@ -216,3 +217,45 @@ def test_limits_are_checked_before_the_fits(refuse, table, monkeypatch):
     monkeypatch.setattr(comparison, "warm_up", fail_with(AssertionError))
     for options in (["--target", "no"], ["--components", 40], ["--plot", "no/such.png"]):
         refuse(table, *options)
+
+
+# Tables on which no models can be compared -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cells", "moved", "reason"),
+    [
+        ({"a": range(40)}, {"a": range(100, 140)}, "at least 2 columns of numbers, labels or dat"),
+        ({"a": list("xyxz") * 10}, {"a": list("yyyy") * 10}, "at least 2 columns of numbers, labe"),
+        ({"a": [1] * 40, "b": [2] * 40}, {"a": [1] * 40, "b": [3] * 40}, "a column that varies"),
+        (
+            {"a": list("xy") * 20, "b": [f"id{n}" for n in range(40)]},
+            {"a": list("xx") * 20, "b": [f"id{n}" for n in range(40)]},
+            "two dimensions",
+        ),
+    ],
+)
+def test_a_second_table_is_judged_all_the_same(run, refuse, tmp_path, cells, moved, reason):
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    pd.DataFrame(cells).to_csv(first, index=False)
+    pd.DataFrame(moved).to_csv(second, index=False)
+    status, out, errors = run(first, "--against", second, "--json", tmp_path / "found.json")
+    assert (status, errors) == (0, "")
+    assert f"PCA and the autoencoder are not compared: a.csv must have {reason}" in out
+    assert "b.csv differs from a.csv: " in out
+    record = json.loads((tmp_path / "found.json").read_text())
+    assert (record["results"], record["verdict"]) == ([], None)
+    assert record["table"]["columns"] == list(cells)
+    assert record["shift"]["sentences"][0] in out
+    for options in ((), ("--against", second, "--report", tmp_path / "page.html")):
+        line = refuse(first, *options)
+        assert reason in line
+        assert "compare it with a second one by --against, without --plot and --report" in line
+
+
+def test_a_single_column_that_tables_share(report, table, tmp_path):
+    shared = pd.read_csv(table).iloc[:, [0]]
+    shared.to_csv(tmp_path / "b.csv", index=False)
+    out = report(table, "--components", 1, "--against", tmp_path / "b.csv")
+    assert "b.csv lacks: " in out
+    assert "Compared: 11 rows with 4 rows of flower.csv that its model has not seen" in out

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skae._command.comparison import Measurement, Pair
+from skae._command.measurement import Measurement, Pair
 from skae._command.size_choice import choose_size
 
 NOISE = np.random.default_rng(0).normal(size=100)
@@ -19,6 +19,7 @@ def measure(densities, error=0.5):
         kmeans_agreement=None,
         neighbour_accuracy=None,
         fit_seconds=1.0,
+        loss_curve=(),
         n_epochs=5,
         codes=np.zeros((100, 1)),
         errors=np.full(100, error),

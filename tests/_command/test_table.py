@@ -110,9 +110,14 @@ def test_smallest_table(report, tmp_path):
 
 
 BAD_TABLES = {
+    "nothing.csv": (
+        "a,b\n" + ",inf\n" * 5,
+        "must have columns of numbers, labels or dates, got none; columns left out",
+        "another table",
+    ),
     "empty.csv": (
         "a,b,c\n" + "1,inf,\n" * 5,
-        "at least 2 columns of numbers, labels or dates, got 1 (left out: 'b', 'c');",
+        "columns of numbers, labels or dates, got 1; columns left out (empty): 'b', 'c';",
         "another table",
     ),
     "single.csv": ("a\n1\n2\n3\n4\n5\n", "labels or dates, got 1;", "another table"),

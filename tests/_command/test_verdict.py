@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from skae._command.comparison import Measurement, Pair
-from skae._command.verdict import reach_verdict
+from skae._command.measurement import Measurement, Pair
+from skae._command.verdict import find_praised_size, reach_verdict
 
 NOISE = np.random.default_rng(0).normal(size=(2, 100))
 NOISE -= NOISE.mean(axis=1, keepdims=True)
@@ -21,6 +22,7 @@ def measure(error, density, n_epochs=5):
         neighbour_accuracy=None,
         fit_seconds=1.0,
         n_epochs=n_epochs,
+        loss_curve=(),
         codes=np.zeros((100, 1)),
         errors=error * (1 + 0.01 * NOISE[0]),
         squares=np.ones(100),
@@ -51,6 +53,7 @@ def test_curve_is_worth_an_autoencoder(record, tmp_path):
     assert verdict["model"] == "autoencoder"
     assert verdict["n_components"] == 2
     assert verdict["is_size_advised"]
+    assert verdict["finds_structure"] is True
     assert verdict["text"] == " ".join(verdict["sentences"])
     assert verdict["text"].startswith("Use the autoencoder with 2 components. On the 100 rows ")
     shares = [100 * figures[name]["explained_variance"] for name in ("PCA", "autoencoder")]
@@ -69,7 +72,7 @@ def test_plane_is_not(report, tmp_path):
     assert grounds.startswith(
         "On the 25 rows held out of training, PCA with 2 components explains "
     )
-    assert grounds.endswith("; training the autoencoder found nothing better.")
+    assert grounds.endswith("; training left PCA, and found nothing that is surely better.")
 
 
 # One number of components -------------------------------------------------------------
@@ -221,11 +224,19 @@ def test_single_row_says_nothing():
     assert found.sentences[1].endswith(" percentage points more, which may be chance.")
 
 
-def test_network_that_stayed_pca_is_not_praised_for_its_density():
-    untrained = Pair(measure(0.5, 1.0), measure(0.5, 9.0, n_epochs=0))
-    assert reach_verdict({2: untrained}).text == (
+@pytest.mark.parametrize(
+    ("losses", "reason"),
+    [
+        ((0.5, 0.499, 0.498), "training the autoencoder did not leave PCA in 3 epochs"),
+        ((0.5, 0.45), "training left PCA, and found nothing that is surely better"),
+        ((), "there are too few rows to train the autoencoder on"),
+    ],
+)
+def test_network_that_stayed_pca_is_not_praised_for_its_density(losses, reason):
+    stayed = replace(measure(0.5, 9.0, n_epochs=0), loss_curve=losses)
+    assert reach_verdict({2: Pair(measure(0.5, 1.0), stayed)}).text == (
         "Use PCA with 2 components. On the 100 rows held out of training, PCA with 2 components "
-        "explains 50.0% of the variance; training the autoencoder found nothing better."
+        f"explains 50.0% of the variance; {reason}."
     )
 
 
@@ -404,3 +415,83 @@ def test_sizes_where_pca_is_no_worse_are_named(error, words):
     found = conclude(k2=((0.5, 1.0), (error, 1.0)), k4=((0.3, 1.0), (0.1, 9.0)))
     assert found.sentences[0] == "Use the autoencoder with 4 components."
     assert found.sentences[-1] == f"With 2 components PCA is {words}."
+
+
+# A copy of the table whose columns tell nothing of each other ----------------------------
+
+LIMIT = "; these figures do not show that columns tell of each other."
+
+
+def shuffle(pca, autoencoder):
+    return Pair(pca=measure(*pca), autoencoder=measure(*autoencoder))
+
+
+@pytest.mark.parametrize(
+    ("pca", "autoencoder", "finds_structure"),
+    [
+        # As much of independent columns, by every figure.
+        ((0.5, 1.0), (0.2, 1.0), False),
+        # By the autoencoder's errors alone, which differ from one training to the next.
+        ((0.5, 1.0), (0.3, 1.0), False),
+        ((0.6, 1.0), (0.2, 1.0), True),
+        ((0.51, 1.0), (0.2, 1.0), False),  # too little to matter
+        ((0.5, 1.0), (0.2, 0.9), True),
+        ((0.5, 0.9), (0.2, 1.0), True),
+        ((0.5, 0.97), (0.2, 0.97), False),
+        ((0.4, 2.0), (0.1, 2.0), False),
+        # Without densities all errors tell.
+        ((0.5, None), (0.2, None), False),
+        ((0.5, None), (0.3, None), True),
+    ],
+)
+def test_structure_is_more_than_independent_columns_have(pca, autoencoder, finds_structure):
+    densities = (None, None) if pca[1] is None else (1.0, 1.0)
+    pair = Pair(pca=measure(0.5, densities[0]), autoencoder=measure(0.2, densities[1]))
+    found = reach_verdict({3: pair}, shuffle(pca, autoencoder))
+    assert found.finds_structure is finds_structure
+    assert found.model == "autoencoder"
+    if finds_structure:
+        assert found == replace(reach_verdict({3: pair}), finds_structure=True)
+        return
+    assert found.sentences[0] == f"Use the autoencoder with 3 components to compress rows{LIMIT}"
+    explained = [f"{100 * (1 - error):.1f}%" for error, _ in (pca, autoencoder)]
+    assert found.sentences[2] == (
+        "With each column shuffled, so that none tells of another, PCA explains "
+        f"{explained[0]} and the autoencoder {explained[1]}: codes that pack the values of several "
+        "columns into one number explain variance, and are no sign of structure."
+    )
+
+
+def test_a_few_rows_are_no_sure_sign_of_structure():
+    pair, other = shuffle((0.5, None), (0.2, None)), shuffle((0.6, None), (0.2, None))
+    pca = replace(other.pca, errors=0.6 * (1 + 5 * NOISE[0]))
+    assert reach_verdict({3: pair}, replace(other, pca=pca)).finds_structure is False
+
+
+def test_what_is_not_advised_is_not_compared_with_independent_columns():
+    results = {3: shuffle((0.5, 1.0), (0.5, 1.0))}
+    assert find_praised_size(results) is None
+    assert reach_verdict(results).finds_structure is None
+    assert find_praised_size({3: shuffle((0.5, 1.0), (0.2, 1.0))}) == 3
+
+
+def test_advice_for_compression_may_name_several_numbers_and_both_models():
+    lead, none = ((0.5, None), (0.2, None)), ((0.5, None), (0.5, None))
+    results = {2: shuffle(*none), 4: shuffle(*lead), 8: shuffle(*lead)}
+    size = find_praised_size(results)
+    assert reach_verdict(results, results[size]).sentences[0] == (
+        f"Use the autoencoder with 4 or 8 components, and PCA with 2, to compress rows{LIMIT}"
+    )
+    pair = shuffle((0.5, 1.0), (0.2, 0.0))
+    assert reach_verdict({3: pair}, pair).sentences[0] == (
+        EACH.format("the autoencoder", "PCA")[:-1] + LIMIT
+    )
+
+
+def test_independent_labels_are_compressed_and_no_more(record, tmp_path):
+    labels = np.random.default_rng(0).choice(list("ab"), size=(200, 6))
+    pd.DataFrame(labels).add_prefix("c").to_csv(tmp_path / "coins.csv", index=False)
+    verdict = record(tmp_path / "coins.csv", "--components", 2)["verdict"]
+    assert verdict["model"] == "autoencoder"
+    assert verdict["finds_structure"] is False
+    assert verdict["sentences"][0].endswith(LIMIT)

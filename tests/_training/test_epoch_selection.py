@@ -252,6 +252,19 @@ def test_the_line_names_the_epoch_that_comes_nearest_to_one_that_is_kept():
     )
 
 
+def test_the_line_tells_a_training_that_is_stuck_from_one_that_is_no_better():
+    selected = SelectedEpoch(0, [1.0] * 3, [(0.0, 0.1)] * 2)
+    stuck = (
+        "kept the initialization: training did not leave it in 2 epochs, whose losses are lower "
+        "than at first by less than 0.5%"
+    )
+    for losses in ([1.0, 0.996], [1.0, 1.2], [-1.0, -1.004]):
+        assert selected.describe(losses) == stuck
+    for losses in ([1.0, 0.994], [1.0, 0.99, 1.2], [-1.0, -1.006], [1.0, np.nan], [1.0], []):
+        assert selected.describe(losses) == selected.describe()
+        assert "none of 2 epochs" in selected.describe(losses)
+
+
 def test_the_line_of_epochs_whose_losses_are_not_finite():
     gains = [(np.nan, np.nan)]
     for known, number in ((gains, 1), ([], 0)):

@@ -23,7 +23,7 @@ def test_verbose_prints_plain_lines_without_a_terminal(curve, capsys):
     shown = capsys.readouterr()
     *lines, kept = shown.out.splitlines()
     assert len(lines) == 4
-    assert kept.startswith("kept the initialization: none of 4 epochs is surely better")
+    assert kept.startswith("kept the initialization: training did not leave it in 4 epochs")
     pattern = r"training: epoch \d/4, train_loss [\d.e-]+, valid_loss [\d.e-]+, (\d+\.\d) s"
     times = [float(re.fullmatch(pattern, line)[1]) for line in lines]
     assert max(times) < 60

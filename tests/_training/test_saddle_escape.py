@@ -60,8 +60,15 @@ def test_gates_stay_where_training_gets_on(curve):
     assert max(widest) < 1
 
 
-def test_a_training_without_held_out_rows_is_left_alone():
-    _, (widest,) = fit(make_ring(600), early_stopping=False)
+def test_a_training_without_held_out_rows_is_pushed_too():
+    ours, (widest,) = fit(make_ring(600), early_stopping=False, max_epochs=70)
+    assert max(widest[:7]) < 0.05
+    assert widest[7] == 3.0
+    assert ours.loss_curve_[-1] < ours.loss_curve_[0]
+
+
+def test_a_short_training_without_held_out_rows_is_left_alone():
+    _, (widest,) = fit(make_ring(600), early_stopping=False, max_epochs=60)
     assert max(widest) < 1
 
 

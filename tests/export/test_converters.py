@@ -7,6 +7,7 @@ import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.datasets import load_wine
+from sklearn.decomposition import PCA
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline, make_union
@@ -14,6 +15,7 @@ from sklearn.preprocessing import (
     Binarizer,
     FunctionTransformer,
     OneHotEncoder,
+    PolynomialFeatures,
     PowerTransformer,
     StandardScaler,
 )
@@ -231,28 +233,25 @@ def test_a_classifier_of_columns_is_not_written_without_its_probabilities(tmp_pa
         to_onnx(pipeline, tmp_path / "model.onnx", frame)
 
 
-def test_imputers_of_whole_numbers(tmp_path):
-    pipeline = make_pipeline(SimpleImputer(), StandardScaler(), LAST).fit(WHOLE_FRAME)
-    feeds = {name: WHOLE_FRAME[[name]].to_numpy() for name in WHOLE_FRAME}
+@pytest.mark.parametrize(
+    "step", [SimpleImputer(), SimpleImputer(missing_values=0), Binarizer(threshold=1.5)]
+)
+def test_steps_of_whole_numbers(step, tmp_path):
+    pipeline = make_pipeline(step, StandardScaler(), LAST).fit(WHOLE_FRAME)
+    feeds = {name: WHOLE_FRAME[[name]].to_numpy().astype(float) for name in WHOLE_FRAME}
     found = run(pipeline, feeds, tmp_path, X=WHOLE_FRAME)
     np.testing.assert_allclose(found["codes"], pipeline.transform(WHOLE_FRAME), atol=1e-6)
-    for step in (SimpleImputer(missing_values=0), Binarizer(threshold=1.5)):
-        pipeline = make_pipeline(step, LAST).fit(WHOLE_FRAME)
-        with pytest.raises(ValueError, match=r"(?i)pass X with columns of floats"):
-            to_onnx(pipeline, tmp_path / "other.onnx", WHOLE_FRAME)
 
 
-def test_types_that_can_not_be_joined(tmp_path):
+def test_booleans_that_a_step_joins_with_numbers(tmp_path):
     frame = pd.DataFrame({"flag": WHOLE > 2, "x": X[:, 0], "s": LETTERS})
     columns = make_column_transformer(
         (StandardScaler(), ["flag", "x"]), (OneHotEncoder(sparse_output=False), ["s"])
     )
     pipeline = make_pipeline(columns, LAST).fit(frame)
-    with pytest.raises(ValueError, match=r"types that can be joined.*numbers for booleans"):
-        to_onnx(pipeline, tmp_path / "model.onnx", frame)
-    assert not list(tmp_path.iterdir())
-    frame = frame.astype({"flag": float})
-    run(pipeline.fit(frame), read_columns(frame), tmp_path, X=frame)
+    feeds = read_columns(frame.astype({"flag": float}))
+    found = run(pipeline, feeds, tmp_path, X=frame)
+    np.testing.assert_allclose(found["codes"], pipeline.transform(frame), atol=1e-5)
 
 
 def test_a_missing_package_is_not_a_fault_of_a_step(monkeypatch, tmp_path):
@@ -332,7 +331,48 @@ def test_columns_of_several_types_of_numbers(columns, step, tmp_path):
     np.testing.assert_allclose(found["codes"], pipeline.transform(frame), atol=1e-5)
 
 
+LARGE = 2**25 + np.random.default_rng(0).integers(0, 4, size=(len(X), 3))
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        StandardScaler(),
+        make_column_transformer((StandardScaler(), ["a", "b"]), remainder="passthrough"),
+        PCA(2),
+    ],
+    ids=["scaler", "columns", "pca"],
+)
+def test_whole_numbers_keep_their_digits(first, tmp_path):
+    frame = pd.DataFrame(LARGE, columns=list("abc"))
+    pipeline = make_pipeline(first, LAST).fit(frame)
+    path = tmp_path / "other.onnx"
+    to_onnx(pipeline, path, frame)
+    feeds = read_inputs(frame, path)
+    assert {cells.dtype for cells in feeds.values()} == {np.dtype(np.float64)}
+    found = run(pipeline, feeds, tmp_path, X=frame)
+    np.testing.assert_allclose(found["codes"], pipeline.transform(frame), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", None])
+def test_booleans_that_a_step_does_not_take_are_numbers(dtype, tmp_path):
+    frame = pd.DataFrame({"b": X[:, 0] > 0, "c": X[:, 1] > 0})
+    if dtype is not None:
+        frame = frame.assign(a=X[:, 0].astype(dtype), b=X[:, 1] > 0)
+    pipeline = make_pipeline(StandardScaler(), LAST).fit(frame)
+    path = tmp_path / "other.onnx"
+    to_onnx(pipeline, path, frame)
+    feeds = read_inputs(frame, path)
+    assert {cells.dtype for cells in feeds.values()} == {np.dtype(dtype or "float64")}
+    found = run(pipeline, feeds, tmp_path, X=frame)
+    np.testing.assert_allclose(found["codes"], pipeline.transform(frame), atol=1e-5)
+
+
 REFUSED = {
+    "types within a step": (
+        (PolynomialFeatures(2), LAST),
+        r"step 'polynomialfeatures' \(PolynomialFeatures\) is not in float64: .*float32",
+    ),
     "float32 alone": (
         (PowerTransformer(), LAST),
         r"step 'powertransformer' \(PowerTransformer\) is not in float64: .*Pass dtype='float32'",

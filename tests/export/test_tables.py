@@ -1,5 +1,7 @@
 """Columns of all kinds as inputs and outputs of a graph."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,6 +62,31 @@ def test_a_frame_comes_back(max_categories, missing, tmp_path):
     np.testing.assert_array_equal(since, back["since"].to_numpy().astype("int64"))
     for name in ("job", "town", "member", "grade"):
         assert found[f"reconstruction_{name}"][:, 0].tolist() == back[name].tolist()
+
+
+@pytest.mark.parametrize("library", ["objects", "arrow", "polars"])
+def test_decimals_have_the_places_of_the_column(library, tmp_path):
+    numbers = np.random.default_rng(0).normal(size=(60, 2)).round(2)
+    texts = pd.DataFrame(numbers, columns=["price", "cost"]).map("{:.2f}".format)
+    frame = texts.map(Decimal).assign(job=np.where(numbers[:, 0] < 0, "student", "worker"))
+    if library == "arrow":
+        pa = pytest.importorskip("pyarrow")
+        frame = frame.astype(dict.fromkeys(["price", "cost"], pd.ArrowDtype(pa.decimal128(3, 2))))
+    elif library == "polars":
+        frame = pytest.importorskip("polars").from_pandas(frame)
+    estimator = AutoencoderTransformer(2, **SMALL).fit(frame)
+    open_gates(estimator)
+    job = np.array(frame["job"], dtype=object)[:, None]
+    # The last rows would come back with more digits than the type has.
+    fresh = np.r_[numbers, [[60.0, 60.0]]]
+    feeds = {name: fresh[:, [n]] for n, name in enumerate(["price", "cost"])}
+    found = run(estimator, feeds | {"job": np.r_[job, job[:1]]}, tmp_path)
+    back = estimator.reconstruct(frame)
+    for name in ("price", "cost"):
+        cells = found[f"reconstruction_{name}"][:, 0]
+        np.testing.assert_allclose(cells[:-1], np.array(back[name], dtype=float), rtol=1e-12)
+        if library == "arrow":
+            assert cells[-1] == 9.99
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.1])

@@ -69,9 +69,20 @@ def test_a_kept_linear_model_says_so(kept):
     assert kept.n_iter_ == 0
     display = LearningCurveDisplay.from_estimator(kept)
     assert display.mark_.get_xdata() == [0]
-    sentence = "linear model kept: no epoch was surely better"
+    sentence = "linear model kept: training did not leave it"
     assert display.ax_.get_title() == sentence
     assert repr(display) == f"<LearningCurveDisplay: {sentence}>"
+
+
+@pytest.mark.parametrize(
+    ("losses", "reason"),
+    [([2.0, 1.999], "training did not leave it"), ([2.0, 1.9], "no epoch was surely better")],
+)
+def test_a_training_that_is_stuck_is_told_from_one_that_is_no_better(losses, reason):
+    display = LearningCurveDisplay(
+        loss_curve=losses, validation_scores=[2.0, 2.0, 2.0], kept_epoch=0, init="linear model"
+    )
+    assert repr(display) == f"<LearningCurveDisplay: linear model kept: {reason}>"
 
 
 def test_folds_that_keep_the_linear_model():
