@@ -30,10 +30,10 @@ SETTINGS = [
         hidden_layer_sizes=(8,), max_epochs=3, trim_fraction=0.1, standardize=False
     ),
     AutoencoderTransformer(hidden_layer_sizes=(8,), max_epochs=3, early_stopping=False),
-    DenoisingAutoencoder(max_epochs=3),
+    DenoisingAutoencoder(2, max_epochs=3),
     DenoisingAutoencoder(None, hidden_layer_sizes=(8,), max_epochs=3, trim_fraction=0.1),
     DenoisingAutoencoder(hidden_layer_sizes=(), noise_level=0.3, standardize=False),
-    DenoisingAutoencoder(hidden_layer_sizes=(8,), max_epochs=3, noise="swap", penalty="l1"),
+    DenoisingAutoencoder(2, hidden_layer_sizes=(8,), max_epochs=3, noise="swap", penalty="l1"),
     DenoisingAutoencoder(None, hidden_layer_sizes=(8,), max_epochs=3, noise="masking"),
     VAETransformer(max_epochs=3),
     VAETransformer(hidden_layer_sizes=()),

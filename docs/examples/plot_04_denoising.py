@@ -20,7 +20,7 @@ X_train, X_test = train_test_split(load_digits().data, random_state=0)
 rng = np.random.default_rng(0)
 noisy = X_test + 4 * rng.normal(size=X_test.shape)
 
-denoiser = DenoisingAutoencoder(None, noise_level=4, standardize=False, random_state=0)
+denoiser = DenoisingAutoencoder(noise_level=4, standardize=False, random_state=0)
 denoiser.fit(X_train)
 ReconstructionDisplay.from_predictions(
     noisy, denoiser.denoise(noisy), target=X_test, image_shape=(8, 8)
@@ -28,7 +28,7 @@ ReconstructionDisplay.from_predictions(
 
 # %%
 # The linear filter, with the same noise:
-wiener = DenoisingAutoencoder(None, noise_level=4, standardize=False, hidden_layer_sizes=())
+wiener = DenoisingAutoencoder(noise_level=4, standardize=False, hidden_layer_sizes=())
 wiener.fit(X_train)
 
 
@@ -53,7 +53,7 @@ def switch_off(rows, generator):
     return rows * stays_on
 
 
-restorer = DenoisingAutoencoder(None, noise=switch_off, standardize=False, random_state=0)
+restorer = DenoisingAutoencoder(noise=switch_off, standardize=False, random_state=0)
 restorer.fit(X_train)
 dark = X_test * (rng.random(X_test.shape) < 0.5)
 restored = restorer.denoise(dark)

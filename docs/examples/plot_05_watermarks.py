@@ -34,7 +34,7 @@ clean = np.tile(clean, (3, 1))
 marked, marked_test = stamp(clean, rng), stamp(clean_test, rng)
 
 # %%
-model = DenoisingAutoencoder(None, standardize=False, random_state=0).fit(marked, clean)
+model = DenoisingAutoencoder(standardize=False, random_state=0).fit(marked, clean)
 restored = model.denoise(marked_test)
 ReconstructionDisplay.from_predictions(marked_test, restored, target=clean_test, image_shape=(8, 8))
 

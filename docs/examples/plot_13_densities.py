@@ -23,7 +23,7 @@ models = {
     "Gaussian mixture": GaussianMixture(8, random_state=0),
     "AutoencoderTransformer": AutoencoderTransformer(2, random_state=0),
     "VAETransformer": VAETransformer(2, random_state=0),
-    "DenoisingAutoencoder": DenoisingAutoencoder(None, random_state=0),
+    "DenoisingAutoencoder": DenoisingAutoencoder(random_state=0),
 }
 
 # %%

@@ -47,7 +47,6 @@ def switch_off(rows, generator):
 
 architecture = ConvolutionalArchitecture((16, 32), pooling="max", upsampling="nearest")
 model = DenoisingAutoencoder(
-    None,
     architecture=architecture,
     noise=switch_off,
     standardize=False,
@@ -55,7 +54,7 @@ model = DenoisingAutoencoder(
     random_state=0,
 ).fit(patches)
 linear = DenoisingAutoencoder(
-    None, hidden_layer_sizes=(), noise=switch_off, standardize=False, random_state=0
+    hidden_layer_sizes=(), noise=switch_off, standardize=False, random_state=0
 ).fit(patches)
 
 # %%

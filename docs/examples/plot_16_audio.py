@@ -87,8 +87,8 @@ def find_magnitudes(sound):
 
 windows = Windows(3).fit(find_magnitudes(noisy))
 pairs = [windows.transform(find_magnitudes(sound)) for sound in (noisy, clean)]
-denoiser = DenoisingAutoencoder(None, standardize=False, gap=3, random_state=0).fit(*pairs)
-wiener = DenoisingAutoencoder(None, standardize=False, hidden_layer_sizes=()).fit(*pairs)
+denoiser = DenoisingAutoencoder(standardize=False, gap=3, random_state=0).fit(*pairs)
+wiener = DenoisingAutoencoder(standardize=False, hidden_layer_sizes=()).fit(*pairs)
 
 
 def denoise(model, sound):

@@ -86,10 +86,11 @@ class DenoisingAutoencoder(BaseAutoencoder[Denoiser, DenoiserBlueprint, Density[
     ----------
     Network:
 
-    n_components : int, float or None, default=2
-        Size of the code. A share in (0, 1) is as many components as PCA of the clean rows needs
-        for more than that share of the variance. None is a network without a bottleneck, whose
-        code is the denoised row.
+    n_components : int, float or None, default=None
+        Size of the code. None is a network without a bottleneck, whose code is the denoised row.
+        With a number `denoise` returns what a code of that size preserves. A share in (0, 1) is
+        as many components as PCA of the clean rows needs for more than that share of the
+        variance.
     hidden_layer_sizes : sequence of int, default=(128, 128)
         Units of the encoder's hidden layers; the decoder has them in reverse order. `()` is
         linear. For `architecture="mlp"`.
@@ -343,7 +344,7 @@ default="from_dtype"
     >>> angle = rng.uniform(0, 2 * np.pi, size=1000)
     >>> ring = np.column_stack([np.cos(angle), np.sin(angle)])
     >>> ring += 0.1 * rng.normal(size=ring.shape)
-    >>> denoiser = DenoisingAutoencoder(None, random_state=0).fit(ring)
+    >>> denoiser = DenoisingAutoencoder(random_state=0).fit(ring)
     >>> on_it, inside = denoiser.score_samples([[1.0, 0.0], [0.0, 0.0]])
     >>> bool(on_it > inside + 2)
     True
@@ -371,7 +372,7 @@ default="from_dtype"
 
     def __init__(
         self,
-        n_components: float | None = 2,
+        n_components: float | None = None,
         *,
         hidden_layer_sizes: Sequence[int] = (128, 128),
         activation: str = "silu",
@@ -567,7 +568,7 @@ default="from_dtype"
         low, high = resolve_noise_range(self.noise, self.noise_level)
         if n_components is None:
             names = ("penalty", "tied_weights", "pretrain")
-            refuse_parameters(self, names, "a code, and n_components is None")
+            refuse_parameters(self, names, "a code: set n_components")
         else:
             if self.architecture != "mlp":
                 refuse_parameters(self, ("tied_weights", "pretrain"), 'architecture="mlp"')

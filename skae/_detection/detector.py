@@ -134,7 +134,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     estimator : object, default=None
         Any estimator with `fit` and `score_samples`, of skae or not; its parameters are set
         as `estimator__...`. None is
-        `DenoisingAutoencoder(None, hidden_layer_sizes=(192, 192), noise_level=(0.1, 5.0),
+        `DenoisingAutoencoder(hidden_layer_sizes=(192, 192), noise_level=(0.1, 5.0),
         n_draws=2, stacking=False, lr=0.008, batch_size=128, trim_fraction=0.04,
         early_stopping=False)`, whose epochs make 9 optimizer steps times the root of the number
         of rows, and at most 1,500 steps. An estimator of skae takes tables of numbers,
@@ -868,7 +868,6 @@ def make_default_estimator(n_rows: int) -> DenoisingAutoencoder:
     n_batches = math.ceil(n_rows / _BATCH)
     n_steps = min(_STEPS * math.sqrt(n_rows), _MOST_STEPS)
     return DenoisingAutoencoder(
-        None,
         hidden_layer_sizes=(192, 192),
         noise_level=(0.1, 5.0),
         n_draws=2,

@@ -31,7 +31,7 @@ def weights_of(estimator):
         OURS,
         clone(OURS).set_params(dropout=0.2, tied_weights=True),
         clone(OURS).set_params(pretrain="layerwise", batch_size=40),
-        DenoisingAutoencoder(hidden_layer_sizes=(8,), **RANDOM),
+        DenoisingAutoencoder(2, hidden_layer_sizes=(8,), **RANDOM),
         clone(OURS).set_params(callbacks=[GradientNormClipping(0.05)]),
         VAETransformer(hidden_layer_sizes=(8,), **RANDOM),
     ],
