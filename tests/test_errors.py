@@ -199,7 +199,10 @@ NO_TABLES = {
     "list of words": (["a", "b"], r"got 'a' of type str as row 0: pass \[X\] for a single row"),
     "a word among rows": ([[1.0, 2.0, 3.0], "abc"], "got 'abc' of type str as row 1"),
     "list of numbers": ([1.0, 2.0, 3.0], r"Expected 2D array, got 1D .*X.reshape\(1, -1\)"),
-    "list of frames": ([pd.DataFrame(ROWS)], r"got list with DataFrame as row 0: .*pandas.concat"),
+    "list of frames": (
+        [pd.DataFrame(ROWS)],
+        r"got list with DataFrame as row 0: .*pandas.concat\(X\), or of sequences .*to_numpy\(\)",
+    ),
     "Series of lists": (
         pd.Series(ROWS.tolist()),
         r"got Series, whose cells are rows, .* of type list: pass X.to_list\(\)",

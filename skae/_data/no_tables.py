@@ -127,7 +127,8 @@ def _check_list(X: list[Any] | tuple[Any, ...]) -> None:
         if hasattr(kind, "columns") and hasattr(kind, "shape"):
             raise TypeError(
                 f"X must be a table, got {type(X).__name__} with {kind.__name__} as row {index}: "
-                "pass one table, such as pandas.concat(X)"
+                "pass one table, such as pandas.concat(X), or of sequences the arrays, such as "
+                "[frame.to_numpy() for frame in X]"
             )
     if not any(hasattr(kind, name) for kind in rows for name in ("__len__", "__array__")):
         raise ValueError(_FLAT)
