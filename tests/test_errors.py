@@ -206,7 +206,10 @@ NO_TABLES = {
         arrays.array("d", [1, 2]),
         r"got numbers in array: pass \[\[cell\] for cell",
     ),
-    "list of frames": ([pd.DataFrame(ROWS)], r"got list with DataFrame as row 0: .*pandas.concat"),
+    "list of frames": (
+        [pd.DataFrame(ROWS)],
+        r"got list with DataFrame as row 0: .*pandas.concat\(X\), or of sequences .*to_numpy\(\)",
+    ),
     "Series of lists": (
         pd.Series(ROWS.tolist()),
         r"got Series, whose cells are rows, .* of type list: pass X.to_list\(\)",

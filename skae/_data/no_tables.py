@@ -131,7 +131,8 @@ def _check_list(X: Sequence[Any]) -> None:
         if hasattr(kind, "columns") and hasattr(kind, "shape"):
             raise TypeError(
                 f"X must be a table, got {type(X).__name__} with {kind.__name__} as row {index}: "
-                "pass one table, such as pandas.concat(X)"
+                "pass one table, such as pandas.concat(X), or of sequences the arrays, such as "
+                "[frame.to_numpy() for frame in X]"
             )
     if not any(map(_is_row, rows)):
         raise ValueError(_FLAT_SEQUENCE.format(type(X).__name__))

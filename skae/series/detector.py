@@ -30,8 +30,9 @@ _MOST_EXCESS = 0.04
 _N_BLOCKS = 4
 
 # A block in the middle leaves rows to train on, and to hold out, if there are so many times as many
-# windows as overlap one of them. In a shorter series the last windows calibrate.
-_FEWEST_OVERLAPS = 6
+# windows as overlap one of them. In a shorter series the last windows calibrate, and raise several
+# times as many false alarms.
+_FEWEST_OVERLAPS = 5
 
 
 class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -61,7 +62,7 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         of the windows is scored by a detector that is fitted to the others, less those that
         overlap the block. A number is the share of the windows that calibrate, the last ones, in
         (0, 1), of which none trains; it takes one fit in place of five. In a series of less than
-        some seven times `length`, "auto" is a number as well, that of `AEAnomalyDetector`.
+        some six times `length`, "auto" is a number as well, that of `AEAnomalyDetector`.
     random_state : int, RandomState instance, Generator or None, default=None
         Seed of an estimator whose `random_state` is None.
 

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 
 from .._data import validate_table
 from .._data.frames import find_library
+from .times import warn_of_times
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,14 @@ def read_recordings(
     values = []
     for number, table in enumerate(tables):
         part = validate_table(estimator, table, reset=reset and number == 0)[:]
+        name = f"recording {number} of X" if is_list else "X"
         if len(part) < min_length:
-            name = f"recording {number} of X" if is_list else "X"
             raise ValueError(
                 f"{name} must have as many time steps as a window, got n_samples = {len(part)} "
                 f"with length={min_length}: choose a smaller length, or leave the recording out"
             )
+        if find_library(table) == "pandas":
+            warn_of_times(table.index, name)
         values.append(part)
     libraries = {find_library(table) for table in tables}
     library = libraries.pop() if len(libraries) == 1 else "array"

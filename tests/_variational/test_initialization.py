@@ -8,9 +8,11 @@ from sklearn.datasets import make_blobs, make_moons
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
+from torch import nn
 
 from skae import VAETransformer
 from skae._linear import fit_factor_analysis, fit_probabilistic_pca
+from skae._variational import estimator
 from skae._variational.density import evidence_bound
 from skae._variational.initialization import _FREE_NOISE
 
@@ -312,3 +314,36 @@ def test_linear_gaussian_models_are_not_trained(binary, parameters, is_closed_fo
         2, hidden_layer_sizes=(), prior="standard", max_epochs=2, early_stopping=False
     )
     assert ours.set_params(**parameters).fit(binary[:100]).n_iter_ == (0 if is_closed_form else 2)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+def test_networks_behind_closed_gates_are_not_computed(monkeypatch, binary, likelihood):
+    n_calls = 0
+
+    class Counted(nn.Sequential):
+        def forward(self, input):
+            nonlocal n_calls
+            n_calls += 1
+            return super().forward(input)
+
+    def make_network(role, n_inputs, n_outputs):
+        return Counted(nn.Linear(n_inputs, 4), nn.Tanh(), nn.Linear(4, n_outputs))
+
+    calls_of_parts = []
+
+    def count_calls_of(function):
+        def counted(*args):
+            before = n_calls
+            result = function(*args)
+            calls_of_parts.append(n_calls - before)
+            return result
+
+        return counted
+
+    for name in ("initialize_variational", "fit_floor"):
+        monkeypatch.setattr(estimator, name, count_calls_of(getattr(estimator, name)))
+    parameters = {"likelihood": likelihood, "max_epochs": 1, "random_state": 0}
+    VAETransformer(2, architecture=make_network, **parameters).fit(binary)
+    assert n_calls > 0
+    assert len(calls_of_parts) > 0
+    assert set(calls_of_parts) == {0}
