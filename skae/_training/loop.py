@@ -26,6 +26,7 @@ from .schedules import CosineSchedule, InverseRootSchedule, ObjectiveProgress, S
 from .shared_step import ShardSeeds, SharedEpochs, SharedStep
 from .training_group import TrainingGroup, find_group
 from .user_callbacks import check_monitors, find_schedulers, name_own
+from .weight_average import WeightAverage
 from .workload import count_products
 
 _VALIDATION_BLOCK = 4096
@@ -111,6 +112,8 @@ def run(
     if selection is not None:
         callbacks.append(selection)
     selects = selection is not None or fold_losses is not None
+    if selects:
+        callbacks.insert(0, WeightAverage())
     if selects and config.objective.has_saddle:
         callbacks.append(SaddleEscape(horizon, selection))
     if config.verbose:
