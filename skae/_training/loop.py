@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from .epoch_selection import HeldOutSelection
 from .net import AutoencoderNet
 from .net_state import write_net
 from .objective import Module
+from .optimizers import OPTIMIZERS
 from .progress import EpochProgress
 from .saddle_escape import SaddleEscape
 from .schedules import CosineSchedule, InverseRootSchedule, ObjectiveProgress, StreamSchedulers
@@ -72,6 +74,8 @@ def make_stream_net(
     if not find_schedulers(config.callbacks):
         own.insert(0, InverseRootSchedule())
     callbacks = [*name_own(own), *config.callbacks, *name_own([StreamSchedulers()])]
+    if config.optimizer is OPTIMIZERS["auto"]:
+        config = replace(config, optimizer=OPTIMIZERS["adamw"])
     return make_net(config, module, 1, n_rows, generator, callbacks).initialize()
 
 
