@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,7 +20,6 @@ from .epoch_selection import HeldOutSelection
 from .net import AutoencoderNet
 from .net_state import write_net
 from .objective import Module
-from .optimizers import OPTIMIZERS
 from .progress import EpochProgress
 from .saddle_escape import SaddleEscape
 from .schedules import CosineSchedule, InverseRootSchedule, ObjectiveProgress, StreamSchedulers
@@ -74,9 +72,7 @@ def make_stream_net(
     if not find_schedulers(config.callbacks):
         own.insert(0, InverseRootSchedule())
     callbacks = [*name_own(own), *config.callbacks, *name_own([StreamSchedulers()])]
-    if config.optimizer is OPTIMIZERS["auto"]:
-        config = replace(config, optimizer=OPTIMIZERS["adamw"])
-    return make_net(config, module, 1, n_rows, generator, callbacks).initialize()
+    return make_net(config.without_muon(), module, 1, n_rows, generator, callbacks).initialize()
 
 
 def run_block(net: AutoencoderNet, rows: AnyRows) -> list[float]:

@@ -23,7 +23,8 @@ class Muon(torch.optim.AdamW):
     """Muon (Jordan et al. 2024) for matrices that are parts of a vector, AdamW for its other parts.
 
     A matrix's step is orthogonal: all directions of its gradient count alike, also those that the
-    rows vary little along, and that AdamW takes many steps for.
+    rows vary little along, and that AdamW takes many steps for. `torch.optim.Muon` would do it in
+    bfloat16, which most processors compute slowly, and matrix by matrix.
 
     Parameters
     ----------
@@ -33,18 +34,12 @@ class Muon(torch.optim.AdamW):
         The learning rate of both.
     matrices : list of (int, torch.Size)
         Where in the vector each matrix begins, and its shape.
-    **settings
-        Those of `torch.optim.AdamW`.
     """
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float,
-        matrices: list[tuple[int, torch.Size]],
-        **settings: Any,
+        self, params: Iterable[Any], lr: float, matrices: list[tuple[int, torch.Size]]
     ) -> None:
-        super().__init__(params, lr=lr, **settings)
+        super().__init__(params, lr=lr, fused=True)
         self.matrices = matrices
 
     @torch.no_grad()

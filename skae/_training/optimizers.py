@@ -136,7 +136,7 @@ def make_optimizer(
     if factory is OPTIMIZERS["auto"] and flat is not None and batch_size >= _FEWEST_ROWS:
         matrices = [p for p in hidden if p.ndim == 2 and min(p.shape) <= _LARGEST_SIDE * batch_size]
         if matrices:
-            return Muon(groups, lr, flat.find(matrices), fused=True)
+            return Muon(groups, lr, flat.find(matrices))
     return factory(groups, lr=lr)
 
 

@@ -8,6 +8,8 @@ import torch
 from skorch.callbacks import Callback
 
 from skae import AutoencoderTransformer
+from skae._autoencoder import pretraining
+from skae._training import run
 from skae._training.muon import Muon, orthogonalize
 
 SHAPES = [(3, 5), (5, 3), (4, 9), (1, 6)]
@@ -43,8 +45,9 @@ def make_vector():
     return torch.nn.Parameter(torch.linspace(-1, 1, 20))
 
 
-def make_muon(vector, **settings):
-    return Muon([vector], 0.01, [(2, torch.Size((2, 3))), (10, torch.Size((4, 2)))], **settings)
+def make_muon(vector):
+    group = {"params": [vector], "weight_decay": 0.0}
+    return Muon([group], 0.01, [(2, torch.Size((2, 3))), (10, torch.Size((4, 2)))])
 
 
 def step(optimizer, vector, seed):
@@ -54,7 +57,7 @@ def step(optimizer, vector, seed):
 
 def test_other_weights_step_as_under_adamw():
     ours, theirs = make_vector(), make_vector()
-    muon, adamw = make_muon(ours), torch.optim.AdamW([theirs], 0.01)
+    muon, adamw = make_muon(ours), torch.optim.AdamW([theirs], 0.01, weight_decay=0.0)
     for seed in range(3):
         step(muon, ours, seed)
         step(adamw, theirs, seed)
@@ -67,7 +70,7 @@ def test_the_size_of_a_step_does_not_depend_on_the_gradients():
     steps = []
     for scale in (1e-3, 1e3):
         vector = make_vector()
-        muon = make_muon(vector, weight_decay=0.0)
+        muon = make_muon(vector)
         vector.grad = scale * torch.linspace(1, 2, 20).sin()
         muon.step()
         steps.append((vector.detach() - make_vector().detach())[2:8])
@@ -119,6 +122,21 @@ def test_a_stream_takes_adamw():
     X = np.random.default_rng(0).normal(size=(700, 4))
     stream = AutoencoderTransformer(2, hidden_layer_sizes=(8,), batch_size=700)
     assert type(stream.partial_fit(X).net_.optimizer_) is torch.optim.AdamW
+
+
+def test_layers_are_pretrained_under_adamw(monkeypatch):
+    nets = []
+
+    def note(*args, **kwargs):
+        nets.append(run(*args, **kwargs))
+        return nets[-1]
+
+    monkeypatch.setattr(pretraining, "run", note)
+    X = np.random.default_rng(0).normal(size=(700, 4))
+    AutoencoderTransformer(
+        2, hidden_layer_sizes=(8,), batch_size=600, max_epochs=2, pretrain="layerwise"
+    ).fit(X)
+    assert {type(net.optimizer_) for net in nets} == {torch.optim.AdamW}
 
 
 def test_two_fits_are_equal_to_the_last_bit():
