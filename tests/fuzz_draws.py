@@ -97,7 +97,7 @@ PARAMETERS = {
     "lr": Draws(("auto", 1e-3, 0.03), (1e-30, 1, 1e3, 1e10, 1e30), (0, -1, _NAN, "x", 1e31)),
     "batch_size": Draws(("auto", 16, 7), (1, 10**6), (0, 0.5, "all", None)),
     "optimizer": Draws(
-        ("adamw", "sgd"), (torch.optim.Adam, torch.optim.LBFGS), ("lion", return_none, None)
+        ("auto", "adamw", "sgd"), (torch.optim.Adam, torch.optim.LBFGS), ("lion", return_none, None)
     ),
     "device": Draws(("auto", "cpu"), (), ("cuda:99", "x", "", None)),
     "callbacks": Draws(

@@ -21,6 +21,7 @@ _SMALL = {
 FITS = {
     "dropout": (AutoencoderTransformer(2, dropout=0.2, **_SMALL), 600),
     "momentum": (AutoencoderTransformer(2, optimizer="sgd", **_SMALL), 600),
+    "long batches": (AutoencoderTransformer(2, **{**_SMALL, "batch_size": 512}), 600),
     "folds": (AutoencoderTransformer(2, dropout=0.2, **_SMALL), 60),
     "to the end": (AutoencoderTransformer(2, early_stopping=False, **_SMALL), 120),
     "the initialization": (

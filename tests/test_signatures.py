@@ -33,7 +33,7 @@ SHARED = {
     "max_epochs": "auto",
     "lr": "auto",
     "batch_size": "auto",
-    "optimizer": "adamw",
+    "optimizer": "auto",
     "device": "auto",
     "callbacks": None,
     "compile": False,

@@ -64,7 +64,7 @@ def _make_plain_config(config: TrainingConfig[Any], n_epochs: int) -> TrainingCo
     """Return a configuration for plain autoencoders: of the user's callbacks, schedulers only."""
     objective = ReconstructionObjective(trim_fraction=config.objective.trim_fraction)
     return replace(
-        config,
+        config.without_muon(),
         objective=objective,
         fast_step=make_fast_step,
         callbacks=copy_schedulers(config.callbacks, has_held_out_rows=False),

@@ -171,14 +171,15 @@ default="from_dtype"
         Passes over the rows. "auto" makes one optimizer step for each row, but at least 150
         steps and 10 passes, and at most 1,500 steps.
     lr : float or "auto", default="auto"
-        Largest learning rate: it rises over a tenth of the training, then falls to zero along
-        a cosine. "auto" is 0.006 for batches of 256 rows, and grows with the root of the
-        batch length.
+        Largest learning rate: it rises over a tenth of the training, over less under Muon, then
+        falls to zero along a cosine. "auto" is 0.006 for batches of 256 rows, and grows with
+        the root of the batch length.
     batch_size : int or "auto", default="auto"
         Rows of a batch. "auto" is 256, more from some 16,000 rows on, and at most 1,024.
-    optimizer : {"adamw", "sgd"} or callable, default="adamw"
-        "sgd" has Nesterov momentum 0.9, and needs a larger `lr`. A callable takes parameter
-        groups and `lr`, like the classes of `torch.optim`.
+    optimizer : {"auto", "adamw", "sgd"} or callable, default="auto"
+        "auto" is "adamw", with Muon for the matrices of hidden layers in batches of 512 rows or
+        more. "sgd" has Nesterov momentum 0.9, and needs a larger `lr`. A callable takes
+        parameter groups and `lr`, like the classes of `torch.optim`.
     device : str, default="auto"
         A torch device; "auto" is cuda, else mps, else cpu.
     callbacks : list of skorch.callbacks.Callback, default=None
@@ -394,7 +395,7 @@ default="from_dtype"
         max_epochs: int | str = "auto",
         lr: float | str = "auto",
         batch_size: int | str = "auto",
-        optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw",
+        optimizer: str | Callable[..., torch.optim.Optimizer] = "auto",
         device: str = "auto",
         callbacks: Sequence[Callback] | None = None,
         compile: bool = False,

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Generic
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Self
 
 import torch
 
@@ -11,7 +11,7 @@ from .._data import batch_length
 from .checkpoint import Checkpoint
 from .fit_tasks import FitTasks
 from .objective import FastStep, Module, Objective
-from .optimizers import OptimizerFactory
+from .optimizers import OPTIMIZERS, OptimizerFactory
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class TrainingConfig(Generic[Module]):
     verbose: int
     checkpoint: Checkpoint | None = None
     tasks: FitTasks | None = None
+
+    def without_muon(self) -> Self:
+        """Return a configuration whose optimizer, where "auto" chooses it, is AdamW alone."""
+        is_auto = self.optimizer is OPTIMIZERS["auto"]
+        return replace(self, optimizer=OPTIMIZERS["adamw"]) if is_auto else self
 
     def batch_length(self, n_rows: int) -> int:
         """Return how many rows a batch has."""

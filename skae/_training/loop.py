@@ -26,6 +26,7 @@ from .saddle_escape import SaddleEscape
 from .schedules import CosineSchedule, InverseRootSchedule, ObjectiveProgress, StreamSchedulers
 from .shared_step import ShardSeeds, SharedEpochs, SharedStep
 from .user_callbacks import check_monitors, find_schedulers, name_own
+from .weight_average import WeightAverage
 from .workload import count_products
 
 _VALIDATION_BLOCK = 4096
@@ -71,7 +72,7 @@ def make_stream_net(
     if not find_schedulers(config.callbacks):
         own.insert(0, InverseRootSchedule())
     callbacks = [*name_own(own), *config.callbacks, *name_own([StreamSchedulers()])]
-    return make_net(config, module, 1, n_rows, generator, callbacks).initialize()
+    return make_net(config.without_muon(), module, 1, n_rows, generator, callbacks).initialize()
 
 
 def run_block(net: AutoencoderNet, rows: AnyRows) -> list[float]:
@@ -110,8 +111,10 @@ def run(
         callbacks.append(FoldLosses(fold_losses))
     if selection is not None:
         callbacks.append(selection)
+    has_floor = selection is not None or fold_losses is not None
+    if has_floor:
+        callbacks.insert(0, WeightAverage())
     if config.objective.has_saddle:
-        has_floor = selection is not None or fold_losses is not None
         callbacks.append(SaddleEscape(horizon, selection, has_floor))
     if config.verbose:
         callbacks.append(EpochProgress(n_epochs, description))

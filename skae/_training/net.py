@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .._data import Batch, OrderedBlocks, ShardBatches
 from .objective import FastStep, TrainingStep
-from .optimizers import FlatParameters, flatten_parameters
+from .optimizers import FlatParameters, flatten_parameters, make_optimizer
 from .schedules import keep_schedulers
 from .shared_step import SharedStep
 
@@ -59,7 +59,8 @@ class AutoencoderNet(NeuralNet):
         self.flat_parameters_ = flat
         weights = list(self.module_.parameters()) if flat is None else [flat.weights]
         groups = [{"params": weights, "weight_decay": 0.0}]
-        optimizer = self.optimizer(groups, lr=self.lr)
+        hidden = self.module_.decaying_weights()
+        optimizer = make_optimizer(self.optimizer, groups, self.lr, hidden, flat, self.batch_size)
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise TypeError(
                 f"optimizer must return a torch.optim.Optimizer, got {type(optimizer).__name__}"

@@ -3,17 +3,26 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .muon import Muon
+
 OptimizerFactory = Callable[..., torch.optim.Optimizer]
 
-#: Each of them treats all weights alike.
+#: Each of them treats all weights alike, but for "auto", which is AdamW where it does.
 OPTIMIZERS: dict[str, OptimizerFactory] = {
+    "auto": partial(torch.optim.AdamW, fused=True),
     "adamw": partial(torch.optim.AdamW, fused=True),
     "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True, fused=True),
 }
+
+# "auto" takes Muon from so many rows a batch on, for matrices whose smaller side is at most this
+# share of the batch: with fewer rows its products would take as long as the step's.
+_FEWEST_ROWS = 512
+_LARGEST_SIDE = 0.25
 
 
 class FlatParameters:
@@ -63,6 +72,16 @@ class FlatParameters:
         self.gradients.zero_()
         self.weights.grad = self.gradients
 
+    def find(self, parameters: list[nn.Parameter]) -> list[tuple[int, torch.Size]]:
+        """Return where in the vector these begin, in its order, and their shapes."""
+        wanted = {id(parameter) for parameter in parameters}
+        found, first = [], 0
+        for parameter in self.parameters:
+            if id(parameter) in wanted:
+                found.append((first, parameter.shape))
+            first += parameter.numel()
+        return found
+
     def _split(self, vector: Tensor) -> list[Tensor]:
         parts = vector.split([parameter.numel() for parameter in self.parameters])
         return [part.view_as(p) for part, p in zip(parts, self.parameters, strict=True)]
@@ -87,6 +106,38 @@ def flatten_parameters(
     if flat is None or not flat.holds(parameters):
         flat = FlatParameters(parameters)
     return flat if flat.is_trainable else None
+
+
+def make_optimizer(
+    factory: OptimizerFactory,
+    groups: list[dict[str, Any]],
+    lr: float,
+    hidden: list[nn.Parameter],
+    flat: FlatParameters | None,
+    batch_size: int,
+) -> torch.optim.Optimizer:
+    """Return an optimizer of groups of weights.
+
+    Parameters
+    ----------
+    factory : callable
+        Makes it.
+    groups : list of dict
+        What it works on.
+    lr : float
+        The learning rate.
+    hidden : list of torch.nn.Parameter
+        The weights of nonlinear paths' layers, of which some are for Muon if `factory` is "auto".
+    flat : FlatParameters or None
+        The vector that all weights are parts of, if they are.
+    batch_size : int
+        Rows of a batch.
+    """
+    if factory is OPTIMIZERS["auto"] and flat is not None and batch_size >= _FEWEST_ROWS:
+        matrices = [p for p in hidden if p.ndim == 2 and min(p.shape) <= _LARGEST_SIDE * batch_size]
+        if matrices:
+            return Muon(groups, lr, flat.find(matrices))
+    return factory(groups, lr=lr)
 
 
 def _is_known(part: nn.Module) -> bool:

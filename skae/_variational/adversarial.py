@@ -306,7 +306,7 @@ def train_adversarially(
     plain = cast(VariationalObjective, config.objective)
     schedulers = copy_schedulers(config.callbacks, has_held_out_rows=False)
     adversarial = replace(
-        config,
+        config.without_muon(),
         objective=AdversarialObjective(plain, adversary, weight, feature_weight, generator),
         callbacks=[*schedulers, *name_own([AdversaryState(adversary)])],
         max_epochs=config.n_epochs(len(rows)),

@@ -299,7 +299,7 @@ OURS = AutoencoderTransformer(2, **SMALL)
         ({"random_state": None}, r"random_state \(0 there, null here\)"),
         ({"random_state": np.random.RandomState(0)}, "differs in random_state:"),
         ({"hidden_layer_sizes": (5,)}, r"hidden_layer_sizes \(\[4\] there, \[5\] here\)"),
-        ({"optimizer": "sgd"}, r'optimizer \("adamw" there, "sgd" here\)'),
+        ({"optimizer": "sgd"}, r'optimizer \("auto" there, "sgd" here\)'),
         ({"lr": 0.5, "dropout": 0.1}, "dropout .*, lr "),
         ({"callbacks": [Callback()]}, "differs in callbacks"),
     ],

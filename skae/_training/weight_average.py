@@ -1,0 +1,61 @@
+"""The average of the weights over the steps, which held-out rows judge."""
+
+import math
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+
+from .weight_snapshot import WeightSnapshot
+
+# The average's weights are those of the latest tenth of all steps, more or less: step t counts as
+# t to this power less one. See docs/defaults.md.
+_POWER = 10.0
+
+
+class WeightAverage(Callback):
+    """Put the average of the weights in their place at the end of each epoch.
+
+    Steps at a high rate jump around a network that is better than any of them, which their average
+    comes near long before the rate is low (Polyak and Juditsky 1992). The later steps count more
+    (Shamir and Zhang 2013), so that the average is not of weights from long ago.
+
+    Between epochs, callbacks, held-out rows and the user have the average. Training goes on from
+    the weights themselves, but for those that a callback has changed in the meantime. It belongs
+    before all callbacks that look at weights.
+    """
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Begin an average."""
+        self.average_ = WeightSnapshot(net.module_)
+        self.latest_ = WeightSnapshot(net.module_)
+        self.step_ = 0
+        self.is_average_ = False
+
+    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any, **kwargs: Any) -> None:
+        """Put the weights back that the last step left."""
+        self.left_ = math.ceil(len(dataset_train) / net.batch_size)
+        if not self.is_average_:
+            return
+        present = self.average_.read()
+        is_kept = present == self.average_.saved_floats
+        self.latest_.save(torch.where(is_kept, self.latest_.saved_floats, present))
+        self.average_.save(present)
+        self.latest_.restore()
+        self.is_average_ = False
+
+    def on_batch_end(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
+        """Add a step to the average; after the last one, put it in the weights' place."""
+        if not training:
+            return
+        self.step_ += 1
+        self.left_ -= 1
+        weights = self.average_.read()
+        average = self.average_.saved_floats
+        average.lerp_(weights, _POWER / (self.step_ + _POWER - 1))
+        if self.left_ == 0:
+            self.latest_.save(weights)
+            self.average_.save(average)
+            self.average_.restore()
+            self.is_average_ = True
