@@ -18,7 +18,7 @@ from .epoch_selection import LEAST_FALL, HeldOutSelection
 _SHARE_OF_EPOCHS = 0.1
 _LEAST_STEPS = 20
 _LEAST_EPOCHS = 3
-_CLOSED = 0.05
+_CLOSED = 0.02
 _OPENED = 3.0
 
 

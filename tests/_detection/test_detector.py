@@ -472,7 +472,7 @@ def test_other_estimators_keep_their_own_score(estimator):
 @pytest.mark.parametrize("n_rows", [50, 300, 5000, 100_000])
 def test_the_default_is_the_documented_denoiser(n_rows):
     text = " ".join(AEAnomalyDetector.__doc__.split())
-    (call,) = re.findall(r"`(DenoisingAutoencoder\(None, [^`]*\))`", text)
+    (call,) = re.findall(r"`(DenoisingAutoencoder\(hidden[^`]*\))`", text)
     documented = eval(call, {"DenoisingAutoencoder": DenoisingAutoencoder})
     rule = r"(\d+) optimizer steps times the root of the number of rows, and at most ([\d,]+) steps"
     ((factor, most),) = re.findall(rule, text)
