@@ -71,7 +71,7 @@ def test_what_callbacks_change_between_epochs_is_kept(buffers):
     driven = Driven(**{name: values.clone() for name, values in buffers.items()})
     driven.average.begin_pass()
     for step in range(N_BATCHES):
-        driven.step_to([step / 3, 1.1 + step])
+        driven.step_to([1.1 + step, step / 3])
     last = driven.weight
     driven.average.end_pass()
     assert driven.weight != last
