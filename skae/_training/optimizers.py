@@ -23,7 +23,7 @@ def make_adamw_or_muon(params: Iterable[Any], lr: float) -> torch.optim.Optimize
 
 
 def make_sgd(params: Iterable[Any], lr: float) -> torch.optim.Optimizer:
-    """Return stochastic gradient descent."""
+    """Return SGD with Nesterov's momentum."""
     return torch.optim.SGD(params, lr=lr, momentum=0.9, nesterov=True, fused=True)
 
 
