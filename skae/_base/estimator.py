@@ -112,8 +112,10 @@ from .persistence import FittedState, complete_rows, dump_state, load_state
 from .seal import is_sealed, open_sealed, seal
 from .sharing import check_same_estimator, check_same_table, check_shared_device
 
-# A weight, its gradient, and the two moments of the default optimizer, in float32.
-_BYTES_PER_WEIGHT = 16
+# In float32: a weight, its gradient, AdamW's two moments and Muon's momentum; the average of the
+# weights and the weights that it stands in for; those of the last finite epoch and of the best one;
+# and two vectors that a step needs for a while.
+_BYTES_PER_WEIGHT = 44
 
 _ERROR: Constraints = {"per_cell": ["boolean"]}
 

@@ -11,7 +11,7 @@ from .._data import batch_length
 from .checkpoint import Checkpoint
 from .fit_tasks import FitTasks
 from .objective import FastStep, Module, Objective
-from .optimizers import OPTIMIZERS, OptimizerFactory
+from .optimizers import OptimizerFactory, make_adamw, make_adamw_or_muon
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class TrainingConfig(Generic[Module]):
     tasks: FitTasks | None = None
 
     def without_muon(self) -> Self:
-        """Return a configuration whose optimizer, where "auto" chooses it, is AdamW alone."""
-        is_auto = self.optimizer is OPTIMIZERS["auto"]
-        return replace(self, optimizer=OPTIMIZERS["adamw"]) if is_auto else self
+        """Return a configuration with AdamW where this one has AdamW or Muon."""
+        may_be_muon = self.optimizer is make_adamw_or_muon
+        return replace(self, optimizer=make_adamw) if may_be_muon else self
 
     def batch_length(self, n_rows: int) -> int:
         """Return how many rows a batch has."""

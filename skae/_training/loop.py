@@ -111,11 +111,11 @@ def run(
         callbacks.append(FoldLosses(fold_losses))
     if selection is not None:
         callbacks.append(selection)
-    has_floor = selection is not None or fold_losses is not None
-    if has_floor:
+    has_held_out = selection is not None or fold_losses is not None
+    if has_held_out:
         callbacks.insert(0, WeightAverage())
     if config.objective.has_saddle:
-        callbacks.append(SaddleEscape(horizon, selection, has_floor))
+        callbacks.append(SaddleEscape(horizon, selection, has_held_out))
     if config.verbose:
         callbacks.append(EpochProgress(n_epochs, description))
     group = find_group()

@@ -24,7 +24,8 @@ class Muon(torch.optim.AdamW):
 
     A matrix's step is orthogonal: all directions of its gradient count alike, also those that the
     rows vary little along, and that AdamW takes many steps for. `torch.optim.Muon` would do it in
-    bfloat16, which most processors compute slowly, and matrix by matrix.
+    bfloat16, which most processors compute slowly, and matrix by matrix. The length of a gradient
+    makes no difference, so that to clip gradients does not shorten a step.
 
     Parameters
     ----------
@@ -42,6 +43,10 @@ class Muon(torch.optim.AdamW):
         super().__init__(params, lr=lr, fused=True)
         self.matrices = matrices
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what copies consist of."""
+        return {**super().__getstate__(), "matrices": self.matrices}
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Make a step."""
@@ -52,13 +57,17 @@ class Muon(torch.optim.AdamW):
         (group,) = self.param_groups
         (weights,) = group["params"]
         gradients = weights.grad
+        if gradients is None:
+            return loss
         state = self.state[weights]
         momentum = state["momentum"] if state else torch.zeros_like(weights)
         momentum.lerp_(gradients, 1 - _MOMENTUM)
         ahead = gradients.lerp(momentum, _MOMENTUM)
-        for part in self._split(gradients):
+        weights.grad = gradients.clone()
+        for part in self._split(weights.grad):
             part.zero_()
         super().step()
+        weights.grad = gradients  # callbacks may look at all of them
         state["momentum"] = momentum  # behind AdamW's first step, which wants no state
         steps = orthogonalize(self._split(ahead))
         for weight, step in zip(self._split(weights), steps, strict=True):

@@ -13,6 +13,7 @@ from .objective import FastStep, TrainingStep
 from .optimizers import FlatParameters, flatten_parameters, make_optimizer
 from .schedules import keep_schedulers
 from .shared_step import SharedStep
+from .weight_average import WeightAverage
 
 
 class AutoencoderNet(NeuralNet):
@@ -96,7 +97,13 @@ class AutoencoderNet(NeuralNet):
         """Run over batches; processes that train together divide held-out ones."""
         if not training and iterator is not None:
             iterator = self.divide_blocks(iterator)
+        found = [callback for _, callback in self.callbacks_ if training]
+        averages = [callback for callback in found if isinstance(callback, WeightAverage)]
+        for average in averages:
+            average.begin_pass()
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        for average in averages:
+            average.end_pass()
 
     def divide_blocks(self, blocks: OrderedBlocks) -> OrderedBlocks:
         """Return this process's part of blocks of held-out rows."""

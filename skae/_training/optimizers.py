@@ -1,8 +1,7 @@
 """Optimizers by name, and the single vector of weights that they work on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
@@ -12,15 +11,31 @@ from .muon import Muon
 
 OptimizerFactory = Callable[..., torch.optim.Optimizer]
 
-#: Each of them treats all weights alike, but for "auto", which is AdamW where it does.
+
+def make_adamw(params: Iterable[Any], lr: float) -> torch.optim.Optimizer:
+    """Return AdamW."""
+    return torch.optim.AdamW(params, lr=lr, fused=True)
+
+
+def make_adamw_or_muon(params: Iterable[Any], lr: float) -> torch.optim.Optimizer:
+    """Return AdamW, in place of which `make_optimizer` takes Muon where it pays."""
+    return make_adamw(params, lr)
+
+
+def make_sgd(params: Iterable[Any], lr: float) -> torch.optim.Optimizer:
+    """Return SGD with Nesterov's momentum."""
+    return torch.optim.SGD(params, lr=lr, momentum=0.9, nesterov=True, fused=True)
+
+
+#: Each treats all weights alike, so that it can work on one vector of them.
 OPTIMIZERS: dict[str, OptimizerFactory] = {
-    "auto": partial(torch.optim.AdamW, fused=True),
-    "adamw": partial(torch.optim.AdamW, fused=True),
-    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True, fused=True),
+    "auto": make_adamw_or_muon,
+    "adamw": make_adamw,
+    "sgd": make_sgd,
 }
 
-# "auto" takes Muon from so many rows a batch on, for matrices whose smaller side is at most this
-# share of the batch: with fewer rows its products would take as long as the step's.
+# Muon pays from so many rows a batch on, for matrices whose smaller side is at most this share of
+# the batch: with fewer rows its products would take as long as the step's.
 _FEWEST_ROWS = 512
 _LARGEST_SIDE = 0.25
 
@@ -127,13 +142,14 @@ def make_optimizer(
     lr : float
         The learning rate.
     hidden : list of torch.nn.Parameter
-        The weights of nonlinear paths' layers, of which some are for Muon if `factory` is "auto".
+        The weights of nonlinear paths' layers, of which some are for Muon if `factory` is
+        `make_adamw_or_muon`.
     flat : FlatParameters or None
         The vector that all weights are parts of, if they are.
     batch_size : int
         Rows of a batch.
     """
-    if factory is OPTIMIZERS["auto"] and flat is not None and batch_size >= _FEWEST_ROWS:
+    if factory is make_adamw_or_muon and flat is not None and batch_size >= _FEWEST_ROWS:
         matrices = [p for p in hidden if p.ndim == 2 and min(p.shape) <= _LARGEST_SIDE * batch_size]
         if matrices:
             return Muon(groups, lr, flat.find(matrices))

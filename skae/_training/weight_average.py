@@ -1,6 +1,5 @@
 """The average of the weights over the steps, which held-out rows judge."""
 
-import math
 from typing import Any
 
 import torch
@@ -15,15 +14,15 @@ _POWER = 10.0
 
 
 class WeightAverage(Callback):
-    """Put the average of the weights in their place at the end of each epoch.
+    """Put the average of the weights in their place between two passes over the rows.
 
     Steps at a high rate jump around a network that is better than any of them, which their average
     comes near long before the rate is low (Polyak and Juditsky 1992). The later steps count more
     (Shamir and Zhang 2013), so that the average is not of weights from long ago.
 
-    Between epochs, callbacks, held-out rows and the user have the average. Training goes on from
-    the weights themselves, but for those that a callback has changed in the meantime. It belongs
-    before all callbacks that look at weights.
+    Between passes, callbacks, held-out rows and the user have the average. Training goes on from
+    the weights themselves, but for those that a callback has changed in the meantime. The net says
+    when a pass begins and ends.
     """
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
@@ -33,9 +32,15 @@ class WeightAverage(Callback):
         self.step_ = 0
         self.is_average_ = False
 
-    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any, **kwargs: Any) -> None:
+    def on_batch_end(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
+        """Add a step to the average."""
+        if training:
+            self.step_ += 1
+            average = self.average_.saved_floats
+            average.lerp_(self.average_.read(), _POWER / (self.step_ + _POWER - 1))
+
+    def begin_pass(self) -> None:
         """Put the weights back that the last step left."""
-        self.left_ = math.ceil(len(dataset_train) / net.batch_size)
         if not self.is_average_:
             return
         present = self.average_.read()
@@ -45,17 +50,14 @@ class WeightAverage(Callback):
         self.latest_.restore()
         self.is_average_ = False
 
-    def on_batch_end(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
-        """Add a step to the average; after the last one, put it in the weights' place."""
-        if not training:
-            return
-        self.step_ += 1
-        self.left_ -= 1
-        weights = self.average_.read()
-        average = self.average_.saved_floats
-        average.lerp_(weights, _POWER / (self.step_ + _POWER - 1))
-        if self.left_ == 0:
-            self.latest_.save(weights)
-            self.average_.save(average)
-            self.average_.restore()
-            self.is_average_ = True
+    def end_pass(self) -> None:
+        """Put the average in the weights' place."""
+        weights, average = self.latest_.read(), self.average_.saved_floats
+        self.latest_.save(weights)
+        # Infinite constants, such as those of an attention's mask, have no average; and weights
+        # that are not finite any more must show.
+        are_finite = average.isfinite() & weights.isfinite()
+        self.average_.save(torch.where(are_finite, average, weights))
+        self.average_.restore()
+        self.average_.save(self.average_.read())  # as rounded to the types of the weights
+        self.is_average_ = True

@@ -53,8 +53,9 @@ class WeightSnapshot:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Set the saved values."""
-        self.saved_floats = state["floats"].to(self.saved_floats.device)
+        # Copies: a saved average changes in place.
+        self.saved_floats = state["floats"].to(self.saved_floats.device, copy=True)
         self.saved_others = [
-            value.to(known.device)
+            value.to(known.device, copy=True)
             for value, known in zip(state["others"], self.saved_others, strict=True)
         ]

@@ -32,7 +32,7 @@ class EncoderDecoder(nn.Module, ABC):
         """Return the weight matrices that weight decay applies to: those of nonlinear paths.
 
         Linear paths don't decay, because that would shrink PCA: decay draws a network towards
-        its linear path.
+        its linear path. Of these weights, `optimizer="auto"` also takes those that are for Muon.
 
         Returns
         -------

@@ -15,6 +15,8 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
+from skae._base.estimator import _BYTES_PER_WEIGHT
+from skae._training.weight_snapshot import WeightSnapshot
 
 SMALL = {"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0}
 TRANSFORMERS = [
@@ -429,3 +431,35 @@ def test_columns_whose_squares_would_overflow_are_refused_by_name(curve, estimat
         getattr(clone(estimator), method)(frame)
     with pytest.raises(ValueError, match=r"up to 1e\+150, got .* in column 3"):
         getattr(clone(estimator), method)(frame.to_numpy())
+
+
+# Memory -----------------------------------------------------------------------------------
+
+
+class Weigh(Callback):
+    """Add up the bytes of all that a training holds a value of for each weight."""
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        snapshots = [
+            value
+            for _, callback in net.callbacks_
+            for value in vars(callback).values()
+            if isinstance(value, WeightSnapshot)
+        ]
+        states = net.optimizer_.state.values()
+        tensors = [
+            *net.module_.parameters(),
+            *(weight.grad for weight in net.module_.parameters()),
+            *(value for state in states for value in state.values()),
+            *(snapshot.saved_floats for snapshot in snapshots),
+        ]
+        storages = {s.data_ptr(): s.nbytes() for s in (t.untyped_storage() for t in tensors)}
+        self.bytes = sum(storages.values())
+
+
+def test_the_check_of_memory_counts_all_that_a_training_holds(curve):
+    weigh = Weigh()
+    ours = AutoencoderTransformer(2, batch_size=540, callbacks=[weigh], **SMALL).fit(curve)
+    n_weights = sum(weight.numel() for weight in ours.module_.parameters())
+    for_a_while = 2 * 4 * n_weights  # in a step
+    assert weigh.bytes + for_a_while == pytest.approx(_BYTES_PER_WEIGHT * n_weights, abs=16)

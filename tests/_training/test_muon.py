@@ -1,6 +1,7 @@
 """Muon for matrices, AdamW for the rest."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -92,6 +93,42 @@ def test_it_goes_on_from_its_state():
     assert torch.equal(ours, again)
 
 
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"]
+)
+def test_copies_go_on_as_it_does(copied):
+    ours = make_vector()
+    muon = make_muon(ours)
+    step(muon, ours, 0)
+    other = copied(muon)
+    (again,) = other.param_groups[0]["params"]
+    assert again is not ours
+    step(muon, ours, 1)
+    step(other, again, 1)
+    assert torch.equal(ours, again)
+
+
+def test_a_step_without_gradients_is_skipped():
+    vector = make_vector()
+    muon = make_muon(vector)
+    muon.step()
+    assert torch.equal(vector, make_vector())
+    step(muon, vector, 0)
+    before = vector.detach().clone()
+    muon.zero_grad()
+    assert muon.step(lambda: 3.0) == 3.0
+    assert torch.equal(vector, before)
+
+
+def test_gradients_stay_for_others_to_read():
+    vector = make_vector()
+    muon = make_muon(vector)
+    gradients = vector.grad = torch.linspace(1, 2, 20).sin()
+    muon.step()
+    assert vector.grad is gradients
+    assert torch.equal(gradients, torch.linspace(1, 2, 20).sin())
+
+
 class Note(Callback):
     """Note the optimizer of each training."""
 
@@ -116,6 +153,32 @@ def test_auto_takes_it_for_narrow_matrices_in_long_batches(settings, n_matrices)
     settings = {"hidden_layer_sizes": (8,), "max_epochs": 1, "random_state": 0, **settings}
     AutoencoderTransformer(2, callbacks=[note], **settings).fit(X)
     assert len(getattr(note.optimizer, "matrices", [])) == n_matrices
+
+
+class SkipFirst(Note):
+    """Skip the first step, as a callback may that has found gradients of no use."""
+
+    def on_grad_computed(self, net, **kwargs):
+        self.n_steps = getattr(self, "n_steps", 0) + 1
+        if self.n_steps == 1:
+            net.optimizer_.zero_grad()
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training:
+            self.norms = [float(weight.grad.norm()) for weight in net.module_.decaying_weights()]
+
+
+def test_callbacks_skip_steps_and_read_gradients_and_the_net_is_copied():
+    X = np.random.default_rng(0).normal(size=(700, 4))
+    skip = SkipFirst()
+    settings = {"hidden_layer_sizes": (8,), "batch_size": 600, "max_epochs": 2, "random_state": 0}
+    ours = AutoencoderTransformer(2, callbacks=[skip], init="random", **settings).fit(X)
+    assert type(skip.optimizer) is Muon
+    assert all(norm > 0 for norm in skip.norms)
+    again = pickle.loads(pickle.dumps(ours.net_))
+    assert again.optimizer_.matrices == ours.net_.optimizer_.matrices
+    again.initialize_optimizer()
+    assert type(again.optimizer_) is Muon
 
 
 def test_a_stream_takes_adamw():

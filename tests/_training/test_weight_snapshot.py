@@ -59,3 +59,14 @@ def test_values_that_are_read_do_not_change_with_the_module():
     assert values.tolist() == [1.0, 1.0, 1.0]
     snapshot.restore()
     assert module.weight.tolist() == [[1.0, 1.0, 1.0]]
+
+
+def test_a_loaded_state_does_not_change_with_the_snapshot():
+    snapshot = WeightSnapshot(make_module())
+    state = {"floats": snapshot.read(), "others": [torch.tensor(3)]}
+    before = state["floats"].clone()
+    snapshot.load_state_dict(state)
+    snapshot.saved_floats.add_(1.0)
+    snapshot.saved_others[0].add_(1)
+    assert torch.equal(state["floats"], before)
+    assert state["others"] == [torch.tensor(3)]
