@@ -51,6 +51,7 @@ from .._data import (
     read_table,
     row_blocks,
     subsample_indices,
+    sum_weights,
     take_rows,
     write_out_copies,
 )
@@ -601,7 +602,8 @@ class BaseAutoencoder(
         if sample is not None and len(sample.rows.X):
             imputation = None
             if np.isnan(sample.rows.X).any():  # to merge copies takes longer than to look
-                kept, cells = sample.rows.make_table(), blueprint.network.cells
+                kept = sample.rows.make_table().set_total(sample.moments.total)
+                cells = blueprint.network.cells
                 imputation = Imputation.gather(kept, scaling, cells, completion)
         return FittedState(
             trained,
@@ -681,7 +683,7 @@ class BaseAutoencoder(
         if previous is not None:
             blueprint.check_continues(previous.blueprint)
         rows = table if target is None else table[:]
-        total = float(len(table) if weight is None else _sum_weights(weight))
+        total = float(len(table) if weight is None else sum_weights(weight))
         # Rows without numbers repeat: split one by one, none would be held out that has been seen.
         merge = merge_copies if layout.numbers or target is not None else write_out_copies
         merge = merge if self.gap is None else keep_order
@@ -1218,14 +1220,6 @@ def _check_grid(columns: Columns) -> None:
                 f"a row, and cell {index} of the flat rows holds {holds}: fill it in one row at "
                 'least, or use architecture="mlp"'
             )
-
-
-def _sum_weights(weight: np.ndarray) -> float:
-    """Return the sum of weights, of which those of two blocks can be added."""
-    # A power of two: the sum of counts is exact, as if their rows were written out.
-    exponent = int(np.frexp(weight.max())[1]) - 1
-    share = float(np.ldexp(weight, -exponent).sum())
-    return min(2.0**exponent, np.finfo(np.float64).max / (4 * share)) * share
 
 
 def _check_first_block(table: TrainingTable, n_rows: float, blueprint: Blueprint[Any]) -> None:

@@ -54,6 +54,8 @@ class Imputation:
         What the columns hold.
     completion : Completion or None
         The normal distribution of the rows; None fits it with the attention.
+    ranges : ColumnRanges or None
+        Those of the whole table; None, in states of earlier versions, takes those of the rows.
     """
 
     rows: np.ndarray
@@ -61,6 +63,7 @@ class Imputation:
     weight: np.ndarray | None
     layout: CellLayout
     completion: Completion | None
+    ranges: ColumnRanges | None
 
     @classmethod
     def gather(
@@ -78,7 +81,8 @@ class Imputation:
         weight = None if table.weight is None else table.weight[indices]
         linear = replace(scaling, margins=None)
         known = completion if scaling.margins is None else None
-        return cls(linear.forward(rows, np.float32), linear, weight, layout, known)
+        ranges = ColumnRanges.from_table(table, linear)
+        return cls(linear.forward(rows, np.float32), linear, weight, layout, known, ranges)
 
     @cached_property
     def attention(self) -> AttentionCompletion:
@@ -90,7 +94,11 @@ class Imputation:
     @cached_property
     def ends(self) -> Ends:
         """Between which values numbers are filled."""
-        return find_ends(self.rows, self.weight, self.scaling, self.layout)
+        ranges = self.ranges
+        if ranges is None:
+            weight = np.ones(len(self.rows)) if self.weight is None else self.weight
+            ranges = ColumnRanges.from_cells(self.rows, ~np.isnan(self.rows), weight)
+        return ranges.find_bounds(self.scaling, self.layout)
 
     def complete(self, rows: np.ndarray) -> np.ndarray:
         """Return rows of the encoded table with missing cells filled."""
@@ -102,7 +110,9 @@ class Imputation:
 
     def get_state(self) -> dict[str, Any]:
         """Return plain values and arrays; attention is fitted again when it is asked for."""
-        return {"rows": self.rows, "weight": self.weight}
+        state = {"rows": self.rows, "weight": self.weight}
+        # Not where there are none: a detector's digest is also of states of earlier versions.
+        return state if self.ranges is None else {**state, "ranges": self.ranges.get_state()}
 
     @classmethod
     def from_state(
@@ -115,34 +125,13 @@ class Imputation:
         """Return the rows of a stored state."""
         linear = replace(scaling, margins=None)
         known = completion if scaling.margins is None else None
-        return cls(state["rows"], linear, state["weight"], layout, known)
+        ranges = ColumnRanges(**state["ranges"]) if "ranges" in state else None
+        return cls(state["rows"], linear, state["weight"], layout, known, ranges)
 
 
 def check_interval(interval: float | None) -> None:
     """Raise unless the parameter of `impute` is a probability or None."""
     validate_parameter_constraints(_IMPUTE, {"interval": interval}, caller_name="impute")
-
-
-def find_ends(
-    rows: np.ndarray, weight: np.ndarray | None, scaling: Scaling, layout: CellLayout
-) -> Ends:
-    """Return between which values numbers are filled, in the table's units.
-
-    Linear regression on far values of other columns may lead anywhere.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_rows, n_encoded)
-        Scaled rows; NaN is a missing cell.
-    weight : ndarray of shape (n_rows,) or None
-        How often each counts.
-    scaling : Scaling
-        Their scaling.
-    layout : CellLayout
-        What the columns hold.
-    """
-    counts = np.ones(len(rows)) if weight is None else weight
-    return ColumnRanges.from_cells(rows, ~np.isnan(rows), counts).find_bounds(scaling, layout)
 
 
 def complete_between(

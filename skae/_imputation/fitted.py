@@ -1,15 +1,17 @@
 """What a fit of the imputer leads to."""
 
 from dataclasses import astuple, dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
 from .._attention import REMEMBERED_ROWS, AttentionCompletion, fit_attention
-from .._base.imputation import Ends, complete_between, fill_blocks, find_ends
+from .._base.imputation import Ends, complete_between, fill_blocks
 from .._data import (
     AnyTable,
     ColumnMoments,
+    ColumnRanges,
     Columns,
     Scaling,
     TrainingTable,
@@ -32,14 +34,14 @@ class FittedImputer:
         Their scaling.
     attention : AttentionCompletion
         What fills scaled rows.
-    ends : tuple of ndarray of shape (n_encoded,)
-        Between which values numbers are filled.
+    ranges : ColumnRanges
+        The least and the largest values of the scaled columns.
     """
 
     columns: Columns | None
     scaling: Scaling
     attention: AttentionCompletion
-    ends: Ends
+    ranges: ColumnRanges
 
     @classmethod
     def fit(
@@ -68,8 +70,13 @@ class FittedImputer:
         indices = subsample_indices(len(table), REMEMBERED_ROWS)
         rows = scaling.forward(take_rows(table.X, indices), np.float64)
         weight = None if table.weight is None else table.weight[indices]
-        ends = find_ends(rows, weight, scaling, layout)
-        return cls(columns, scaling, fit_attention(rows, layout, streams, weight), ends)
+        attention = fit_attention(rows, layout, streams, weight)
+        return cls(columns, scaling, attention, ColumnRanges.from_table(table, scaling))
+
+    @cached_property
+    def ends(self) -> Ends:
+        """Between which values numbers are filled."""
+        return self.ranges.find_bounds(self.scaling, self.attention.layout)
 
     def complete(self, table: AnyTable) -> np.ndarray:
         """Return rows as numbers, with missing cells filled by what is expected of them."""
@@ -94,16 +101,21 @@ class FittedImputer:
             "columns": None if self.columns is None else self.columns.get_state(),
             "scaling": astuple(self.scaling),
             "attention": self.attention.get_state(),
-            "ends": self.ends,
+            "ranges": self.ranges.get_state(),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return what was stored."""
-        columns = state["columns"]
+        columns, ranges = state["columns"], state.get("ranges")
+        attention = AttentionCompletion.from_state(state["attention"])
+        if ranges is None:  # in states of earlier versions; the rows are a sample of the table
+            ranges = ColumnRanges.from_cells(attention.rows, attention.observed, attention.weight)
+        else:
+            ranges = ColumnRanges(**ranges)
         return cls(
             None if columns is None else Columns.from_state(columns),
             Scaling(*state["scaling"]),
-            AttentionCompletion.from_state(state["attention"]),
-            tuple(state["ends"]),
+            attention,
+            ranges,
         )

@@ -31,6 +31,7 @@ from .._data import (
     measure_columns,
     merge_copies,
     read_table,
+    sum_weights,
     to_pandas,
 )
 from .._environment import RandomSource, RandomStreams
@@ -175,7 +176,8 @@ default="from_dtype"
         table, columns, row_shape, _ = read_table(self, X, choice, sample_weight)
         _check_flat(row_shape)
         weight = check_sample_weight(sample_weight, len(table))
-        rows = merge_copies(TrainingTable(table, weight))
+        total = float(len(table) if weight is None else sum_weights(weight))
+        rows = merge_copies(TrainingTable(table, weight)).set_total(total)
         owner = None if columns is None else columns.owner
         moments = measure_columns(self, rows, float(len(rows)), owner)
         return FittedImputer.fit(rows, columns, moments, RandomStreams(self.random_state))

@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AEImputer, AutoencoderTransformer
+from skae._imputation.fitted import FittedImputer
 from tests._attention.tables import compare_with_neighbours, hide_in_copies
 
 
@@ -41,6 +42,8 @@ def draw_table(n_rows=150, seed=0):
 def hide(table, share=0.15, seed=1):
     return table.mask(np.random.default_rng(seed).random(table.shape) < share)
 
+
+LINEAR = AutoencoderTransformer(1, hidden_layer_sizes=(), max_epochs=1, random_state=0)
 
 TABLE = draw_table()
 GAPS = hide(TABLE)
@@ -203,6 +206,46 @@ def test_a_stored_imputer_fills_alike(table):
     for again in (pickle.loads(pickle.dumps(imputer)), skops.io.loads(stored, trusted=types)):
         np.testing.assert_array_equal(np.asarray(again.transform(table)), np.asarray(expected))
         np.testing.assert_array_equal(again.relative_errors_, imputer.relative_errors_)
+
+
+def find_ends(estimator):
+    """Return between which values an estimator fills numbers."""
+    is_imputer = isinstance(estimator, AEImputer)
+    return (estimator._fitted if is_imputer else estimator._state.imputation).ends
+
+
+def test_an_imputer_stored_without_ranges_takes_those_of_its_rows(fitted):
+    """So were those of earlier versions."""
+    state = fitted._fitted.get_state()
+    del state["ranges"]
+    old, gaps = FittedImputer.from_state(state), hide(draw_table(60, seed=5), seed=6)
+    table = old.columns.encode(gaps).values
+    np.testing.assert_array_equal(old.complete(table), fitted._fitted.complete(table))
+    for one, other in zip(old.ends, fitted._fitted.ends, strict=True):
+        np.testing.assert_allclose(one, other)
+
+
+def test_ends_are_those_of_all_rows(monkeypatch):
+    """A sample of them is remembered, which may lack the largest."""
+    monkeypatch.setattr("skae._imputation.fitted.REMEMBERED_ROWS", 100)
+    monkeypatch.setattr("skae._base.imputation.REMEMBERED_ROWS", 100)
+    x = np.exp(1.5 * np.random.default_rng(0).normal(size=1001))
+    X = np.column_stack([x, x])
+    X[501] = 400.0  # not one of the hundred
+    X[0, 0] = np.nan
+    gap = np.array([[390.0, np.nan]])
+    for estimator in (AEImputer(random_state=0), LINEAR):
+        assert 300 < estimator.fit(X).impute(gap)[0, 1] < 440
+        assert find_ends(estimator)[1][1] == pytest.approx(440, rel=1e-3)
+
+
+@pytest.mark.parametrize("weight", [None, 2])
+def test_a_value_that_many_rows_share_may_be_one_of_few_distinct_rows(weight):
+    X = np.tile([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0]], (200, 1))
+    X[0] = np.nan, 1.0
+    weight = None if weight is None else np.full(len(X), weight)
+    for fit in (AEImputer(random_state=0).fit, LINEAR.fit, clone(LINEAR).partial_fit):
+        np.testing.assert_allclose(find_ends(fit(X, sample_weight=weight)), [[0, 0], [1, 1]])
 
 
 def test_a_damaged_imputer_is_refused(fitted):
