@@ -398,7 +398,7 @@ class BaseAutoencoder(
             self._fit_density(trained, blueprint, scaling, rows, result, None),
             given.columns,
             completion,
-            Imputation.gather(table, scaling, blueprint.network.cells, completion),
+            Imputation.gather(table, scaling, blueprint.network.cells, given.columns, completion),
             result.n_epochs,
             result.loss_curve,
             result.validation_scores,
@@ -604,7 +604,7 @@ class BaseAutoencoder(
             if np.isnan(sample.rows.X).any():  # to merge copies takes longer than to look
                 kept = sample.rows.make_table().set_total(sample.moments.total)
                 cells = blueprint.network.cells
-                imputation = Imputation.gather(kept, scaling, cells, completion)
+                imputation = Imputation.gather(kept, scaling, cells, columns, completion)
         return FittedState(
             trained,
             scaling,

@@ -52,6 +52,8 @@ class Imputation:
         How often each counts.
     layout : CellLayout
         What the columns hold.
+    columns : Columns or None
+        What they stand for; None if they are the table's own numbers.
     completion : Completion or None
         The normal distribution of the rows; None fits it with the attention.
     ranges : ColumnRanges or None
@@ -62,6 +64,7 @@ class Imputation:
     scaling: Scaling
     weight: np.ndarray | None
     layout: CellLayout
+    columns: Columns | None
     completion: Completion | None
     ranges: ColumnRanges | None
 
@@ -71,6 +74,7 @@ class Imputation:
         table: TrainingTable,
         scaling: Scaling,
         layout: CellLayout,
+        columns: Columns | None,
         completion: Completion | None,
     ) -> Self | None:
         """Return rows of a table, None if none of them has a missing cell."""
@@ -82,7 +86,8 @@ class Imputation:
         linear = replace(scaling, margins=None)
         known = completion if scaling.margins is None else None
         ranges = ColumnRanges.from_table(table, linear)
-        return cls(linear.forward(rows, np.float32), linear, weight, layout, known, ranges)
+        scaled = linear.forward(rows, np.float32)
+        return cls(scaled, linear, weight, layout, columns, known, ranges)
 
     @cached_property
     def attention(self) -> AttentionCompletion:
@@ -98,7 +103,7 @@ class Imputation:
         if ranges is None:
             weight = np.ones(len(self.rows)) if self.weight is None else self.weight
             ranges = ColumnRanges.from_cells(self.rows, ~np.isnan(self.rows), weight)
-        return ranges.find_bounds(self.scaling, self.layout)
+        return ranges.find_bounds(self.scaling, self.layout, self.columns)
 
     def complete(self, rows: np.ndarray) -> np.ndarray:
         """Return rows of the encoded table with missing cells filled."""
@@ -120,13 +125,14 @@ class Imputation:
         state: dict[str, Any],
         scaling: Scaling,
         layout: CellLayout,
+        columns: Columns | None,
         completion: Completion | None,
     ) -> Self:
         """Return the rows of a stored state."""
         linear = replace(scaling, margins=None)
         known = completion if scaling.margins is None else None
         ranges = ColumnRanges(**state["ranges"]) if "ranges" in state else None
-        return cls(state["rows"], linear, state["weight"], layout, known, ranges)
+        return cls(state["rows"], linear, state["weight"], layout, columns, known, ranges)
 
 
 def check_interval(interval: float | None) -> None:

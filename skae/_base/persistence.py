@@ -292,11 +292,15 @@ def load_state(
     _check_scaling(scaling, blueprint.network.n_features)
     _load_weights(module, state["weights"])
     # Not in the states of earlier versions.
-    columns, known, gaps = (state.get(name) for name in ("columns", "completion", "imputation"))
+    stored, known, gaps = (state.get(name) for name in ("columns", "completion", "imputation"))
     gain = state.get("gain")
     row_shape = state.get("row_shape")
     completion = None if known is None else Completion.from_state(known)
+    columns = None if stored is None else Columns.from_state(stored)
     cells = blueprint.network.cells
+    imputation = None
+    if gaps is not None:
+        imputation = Imputation.from_state(gaps, scaling, cells, columns, completion)
     try:
         module = module.to(resolve_device(device))
     except ValueError:
@@ -306,9 +310,9 @@ def load_state(
         scaling,
         blueprint,
         load_density(state["density"]),
-        None if columns is None else Columns.from_state(columns),
+        columns,
         completion,
-        None if gaps is None else Imputation.from_state(gaps, scaling, cells, completion),
+        imputation,
         state["n_iter"],
         state["loss_curve"],
         state["validation_scores"],

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..modules.cells import CellLayout
+from .columns import Columns
 from .scaling import Scaling
 from .shared_passes import SharedPass
 from .stored_rows import AnyRows
@@ -101,13 +102,25 @@ class ColumnRanges:
             self.total + other.total,
         )
 
-    def find_bounds(self, scaling: Scaling, layout: CellLayout) -> tuple[np.ndarray, np.ndarray]:
+    def find_bounds(
+        self, scaling: Scaling, layout: CellLayout, columns: Columns | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return between which values numbers lie, in the table's units.
 
         A column has a bound where many rows have its least or largest value, and at zero if all
-        its values lie on one side. Others go a tenth of their range beyond. What is no number has
-        infinite ends.
+        its values lie on one side and it holds no times. Others go a tenth of their range beyond.
+        What is no number has infinite ends.
+
+        Parameters
+        ----------
+        scaling : Scaling
+            The columns' scaling.
+        layout : CellLayout
+            What they hold.
+        columns : Columns or None, default=None
+            What they stand for; None if they are the table's own numbers.
         """
+        has_zero = np.True_ if columns is None else columns.has_zero
         known = [np.where(np.isfinite(end), end, 0.0) for end in (self.low, self.high)]
         least, largest = scaling.inverse(np.stack(known))
         reach, ends = _REACH * (largest - least), []
@@ -116,7 +129,8 @@ class ColumnRanges:
             is_zero = np.abs(value) <= _ZERO * scaling.scale
             is_beside_zero = (sign * value >= 0) | is_zero
             farthest = value - sign * reach
-            beyond = np.where(is_beside_zero & (sign * farthest < 0), 0.0, farthest)
+            is_cut = has_zero & is_beside_zero & (sign * farthest < 0)
+            beyond = np.where(is_cut, 0.0, farthest)
             common = np.where(is_zero, 0.0, _shorten(value, scaling.mean))
             bound = np.where(is_common, common, beyond)
             ends.append(np.where(layout.is_number, bound, -sign * np.inf))

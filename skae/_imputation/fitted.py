@@ -76,7 +76,7 @@ class FittedImputer:
     @cached_property
     def ends(self) -> Ends:
         """Between which values numbers are filled."""
-        return self.ranges.find_bounds(self.scaling, self.attention.layout)
+        return self.ranges.find_bounds(self.scaling, self.attention.layout, self.columns)
 
     def complete(self, table: AnyTable) -> np.ndarray:
         """Return rows as numbers, with missing cells filled by what is expected of them."""

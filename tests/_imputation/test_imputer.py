@@ -248,6 +248,19 @@ def test_a_value_that_many_rows_share_may_be_one_of_few_distinct_rows(weight):
         np.testing.assert_allclose(find_ends(fit(X, sample_weight=weight)), [[0, 0], [1, 1]])
 
 
+@pytest.mark.parametrize("origin", [pd.Timestamp("2020-01-01"), pd.Timedelta(hours=100)])
+def test_times_go_beyond_the_earliest_which_is_coded_as_zero(origin):
+    steps = np.arange(200.0)
+    table = pd.DataFrame({"t": origin + pd.to_timedelta(steps, "h"), "n": steps, "v": steps - 100})
+    table.loc[0, "n"] = np.nan
+    gap = table[:1].assign(v=-110.0)
+    gap.loc[0, "t"] = pd.NaT
+    for estimator in (AEImputer(random_state=0), LINEAR):
+        filled = estimator.fit(table).impute(gap)["t"][0]
+        assert abs(filled - (origin - pd.Timedelta(hours=10))) < pd.Timedelta(hours=4)
+        np.testing.assert_allclose(find_ends(estimator)[0], [-19.9, 0, -119.9], atol=1e-9)
+
+
 def test_a_damaged_imputer_is_refused(fitted):
     state = fitted.__getstate__()
     state["_fitted"]["attention"]["gains"] = state["_fitted"]["attention"]["gains"] + 1
