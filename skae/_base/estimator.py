@@ -934,8 +934,8 @@ class BaseAutoencoder(
         low, high : array or frame of shape (n_samples, n_features)
             With `interval`: the limits of numbers and dates that are missing in `X`, missing for
             all other cells, and where too few cells were hidden to tell. They lie on both sides
-            at the same distance, and are calibrated on cells hidden at random from rows that
-            were held out.
+            at the same distance, that of what a number was before it was cut to what its column
+            holds, too, and are calibrated on cells hidden at random from rows that were held out.
 
         Raises
         ------
@@ -945,12 +945,13 @@ class BaseAutoencoder(
         check_interval(interval)
         table, state = self._read(X)
         half = None if interval is None else state.find_half_widths(float(interval))
-        values = state.impute(table)
+        expected = state.expect(table)
+        values = state.clip(table, expected)
         filled = state.fill(X, values.astype(table.dtype))
         if half is None:
             return filled
         form, (flat, _) = state.find_form(X), flatten_rows(state.fit_sequences(X))
-        limits = show_limits(flat, table, values, half, state.columns)
+        limits = show_limits(flat, table, values, expected, half, state.columns)
         return filled, *(form.restore(limit) for limit in limits)
 
     @by_blocks

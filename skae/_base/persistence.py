@@ -195,8 +195,8 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         rows = values if self.columns is None else self.columns.decode(values, index=index)
         return form.restore(rows)
 
-    def impute(self, table: AnyTable) -> np.ndarray:
-        """Return rows of the encoded table with missing cells filled by what is expected of them.
+    def expect(self, table: AnyTable) -> np.ndarray:
+        """Return rows of the encoded table, missing cells as they are expected.
 
         Parameters
         ----------
@@ -204,10 +204,22 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
             The rows.
         """
         if self.imputation is not None:
-            return fill_blocks(table, self.imputation.complete)
+            return fill_blocks(table, self.imputation.expect)
         return fill_blocks(
             table, lambda rows: self.scaling.inverse(self.prepare(rows, np.float64).values)
         )
+
+    def clip(self, table: AnyTable, values: np.ndarray) -> np.ndarray:
+        """Return rows of which filled numbers are within what their columns hold, if it is known.
+
+        Parameters
+        ----------
+        table : ndarray or stored table of shape (n_rows, n_encoded)
+            The rows.
+        values : ndarray of shape (n_rows, n_encoded)
+            The same with missing cells filled.
+        """
+        return values if self.imputation is None else self.imputation.clip(table, values)
 
     def fill(self, X: Any, values: np.ndarray) -> Any:
         """Return a table whose missing cells are those of rows of the encoded table.

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from .._attention import REMEMBERED_ROWS, AttentionCompletion, fit_attention
-from .._base.imputation import Ends, complete_between, fill_blocks
+from .._base.imputation import Ends, clip_fills, fill_blocks
 from .._data import (
     AnyTable,
     ColumnMoments,
@@ -78,11 +78,16 @@ class FittedImputer:
         """Between which values numbers are filled."""
         return self.ranges.find_bounds(self.scaling, self.attention.layout, self.columns)
 
-    def complete(self, table: AnyTable) -> np.ndarray:
-        """Return rows as numbers, with missing cells filled by what is expected of them."""
+    def expect(self, table: AnyTable) -> np.ndarray:
+        """Return rows as numbers, missing cells as they are expected."""
+        forward, inverse = self.scaling.forward, self.scaling.inverse
         return fill_blocks(
-            table, lambda rows: complete_between(rows, self.scaling, self.attention, self.ends)
+            table, lambda rows: inverse(self.attention.complete(forward(rows, np.float64)))
         )
+
+    def clip(self, table: AnyTable, values: np.ndarray) -> np.ndarray:
+        """Return rows of which filled numbers are between the columns' ends; see `clip_fills`."""
+        return clip_fills(table, values, self.ends, self.scaling)
 
     def find_half_widths(self, coverage: float) -> np.ndarray:
         """Return how far, in the table's units, the truth may be from what fills a number."""

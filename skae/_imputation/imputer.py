@@ -92,7 +92,8 @@ default="from_dtype"
     Rows that were held out decide, for each column, how much of the second part is added to the
     first: two standard errors less than what is best for them. Where they can't tell, linear
     regression is all there is. Numbers go at most a tenth of their column's range beyond its
-    values, and not beyond zero, or an end that many rows share, where none of these does.
+    values, and not beyond zero, or an end that many rows share, where none of these does. Dates
+    have no zero, and trends go on in rows with an observed number further out than that.
 
     The transformers of skae need no imputer before them: they count observed cells only. Their
     `impute` needs missing cells in `fit`; this estimator learns from complete tables too.
@@ -198,7 +199,7 @@ default="from_dtype"
             of columns whose labels identify rows, and columns that had no observed cell in `fit`.
         """
         table, fitted = self._read(X)
-        values = fitted.complete(table).astype(table.dtype)
+        values = fitted.clip(table, fitted.expect(table)).astype(table.dtype)
         if fitted.columns is None:
             return values
         filled = fill_table(X, values, fitted.columns)
@@ -223,8 +224,8 @@ default="from_dtype"
         low, high : array or frame of shape (n_samples, n_features)
             With `interval`: the limits of numbers and dates that are missing in `X`, missing for
             all other cells, and where too few cells were hidden to tell. They lie on both sides
-            at the same distance, and are calibrated on cells hidden at random from rows that
-            were held out.
+            at the same distance, that of what a number was before it was cut to what its column
+            holds, too, and are calibrated on cells hidden at random from rows that were held out.
 
         Raises
         ------
@@ -233,12 +234,13 @@ default="from_dtype"
         """
         check_interval(interval)
         table, fitted = self._read(X)
-        values = fitted.complete(table)
+        expected = fitted.expect(table)
+        values = fitted.clip(table, expected)
         filled = fill_table(X, values.astype(table.dtype), fitted.columns)
         if interval is None:
             return filled
         half_widths = fitted.find_half_widths(float(interval))
-        low, high = show_limits(X, table, values, half_widths, fitted.columns)
+        low, high = show_limits(X, table, values, expected, half_widths, fitted.columns)
         return filled, low, high
 
     @property
