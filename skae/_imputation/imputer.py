@@ -65,7 +65,7 @@ default="from_dtype"
     relative_errors_ : ndarray of shape (n_features_in_,)
         Root mean square error of what fills a column, as a share of linear regression's, on cells
         hidden from rows that were held out. 1 is a column that is filled by linear regression;
-        NaN is one without any observed cell.
+        NaN is one without any observed cell. Numbers are not yet cut to what their column holds.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -89,11 +89,12 @@ default="from_dtype"
        4,096 training rows [2]_, and what linear regression misses in these rows. Which columns
        make two rows similar is learnt, for each column that is filled.
 
-    Rows that were held out decide, for each column, how much of the second part is added to the
-    first: two standard errors less than what is best for them. Where they can't tell, linear
-    regression is all there is. Numbers go at most a tenth of their column's range beyond its
-    values, and not beyond zero, or an end that many rows share, where none of these does. Dates
-    have no zero, and trends go on in rows with an observed number further out than that.
+    Rows that were held out decide, for each column, how much of the second part is best. Of that, a
+    share is added to the first, the same for all columns: two standard errors less than what is
+    best for all cells together. Where they can't tell, linear regression is all there is. Numbers
+    go at most a tenth of their column's range beyond its values, and not beyond zero, or an end
+    that many rows share, where none of these does. Dates have no zero, and trends go on in rows
+    with an observed number further out than that.
 
     The transformers of skae need no imputer before them: they count observed cells only. Their
     `impute` needs missing cells in `fit`; this estimator learns from complete tables too.
