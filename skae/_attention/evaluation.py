@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from .._data import weighted_quantile
 from .row_attention import RowAttention
 from .search import look_up_missing
 from .training import KnownRows
@@ -198,8 +199,9 @@ def _measure_sure_share(left: list[np.ndarray], answers: list[HiddenCells]) -> f
     if not square.any() or not np.isfinite(square).all():
         return 0.0
     largest = np.maximum(before, before - 2 * way + square)
-    cap = max(np.quantile(largest, _QUANTILE), 1e-12)
-    weight = average([cells.weight for cells in answers]) * cap / np.maximum(largest, cap)
+    weight = average([cells.weight for cells in answers])
+    cap = max(float(weighted_quantile(largest, _QUANTILE, weight)), 1e-12)
+    weight *= cap / np.maximum(largest, cap)
     total = weight @ square
     share = weight @ way / total
     error = np.sqrt(np.square(weight * (way - share * square)).sum()) / total

@@ -51,6 +51,7 @@ from .._data import (
     read_table,
     row_blocks,
     subsample_indices,
+    sum_weights,
     take_rows,
     write_out_copies,
 )
@@ -399,7 +400,7 @@ class BaseAutoencoder(
             self._fit_density(trained, blueprint, scaling, rows, result, None),
             given.columns,
             completion,
-            Imputation.gather(table, scaling, blueprint.network.cells, completion),
+            Imputation.gather(table, scaling, blueprint.network.cells, given.columns, completion),
             result.n_epochs,
             result.loss_curve,
             result.validation_scores,
@@ -603,8 +604,9 @@ class BaseAutoencoder(
         if sample is not None and len(sample.rows.X):
             imputation = None
             if np.isnan(sample.rows.X).any():  # to merge copies takes longer than to look
-                kept, cells = sample.rows.make_table(), blueprint.network.cells
-                imputation = Imputation.gather(kept, scaling, cells, completion)
+                kept = sample.rows.make_table().set_total(sample.moments.total)
+                cells = blueprint.network.cells
+                imputation = Imputation.gather(kept, scaling, cells, columns, completion)
         return FittedState(
             trained,
             scaling,
@@ -683,7 +685,7 @@ class BaseAutoencoder(
         if previous is not None:
             blueprint.check_continues(previous.blueprint)
         rows = table if target is None else table[:]
-        total = float(len(table) if weight is None else _sum_weights(weight))
+        total = float(len(table) if weight is None else sum_weights(weight))
         # Rows without numbers repeat: split one by one, none would be held out that has been seen.
         merge = merge_copies if layout.numbers or target is not None else write_out_copies
         merge = merge if self.gap is None else keep_order
@@ -934,8 +936,8 @@ class BaseAutoencoder(
         low, high : array or frame of shape (n_samples, n_features)
             With `interval`: the limits of numbers and dates that are missing in `X`, missing for
             all other cells, and where too few cells were hidden to tell. They lie on both sides
-            at the same distance, and are calibrated on cells hidden at random from rows that
-            were held out.
+            at the same distance, that of what a number was before it was cut to what its column
+            holds, too, and are calibrated on cells hidden at random from rows that were held out.
 
         Raises
         ------
@@ -945,12 +947,13 @@ class BaseAutoencoder(
         check_interval(interval)
         table, state = self._read(X)
         half = None if interval is None else state.find_half_widths(float(interval))
-        values = state.impute(table)
+        expected = state.expect(table)
+        values = state.clip(table, expected)
         filled = state.fill(X, values.astype(table.dtype))
         if half is None:
             return filled
         form, (flat, _) = state.find_form(X), flatten_rows(state.fit_sequences(X))
-        limits = show_limits(flat, table, values, half, state.columns)
+        limits = show_limits(flat, table, values, expected, half, state.columns)
         return filled, *(form.restore(limit) for limit in limits)
 
     @by_blocks
@@ -1220,14 +1223,6 @@ def _check_grid(columns: Columns) -> None:
                 f"a row, and cell {index} of the flat rows holds {holds}: fill it in one row at "
                 'least, or use architecture="mlp"'
             )
-
-
-def _sum_weights(weight: np.ndarray) -> float:
-    """Return the sum of weights, of which those of two blocks can be added."""
-    # A power of two: the sum of counts is exact, as if their rows were written out.
-    exponent = int(np.frexp(weight.max())[1]) - 1
-    share = float(np.ldexp(weight, -exponent).sum())
-    return min(2.0**exponent, np.finfo(np.float64).max / (4 * share)) * share
 
 
 def _check_first_block(table: TrainingTable, n_rows: float, blueprint: Blueprint[Any]) -> None:

@@ -32,6 +32,9 @@ _IMPUTE: Constraints = {"interval": [Interval(Real, 0, 1, closed="neither"), Non
 # Filled cells depend on the rows, not on how the network was trained.
 _SEED = 19870914
 
+# What is that share of a scale, or of its distance from the mean, beyond an end is at the end.
+_SLACK = 1e-5
+
 #: The least and the largest values of columns.
 Ends = tuple[np.ndarray, np.ndarray]
 
@@ -52,15 +55,21 @@ class Imputation:
         How often each counts.
     layout : CellLayout
         What the columns hold.
+    columns : Columns or None
+        What they stand for; None if they are the table's own numbers.
     completion : Completion or None
         The normal distribution of the rows; None fits it with the attention.
+    ranges : ColumnRanges or None
+        Those of the whole table; None, in states of earlier versions, takes those of the rows.
     """
 
     rows: np.ndarray
     scaling: Scaling
     weight: np.ndarray | None
     layout: CellLayout
+    columns: Columns | None
     completion: Completion | None
+    ranges: ColumnRanges | None
 
     @classmethod
     def gather(
@@ -68,6 +77,7 @@ class Imputation:
         table: TrainingTable,
         scaling: Scaling,
         layout: CellLayout,
+        columns: Columns | None,
         completion: Completion | None,
     ) -> Self | None:
         """Return rows of a table, None if none of them has a missing cell."""
@@ -78,7 +88,9 @@ class Imputation:
         weight = None if table.weight is None else table.weight[indices]
         linear = replace(scaling, margins=None)
         known = completion if scaling.margins is None else None
-        return cls(linear.forward(rows, np.float32), linear, weight, layout, known)
+        ranges = ColumnRanges.from_table(table, linear)
+        scaled = linear.forward(rows, np.float32)
+        return cls(scaled, linear, weight, layout, columns, known, ranges)
 
     @cached_property
     def attention(self) -> AttentionCompletion:
@@ -90,11 +102,19 @@ class Imputation:
     @cached_property
     def ends(self) -> Ends:
         """Between which values numbers are filled."""
-        return find_ends(self.rows, self.weight, self.scaling, self.layout)
+        ranges = self.ranges
+        if ranges is None:
+            weight = np.ones(len(self.rows)) if self.weight is None else self.weight
+            ranges = ColumnRanges.from_cells(self.rows, ~np.isnan(self.rows), weight)
+        return ranges.find_bounds(self.scaling, self.layout, self.columns)
 
-    def complete(self, rows: np.ndarray) -> np.ndarray:
-        """Return rows of the encoded table with missing cells filled."""
-        return complete_between(rows, self.scaling, self.attention, self.ends)
+    def expect(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows of the encoded table, missing cells as they are expected."""
+        return self.scaling.inverse(self.attention.complete(self.scaling.forward(rows, np.float64)))
+
+    def clip(self, table: AnyTable, values: np.ndarray) -> np.ndarray:
+        """Return rows of which filled numbers are between the columns' ends; see `clip_fills`."""
+        return clip_fills(table, values, self.ends, self.scaling)
 
     def find_half_widths(self, coverage: float) -> np.ndarray:
         """Return how far, in the table's units, the truth may be from what fills a number."""
@@ -102,7 +122,9 @@ class Imputation:
 
     def get_state(self) -> dict[str, Any]:
         """Return plain values and arrays; attention is fitted again when it is asked for."""
-        return {"rows": self.rows, "weight": self.weight}
+        state = {"rows": self.rows, "weight": self.weight}
+        # Not where there are none: a detector's digest is also of states of earlier versions.
+        return state if self.ranges is None else {**state, "ranges": self.ranges.get_state()}
 
     @classmethod
     def from_state(
@@ -110,12 +132,14 @@ class Imputation:
         state: dict[str, Any],
         scaling: Scaling,
         layout: CellLayout,
+        columns: Columns | None,
         completion: Completion | None,
     ) -> Self:
         """Return the rows of a stored state."""
         linear = replace(scaling, margins=None)
         known = completion if scaling.margins is None else None
-        return cls(state["rows"], linear, state["weight"], layout, known)
+        ranges = ColumnRanges(**state["ranges"]) if "ranges" in state else None
+        return cls(state["rows"], linear, state["weight"], layout, columns, known, ranges)
 
 
 def check_interval(interval: float | None) -> None:
@@ -123,34 +147,34 @@ def check_interval(interval: float | None) -> None:
     validate_parameter_constraints(_IMPUTE, {"interval": interval}, caller_name="impute")
 
 
-def find_ends(
-    rows: np.ndarray, weight: np.ndarray | None, scaling: Scaling, layout: CellLayout
-) -> Ends:
-    """Return between which values numbers are filled, in the table's units.
+def clip_fills(table: AnyTable, values: np.ndarray, ends: Ends, scaling: Scaling) -> np.ndarray:
+    """Return filled rows, numbers between these ends where all observed ones of the row are.
 
-    Linear regression on far values of other columns may lead anywhere.
+    Linear regression on unusual cells may lead anywhere. But the trends of a row that is outside
+    of the training rows itself go on.
 
     Parameters
     ----------
-    rows : ndarray of shape (n_rows, n_encoded)
-        Scaled rows; NaN is a missing cell.
-    weight : ndarray of shape (n_rows,) or None
-        How often each counts.
+    table : ndarray or stored table of shape (n_rows, n_encoded)
+        The rows; NaN is a missing cell.
+    values : ndarray of shape (n_rows, n_encoded)
+        The same with missing cells filled.
+    ends : tuple of ndarray of shape (n_encoded,)
+        The least and the largest values.
     scaling : Scaling
-        Their scaling.
-    layout : CellLayout
-        What the columns hold.
+        The rows' scaling.
     """
-    counts = np.ones(len(rows)) if weight is None else weight
-    return ColumnRanges.from_cells(rows, ~np.isnan(rows), counts).find_bounds(scaling, layout)
-
-
-def complete_between(
-    rows: np.ndarray, scaling: Scaling, attention: AttentionCompletion, ends: Ends
-) -> np.ndarray:
-    """Return rows of an encoded table with missing cells filled, and numbers between these ends."""
-    scaled = scaling.forward(rows, np.float64)
-    return scaling.inverse(attention.complete(scaled)).clip(*ends)
+    low, high = ends
+    # Ends have fewer digits than the values that they are.
+    slack = [_SLACK * (np.abs(end - scaling.mean) + scaling.scale) for end in ends]
+    out = np.empty_like(values)
+    for rows in row_blocks(table):
+        given = table[rows]
+        missing = np.isnan(given)
+        is_within = missing | ((given >= low - slack[0]) & (given <= high + slack[1]))
+        is_clipped = missing & is_within.all(axis=1, keepdims=True)
+        out[rows] = np.where(is_clipped, values[rows].clip(low, high), values[rows])
+    return out
 
 
 def fill_blocks(table: AnyTable, complete: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -171,7 +195,12 @@ def fill_blocks(table: AnyTable, complete: Callable[[np.ndarray], np.ndarray]) -
 
 
 def show_limits(
-    X: Any, table: AnyTable, values: np.ndarray, half_widths: np.ndarray, columns: Columns | None
+    X: Any,
+    table: AnyTable,
+    values: np.ndarray,
+    expected: np.ndarray,
+    half_widths: np.ndarray,
+    columns: Columns | None,
 ) -> tuple[Any, Any]:
     """Return the limits of filled numbers, in the form of the table.
 
@@ -183,6 +212,8 @@ def show_limits(
         The same as numbers; NaN is a missing cell.
     values : ndarray of shape (n_rows, n_encoded)
         Its rows with missing cells filled.
+    expected : ndarray of shape (n_rows, n_encoded)
+        The same, without ends to what fills a cell. It is within the limits too.
     half_widths : ndarray of shape (n_encoded,)
         How far the truth may be from what fills a number; NaN or inf where there is no limit.
     columns : Columns or None
@@ -197,4 +228,5 @@ def show_limits(
             return wrap_numbers(limits, X)
         return columns.decode(limits, index=find_index(X))
 
-    return show(values - reach), show(values + reach)
+    low, high = np.minimum(values, expected), np.maximum(values, expected)
+    return show(low - reach), show(high + reach)

@@ -195,8 +195,8 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         rows = values if self.columns is None else self.columns.decode(values, index=index)
         return form.restore(rows)
 
-    def impute(self, table: AnyTable) -> np.ndarray:
-        """Return rows of the encoded table with missing cells filled by what is expected of them.
+    def expect(self, table: AnyTable) -> np.ndarray:
+        """Return rows of the encoded table, missing cells as they are expected.
 
         Parameters
         ----------
@@ -204,10 +204,22 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
             The rows.
         """
         if self.imputation is not None:
-            return fill_blocks(table, self.imputation.complete)
+            return fill_blocks(table, self.imputation.expect)
         return fill_blocks(
             table, lambda rows: self.scaling.inverse(self.prepare(rows, np.float64).values)
         )
+
+    def clip(self, table: AnyTable, values: np.ndarray) -> np.ndarray:
+        """Return rows of which filled numbers are within what their columns hold, if it is known.
+
+        Parameters
+        ----------
+        table : ndarray or stored table of shape (n_rows, n_encoded)
+            The rows.
+        values : ndarray of shape (n_rows, n_encoded)
+            The same with missing cells filled.
+        """
+        return values if self.imputation is None else self.imputation.clip(table, values)
 
     def fill(self, X: Any, values: np.ndarray) -> Any:
         """Return a table whose missing cells are those of rows of the encoded table.
@@ -292,11 +304,15 @@ def load_state(
     _check_scaling(scaling, blueprint.network.n_features)
     _load_weights(module, state["weights"])
     # Not in the states of earlier versions.
-    columns, known, gaps = (state.get(name) for name in ("columns", "completion", "imputation"))
+    stored, known, gaps = (state.get(name) for name in ("columns", "completion", "imputation"))
     gain = state.get("gain")
     row_shape = state.get("row_shape")
     completion = None if known is None else Completion.from_state(known)
+    columns = None if stored is None else Columns.from_state(stored)
     cells = blueprint.network.cells
+    imputation = None
+    if gaps is not None:
+        imputation = Imputation.from_state(gaps, scaling, cells, columns, completion)
     try:
         module = module.to(resolve_device(device))
     except ValueError:
@@ -306,9 +322,9 @@ def load_state(
         scaling,
         blueprint,
         load_density(state["density"]),
-        None if columns is None else Columns.from_state(columns),
+        columns,
         completion,
-        None if gaps is None else Imputation.from_state(gaps, scaling, cells, completion),
+        imputation,
         state["n_iter"],
         state["loss_curve"],
         state["validation_scores"],

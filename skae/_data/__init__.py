@@ -19,6 +19,7 @@ from .rows import Batch, Complete, CompletedRows, Rows
 from .sample_weights import (
     check_sample_weight,
     normalize_weight,
+    sum_weights,
     trim_weight,
     trim_weight_array,
     weighted_quantile,
@@ -127,6 +128,7 @@ __all__ = [
     "subsample_indices",
     "subsample_size",
     "subsample_store",
+    "sum_weights",
     "take_rows",
     "to_pandas",
     "trim_weight",

@@ -6,8 +6,11 @@ from typing import Any, Self
 import numpy as np
 
 from ..modules.cells import CellLayout
+from .columns import Columns
 from .scaling import Scaling
+from .shared_passes import SharedPass
 from .stored_rows import AnyRows
+from .training_table import TrainingTable
 
 # The least or largest value of a column is a bound if that share of the rows has it, and at least
 # so many.
@@ -55,6 +58,32 @@ class ColumnRanges:
         return cls.from_cells(X, observed, counts)
 
     @classmethod
+    def from_table(cls, table: TrainingTable, scaling: Scaling) -> Self:
+        """Return the ranges of all rows of a table, of which NaN is a missing cell.
+
+        Parameters
+        ----------
+        table : TrainingTable
+            The rows, in their own units.
+        scaling : Scaling
+            Their scaling.
+        """
+        shared, n_features = SharedPass(table.X), table.X.shape[1]
+        ends, none = np.full((2, n_features), -np.inf), np.zeros(n_features)
+        found = cls(-ends[0], ends[1], none, none, 0.0)
+        for rows in shared.blocks:
+            X = scaling.forward(table.X[rows], np.float64)
+            weight = np.ones(len(X)) if table.weight is None else table.weight[rows]
+            found = found.merge(cls.from_cells(X, ~np.isnan(X), table.unit.n_rows * weight))
+        ends[:] = -found.low, found.high
+        shared.maximize(ends)
+        low, high = -ends[0], ends[1]
+        at_low, at_high = found.at_low * (found.low == low), found.at_high * (found.high == high)
+        total = np.array([found.total])
+        shared.add(at_low, at_high, total)
+        return cls(low, high, at_low, at_high, float(total[0]))
+
+    @classmethod
     def from_cells(cls, X: np.ndarray, observed: np.ndarray, counts: np.ndarray) -> Self:
         """Return the ranges of scaled rows, of which not all cells are observed."""
         low = np.where(observed, X, np.inf).min(axis=0)
@@ -62,10 +91,10 @@ class ColumnRanges:
         at_low, at_high = counts @ ((low == X) & observed), counts @ ((high == X) & observed)
         return cls(low.astype(np.float64), high.astype(np.float64), at_low, at_high, counts.sum())
 
-    def merge(self, other: "ColumnRanges") -> "ColumnRanges":
+    def merge(self, other: Self) -> Self:
         """Return the ranges of the rows of both."""
         low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
-        return ColumnRanges(
+        return type(self)(
             low,
             high,
             self.at_low * (self.low == low) + other.at_low * (other.low == low),
@@ -73,13 +102,25 @@ class ColumnRanges:
             self.total + other.total,
         )
 
-    def find_bounds(self, scaling: Scaling, layout: CellLayout) -> tuple[np.ndarray, np.ndarray]:
+    def find_bounds(
+        self, scaling: Scaling, layout: CellLayout, columns: Columns | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return between which values numbers lie, in the table's units.
 
         A column has a bound where many rows have its least or largest value, and at zero if all
-        its values lie on one side. Others go a tenth of their range beyond. What is no number has
-        infinite ends.
+        its values lie on one side and it holds no times. Others go a tenth of their range beyond.
+        What is no number has infinite ends.
+
+        Parameters
+        ----------
+        scaling : Scaling
+            The columns' scaling.
+        layout : CellLayout
+            What they hold.
+        columns : Columns or None, default=None
+            What they stand for; None if they are the table's own numbers.
         """
+        has_zero = np.True_ if columns is None else columns.has_zero
         known = [np.where(np.isfinite(end), end, 0.0) for end in (self.low, self.high)]
         least, largest = scaling.inverse(np.stack(known))
         reach, ends = _REACH * (largest - least), []
@@ -88,7 +129,8 @@ class ColumnRanges:
             is_zero = np.abs(value) <= _ZERO * scaling.scale
             is_beside_zero = (sign * value >= 0) | is_zero
             farthest = value - sign * reach
-            beyond = np.where(is_beside_zero & (sign * farthest < 0), 0.0, farthest)
+            is_cut = has_zero & is_beside_zero & (sign * farthest < 0)
+            beyond = np.where(is_cut, 0.0, farthest)
             common = np.where(is_zero, 0.0, _shorten(value, scaling.mean))
             bound = np.where(is_common, common, beyond)
             ends.append(np.where(layout.is_number, bound, -sign * np.inf))

@@ -559,6 +559,12 @@ class Columns:
         """Names of the columns."""
         return [column.name for column in self.columns]
 
+    @property
+    def has_zero(self) -> np.ndarray:
+        """Which encoded columns have a zero that means something: times are counted from any."""
+        is_time = [isinstance(column.coding, TimeCoding) for column in self.columns]
+        return ~np.array(is_time)[self.owner]
+
     @cached_property
     def layout(self) -> CellLayout:
         """What the encoded columns hold."""

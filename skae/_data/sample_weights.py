@@ -116,6 +116,14 @@ def scale_weight(weight: np.ndarray) -> np.ndarray:
     return np.where(scaled < _LEAST_WEIGHT, 0.0, scaled)
 
 
+def sum_weights(weight: np.ndarray) -> float:
+    """Return the sum of weights, of which those of two blocks can be added."""
+    # A power of two: the sum of counts is exact, as if their rows were written out.
+    exponent = int(np.frexp(weight.max())[1]) - 1
+    share = float(np.ldexp(weight, -exponent).sum())
+    return min(2.0**exponent, np.finfo(np.float64).max / (4 * share)) * share
+
+
 def normalize_weight(X: Table, weight: np.ndarray | None) -> Callable[[slice], np.ndarray]:
     """Return a function that gives each row's share of the total weight, for a block of rows.
 

@@ -1,15 +1,17 @@
 """What a fit of the imputer leads to."""
 
 from dataclasses import astuple, dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
 from .._attention import REMEMBERED_ROWS, AttentionCompletion, fit_attention
-from .._base.imputation import Ends, complete_between, fill_blocks, find_ends
+from .._base.imputation import Ends, clip_fills, fill_blocks
 from .._data import (
     AnyTable,
     ColumnMoments,
+    ColumnRanges,
     Columns,
     Scaling,
     TrainingTable,
@@ -32,14 +34,14 @@ class FittedImputer:
         Their scaling.
     attention : AttentionCompletion
         What fills scaled rows.
-    ends : tuple of ndarray of shape (n_encoded,)
-        Between which values numbers are filled.
+    ranges : ColumnRanges
+        The least and the largest values of the scaled columns.
     """
 
     columns: Columns | None
     scaling: Scaling
     attention: AttentionCompletion
-    ends: Ends
+    ranges: ColumnRanges
 
     @classmethod
     def fit(
@@ -68,14 +70,24 @@ class FittedImputer:
         indices = subsample_indices(len(table), REMEMBERED_ROWS)
         rows = scaling.forward(take_rows(table.X, indices), np.float64)
         weight = None if table.weight is None else table.weight[indices]
-        ends = find_ends(rows, weight, scaling, layout)
-        return cls(columns, scaling, fit_attention(rows, layout, streams, weight), ends)
+        attention = fit_attention(rows, layout, streams, weight)
+        return cls(columns, scaling, attention, ColumnRanges.from_table(table, scaling))
 
-    def complete(self, table: AnyTable) -> np.ndarray:
-        """Return rows as numbers, with missing cells filled by what is expected of them."""
+    @cached_property
+    def ends(self) -> Ends:
+        """Between which values numbers are filled."""
+        return self.ranges.find_bounds(self.scaling, self.attention.layout, self.columns)
+
+    def expect(self, table: AnyTable) -> np.ndarray:
+        """Return rows as numbers, missing cells as they are expected."""
+        forward, inverse = self.scaling.forward, self.scaling.inverse
         return fill_blocks(
-            table, lambda rows: complete_between(rows, self.scaling, self.attention, self.ends)
+            table, lambda rows: inverse(self.attention.complete(forward(rows, np.float64)))
         )
+
+    def clip(self, table: AnyTable, values: np.ndarray) -> np.ndarray:
+        """Return rows of which filled numbers are between the columns' ends; see `clip_fills`."""
+        return clip_fills(table, values, self.ends, self.scaling)
 
     def find_half_widths(self, coverage: float) -> np.ndarray:
         """Return how far, in the table's units, the truth may be from what fills a number."""
@@ -94,16 +106,21 @@ class FittedImputer:
             "columns": None if self.columns is None else self.columns.get_state(),
             "scaling": astuple(self.scaling),
             "attention": self.attention.get_state(),
-            "ends": self.ends,
+            "ranges": self.ranges.get_state(),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return what was stored."""
-        columns = state["columns"]
+        columns, ranges = state["columns"], state.get("ranges")
+        attention = AttentionCompletion.from_state(state["attention"])
+        if ranges is None:  # in states of earlier versions; the rows are a sample of the table
+            ranges = ColumnRanges.from_cells(attention.rows, attention.observed, attention.weight)
+        else:
+            ranges = ColumnRanges(**ranges)
         return cls(
             None if columns is None else Columns.from_state(columns),
             Scaling(*state["scaling"]),
-            AttentionCompletion.from_state(state["attention"]),
-            tuple(state["ends"]),
+            attention,
+            ranges,
         )

@@ -31,6 +31,7 @@ from .._data import (
     measure_columns,
     merge_copies,
     read_table,
+    sum_weights,
     to_pandas,
 )
 from .._environment import RandomSource, RandomStreams
@@ -64,7 +65,7 @@ default="from_dtype"
     relative_errors_ : ndarray of shape (n_features_in_,)
         Root mean square error of what fills a column, as a share of linear regression's, on cells
         hidden from rows that were held out. 1 is a column that is filled by linear regression;
-        NaN is one without any observed cell.
+        NaN is one without any observed cell. Numbers are not yet cut to what their column holds.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -88,10 +89,12 @@ default="from_dtype"
        4,096 training rows [2]_, and what linear regression misses in these rows. Which columns
        make two rows similar is learnt, for each column that is filled.
 
-    Rows that were held out decide, for each column, how much of the second part is added to the
-    first: two standard errors less than what is best for them. Where they can't tell, linear
-    regression is all there is. Numbers go at most a tenth of their column's range beyond its
-    values, and not beyond zero, or an end that many rows share, where none of these does.
+    Rows that were held out decide, for each column, how much of the second part is best. Of that, a
+    share is added to the first, the same for all columns: two standard errors less than what is
+    best for all cells together. Where they can't tell, linear regression is all there is. Numbers
+    go at most a tenth of their column's range beyond its values, and not beyond zero, or an end
+    that many rows share, where none of these does. Dates have no zero, and trends go on in rows
+    with an observed number further out than that.
 
     The transformers of skae need no imputer before them: they count observed cells only. Their
     `impute` needs missing cells in `fit`; this estimator learns from complete tables too.
@@ -175,7 +178,8 @@ default="from_dtype"
         table, columns, row_shape, _ = read_table(self, X, choice, sample_weight)
         _check_flat(row_shape)
         weight = check_sample_weight(sample_weight, len(table))
-        rows = merge_copies(TrainingTable(table, weight))
+        total = float(len(table) if weight is None else sum_weights(weight))
+        rows = merge_copies(TrainingTable(table, weight)).set_total(total)
         owner = None if columns is None else columns.owner
         moments = measure_columns(self, rows, float(len(rows)), owner)
         return FittedImputer.fit(rows, columns, moments, RandomStreams(self.random_state))
@@ -196,7 +200,7 @@ default="from_dtype"
             of columns whose labels identify rows, and columns that had no observed cell in `fit`.
         """
         table, fitted = self._read(X)
-        values = fitted.complete(table).astype(table.dtype)
+        values = fitted.clip(table, fitted.expect(table)).astype(table.dtype)
         if fitted.columns is None:
             return values
         filled = fill_table(X, values, fitted.columns)
@@ -221,8 +225,8 @@ default="from_dtype"
         low, high : array or frame of shape (n_samples, n_features)
             With `interval`: the limits of numbers and dates that are missing in `X`, missing for
             all other cells, and where too few cells were hidden to tell. They lie on both sides
-            at the same distance, and are calibrated on cells hidden at random from rows that
-            were held out.
+            at the same distance, that of what a number was before it was cut to what its column
+            holds, too, and are calibrated on cells hidden at random from rows that were held out.
 
         Raises
         ------
@@ -231,12 +235,13 @@ default="from_dtype"
         """
         check_interval(interval)
         table, fitted = self._read(X)
-        values = fitted.complete(table)
+        expected = fitted.expect(table)
+        values = fitted.clip(table, expected)
         filled = fill_table(X, values.astype(table.dtype), fitted.columns)
         if interval is None:
             return filled
         half_widths = fitted.find_half_widths(float(interval))
-        low, high = show_limits(X, table, values, half_widths, fitted.columns)
+        low, high = show_limits(X, table, values, expected, half_widths, fitted.columns)
         return filled, low, high
 
     @property

@@ -603,10 +603,10 @@ default="from_dtype"
             The rows, in the units of the table. Of a frame with columns that are no numbers it is
             a frame; booleans and labels are values, and numbers keep the least or largest value
             of their column where at least a hundredth of the rows has it, and zero where all lie
-            on one side of it; others go a tenth of their range beyond. Such draws are conditional
-            on these bounds given the code, of which `score_samples` does not know. Other arrays
-            are in float64, and have no bounds. A column of labels that identify rows, of which
-            none can be drawn, has missing cells.
+            on one side of it; others, and dates, go a tenth of their range beyond. Such draws are
+            conditional on these bounds given the code, of which `score_samples` does not know.
+            Other arrays are in float64, and have no bounds. A column of labels that identify rows,
+            of which none can be drawn, has missing cells.
         """
         state = self._state
         given = {"n_samples": n_samples, "random_state": random_state, "noise": noise}
@@ -735,7 +735,8 @@ default="from_dtype"
         ranges = state.density.ranges
         if state.columns is None or ranges is None or state.blueprint.likelihood == "bernoulli":
             return None, None
-        return ranges.find_bounds(state.scaling, state.blueprint.network.cells)
+        layout = state.blueprint.network.cells
+        return ranges.find_bounds(state.scaling, layout, state.columns)
 
     @available_if(_has_mixture_prior)  # type: ignore[untyped-decorator]
     @by_blocks

@@ -109,6 +109,12 @@ def test_one_row_of_a_large_error_does_not_decide():
     assert not assess([cells], TRAINED[None]).gains.any()
 
 
+def test_rows_of_little_weight_do_not_decide_how_large_an_error_may_be():
+    cells = make_cells()
+    cells.errors[:20], cells.weight[:20] = 1e5, 1e-4
+    assert measure_share(cells) > 0.9
+
+
 def test_a_row_of_weight_two_is_two_rows():
     cells = make_cells(noise=0.5, n_answers=20)
     weight = np.repeat([2.0, 1.0], 10)

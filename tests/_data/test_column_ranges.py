@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from skae._data import ColumnRanges, Rows, Scaling
+from skae._data import ColumnRanges, Rows, Scaling, TrainingTable, merge_copies, row_blocks
 from skae.modules.cells import CellLayout
 
 LAYOUT = CellLayout(numbers=(0, 1, 2, 3), booleans=(4,))
@@ -91,3 +91,21 @@ def test_ranges_of_blocks_are_those_of_all_rows():
     merged = ColumnRanges.from_rows(parts[0]).merge(ColumnRanges.from_rows(parts[1]))
     for name, value in whole.get_state().items():
         np.testing.assert_allclose(merged.get_state()[name], value, rtol=1e-6)
+
+
+def test_ranges_of_a_table_are_of_all_its_rows(monkeypatch):
+    """Block by block, and by the number of rows that its distinct ones stand for."""
+    X = make_table(500)
+    X[::7, 2] = np.nan
+    monkeypatch.setattr("skae._data.shared_passes.row_blocks", lambda X: row_blocks(X, 70))
+    whole = ColumnRanges.from_table(TrainingTable(X), SCALING)
+    np.testing.assert_array_equal(SCALING.inverse(whole.low[None])[0, 0], 9.6)
+    assert whole.at_low[0] == (X[:, 0] == 9.6).sum() > 100
+    assert whole.total == 500
+    few = np.repeat([[9.0, 1.0], [9.0, 2.0], [11.0, 2.0]], [300, 200, 1], axis=0)
+    scaling = Scaling(np.zeros(2), np.ones(2))
+    ranges = ColumnRanges.from_table(merge_copies(TrainingTable(few)).set_total(501.0), scaling)
+    np.testing.assert_allclose([*ranges.at_low, *ranges.at_high], [500, 300, 1, 201])
+    low, high = ranges.find_bounds(scaling, CellLayout.from_numbers(2))
+    np.testing.assert_allclose(low, [9, 1])
+    np.testing.assert_allclose(high, [11.2, 2])  # one row is no bound

@@ -17,6 +17,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AEImputer, AutoencoderTransformer
+from skae._base.imputation import clip_fills
+from skae._data import ColumnRanges, Scaling, TrainingTable
+from skae._imputation.fitted import FittedImputer
+from skae.modules.cells import CellLayout
 from tests._attention.tables import compare_with_neighbours, hide_in_copies
 
 
@@ -41,6 +45,8 @@ def draw_table(n_rows=150, seed=0):
 def hide(table, share=0.15, seed=1):
     return table.mask(np.random.default_rng(seed).random(table.shape) < share)
 
+
+LINEAR = AutoencoderTransformer(1, hidden_layer_sizes=(), max_epochs=1, random_state=0)
 
 TABLE = draw_table()
 GAPS = hide(TABLE)
@@ -163,25 +169,57 @@ def test_repeated_rows_are_filled_from_their_copies(monkeypatch):
     assert compare_with_neighbours(filled, X, gaps) < 1.2
 
 
-@pytest.mark.parametrize(
-    "estimator",
-    [AEImputer(random_state=0), AutoencoderTransformer(1, hidden_layer_sizes=(), random_state=0)],
-    ids=lambda one: type(one).__name__,
-)
+def draw_differences(seed=0):
+    """Two numbers that are nearly the same, one that follows their difference, and a constant."""
+    rng = np.random.default_rng(seed)
+    x, difference = rng.uniform(0, 1, 200), 0.1 * rng.normal(size=200)
+    X = np.column_stack([x, x + difference, 3 + 10 * difference, np.full(200, 20231105.0)])
+    X[rng.random(X.shape) < 0.05] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("estimator", [AEImputer(random_state=0), LINEAR], ids=["own", "other"])
 def test_numbers_are_filled_with_what_the_column_may_hold(estimator):
+    X = draw_differences()
+    X[:, 2] += 1 - np.nanmin(X[:, 2])
+    unusual = np.array([[0.9, 0.1, np.nan, np.nan], [0.1, 0.9, np.nan, np.nan]])
+    (below, above), low, high = estimator.fit(X).impute(unusual, interval=0.9)
+    least, largest = np.nanmin(X[:, 2]), np.nanmax(X[:, 2])
+    assert 0 < below[2] == pytest.approx(least - (largest - least) / 10)
+    assert above[2] == pytest.approx(largest + (largest - least) / 10)
+    assert below[3] == above[3] == 20231105
+    # What they would have been is within the limits.
+    assert low[0, 2] < -1 < below[2] < high[0, 2]
+    assert low[1, 2] < above[2] < 9 < high[1, 2]
+    X[:, 2] -= 0.99 * least
+    below, _ = estimator.fit(X).impute(unusual)
+    assert below[2] == 0  # all values were above
+
+
+@pytest.mark.parametrize("estimator", [AEImputer(random_state=0), LINEAR], ids=["own", "other"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_trends_go_on_where_a_row_is_outside_of_the_training_rows(estimator, dtype):
     rng = np.random.default_rng(0)
-    x = rng.uniform(0, 1, 200)
-    X = np.column_stack([x, 3 - 2 * x + 0.1 * rng.normal(size=200), np.full(200, 20231105.0)])
-    X[rng.random(X.shape) < 0.1] = np.nan
-    far = np.array([[50.0, np.nan, np.nan], [-50.0, np.nan, np.nan]])
-    below, above = estimator.fit(X).impute(far)
-    low, high = np.nanmin(X[:, 1]), np.nanmax(X[:, 1])
-    assert 0 < below[1] == pytest.approx(low - (high - low) / 10)
-    assert above[1] == pytest.approx(high + (high - low) / 10)
-    assert below[2] == above[2] == 20231105
-    X[:, 1] -= 0.99 * low
-    below, _ = estimator.fit(X).impute(far)
-    assert below[1] == 0  # all values were above
+    x = rng.uniform(0, 10, 300)
+    X = np.column_stack([x, 2 * x + 1e-3 * rng.normal(size=300), 1 - x]).astype(dtype)
+    X[0, 2] = np.nan
+    far = np.array([[100, np.nan, np.nan], [np.nan, -40, np.nan]], dtype)
+    filled, low, high = estimator.fit(X).impute(far, interval=0.9)
+    np.testing.assert_allclose(filled, [[100, 200, -99], [-20, -40, 21]], rtol=0.2)
+    for row, column in ((0, 1), (0, 2), (1, 0), (1, 2)):
+        middle = (low[row, column] + high[row, column]) / 2
+        assert middle == pytest.approx(filled[row, column], rel=1e-5)
+
+
+def test_a_row_at_an_end_is_within_it():
+    """Of which an end in fewer digits may fall short."""
+    X = np.tile([1234.567890123, 0.1, -5.0], (40, 1))
+    X[20:] = 1e9 / 3, 0.7, np.nan
+    scaling = Scaling(np.zeros(3), np.ones(3))
+    ranges = ColumnRanges.from_table(TrainingTable(X), scaling)
+    ends = ranges.find_bounds(scaling, CellLayout.from_numbers(3))
+    values = np.where(np.isnan(X), 7.0, X)
+    np.testing.assert_array_equal(clip_fills(X, values, ends, scaling)[20:, 2], -5.0)
 
 
 @pytest.mark.parametrize("weight", [2, 0])
@@ -203,6 +241,59 @@ def test_a_stored_imputer_fills_alike(table):
     for again in (pickle.loads(pickle.dumps(imputer)), skops.io.loads(stored, trusted=types)):
         np.testing.assert_array_equal(np.asarray(again.transform(table)), np.asarray(expected))
         np.testing.assert_array_equal(again.relative_errors_, imputer.relative_errors_)
+
+
+def find_ends(estimator):
+    """Return between which values an estimator fills numbers."""
+    is_imputer = isinstance(estimator, AEImputer)
+    return (estimator._fitted if is_imputer else estimator._state.imputation).ends
+
+
+def test_an_imputer_stored_without_ranges_takes_those_of_its_rows(fitted):
+    """So were those of earlier versions."""
+    state = fitted._fitted.get_state()
+    del state["ranges"]
+    old, gaps = FittedImputer.from_state(state), hide(draw_table(60, seed=5), seed=6)
+    table = old.columns.encode(gaps).values
+    np.testing.assert_array_equal(old.expect(table), fitted._fitted.expect(table))
+    for one, other in zip(old.ends, fitted._fitted.ends, strict=True):
+        np.testing.assert_allclose(one, other)
+
+
+def test_ends_are_those_of_all_rows(monkeypatch):
+    """A sample of them is remembered, which may lack the largest."""
+    monkeypatch.setattr("skae._imputation.fitted.REMEMBERED_ROWS", 100)
+    monkeypatch.setattr("skae._base.imputation.REMEMBERED_ROWS", 100)
+    x = np.exp(1.5 * np.random.default_rng(0).normal(size=1001))
+    X = np.column_stack([x, x])
+    X[501] = 400.0  # not one of the hundred
+    X[0, 0] = np.nan
+    gap = np.array([[390.0, np.nan]])
+    for estimator in (AEImputer(random_state=0), LINEAR):
+        assert 300 < estimator.fit(X).impute(gap)[0, 1] < 440
+        assert find_ends(estimator)[1][1] == pytest.approx(440, rel=1e-3)
+
+
+@pytest.mark.parametrize("weight", [None, 2])
+def test_a_value_that_many_rows_share_may_be_one_of_few_distinct_rows(weight):
+    X = np.tile([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0]], (200, 1))
+    X[0] = np.nan, 1.0
+    weight = None if weight is None else np.full(len(X), weight)
+    for fit in (AEImputer(random_state=0).fit, LINEAR.fit, clone(LINEAR).partial_fit):
+        np.testing.assert_allclose(find_ends(fit(X, sample_weight=weight)), [[0, 0], [1, 1]])
+
+
+@pytest.mark.parametrize("origin", [pd.Timestamp("2020-01-01"), pd.Timedelta(hours=100)])
+def test_times_go_beyond_the_earliest_which_is_coded_as_zero(origin):
+    steps = np.arange(200.0)
+    table = pd.DataFrame({"t": origin + pd.to_timedelta(steps, "h"), "n": steps, "v": steps - 100})
+    table.loc[0, "n"] = np.nan
+    gap = table[:1].assign(v=-110.0)
+    gap.loc[0, "t"] = pd.NaT
+    for estimator in (AEImputer(random_state=0), LINEAR):
+        filled = estimator.fit(table).impute(gap)["t"][0]
+        assert abs(filled - (origin - pd.Timedelta(hours=10))) < pd.Timedelta(hours=4)
+        np.testing.assert_allclose(find_ends(estimator)[0], [-19.9, 0, -119.9], atol=1e-9)
 
 
 def test_a_damaged_imputer_is_refused(fitted):

@@ -169,6 +169,15 @@ def test_samples_are_rows_of_the_table(frame, fitted):
     assert expected["paid"].min() >= 0
 
 
+def test_dates_are_drawn_before_the_earliest():
+    """Which stands as zero, but only numbers stay on their side of it."""
+    first, n = pd.Timestamp("2020-01-01"), np.random.default_rng(0).uniform(0, 90, 300)
+    frame = pd.DataFrame({"day": first + pd.to_timedelta(np.rint(n), unit="D"), "n": n})
+    sample = VAETransformer(1, **UNTRAINED).fit(frame).sample(2000, random_state=0)
+    assert first - pd.Timedelta(days=10) < sample["day"].min() < first
+    assert sample["n"].min() >= 0
+
+
 def test_a_stored_model_is_the_same(frame, fitted):
     other = pickle.loads(pickle.dumps(fitted))
     test = frame[600:650]
