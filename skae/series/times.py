@@ -104,7 +104,9 @@ def _find_holes(steps: np.ndarray) -> np.ndarray:
 def _describe(index: pd.Index, is_meant: np.ndarray, steps: np.ndarray, remedy: str) -> TimeFault:
     first = int(is_meant.argmax())
     if _is_clock_change(index, steps, is_meant):
-        remedy = f"give local times their zone, with tz_localize, if clocks change there, {remedy}"
+        remedy = (
+            f"give local times their zone, with tz_localize, if clocks change there, or {remedy}"
+        )
     return TimeFault(int(is_meant.sum()), f"{index[first + 1]} after {index[first]}", remedy)
 
 
@@ -112,7 +114,7 @@ def _is_clock_change(index: pd.Index, steps: np.ndarray, is_meant: np.ndarray) -
     """Whether a step may be due to clocks that change by an hour."""
     if not isinstance(index, pd.DatetimeIndex) or index.tz is not None:
         return False
-    excess = np.abs(steps - np.median(steps[steps > 0])) if (steps > 0).any() else steps
+    excess = np.abs(steps - np.median(np.abs(steps[steps != 0])))
     return bool((excess[is_meant] == pd.Timedelta(hours=1) / pd.Timedelta(1, index.unit)).any())
 
 

@@ -41,7 +41,10 @@ def make_frame(index):
         (HOURS.append(LATER), "X has a hole in time, 2025-03-05 00:00:00 after 2025-03-02 15:00"),
         (HOURS.delete([9, 20, 21]), "3-01 10:00:00 after 2025-03-01 08:00:00 in its index"),
         (HOURS.delete([9, 20, 21]), "X has 2 holes in time, the first 2025-03-01 10:00:00 after"),
-        (HOURS.delete(9), "or give local times their zone, with tz_localize, if clocks change"),
+        (
+            HOURS.delete(9),
+            "zone, with tz_localize, if clocks change there, or add the times with missing",
+        ),
         (HOURS.insert(9, HOURS[8]).delete(10), "X has a hole in time, .* 10:00:00 after .* 08:00"),
         (SECONDS.delete(slice(100, 180)), "X has a hole in time, .* 00:00:09 after .* 00:00:04 "),
         (JITTERED.append(JITTERED + pd.Timedelta(days=3)), "X has a hole in time, 2025-03-04"),
