@@ -73,8 +73,7 @@ def compute_p_values(scores: np.ndarray) -> np.ndarray:
 
     For rows that are exchangeable these are conformal p-values. Among the rows of one table
     anomalies would hide each other, as no row could have a smaller share than its rank. So the
-    tail is that of the others: beyond the strangest fiftieth it falls off exponentially, as
-    that of the anomaly score itself does.
+    tail is that of the others: beyond the strangest fiftieth it falls off exponentially.
     """
     tail = TailSurprisal.from_values(-scores[:, None])
     nats = tail.measure(-scores[:, None])

@@ -26,10 +26,7 @@ def measure_shift(tables: SecondTable, seed: int) -> Shift:
     calibrated on the others. Given the detector, these calibration rows and those of a table that
     comes from the same source are exchangeable, so that a two-sample test of their scores is valid.
     """
-    # Only the p-values are used: few rows calibrate a threshold of one half.
-    detector = AEAnomalyDetector(
-        alpha=0.5, calibration_fraction=_CALIBRATION_FRACTION, random_state=seed
-    )
+    detector = AEAnomalyDetector(calibration_fraction=_CALIBRATION_FRACTION, random_state=seed)
     with ignore_reported():
         detector.fit(tables.first)
     scores, p_values = detector.score_samples(tables.frame), detector.p_values(tables.frame)

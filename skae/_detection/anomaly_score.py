@@ -86,7 +86,8 @@ class TailSurprisal:
     knots : ndarray of shape (n_knots, n_columns)
         Values of each column, in increasing order.
     scale : ndarray of shape (n_columns,)
-        The increase beyond the last knot that is worth a nat.
+        The increase beyond the last knot that is worth a nat; in the tail of a power law, that
+        halves the share.
     """
 
     nats: np.ndarray
@@ -180,12 +181,14 @@ class TailSurprisal:
     def measure(self, values: np.ndarray) -> np.ndarray:
         """Return the surprisal of each row, in nats: its mean over the columns.
 
-        Beyond the last knot it grows in proportion to the value.
+        Beyond the last knot it grows in proportion to the value, or with its logarithm if the tail
+        is that of a power law.
         """
         total = np.zeros(len(values))
         for column, knots, scale in zip(values.T, self.knots.T, self.scale, strict=True):
             total += np.interp(column, knots, self.nats)
-            total += np.maximum(column - knots[-1], 0) / scale
+            beyond = np.maximum(column - knots[-1], 0) / scale
+            total += np.log1p(beyond) if self.has_bend else beyond
         return total / values.shape[1]
 
 

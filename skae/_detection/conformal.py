@@ -5,7 +5,15 @@ are exchangeable (Vovk, Gammerman and Shafer 2005; for anomalies Bates, Candès,
 Sesia 2023, "Testing for outliers with conformal p-values", Annals of Statistics 51).
 """
 
+import math
+
 import numpy as np
+
+from .._environment import warn_user
+
+# The rate of false alarms may exceed `alpha` by so much without a warning: about as much as the
+# rate varies if it doesn't.
+_MOST_EXCESS = 0.04
 
 
 def conformal_p_values(
@@ -48,3 +56,28 @@ def conformal_threshold(known: np.ndarray, weight: np.ndarray | None, alpha: flo
     just_below = (1 + before[np.searchsorted(known, known, side="left")]) / (1 + before[-1])
     small = np.flatnonzero(just_below <= alpha * (1 + 1e-12))
     return float(known[small[-1]] if len(small) else known[0])
+
+
+def warn_of_few(alpha: float, rate: float, known: str, clean: str, remedy: str) -> None:
+    """Warn if too few scores calibrate for `alpha`, by far.
+
+    Parameters
+    ----------
+    alpha : float
+        The rate of false alarms that was asked for.
+    rate : float
+        The rate to expect instead: the least p-value that there is.
+    known : str
+        What calibrates.
+    clean : str
+        What a share of this size are false alarms of.
+    remedy : str
+        What to do about it, as the beginning of a sentence.
+    """
+    if rate <= alpha + _MOST_EXCESS:
+        return
+    warn_user(
+        f"alpha={alpha} will not hold: with the {known}, up to {rate:.0%} of {clean} are outliers. "
+        f"{remedy}, choose an alpha of {math.ceil(100 * rate) / 100} or more, or set contamination",
+        UserWarning,
+    )

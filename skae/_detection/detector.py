@@ -60,7 +60,7 @@ from .._data import (
 from .._data.cells import find_cell
 from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
-from .._environment import RandomSource, RandomStreams, warn_user
+from .._environment import RandomSource, RandomStreams
 from .._linear import ROWS_A_COLUMN
 from .._processes import find_seed, take_part, wait_for_others
 from .._training import Checkpoint, open_checkpoint
@@ -72,7 +72,7 @@ from .calibration import (
     cut_blocks,
     make_split_generator,
 )
-from .conformal import conformal_p_values, conformal_threshold, least_p_value
+from .conformal import conformal_p_values, conformal_threshold, least_p_value, warn_of_few
 from .explanation import (
     CellChoice,
     choose_candidates,
@@ -97,10 +97,6 @@ _EXPLAIN: Constraints = {"feature_names": ["array-like", None]}
 
 # The share of the calibration rows that score lower than a typical row.
 _TYPICAL = 0.25
-
-# The least p-value may exceed `alpha` by so much without a warning: about as much as the rate of
-# false alarms varies if it doesn't.
-_MOST_EXCESS = 0.04
 
 # Scores as near as this are equal: a threshold is the score of a row, whose copies are no outliers
 # whatever their rounding. In nats for anomaly scores and log-densities; for other estimators it is
@@ -660,17 +656,14 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
 
     def _warn_of_few(self, alpha: float) -> None:
         """Warn if the calibration rows are too few for `alpha`, by far."""
-        least = least_p_value(self.calibration_scores_, self._calibration_weight)
-        if least <= alpha + _MOST_EXCESS:
-            return
-        share = self.calibration_fraction
+        known, share = self.calibration_scores_, self.calibration_fraction
         n_rows = math.ceil((1 / alpha - 1) / (LARGEST_SHARE if isinstance(share, str) else share))
-        warn_user(
-            f"alpha={alpha} will not hold: with the {len(self.calibration_scores_)} rows that "
-            f"calibrate, up to {least:.0%} of clean rows are outliers. Fit to {n_rows} rows or "
-            f"more, choose an alpha of {math.ceil(100 * least) / 100} or more, or set "
-            "contamination",
-            UserWarning,
+        warn_of_few(
+            alpha,
+            least_p_value(known, self._calibration_weight),
+            f"{len(known)} rows that calibrate",
+            "clean rows",
+            f"Fit to {n_rows} rows or more",
         )
 
     @by_blocks

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._detection.anomaly_score import AnomalyScore, TailSurprisal
-from .arrays import Array
+from .arrays import Array, log
 
 
 def interpolate(x: Array, knots: np.ndarray, values: np.ndarray) -> Array:
@@ -28,6 +28,8 @@ def measure_surprisal(tails: TailSurprisal, x: Array) -> Array:
     """Return the surprisal (n_rows,) of rows, see `TailSurprisal`."""
     inside = interpolate(x, tails.knots, tails.nats)
     beyond = (x - tails.knots[-1]).clip(0.0, None) / tails.scale
+    if tails.has_bend:
+        beyond = log(beyond + 1.0)
     return (inside + beyond).sum(axis=1) / tails.knots.shape[1]
 
 

@@ -13,17 +13,13 @@ from .._base.parameters import Constraints, validate_meta_parameters
 from .._detection import AEAnomalyDetector
 from .._detection.anomaly_score import score_at_share
 from .._detection.calibration import count_calibration_rows
-from .._detection.conformal import conformal_threshold
+from .._detection.conformal import conformal_threshold, warn_of_few
 from .._detection.detector import check_threshold
-from .._environment import RandomSource, warn_user
+from .._environment import RandomSource
 from .._processes import refuse_group
 from .overlaps import average_overlaps, count_overlapping, find_starts
 from .recordings import read_recordings
 from .windows import Windows
-
-# The lowest score of `n` windows that do not overlap is no rare one: a further window's is lower
-# with a probability of one over `n + 1`. That may exceed `alpha` by so much without a warning.
-_MOST_EXCESS = 0.04
 
 # Blocks of time that calibrate, each of which takes a fit. On the series of water circuits of
 # docs/benchmarks/series.py, eight find as much as four, and three a little less.
@@ -220,26 +216,27 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         self.calibration_scores_ = self._scored = np.sort(averaged)
         if isinstance(self.contamination, str):
             self.set_threshold(alpha=self.alpha)
-            self._warn_of_few()
         else:
             scores, _ = self.detector_._scored
             self._scored = self._average(scores, starts)
             self.set_threshold(contamination=self.contamination)
 
-    def _warn_of_few(self) -> None:
-        """Warn if the calibration windows that do not overlap are too few for `alpha`."""
-        n_apart = len(self.calibration_scores_) // int(self.length)
-        expected = 1 / (n_apart + 1)
-        if expected <= self.alpha + _MOST_EXCESS:
-            return
+    def _warn_of_few(self, alpha: float) -> None:
+        """Warn if the calibration windows that do not overlap are too few for `alpha`.
+
+        The lowest score of `n` of them is no rare one: a further window's is lower with a
+        probability of one over `n + 1`.
+        """
+        n_times = len(self.calibration_scores_)
+        n_apart = n_times // int(self.length)
         is_cross_fitted = isinstance(self.calibration_fraction, str)
         more = "" if is_cross_fitted else 'calibration_fraction="auto" or '
-        warn_user(
-            f"alpha={self.alpha} will not hold: the {len(self.calibration_scores_)} time steps "
-            f"that calibrate are those of {n_apart} windows that do not overlap, so expect up "
-            f"to {expected:.0%} of false alarms. Fit to a longer series, choose {more}a smaller "
-            "length, call set_threshold with a larger alpha, or set contamination",
-            UserWarning,
+        warn_of_few(
+            alpha,
+            1 / (n_apart + 1),
+            f"{n_times} time steps that calibrate, those of {n_apart} windows that do not overlap",
+            "usual time steps",
+            f"Fit to a longer series, choose {more}a smaller length",
         )
 
     def fit_predict(self, X: Any, y: Any = None) -> Any:
@@ -257,7 +254,7 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         labels : ndarray of shape (n_times,), or list of them
             -1 for outliers, +1 for inliers.
         """
-        self.labels_: Any = self.fit(X, y).predict(X)
+        self.labels_: Any = self.fit(X, y)._label(self._score(X, warns=False))
         return self.labels_
 
     def set_threshold(
@@ -289,6 +286,7 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         check_threshold(alpha, contamination)
         if alpha is not None:
+            self._warn_of_few(alpha)
             threshold = conformal_threshold(self.calibration_scores_, None, alpha)
         elif contamination is not None:
             threshold = score_at_share(self._scored, None, contamination)
@@ -309,9 +307,12 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
             The mean score of the windows that have it, in nats; for a list, one array for each
             recording.
         """
+        return self._score(X)
+
+    def _score(self, X: Any, *, warns: bool = True) -> Any:
         now = copy_shallow(self)
         check_is_fitted(now)
-        read = read_recordings(now, X, int(now.length), reset=False)
+        read = read_recordings(now, X, int(now.length), reset=False, warns=warns)
         scores = now.detector_.score_samples(now.windows_._cut(read))
         return now.windows_.spread(scores, read.lengths if read.is_list else read.lengths[0])
 
@@ -346,10 +347,13 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         is_inlier : ndarray of shape (n_times,), or list of them
             -1 for outliers, +1 for inliers.
         """
-        decision = self.decision_function(X)
-        if isinstance(decision, list):
-            return [np.where(each >= 0, 1, -1) for each in decision]
-        return np.where(decision >= 0, 1, -1)
+        return self._label(self.score_samples(X))
+
+    def _label(self, scores: Any) -> Any:
+        """Return -1 or +1 for the scores of time steps, or of each recording's."""
+        if isinstance(scores, list):
+            return [self._label(each) for each in scores]
+        return np.where(scores - self.offset_ >= 0, 1, -1)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

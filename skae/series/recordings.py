@@ -49,7 +49,7 @@ class Recordings:
 
 
 def read_recordings(
-    estimator: BaseEstimator, X: Any, min_length: int, *, reset: bool
+    estimator: BaseEstimator, X: Any, min_length: int, *, reset: bool, warns: bool = True
 ) -> Recordings:
     """Return a series checked as scikit-learn checks tables.
 
@@ -63,6 +63,8 @@ def read_recordings(
         How many time steps each recording must have.
     reset : bool
         Whether its channels are the ones to expect from now on, or must be the expected ones.
+    warns : bool, default=True
+        Whether to warn of times that go back or have holes; not again of those of the fit.
     """
     is_list = isinstance(X, list | tuple) and len(X) > 0 and all(map(_is_array, X))
     parts = list(X) if is_list else [X]
@@ -82,9 +84,10 @@ def read_recordings(
                 f"{name} must have as many time steps as a window, got n_samples = {len(part)} "
                 f"with length={min_length}: choose a smaller length, or leave the recording out"
             )
-        if find_library(table) == "pandas":
-            warn_of_times(table.index, name)
         values.append(part)
+    if warns:
+        indices = [table.index if find_library(table) == "pandas" else None for table in tables]
+        warn_of_times(indices, is_list)
     libraries = {find_library(table) for table in tables}
     library = libraries.pop() if len(libraries) == 1 else "array"
     times = None

@@ -122,6 +122,23 @@ class Windows(TransformerMixin, BaseEstimator):
             draft._learn(read_recordings(draft, X, int(self.length), reset=True))
         return self
 
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """Learn the channels of a series, and return its windows.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_times, n_channels) or (n_times,), or list of them
+            The series, as in `fit`.
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        X_windows : ndarray or frame of shape (n_windows, length * n_channels)
+            The windows, as of `transform`.
+        """
+        return self.fit(X, y)._transform(X, warns=False)
+
     def transform(self, X: Any) -> Any:
         """Return the windows of a series.
 
@@ -141,10 +158,12 @@ class Windows(TransformerMixin, BaseEstimator):
         MemoryError
             If the windows are larger than this machine's memory.
         """
+        return self._transform(X)
+
+    def _transform(self, X: Any, *, warns: bool = True) -> Any:
         now = copy_shallow(self)
         check_is_fitted(now)
-        length = int(now.length)
-        read = read_recordings(now, X, length, reset=False)
+        read = read_recordings(now, X, int(now.length), reset=False, warns=warns)
         return now._cut(read)
 
     def inverse_transform(self, X: ArrayLike, lengths: int | Sequence[int] | None = None) -> Any:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+import warnings
 from datetime import datetime
 
 import numpy as np
@@ -36,7 +37,9 @@ def made(tmp_path_factory):
         arguments = [place / "first.csv", "--against", place / "second.csv", "--target", "kind"]
         arguments += ["--components", 1, 2, "--seed", 5, "--report", place / "report.html"]
         arguments = list(map(str, [*arguments, "--json", place / "record.json"]))
-        assert main(arguments, prog="python -m skae") == 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # such as that no threshold holds with so few rows
+            assert main(arguments, prog="python -m skae") == 0
         out = sys.stdout.getvalue()
     record = json.loads((place / "record.json").read_text(), parse_constant=pytest.fail)
     return found[0], (place / "report.html").read_text(), record, out, arguments

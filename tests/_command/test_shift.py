@@ -1,5 +1,7 @@
 """Whether a second table is like the first."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -158,6 +160,13 @@ def test_chance_is_what_so_few_rows_allow(n_first, chance):
     assert found.n_calibration == n_first // 3
     assert (" ± " in found.text) == (chance is not None)
     assert chance is None or f"where chance gives {chance} ± " in found.text
+
+
+def test_few_rows_warn_of_no_threshold():
+    people = make_people(60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert compare(people[:50], people[50:]).n_calibration == 17
 
 
 def test_cells_of_each_column_are_counted():

@@ -29,6 +29,14 @@ def make_fresh(curve):
     return np.vstack([curve[:40], curve[300:340], 2 * curve[300:320], 9 * rng.normal(size=(5, 6))])
 
 
+def test_rows_beyond_all_knots(curve, tmp_path):
+    estimator = DenoisingAutoencoder(None, hidden_layer_sizes=(), **RANGE)
+    detector = AEAnomalyDetector(estimator, random_state=0, alpha=0.1).fit(curve[:300])
+    far = curve[:5] * np.array([1e6, 1e9, 1e12, 1e15, 1e30])[:, None]
+    assert detector.score_samples(far).min() > -200
+    check(detector, far, tmp_path)
+
+
 def hide(X):
     X = X.copy()
     X[np.random.default_rng(1).uniform(size=X.shape) < 0.3] = np.nan

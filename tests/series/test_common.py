@@ -7,9 +7,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skae import AutoencoderTransformer
 from skae.series import SeriesAnomalyDetector, Windows
 
-# The checks fit short series.
-pytestmark = pytest.mark.filterwarnings("ignore:alpha=.* will not hold:UserWarning")
-
 LINEAR = AutoencoderTransformer(1, hidden_layer_sizes=())
 
 _ROWS = "a window is no time step: there are fewer rows than time steps"

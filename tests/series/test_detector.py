@@ -18,9 +18,6 @@ from skae.series import SeriesAnomalyDetector, Windows
 from skae.series import detector as detector_file
 from skae.series import windows as windows_file
 
-# Most of these series are short, and of no interest here is how many alarms they raise.
-pytestmark = pytest.mark.filterwarnings("ignore:alpha=.* will not hold:UserWarning")
-
 LINEAR = AutoencoderTransformer(2, hidden_layer_sizes=())
 DETECTOR = SeriesAnomalyDetector(LINEAR, length=20, random_state=0)
 
@@ -195,15 +192,15 @@ def fit_recording_warnings(n_times, **parameters):
 @pytest.mark.parametrize(
     ("n_times", "parameters", "texts"),
     [
-        (379, {}, ["of 18 windows", "expect up to 5%"]),
-        (150, {}, ["the 150 time steps", "of 7 windows", "expect up to 12%", "choose a smaller"]),
+        (379, {}, ["of 18 windows", "up to 5% of usual"]),
+        (150, {}, ["the 150 time steps", "of 7 windows", "up to 12%", "choose a smaller"]),
         (
             1000,
             {"calibration_fraction": 0.1},
             [
                 "the 117 time steps",
                 "of 5 windows",
-                "expect up to 17%",
+                "up to 17%",
                 'calibration_fraction="auto"',
             ],
         ),
@@ -222,6 +219,16 @@ def test_a_few_windows_apart_say_that_alpha_will_not_hold(n_times, parameters, t
 )
 def test_nothing_warns_where_the_threshold_holds(n_times, parameters):
     assert fit_recording_warnings(n_times, **parameters) == []
+
+
+def test_a_threshold_that_moves_warns_as_that_of_the_fit():
+    detector = clone(DETECTOR).set_params(contamination=0.1).fit(make_sine(150))
+    with pytest.warns(UserWarning, match="alpha=0.02 will not hold: .* an alpha of 0.13 or") as got:
+        detector.set_threshold(alpha=0.02)
+    assert got[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        detector.set_threshold(alpha=0.2).set_threshold(contamination=0.2)
 
 
 def test_the_threshold_moves_without_another_fit():
