@@ -10,7 +10,7 @@ from torch import nn
 
 from .._processes import find_group
 from ..modules import Bypass
-from .epoch_selection import LEAST_FALL, HeldOutSelection
+from .epoch_selection import LEAST_CHANGE, HeldOutSelection
 
 # Training is stuck if, after a tenth of its epochs, in which the rate has risen, and no fewer
 # steps than these, its loss is lower by no more than this share and all gates are as small as that.
@@ -75,7 +75,7 @@ class SaddleEscape(Callback):
     def _is_stuck(net: NeuralNet, gates: list[nn.Parameter]) -> bool:
         first, last = net.history[0]["train_loss"], net.history[-1]["train_loss"]
         widest = max(float(gate.detach().abs().max()) for gate in gates)
-        is_stuck = last >= (1 - LEAST_FALL) * first and widest <= _CLOSED
+        is_stuck = last >= (1 - LEAST_CHANGE) * first and widest <= _CLOSED
         group = find_group()  # each process knows the loss of its own shard
         return is_stuck if group is None else group.take_first(is_stuck)
 
