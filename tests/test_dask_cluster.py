@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from skae import AutoencoderTransformer
 from skae._data import stores
 from skae._processes import heartbeat
-from skae.distributed import run_on_workers
+from skae.distributed import run_on_workers, workers
 
 distributed = pytest.importorskip(
     "distributed", reason="dask is not installed: pip install 'skae[dask]' runs these tests too"
@@ -110,6 +110,35 @@ def test_a_worker_that_dies_ends_the_fit_with_its_address(client, curve):
     with pytest.raises(ConnectionError, match=f"because {addresses[1]} ended: look at its log"):
         run_on_workers(client, train)
     client.wait_for_workers(2, timeout=60)
+    assert run_on_workers(client, dist.get_world_size) == 2
+
+
+class Fatal:
+    """A function that ends the process with an id as it arrives there."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def __reduce__(self):
+        return die, (self.process,)
+
+    def __call__(self):
+        return dist.get_world_size()
+
+
+def die(process):
+    if os.getpid() == process:
+        os._exit(1)
+    return Fatal(process)
+
+
+def test_the_others_do_not_wait_for_a_worker_that_is_lost_before_it_joins(client, monkeypatch):
+    monkeypatch.setattr(workers, "_SECONDS_TO_JOIN", 1.0)
+    processes = client.run(os.getpid)
+    with pytest.raises(ConnectionError, match="ended: look at its log"):
+        run_on_workers(client, Fatal(processes[max(processes)]))
+    client.wait_for_workers(2, timeout=60)
+    monkeypatch.undo()
     assert run_on_workers(client, dist.get_world_size) == 2
 
 

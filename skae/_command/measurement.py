@@ -43,6 +43,8 @@ class Measurement:
         Epochs of training that the weights have seen; with none they are PCA's.
     loss_curve : tuple of float
         Training loss of each epoch that was run.
+    held_out_curve : tuple of float
+        Loss on the fit's own held-out rows, of PCA and of each epoch.
     codes : ndarray of shape (n_test, n_components)
         Codes of the rows.
     errors : ndarray of shape (n_test,)
@@ -60,6 +62,7 @@ class Measurement:
     fit_seconds: float
     n_epochs: int
     loss_curve: tuple[float, ...]
+    held_out_curve: tuple[float, ...]
     codes: np.ndarray
     errors: np.ndarray
     squares: np.ndarray
@@ -119,6 +122,7 @@ def measure(
         fit_seconds=seconds,
         n_epochs=model.n_epochs,
         loss_curve=model.loss_curve,
+        held_out_curve=model.held_out_curve,
         codes=codes,
         errors=errors,
         squares=np.nansum(np.square(scaled), axis=1),

@@ -33,6 +33,8 @@ class FittedModel:
         Epochs of training that the weights have seen; with none they are PCA's.
     loss_curve : tuple of float
         Training loss of each epoch that was run.
+    held_out_curve : tuple of float
+        Loss on the fit's own held-out rows, of PCA and of each epoch.
     """
 
     encode: Callable[[pd.DataFrame], np.ndarray]
@@ -40,6 +42,7 @@ class FittedModel:
     score_samples: Callable[[pd.DataFrame], np.ndarray | None]
     n_epochs: int
     loss_curve: tuple[float, ...] = ()
+    held_out_curve: tuple[float, ...] = ()
 
 
 def fit_pca(frame: pd.DataFrame, n_components: int, seed: int) -> FittedModel:
@@ -88,6 +91,7 @@ def fit_autoencoder(frame: pd.DataFrame, n_components: int, seed: int) -> Fitted
         model.score_samples,
         model.n_iter_,
         tuple(model.loss_curve_),
+        tuple(model.validation_scores_ or ()),
     )
 
 

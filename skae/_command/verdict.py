@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from .._training.epoch_selection import is_stuck
+from .._training.epoch_selection import Course, find_course
 from .certainty import Difference
 from .measurement import Measurement, Pair
 from .size_choice import NATS_THAT_MATTER, SizeChoice, choose_size, is_exact
@@ -256,8 +256,11 @@ def _explain_pca(autoencoder: Measurement) -> str:
     losses = autoencoder.loss_curve
     if not losses:
         return "there are too few rows to train the autoencoder on"
-    if is_stuck(losses):
+    course = find_course(losses, autoencoder.held_out_curve)
+    if course is Course.STAYS:
         return f"training the autoencoder did not leave PCA in {len(losses)} epochs"
+    if course is Course.RISES:
+        return f"training the autoencoder raised its loss from {losses[0]:.3g} to {losses[-1]:.3g}"
     return "training left PCA, and found nothing that is surely better"
 
 

@@ -188,7 +188,8 @@ def gather_evidence(rows: Rows, unseen: Rows | None, improvement: float | None) 
     sample = rows.take(counting[subsample_indices(len(counting), most)])
     if unseen is not None:
         unseen = unseen.take(subsample_indices(len(unseen), _HELD_OUT_ROWS))
-    is_short = has_few_rows(rows.table)
+    # The sample is often enough to know; the whole table may have to leave a device for it.
+    is_short = has_few_rows(sample.table) and has_few_rows(rows.table)
     return Evidence(sample, unseen, improvement, is_short)
 
 

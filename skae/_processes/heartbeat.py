@@ -53,9 +53,9 @@ class Heartbeat:
         return self._store.get(key) if self._store.check([key]) else b""
 
     def _beat(self) -> None:
-        # A client of its own: another thread's may be waiting for an answer.
-        store = self._store.clone() if hasattr(self._store, "clone") else self._store
         with suppress(RuntimeError):  # the process that keeps the store may be gone
+            # A client of its own: another thread's may be waiting for an answer.
+            store = self._store.clone() if hasattr(self._store, "clone") else self._store
             while not self._is_stopped.is_set():
                 store.add(self._name_key(self._rank), 1)
                 self._is_stopped.wait(_SECONDS_BETWEEN_BEATS)

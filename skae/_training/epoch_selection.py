@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,16 +28,44 @@ _QUANTILE = 0.95
 # docs/defaults.md.
 _SCREENING_ERRORS = 1.0
 
-#: A training loss that falls by a smaller share has not left the initialization.
-LEAST_FALL = 0.005
+#: A loss that changes by no larger share has not left the initialization.
+LEAST_CHANGE = 0.005
 
 
-def is_stuck(loss_curve: Sequence[float]) -> bool:
-    """Whether no epoch's training loss is lower than that of the first, but by a hair."""
+class Course(Enum):
+    """Where training goes from the initialization."""
+
+    STAYS = auto()
+    RISES = auto()
+    LEAVES = auto()
+
+
+def find_course(loss_curve: Sequence[float], held_out: Sequence[float]) -> Course:
+    """Return where training goes: it stays if no loss is other than the first, but by a hair.
+
+    It rises if all later losses are higher.
+
+    Parameters
+    ----------
+    loss_curve : sequence of float
+        Training loss of each epoch.
+    held_out : sequence of float
+        Mean loss on held-out rows, at initialization and after each epoch: the training may have
+        gone far within its first epoch.
+    """
     if len(loss_curve) < 2:
-        return False
-    least = loss_curve[0] - LEAST_FALL * abs(loss_curve[0])
-    return all(loss > least for loss in loss_curve)  # of those that are no numbers, none is known
+        return Course.LEAVES
+    curves = [np.asarray(curve, dtype=np.float64) for curve in (loss_curve, held_out) if len(curve)]
+    # Of losses that are no numbers nothing is known.
+    if all((np.abs(curve - curve[0]) <= _hair(curve)).all() for curve in curves):
+        return Course.STAYS
+    if all((curve[1:] - curve[0] > _hair(curve)).all() for curve in curves):
+        return Course.RISES
+    return Course.LEAVES
+
+
+def _hair(curve: np.ndarray) -> float:
+    return LEAST_CHANGE * abs(float(curve[0]))
 
 
 class Gain(NamedTuple):
@@ -190,10 +219,16 @@ class SelectedEpoch:
                 f"kept epoch {self.epoch} of {n_epochs}: it gains {mean:.3g} over the "
                 f"initialization on held-out rows (standard error {error:.2g})"
             )
-        if is_stuck(loss_curve):
+        course = find_course(loss_curve, self.losses)
+        if course is Course.STAYS:
             return (
                 f"kept the initialization: training did not leave it in {n_epochs} epochs, "
-                f"whose losses are lower than at first by less than {LEAST_FALL:.1%}"
+                f"whose losses are within {LEAST_CHANGE:.1%} of the first"
+            )
+        if course is Course.RISES:
+            return (
+                f"kept the initialization: the training loss rose from {loss_curve[0]:.3g} to "
+                f"{loss_curve[-1]:.3g} in {n_epochs} epochs, and held-out losses did too: lower lr"
             )
         text = f"kept the initialization: none of {n_epochs} epochs is surely better"
         known = [m - _STANDARD_ERRORS * e if m == m else -math.inf for m, e in self.gains]

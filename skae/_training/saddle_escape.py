@@ -10,7 +10,8 @@ from torch import nn
 
 from .._processes import find_group
 from ..modules import Bypass
-from .epoch_selection import LEAST_FALL, HeldOutSelection
+from .epoch_selection import LEAST_CHANGE, HeldOutSelection
+from .weight_snapshot import WeightSnapshot
 
 # Training is stuck if, after a tenth of its epochs, in which the rate has risen, and no fewer
 # steps than these, its loss is lower by no more than this share and all gates are as small as that.
@@ -43,7 +44,8 @@ class SaddleEscape(Callback):
         Its patience begins anew, after as many epochs as have gone by: at first the loss rises.
     has_floor : bool, default=True
         Whether held-out rows choose. If not, short trainings are left alone: they might end before
-        the loss is back where it was.
+        the loss is back where it was. The weights before the push are restored if others end so,
+        such as one that a callback stops; `n_iter_` counts all epochs nonetheless.
     """
 
     def __init__(
@@ -52,6 +54,11 @@ class SaddleEscape(Callback):
         self.n_epochs = n_epochs
         self.selection = selection
         self.has_floor = has_floor
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Keep a place for the weights before the push, which a checkpoint stores too."""
+        self.before_ = None if self.has_floor else WeightSnapshot(net.module_)
+        self.loss_before_ = math.inf
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any, **kwargs: Any) -> None:
         """Open the gates if it is time and training is stuck."""
@@ -64,7 +71,18 @@ class SaddleEscape(Callback):
         if gates and self._is_stuck(net, gates):
             self._open(net, gates)
 
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Restore the weights before the push if no held-out rows choose and the loss is higher."""
+        if self.before_ is not None and self.loss_before_ < math.inf:
+            # `FiniteLoss` has restored the weights of this epoch.
+            last = net.history[net.n_finite_epochs_ - 1]["train_loss"]
+            if last > self.loss_before_:
+                self.before_.restore()
+
     def _open(self, net: NeuralNet, gates: list[nn.Parameter]) -> None:
+        if self.before_ is not None:
+            self.before_.save(self.before_.read())
+            self.loss_before_ = net.history[-1]["train_loss"]
         with torch.no_grad():
             for gate in gates:
                 gate.fill_(_OPENED)
@@ -75,7 +93,7 @@ class SaddleEscape(Callback):
     def _is_stuck(net: NeuralNet, gates: list[nn.Parameter]) -> bool:
         first, last = net.history[0]["train_loss"], net.history[-1]["train_loss"]
         widest = max(float(gate.detach().abs().max()) for gate in gates)
-        is_stuck = last >= (1 - LEAST_FALL) * first and widest <= _CLOSED
+        is_stuck = last >= (1 - LEAST_CHANGE) * first and widest <= _CLOSED
         group = find_group()  # each process knows the loss of its own shard
         return is_stuck if group is None else group.take_first(is_stuck)
 

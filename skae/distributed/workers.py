@@ -1,9 +1,12 @@
 """Processes of Dask's workers, which share fits."""
 
+import math
 import os
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -14,8 +17,13 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 Future = Any  # of Dask, which has no types
+Store = Any  # a TCPStore of torch, which doesn't export its type
 
 _SECONDS_BETWEEN_LOOKS = 1.0
+
+# How long the processes have to join the group. All but the first wait in vain if one is lost
+# before, and Dask can't stop them.
+_SECONDS_TO_JOIN = 60.0
 
 # How long the processes have to find out that one of them has ended, and to leave the fit.
 _SECONDS_TO_END = 60.0
@@ -66,7 +74,13 @@ def run_on_workers(
     -----
     An error of the function, in whichever process, is raised here.
 
-    The first worker listens at a free port, which the others must be able to reach.
+    The first worker listens at a free port, which the others must be able to reach. All have a
+    minute, or `timeout` if that is shorter, to join it: they must be free of other tasks.
+
+    Dask can't stop a call that runs. Where a worker has ended, the others' calls end within that
+    minute if they have not joined yet, and after some 15 seconds in a shared fit. If the function
+    waits for the others elsewhere, such as in collectives of its own, a call takes up to `timeout`,
+    and its worker is blocked for so long.
 
     Examples
     --------
@@ -98,15 +112,15 @@ def run_on_workers(
             "workers must be processes of their own, got several in one process: start the cluster "
             "with processes=True, and name each worker once"
         )
-    port = client.submit(_find_free_port, workers=addresses[:1], pure=False).result()
     host = urlsplit(addresses[0]).hostname or "127.0.0.1"
+    seconds_to_join = min(timeout, _SECONDS_TO_JOIN)
+    opened = client.run(_open_store, host, len(addresses), seconds_to_join, workers=addresses[:1])
+    port = opened[addresses[0]]
     futures = [
         client.submit(
             _call_in_group,
             function,
-            f"tcp://{_bracket(host)}:{port}",
-            rank,
-            len(addresses),
+            _Place(host, port, rank, len(addresses), seconds_to_join),
             timeout,
             workers=[address],
             pure=False,
@@ -125,34 +139,71 @@ def _name_process() -> tuple[str, int]:
     return socket.gethostname(), os.getpid()
 
 
-def _find_free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("", 0))
-        port: int = free.getsockname()[1]
-        return port
+@dataclass(frozen=True)
+class _Place:
+    """A process's place in the group, whose store the first process keeps."""
+
+    host: str
+    port: int
+    rank: int
+    size: int
+    seconds_to_join: float
+
+    def find_store(self) -> Store:
+        """Return the store, which the first process has open."""
+        if self.rank == 0:
+            return _open_stores.pop(self.port)
+        return _make_store(self.host, self.port, self.size, self.seconds_to_join)
+
+    def join(self) -> Store:
+        """Return the store once all processes have come here; raise if one has not."""
+        keys = [f"joined/{rank}" for rank in range(self.size)]
+        try:
+            store = self.find_store()
+            store.set(keys[self.rank], "")
+            store.wait(keys, timedelta(seconds=self.seconds_to_join))
+        except RuntimeError as error:  # of torch's stores
+            raise ConnectionError(
+                f"workers that share a fit must join within {self.seconds_to_join:g} s, and one "
+                "did not: see that all are free of other tasks, have the function's packages, and "
+                f"reach {self.host}:{self.port}"
+            ) from error
+        return store
 
 
-def _bracket(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+#: Stores that this process keeps for groups which it has not joined yet, by port.
+_open_stores: dict[int, Store] = {}
 
 
-def _call_in_group(
-    function: Callable[[], Any], address: str, rank: int, size: int, timeout: float
-) -> Any:
+def _open_store(host: str, size: int, seconds: float) -> int:
+    """Open a store at a port that is free, and return the port."""
+    store = _make_store(host, 0, size, seconds, is_master=True)
+    _open_stores[store.port] = store
+    port: int = store.port
+    return port
+
+
+def _make_store(host: str, port: int, size: int, seconds: float, is_master: bool = False) -> Store:
+    import torch.distributed as dist
+
+    limit = timedelta(seconds=seconds)
+    open_store = dist.TCPStore  # type: ignore[attr-defined]
+    return open_store(host, port, size, is_master, limit, wait_for_workers=False)
+
+
+def _call_in_group(function: Callable[[], Any], place: _Place, timeout: float) -> Any:
     """Return what the function returns in the first process."""
     import torch.distributed as dist
 
+    store, limit = place.join(), timedelta(seconds=timeout)
+    store.set_timeout(limit)
     dist.init_process_group(
-        "gloo",
-        init_method=address,
-        rank=rank,
-        world_size=size,
-        timeout=timedelta(seconds=timeout),
+        "gloo", store=store, rank=place.rank, world_size=place.size, timeout=limit
     )
     try:
         with share_training(timeout=timeout):
             value = function()
-        return value if rank == 0 else None
+        return value if place.rank == 0 else None
     finally:
         dist.destroy_process_group()
 
@@ -170,16 +221,18 @@ def _wait_for_all(client: "Client", futures: dict[str, Future]) -> list[str]:
         except TimeoutError:
             return
 
-    while left := [future for future in futures.values() if not future.done()]:
-        wait_some(left, _SECONDS_BETWEEN_LOOKS, "FIRST_COMPLETED")
+    end = math.inf
+    while True:
         living = client.nthreads()
-        lost = [name for name, own in futures.items() if name not in living and not own.done()]
-        if lost or any(future.status == "error" for future in futures.values()):
-            rest = [own for name, own in futures.items() if name in living and not own.done()]
-            if rest:
-                wait_some(rest, _SECONDS_TO_END, "ALL_COMPLETED")
-            return lost
-    return []
+        left = {name: own for name, own in futures.items() if not own.done()}
+        rest = [own for name, own in left.items() if name in living]
+        if end == math.inf and (
+            len(rest) < len(left) or any(own.status == "error" for own in futures.values())
+        ):
+            end = monotonic() + _SECONDS_TO_END
+        if not rest or monotonic() > end:
+            return [name for name in left if name not in living]
+        wait_some(rest, _SECONDS_BETWEEN_LOOKS, "FIRST_COMPLETED")
 
 
 def _raise_first(futures: list[Future], lost: list[str]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from .._training.epoch_selection import is_stuck
+from .._training.epoch_selection import Course, find_course
 from .drawing import BLUE, DARK_GREY, ORANGE, find_axes, get_figure
 
 if TYPE_CHECKING:
@@ -17,6 +17,13 @@ _WIDTH, _HEIGHT = 6.0, 4.0
 
 # A logarithmic axis shows losses that fall by more than this factor.
 _WIDE_RANGE = 5
+
+# Why the initialization is kept.
+_REASONS = {
+    Course.STAYS: "training did not leave it",
+    Course.RISES: "the loss rose, lower lr",
+    Course.LEAVES: "no epoch was surely better",
+}
 
 
 @final
@@ -175,9 +182,9 @@ class LearningCurveDisplay:
         if self.validation_scores is None:
             return f"epoch {self.kept_epoch} kept: no rows were held out"
         if self.kept_epoch == 0:
-            if is_stuck(np.asarray(self.loss_curve, dtype=np.float64).tolist()):
-                return f"{self.init} kept: training did not leave it"
-            return f"{self.init} kept: no epoch was surely better"
+            losses, held_out = np.asarray(self.loss_curve), np.asarray(self.validation_scores)
+            course = find_course(losses.tolist(), held_out.tolist())
+            return f"{self.init} kept: {_REASONS[course]}"
         n_epochs = len(np.asarray(self.validation_scores)) - 1
         text = f"epoch {self.kept_epoch} of {n_epochs} kept"
         if self.gain is None or self.gain_error is None:

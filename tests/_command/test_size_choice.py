@@ -20,6 +20,7 @@ def measure(densities, error=0.5):
         neighbour_accuracy=None,
         fit_seconds=1.0,
         loss_curve=(),
+        held_out_curve=(),
         n_epochs=5,
         codes=np.zeros((100, 1)),
         errors=np.full(100, error),

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from skae._command.measurement import Measurement, Pair
+from skae._command.models import fit_autoencoder
 from skae._command.verdict import find_praised_size, reach_verdict
 
 NOISE = np.random.default_rng(0).normal(size=(2, 100))
@@ -23,6 +24,7 @@ def measure(error, density, n_epochs=5):
         fit_seconds=1.0,
         n_epochs=n_epochs,
         loss_curve=(),
+        held_out_curve=(),
         codes=np.zeros((100, 1)),
         errors=error * (1 + 0.01 * NOISE[0]),
         squares=np.ones(100),
@@ -225,19 +227,28 @@ def test_single_row_says_nothing():
 
 
 @pytest.mark.parametrize(
-    ("losses", "reason"),
+    ("losses", "held_out", "reason"),
     [
-        ((0.5, 0.499, 0.498), "training the autoencoder did not leave PCA in 3 epochs"),
-        ((0.5, 0.45), "training left PCA, and found nothing that is surely better"),
-        ((), "there are too few rows to train the autoencoder on"),
+        ((0.5, 0.499, 0.498), (), "training the autoencoder did not leave PCA in 3 epochs"),
+        ((0.5, 0.45), (), "training left PCA, and found nothing that is surely better"),
+        ((0.5, 0.5), (0.6, 0.7, 0.7), "training left PCA, and found nothing that is surely better"),
+        ((0.5, 70), (0.6, 80, 70), "training the autoencoder raised its loss from 0.5 to 70"),
+        ((), (), "there are too few rows to train the autoencoder on"),
     ],
 )
-def test_network_that_stayed_pca_is_not_praised_for_its_density(losses, reason):
-    stayed = replace(measure(0.5, 9.0, n_epochs=0), loss_curve=losses)
+def test_network_that_stayed_pca_is_not_praised_for_its_density(losses, held_out, reason):
+    stayed = measure(0.5, 9.0, n_epochs=0)
+    stayed = replace(stayed, loss_curve=losses, held_out_curve=held_out)
     assert reach_verdict({2: Pair(measure(0.5, 1.0), stayed)}).text == (
         "Use PCA with 2 components. On the 100 rows held out of training, PCA with 2 components "
         f"explains 50.0% of the variance; {reason}."
     )
+
+
+def test_the_losses_on_held_out_rows_are_those_of_the_fit():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 3)), columns=list("abc"))
+    model = fit_autoencoder(frame, 1, seed=0)
+    assert len(model.held_out_curve) == len(model.loss_curve) + 1
 
 
 def test_total_variance_is_a_sample_too():

@@ -206,6 +206,19 @@ def test_what_folds_say_of_the_gain_decides():
     assert fit_truth(300, lambda gain: 100 * gain) == fit_truth(300, lambda gain: gain)
 
 
+def test_the_sample_tells_whether_rows_are_many(monkeypatch):
+    """The whole table may be on a device, and is copied then."""
+    sizes, table = [], Rows.table
+    monkeypatch.setattr(
+        Rows, "table", property(lambda rows: sizes.append(len(rows)) or table.fget(rows))
+    )
+    many = np.random.default_rng(0).normal(size=(6_000, 3)).astype(np.float32)
+    for X, is_short in ((many, False), (np.repeat(many[:20], 300, axis=0), True)):
+        rows = Rows.from_arrays(X, None, torch.device("cpu"))
+        assert gather_evidence(rows, None, None).is_short == is_short
+    assert sizes == [5_000, 5_000, 6_000]
+
+
 def test_trimmed_rows_have_no_say():
     X = np.vstack([draw_ring(400, 0), np.random.default_rng(0).normal(8, 0.1, size=(20, 2))])
     ours = clone(QUICK).set_params(max_epochs=1)

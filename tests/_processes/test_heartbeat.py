@@ -43,7 +43,8 @@ def test_a_process_that_never_came_is_silent():
         own.stop()
 
 
-def test_beats_end_without_an_error_if_the_store_is_gone(monkeypatch):
+@pytest.mark.parametrize("closed", ["add", "clone"])
+def test_beats_end_without_an_error_if_the_store_is_gone(monkeypatch, closed):
     errors = []
     monkeypatch.setattr(threading, "excepthook", errors.append)
 
@@ -52,6 +53,8 @@ def test_beats_end_without_an_error_if_the_store_is_gone(monkeypatch):
             raise dist.DistNetworkError("closed")
 
         def clone(self):
+            if closed == "clone":
+                raise dist.DistNetworkError("closed")
             return self
 
     own = Heartbeat(Gone(), "name", 0, 2)

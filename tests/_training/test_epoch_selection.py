@@ -252,17 +252,62 @@ def test_the_line_names_the_epoch_that_comes_nearest_to_one_that_is_kept():
     )
 
 
-def test_the_line_tells_a_training_that_is_stuck_from_one_that_is_no_better():
-    selected = SelectedEpoch(0, [1.0] * 3, [(0.0, 0.1)] * 2)
-    stuck = (
-        "kept the initialization: training did not leave it in 2 epochs, whose losses are lower "
-        "than at first by less than 0.5%"
+STUCK = (
+    "kept the initialization: training did not leave it in 2 epochs, whose losses are within 0.5% "
+    "of the first"
+)
+
+
+@pytest.mark.parametrize(
+    ("losses", "held_out"),
+    [
+        ([1.0, 0.996], [1.0, 1.0, 1.0]),
+        ([1.0, 1.004], [2.0, 2.009, 1.991]),
+        ([-1.0, -1.004], [-1.0, -0.996, -1.0]),
+    ],
+)
+def test_the_line_of_a_training_that_is_stuck(losses, held_out):
+    selected = SelectedEpoch(0, held_out, [(0.0, 0.1)] * 2)
+    assert selected.describe(losses) == STUCK
+
+
+@pytest.mark.parametrize(
+    ("losses", "held_out"),
+    [
+        ([1.0, 0.994], [1.0, 1.0, 1.0]),
+        ([1.0, 0.99, 1.2], [1.0, 1.0, 1.0]),
+        ([-1.0, -1.006], [1.0, 1.0, 1.0]),
+        ([1.0, 1.2], [1.0, 1.0, 1.0]),
+        ([1.0, np.nan], [1.0, 1.0, 1.0]),
+        ([1.0, 1.0], [1.0, 1.006, 1.0]),  # the fall is within the first epoch, then it overfits
+        ([1.0, 1.0], [1.0, np.nan, 1.0]),
+        ([1.0, 2.2, 1.0], [1.0, 1.2, 1.3]),  # of a training that is pushed
+        ([1.0, 1.2], [1.0, 0.9, 1.3]),
+        ([1.0], [1.0, 1.0]),
+        ([], [1.0, 1.0]),
+    ],
+)
+def test_the_line_of_a_training_that_is_no_better(losses, held_out):
+    selected = SelectedEpoch(0, held_out, [(0.0, 0.1)] * 2)
+    assert selected.describe(losses) == selected.describe()
+    assert "none of 2 epochs" in selected.describe(losses)
+
+
+@pytest.mark.parametrize(
+    ("losses", "first", "last"), [([2.0, 9.0, 8.0], "2", "8"), ([-1.0, -0.9], "-1", "-0.9")]
+)
+def test_the_line_of_a_training_whose_loss_rises(losses, first, last):
+    selected = SelectedEpoch(0, [1.0, 1.3, 1.2], [(0.0, 0.1)] * 2)
+    assert selected.describe(losses) == (
+        f"kept the initialization: the training loss rose from {first} to {last} in 2 epochs, and "
+        "held-out losses did too: lower lr"
     )
-    for losses in ([1.0, 0.996], [1.0, 1.2], [-1.0, -1.004]):
-        assert selected.describe(losses) == stuck
-    for losses in ([1.0, 0.994], [1.0, 0.99, 1.2], [-1.0, -1.006], [1.0, np.nan], [1.0], []):
-        assert selected.describe(losses) == selected.describe()
-        assert "none of 2 epochs" in selected.describe(losses)
+
+
+def test_the_line_of_a_rate_that_is_too_high(capsys):
+    X = np.random.default_rng(0).normal(size=(600, 6)) ** 3
+    AutoencoderTransformer(2, lr=1.0, max_epochs=5, verbose=1, random_state=0).fit(X)
+    assert "kept the initialization: the training loss rose from" in capsys.readouterr().out
 
 
 def test_the_line_of_epochs_whose_losses_are_not_finite():

@@ -8,6 +8,7 @@ from sklearn.datasets import make_moons
 from skorch.callbacks import Callback
 
 from skae import AutoencoderTransformer
+from skae._training import checkpoint
 from skae._training.epoch_selection import select_epoch
 from skae._training.saddle_escape import SaddleEscape
 
@@ -70,6 +71,49 @@ def test_a_training_without_held_out_rows_is_pushed_too():
 def test_a_short_training_without_held_out_rows_is_left_alone():
     _, (widest,) = fit(make_ring(600), early_stopping=False, max_epochs=60)
     assert max(widest) < 1
+
+
+@pytest.mark.parametrize("n_epochs", [20, 21])
+def test_a_training_of_few_epochs_without_held_out_rows_is_left_alone(n_epochs):
+    few_rows = {"early_stopping": False, "max_epochs": n_epochs, "batch_size": 20}
+    _, (widest,) = fit(make_ring(200), **few_rows)
+    assert (3.0 in widest) == (n_epochs == 21)
+
+
+class Stop(Callback):
+    """End training two epochs after the push, as Ctrl-C does; or fail after one, once."""
+
+    fails = False
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 9:
+            raise KeyboardInterrupt
+        if len(net.history) == 8 and Stop.fails:
+            Stop.fails = False
+            raise OSError("full")
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+@pytest.mark.filterwarnings("ignore:training was interrupted")
+def test_weights_before_a_push_are_restored_if_the_loss_ends_higher(
+    tmp_path, monkeypatch, is_resumed
+):
+    monkeypatch.setattr(checkpoint, "_LEAST_PAUSE", 0.0)
+    monkeypatch.setattr(checkpoint, "_PAUSE_PER_WRITE", 0.0)
+    monkeypatch.setattr(Stop, "fails", is_resumed)
+    X = make_ring(600)
+    parameters = {"early_stopping": False, "max_epochs": 70, "hidden_layer_sizes": (16,)}
+    ours = AutoencoderTransformer(
+        1, callbacks=[Stop()], checkpoint=tmp_path / "fit", random_state=0, **parameters
+    )
+    if is_resumed:
+        with pytest.raises(OSError, match="full"):
+            ours.fit(X)
+    ours.fit(X)
+    assert ours.loss_curve_[8] > 1.05 * ours.loss_curve_[6]
+    pca = AutoencoderTransformer(1, hidden_layer_sizes=(), random_state=0).fit(X)
+    loss = ours.reconstruction_error(X).mean()
+    assert loss == pytest.approx(pca.reconstruction_error(X).mean(), rel=0.01)
 
 
 def test_short_trainings_are_left_alone():

@@ -75,12 +75,17 @@ def test_a_kept_linear_model_says_so(kept):
 
 
 @pytest.mark.parametrize(
-    ("losses", "reason"),
-    [([2.0, 1.999], "training did not leave it"), ([2.0, 1.9], "no epoch was surely better")],
+    ("losses", "held_out", "reason"),
+    [
+        ([2.0, 1.999], [2.0, 2.0, 2.0], "training did not leave it"),
+        ([2.0, 1.999], [2.0, 2.2, 2.3], "no epoch was surely better"),
+        ([2.0, 1.9], [2.0, 2.0, 2.0], "no epoch was surely better"),
+        ([2.0, 9.0], [2.0, 5.0, 9.0], "the loss rose, lower lr"),
+    ],
 )
-def test_a_training_that_is_stuck_is_told_from_one_that_is_no_better(losses, reason):
+def test_a_training_that_is_stuck_is_told_from_one_that_is_no_better(losses, held_out, reason):
     display = LearningCurveDisplay(
-        loss_curve=losses, validation_scores=[2.0, 2.0, 2.0], kept_epoch=0, init="linear model"
+        loss_curve=losses, validation_scores=held_out, kept_epoch=0, init="linear model"
     )
     assert repr(display) == f"<LearningCurveDisplay: linear model kept: {reason}>"
 
