@@ -528,9 +528,10 @@ class Columns:
         if identifiers:
             warn_user(
                 f"X has a label for nearly every row in {_list(identifiers)}: such labels are "
-                "pooled as infrequent, so that they tell whether a cell is missing and no more; "
-                "drop identifiers, turn numbers that are written as text into numbers, with "
-                "pandas.to_numeric, or encode text with skrub.TextEncoder",
+                "pooled as infrequent, so that they tell whether a cell is missing and no more: "
+                "they decode to missing cells, and missing ones are not imputed. Drop "
+                "identifiers, turn numbers or dates that are written as text into such, with "
+                "pandas.to_numeric or pandas.to_datetime, or encode text with skrub.TextEncoder",
                 UserWarning,
             )
         return cls(library, array_dtype, tuple(columns))
