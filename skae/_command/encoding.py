@@ -36,7 +36,7 @@ _HEADINGS = {
 }
 
 # Warnings that the report says in its own words.
-_REPORTED = "X has (no observed cell|a label for nearly every row)"
+_REPORTED = "X has (no observed cell|a label for nearly every row|numbers or dates)"
 
 
 @dataclass(frozen=True)
