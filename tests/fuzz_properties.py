@@ -50,6 +50,7 @@ _WARNINGS = (
     (UserWarning, re.compile(r"the block lies far from|the stream does not go on as it began")),
     (UserWarning, re.compile(r"valid feature names|X has feature names")),
     (UserWarning, re.compile(r"X has no observed cell in|X has a label for nearly every row in")),
+    (UserWarning, re.compile(r"X has numbers or dates as text in")),
     (UserWarning, re.compile(r"alpha=.* will not hold: with the")),
 )
 

@@ -75,7 +75,7 @@ class Arguments:
     table: Path | None
     text_format: TextFormat
     target: str | None
-    components: tuple[float, ...]
+    components: tuple[float, ...] | None
     rows: int | None
     seed: int
     json: Path | None
@@ -93,7 +93,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Arguments:
         table=parsed.table,
         text_format=TextFormat(parsed.sep, parsed.decimal, parsed.thousands, parsed.encoding),
         target=parsed.target,
-        components=tuple(sorted(set(parsed.components))),
+        components=tuple(sorted(set(parsed.components))) if parsed.components else None,
         rows=parsed.rows,
         seed=parsed.seed,
         json=parsed.json,
@@ -117,10 +117,9 @@ def _make_parser(prog: str) -> argparse.ArgumentParser:
         "--components",
         nargs="+",
         type=_parse_components,
-        default=[2, 4, 8, 16],
         metavar="K",
         help="sizes of the code to compare, or shares of the variance such as 0.9, for which PCA "
-        "counts the components (default: 2 4 8 16)",
+        "counts the components (default: 2 4 8 16, or 1 for two columns)",
     )
     add(
         "--rows",

@@ -23,6 +23,9 @@ from .verdict import Verdict, find_praised_size, reach_verdict
 # A target with more different values is a quantity, or a name of each row.
 _MOST_CLASSES = 100
 
+# The numbers of components compared where none are asked for.
+_USUAL_SIZES = (2, 4, 8, 16)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -90,16 +93,18 @@ class Uncompared:
         return [*self.encoding.describe(), *_describe_missing(self.table), *self.table.notes]
 
 
-def compare(table: Table, components: tuple[float, ...], seed: int, with_map: bool) -> Comparison:
+def compare(
+    table: Table, components: tuple[float, ...] | None, seed: int, with_map: bool
+) -> Comparison:
     """Fit and measure both models.
 
     Parameters
     ----------
     table : Table
         The table.
-    components : tuple of int or float
+    components : tuple of int or float, or None
         Numbers of components, or shares of the variance that they are counted for; those that are
-        too large for the table are left out.
+        too large for the table are left out. None takes the usual ones, or 1 if all of these are.
     seed : int
         Seed of the split and the models.
     with_map : bool
@@ -112,8 +117,8 @@ def compare(table: Table, components: tuple[float, ...], seed: int, with_map: bo
     """
     check_can_compress(table)
     split = _split_rows(table, seed)
-    counted, share_notes = _count_components(table, split, components)
-    sizes, size_notes = _select_sizes(table, split, counted)
+    counted, share_notes = _count_components(table, split, components or _USUAL_SIZES)
+    sizes, size_notes = _select_sizes(table, split, counted, components is not None)
     classes, class_notes = _encode_classes(table.target, split)
     fitted_sizes = sizes if not with_map or 2 in sizes else (*sizes, 2)
     pairs = _measure_pairs(table.frame, split, classes, fitted_sizes, seed)
@@ -183,7 +188,7 @@ def _count_components(
 
 
 def _select_sizes(
-    table: Table, split: Split, components: tuple[int, ...]
+    table: Table, split: Split, components: tuple[int, ...], are_asked_for: bool
 ) -> tuple[tuple[int, ...], list[str]]:
     """Return the numbers of components with which PCA can leave something unexplained."""
     n_columns, n_train = table.frame.shape[1], len(split.train)
@@ -199,7 +204,7 @@ def _select_sizes(
             f"and {n_train} training rows: text that differs from row to row has no dimension, and "
             "a column of numbers with a single word in it is text"
         )
-    if not sizes:
+    if not sizes and are_asked_for:
         raise CommandError(
             f"--components must be at most {most} ({table.name} has {columns} and "
             f"{n_train} training rows), got {' '.join(map(str, components))}"
@@ -208,7 +213,7 @@ def _select_sizes(
     if not too_many:
         return sizes, []
     shape = f"{columns} and {n_train} rows to train on"
-    return sizes, [f"components left out (at most {most} with {shape}): {too_many}"]
+    return sizes or (1,), [f"components left out (at most {most} with {shape}): {too_many}"]
 
 
 def _encode_classes(target: Target | None, split: Split) -> tuple[Classes | None, list[str]]:

@@ -32,6 +32,7 @@ from .frames import (
 )
 from .sample_weights import scale_weight
 from .summaries import ColumnSummary
+from .written_values import are_written_values
 
 # Text of more different values than this, and longer ones on average, is prose, not labels.
 _MOST_TEXTS = 1000
@@ -500,7 +501,7 @@ class Columns:
                 cells, share = cells.take(counted), weight[rows][counted]
                 found.append(ColumnSummary.from_cells(cells, dtype, share, are_copies))
             known = [a.merge(b) for a, b in zip(known, found, strict=True)] if known else found
-        columns, identifiers, empty = [], [], []
+        columns, identifiers, empty, written = [], [], [], []
         for index, (name, summary) in enumerate(zip(names, known, strict=True)):
             if summary.kind == "empty":
                 empty.append(name)
@@ -510,6 +511,8 @@ class Columns:
                 if _is_identifier(coding, summary.n_known):
                     identifiers.append(name)
                     coding = coding.pool_all()
+                elif chosen is None and summary.kind == "text" and _pools_values(coding):
+                    written.append(name)
             elif summary.kind in ("number", "boolean"):
                 coding = BooleanCoding() if summary.kind == "boolean" else NumberCoding()
             else:
@@ -528,9 +531,19 @@ class Columns:
         if identifiers:
             warn_user(
                 f"X has a label for nearly every row in {_list(identifiers)}: such labels are "
-                "pooled as infrequent, so that they tell whether a cell is missing and no more; "
-                "drop identifiers, turn numbers that are written as text into numbers, with "
-                "pandas.to_numeric, or encode text with skrub.TextEncoder",
+                "pooled as infrequent, so that they tell whether a cell is missing and no more: "
+                "they decode to missing cells, and missing ones are not imputed. Drop "
+                "identifiers, turn numbers or dates that are written as text into such, with "
+                "pandas.to_numeric or pandas.to_datetime, or encode text with skrub.TextEncoder",
+                UserWarning,
+            )
+        if written:
+            warn_user(
+                f"X has numbers or dates as text in {_list(written)}: each is taken for a label, "
+                f"and infrequent ones are pooled so that max_categories={max_categories} are left. "
+                "Turn the text into numbers or dates, with pandas.to_numeric, pandas.to_datetime, "
+                "or thousands= and parse_dates= of pandas.read_csv; or into categories, with "
+                "astype('category'), if it names something",
                 UserWarning,
             )
         return cls(library, array_dtype, tuple(columns))
@@ -860,6 +873,16 @@ def _is_category(summary: ColumnSummary, name: Any, chosen: set[int] | None, ind
 def _is_identifier(coding: CategoryCoding, n_known: float) -> bool:
     """Whether a column has a label for nearly every row."""
     return len(coding.levels) > max(_FEW_LABELS, _NEARLY_UNIQUE * n_known)
+
+
+def _pools_values(coding: CategoryCoding) -> bool:
+    """Whether labels that are too many, so that some are pooled, are numbers or dates."""
+    most = coding.max_categories
+    return (
+        most is not None
+        and len(coding.levels) > max(most, _FEW_LABELS)
+        and are_written_values(coding.levels)
+    )
 
 
 def _check_finite(cells: Cells, name: Any, first: int = 0) -> None:

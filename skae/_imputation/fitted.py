@@ -18,6 +18,7 @@ from .._data import (
     subsample_indices,
     take_rows,
 )
+from .._data.columns import CategoryCoding
 from .._environment import RandomStreams
 from ..modules.cells import CellLayout
 
@@ -94,10 +95,15 @@ class FittedImputer:
         return self.attention.half_widths(coverage) * self.scaling.scale
 
     def compare_errors(self, n_features: int) -> np.ndarray:
-        """Return each column's error as a share of linear regression's; NaN without any cell."""
+        """Return each column's error as a share of linear regression's; NaN if none is filled."""
         out = np.full(n_features, np.nan)
         owner = np.arange(n_features) if self.columns is None else self.columns.owner
         out[[owner[own.start] for own in self.attention.cells]] = self.attention.shrinkage
+        codings = [] if self.columns is None else [one.coding for one in self.columns.columns]
+        for index, coding in enumerate(codings):
+            # Its one indicator is always told right, but stands for no label.
+            if isinstance(coding, CategoryCoding) and coding.is_identifier:
+                out[index] = np.nan
         return out
 
     def get_state(self) -> dict[str, Any]:

@@ -65,7 +65,8 @@ default="from_dtype"
     relative_errors_ : ndarray of shape (n_features_in_,)
         Root mean square error of what fills a column, as a share of linear regression's, on cells
         hidden from rows that were held out. 1 is a column that is filled by linear regression;
-        NaN is one without any observed cell. Numbers are not yet cut to what their column holds.
+        NaN is one that stays missing: without any observed cell, or with a label for nearly every
+        row. Numbers are not yet cut to what their column holds.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)

@@ -121,7 +121,7 @@ def test_defaults(record, table):
     assert arguments == {
         "table": str(table),
         "target": None,
-        "components": [2, 4, 8, 16],
+        "components": None,
         "separator": None,
         "decimal": None,
         "thousands": None,

@@ -133,6 +133,18 @@ def test_components_are_at_most_the_training_rows_less_one(refuse, report, tmp_p
     assert "--components must be at most 5 (t.npy has 20 columns and 6 training rows)" in line
 
 
+@pytest.mark.parametrize("names", [["a", "b"], ["a", "label"]])
+def test_a_table_of_two_columns_is_compared_with_one_component(record, refuse, tmp_path, names):
+    a = np.random.default_rng(0).normal(size=40)
+    frame = pd.DataFrame({"a": a, "b": a**2, "label": np.where(a > 0, "up", "down")})
+    frame[names].to_csv(tmp_path / "t.csv", index=False)
+    found = record(tmp_path / "t.csv", "--rows", 40)
+    assert [result["n_components"] for result in found["results"]] == [1]
+    shape = "2 columns and 30 rows to train on"
+    assert f"components left out (at most 1 with {shape}): 2, 4, 8, 16" in found["notes"]
+    assert "--components must be at most 1" in refuse(tmp_path / "t.csv", "--components", 2)
+
+
 def test_a_word_among_numbers_leaves_no_dimensions_to_compare(refuse, tmp_path):
     cells = [f"{number / 7},{number * 3 % 11}\n" for number in range(40)]
     cells[5] = "oops,2\n"

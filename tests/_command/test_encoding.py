@@ -43,6 +43,12 @@ def test_encoding_is_that_of_the_autoencoder():
     assert encoding.columns.get_state() == model._fitted.columns.get_state()
 
 
+def test_numbers_as_text_are_left_to_the_report():
+    prices = [f"{1000 + 7 * (row % 60):,}" for row in range(180)]
+    frame = pd.DataFrame({"price": prices, "a": np.arange(180.0)})
+    assert Encoding.fit(frame).kinds == {"price": "categories", "a": "numbers"}
+
+
 def test_dimensions_are_those_of_complete_rows():
     frame = make_gaps(60, share=0.0)
     encoding = Encoding.fit(frame)

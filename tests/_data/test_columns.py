@@ -524,6 +524,44 @@ def test_nearly_unique_labels_are_pooled():
     assert columns.decode(values)["id"].isna().all()
 
 
+def make_written(n_levels=60):
+    """Return a table of numbers and dates as text, each there thrice."""
+    days = pd.date_range("2012-08-24", periods=n_levels).astype(str)
+    prices = [f"{1000 + 7 * level:,}" for level in range(n_levels)]
+    towns = [f"town {level}" for level in range(n_levels)]
+    frame = pd.DataFrame({"day": days, "price": prices, "town": towns})
+    return pd.concat([frame] * 3, ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    "convert", [pd.DataFrame, pl.from_pandas, pa.Table.from_pandas, lambda frame: frame.to_numpy()]
+)
+def test_numbers_and_dates_that_are_pooled_as_text_are_named(convert):
+    table = convert(make_written())
+    names = "0, 1" if isinstance(table, np.ndarray) else "'day', 'price'"
+    remedy = r"max_categories=50 .*to_numeric, pandas.to_datetime, or thousands= and parse_dates="
+    with pytest.warns(UserWarning, match=f"as text in columns {names}: .*{remedy}") as caught:
+        Columns.from_table(table, max_categories=50)
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize(
+    ("frame", "chosen", "most"),
+    [
+        (make_written(50), "from_dtype", 50),
+        (make_written(20), "from_dtype", 2),
+        (make_written(), "from_dtype", None),
+        (make_written(), ["day", "price", "town"], 50),
+        (make_written().astype("category"), "from_dtype", 50),
+    ],
+    ids=["not pooled", "few", "all kept", "chosen", "categories"],
+)
+def test_text_that_may_be_labels_is_taken_for_them(frame, chosen, most):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Columns.from_table(frame, chosen, most)
+
+
 def test_few_labels_are_no_identifier():
     frame = pd.DataFrame({"x": [f"name {row}" for row in range(20)]})
     with warnings.catch_warnings():

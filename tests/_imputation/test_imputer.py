@@ -147,6 +147,15 @@ def test_a_column_without_cells_stays_missing():
     assert np.isnan(imputer.relative_errors_).tolist() == [False] * 4 + [True]
 
 
+def test_labels_that_identify_rows_stay_missing():
+    names = pd.Series([f"row {row}" for row in range(len(GAPS))]).mask(GAPS["x"].isna())
+    with pytest.warns(UserWarning, match="missing cells, and missing ones are not imputed"):
+        imputer = AEImputer(random_state=0).fit(GAPS.assign(name=names))
+    filled = imputer.transform(GAPS.assign(name=names))
+    pd.testing.assert_series_equal(filled["name"], names, check_names=False)
+    assert np.isnan(imputer.relative_errors_).tolist() == [False] * 4 + [True]
+
+
 def test_columns_hold_what_their_parameter_says():
     codes = GAPS.assign(side=GAPS["side"].map({"left": 3, "right": 8}))
     filled = AEImputer(categorical_features=["side"], random_state=0).fit_transform(codes)
