@@ -186,6 +186,29 @@ def test_a_weight_of_two_is_a_row_twice(is_full):
     np.testing.assert_allclose(by_weight.log_density(others), by_copies.log_density(others))
 
 
+def test_products_of_numbers_sum_to_the_same_classes(monkeypatch):
+    cells, recipe = read(draw(400)), ClassRecipe(4, True, 0.05, 1.0)
+    by_products = recipe.fit(cells, np.ones(400))
+    monkeypatch.setattr("skae._linear.latent_classes._PRODUCT_CELLS", 0)
+    by_rows = recipe.fit(cells, np.ones(400))
+    others = read(draw(100, seed=1))
+    np.testing.assert_allclose(
+        by_products.log_density(others), by_rows.log_density(others), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_classes_to_begin_with_become_likelier(is_full):
+    """They end where they lead to, and not where others would."""
+    cells, weight = read(draw(400)), np.ones(400)
+    found = ClassRecipe(8, is_full, 1.0, 1.0, seed=0, tolerance=1e-4).fit(cells, weight)
+    other = ClassRecipe(8, is_full, 1.0, 1.0, seed=1, tolerance=1e-4)
+    gain = other.fit(cells, weight, found).log_density(cells) - found.log_density(cells)
+    off = other.fit(cells, weight).log_density(cells) - found.log_density(cells)
+    assert gain.mean() > 0
+    assert np.abs(gain).mean() < 0.5 * np.abs(off).mean()
+
+
 def test_a_level_never_seen_has_some_mass():
     rows = draw(200)
     rows = rows[rows[:, 7] < 0]
