@@ -360,22 +360,11 @@ class ClassRecipe:
     seed: int = 0
     tolerance: float = 5e-3
 
-    def fit(
-        self, cells: MixedCells, weight: np.ndarray, start: LatentClasses | None = None
-    ) -> LatentClasses:
+    def fit(self, cells: MixedCells, weight: np.ndarray) -> LatentClasses:
         """Return the classes of rows, each of which counts `weight` times.
 
         With many patterns of missing numbers, full covariances are fitted to one draw of these
         given the others of the row; held-out rows weigh what that costs.
-
-        Parameters
-        ----------
-        cells : MixedCells
-            The rows.
-        weight : ndarray of shape (n_rows,)
-            How often each row counts.
-        start : LatentClasses or None, default=None
-            Classes of this recipe to begin with; None begins around rows far from each other.
         """
         marginals = Marginals.from_cells(cells, weight)
         patterns = group_by_pattern(cells.numbers)
@@ -389,7 +378,7 @@ class ClassRecipe:
         problem = _Problem(self, cells, weight, patterns, marginals, products)
         if not weight.any():  # of a row or two, all may be trimmed or held out
             return replace(problem, recipe=replace(self, n_classes=1)).begin()
-        classes, last = problem.begin() if start is None else start, -np.inf
+        classes, last = problem.begin(), -np.inf
         for _ in range(_N_STEPS):
             share = problem.log_joint(classes)
             top = share.max(axis=0)

@@ -1,7 +1,6 @@
 """Latent classes of many sizes, weighted by what they say of rows that they were not fitted to."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -37,11 +36,6 @@ _CLOSE = 0.5
 # With fewer classes kinds are not told apart yet.
 _FEWEST_TOLD_APART = 4
 
-# Gain of a step, in nats a row, that ends the fit of a candidate, and of one that is kept: fewer
-# steps are enough to choose.
-_TOLERANCE = 1e-2
-_TOLERANCE_OF_KEPT = 1e-3
-
 
 class _Candidate(NamedTuple):
     """What to fit: to numbers as they are, or to their normal scores."""
@@ -65,9 +59,7 @@ class _Kind(NamedTuple):
         is_full = self.is_full and n_classes <= limits.most_full
         if self.is_full and not (is_full or self.is_strong):
             return None
-        recipe = ClassRecipe(
-            n_classes, is_full, self.prior_rows, self.level_rows, self.seed, _TOLERANCE
-        )
+        recipe = ClassRecipe(n_classes, is_full, self.prior_rows, self.level_rows, self.seed)
         return _Candidate(recipe, self.is_scored)
 
 
@@ -113,20 +105,10 @@ def stack_classes(
     fitted = splits[0].fitted if len(splits) == 1 else np.arange(len(cells))
     margins = NormalScores.fit(cells.numbers[fitted], weight[fitted])
     scored, log_slope = score_cells(margins, cells)
-    known: dict[_Candidate, LatentClasses] = {}
 
-    def fit(candidate: _Candidate, rows: np.ndarray) -> _Fitted:
+    def fit(candidate: _Candidate, rows: np.ndarray | slice) -> _Fitted:
         own = scored if candidate.is_scored else cells
-        classes = candidate.recipe.fit(own.take(rows), weight[rows])
-        if len(splits) == 1 and weight[rows].any():
-            known[candidate] = classes
-        return _Fitted(classes, candidate.is_scored)
-
-    def fit_all(candidate: _Candidate) -> _Fitted:
-        # From the classes that held-out rows have judged, where one split has.
-        own, recipe = scored if candidate.is_scored else cells, candidate.recipe
-        recipe = replace(recipe, tolerance=_TOLERANCE_OF_KEPT)
-        return _Fitted(recipe.fit(own, weight, known.get(candidate)), candidate.is_scored)
+        return _Fitted(candidate.recipe.fit(own.take(rows), weight[rows]), candidate.is_scored)
 
     def score(fitted: _Fitted, rows: np.ndarray) -> np.ndarray:
         if fitted.is_scored:
@@ -140,7 +122,7 @@ def stack_classes(
         lambda candidates: score_candidates(candidates, fit, score, splits),
         counts,
     )
-    parts, shares, share = weigh_candidates(candidates, table, fit_all, weight, splits, rival)
+    parts, shares, share = weigh_candidates(candidates, table, fit, weight, splits, rival)
     of_numbers, of_scores = (_join(parts, shares, kind) for kind in (False, True))
     total = sum(own for part, own in zip(parts, shares, strict=True) if part.is_scored)
     in_units = None if of_scores is None else ScoredClasses(margins, of_scores)

@@ -142,16 +142,12 @@ def stack_candidates(
         As for `stack_mixtures`.
     """
     table = score_candidates(candidates, fit, score, splits)
-
-    def fit_all(candidate: Candidate) -> Fitted:
-        return fit(candidate, slice(None))
-
-    return weigh_candidates(candidates, table, fit_all, weight, splits, rival)
+    return weigh_candidates(candidates, table, fit, weight, splits, rival)
 
 
 def score_candidates(
     candidates: list[Candidate],
-    fit: Callable[[Candidate, np.ndarray], Fitted],
+    fit: Callable[[Candidate, np.ndarray | slice], Fitted],
     score: Callable[[Fitted, np.ndarray], np.ndarray],
     splits: list[Split],
 ) -> np.ndarray:
@@ -172,7 +168,7 @@ def score_candidates(
 def weigh_candidates(
     candidates: list[Candidate],
     table: np.ndarray,
-    fit_all: Callable[[Candidate], Fitted],
+    fit: Callable[[Candidate, np.ndarray | slice], Fitted],
     weight: np.ndarray,
     splits: list[Split],
     rival: np.ndarray | None,
@@ -181,18 +177,16 @@ def weigh_candidates(
 
     Parameters
     ----------
-    candidates, weight, splits, rival : list, ndarray, list of Split, ndarray or None
+    candidates, fit, weight, splits, rival : list, callable, ndarray, list of Split, ndarray or None
         As for `stack_candidates`.
     table : ndarray of shape (n_held_out, n_candidates)
         What each says of held-out rows.
-    fit_all : callable
-        Returns the density of a candidate, fitted to all rows.
     """
     held_out = np.concatenate([split.held_out for split in splits])
     counts = weight[held_out]
     own = weigh_densities(table, counts)
     kept = np.flatnonzero(own >= LEAST_SHARE)
-    parts = [fit_all(candidates[k]) for k in kept]
+    parts = [fit(candidates[k], slice(None)) for k in kept]
     share = 0.0
     if rival is not None:
         mixed = logsumexp(table, axis=1, b=own)

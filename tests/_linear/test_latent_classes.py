@@ -197,18 +197,6 @@ def test_products_of_numbers_sum_to_the_same_classes(monkeypatch):
     )
 
 
-@pytest.mark.parametrize("is_full", [False, True])
-def test_classes_to_begin_with_become_likelier(is_full):
-    """They end where they lead to, and not where others would."""
-    cells, weight = read(draw(400)), np.ones(400)
-    found = ClassRecipe(8, is_full, 1.0, 1.0, seed=0, tolerance=1e-4).fit(cells, weight)
-    other = ClassRecipe(8, is_full, 1.0, 1.0, seed=1, tolerance=1e-4)
-    gain = other.fit(cells, weight, found).log_density(cells) - found.log_density(cells)
-    off = other.fit(cells, weight).log_density(cells) - found.log_density(cells)
-    assert gain.mean() > 0
-    assert np.abs(gain).mean() < 0.5 * np.abs(off).mean()
-
-
 def test_a_level_never_seen_has_some_mass():
     rows = draw(200)
     rows = rows[rows[:, 7] < 0]
