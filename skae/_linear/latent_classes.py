@@ -44,6 +44,9 @@ _LEAST_EIGENVALUE = 1e-4
 # Cells of an evaluation's largest array (rows x classes x numbers).
 _BLOCK_CELLS = 2**21
 
+# Cells of the largest table of products of numbers that is kept (rows x pairs).
+_PRODUCT_CELLS = 2**22
+
 # Smallest variance of a number: whole numbers are that narrow where others are in the thousands.
 _LEAST_VARIANCE = 1e-9
 
@@ -266,15 +269,19 @@ class LatentClasses:
 
     def log_joint(self, cells: MixedCells, patterns: list[Pattern]) -> np.ndarray:
         """Return the log-density `(n_classes, n_rows)` of class and row together."""
-        # A class that no row is of any more has no weight.
-        weight = np.maximum(self.weight, np.finfo(np.float64).tiny)
-        joint = self.log_mass @ cells.levels.T + np.log(weight)[:, None]
+        joint = self.log_share(cells)
         if not self.is_full:
             return joint + self._score_diagonal(cells.numbers)
         for pattern in patterns:
             if len(pattern.observed):
                 joint[:, pattern.rows] += self._score_full(cells.numbers, pattern)
         return joint
+
+    def log_share(self, cells: MixedCells) -> np.ndarray:
+        """Return the log of the mass `(n_classes, n_rows)` of class and levels together."""
+        # A class that no row is of any more has no weight.
+        weight = np.maximum(self.weight, np.finfo(np.float64).tiny)
+        return self.log_mass @ cells.levels.T + np.log(weight)[:, None]
 
     def _score_diagonal(self, numbers: np.ndarray) -> np.ndarray:
         observed = ~np.isnan(numbers)
@@ -365,14 +372,18 @@ class ClassRecipe:
             numbers = _draw_missing(cells.numbers, patterns, marginals, self.seed)
             cells = MixedCells(numbers, cells.levels, cells.blocks)
             patterns = group_by_pattern(numbers)
-        problem = _Problem(self, cells, weight, patterns, marginals)
+        products = None
+        if self.is_full and len(patterns) == 1 and not len(patterns[0].missing):
+            products = _Products.of(cells.numbers - marginals.mean)
+        problem = _Problem(self, cells, weight, patterns, marginals, products)
         if not weight.any():  # of a row or two, all may be trimmed or held out
             return replace(problem, recipe=replace(self, n_classes=1)).begin()
         classes, last = problem.begin(), -np.inf
         for _ in range(_N_STEPS):
-            joint = classes.log_joint(cells, patterns)
-            top = joint.max(axis=0)
-            share = np.exp(joint - top)
+            share = problem.log_joint(classes)
+            top = share.max(axis=0)
+            share -= top
+            np.exp(share, out=share)
             whole = share.sum(axis=0)
             bound = float(np.average(top + np.log(whole), weights=weight))
             if bound - last < self.tolerance:
@@ -384,6 +395,55 @@ class ClassRecipe:
 
 
 @dataclass(frozen=True)
+class _Products:
+    """Complete numbers and their products, so that one matrix product sums over rows or columns.
+
+    Attributes
+    ----------
+    numbers : ndarray of shape (n_rows, n_numbers)
+        The numbers, less the means of all rows.
+    pairs : ndarray of shape (n_rows, n_pairs)
+        Products of two numbers, each pair once.
+    """
+
+    numbers: np.ndarray
+    pairs: np.ndarray
+
+    @classmethod
+    def of(cls, numbers: np.ndarray) -> Self | None:
+        """Return the products of centred numbers; None of too many."""
+        size = numbers.shape[1]
+        if not 0 < len(numbers) * size * (size + 1) // 2 <= _PRODUCT_CELLS:
+            return None
+        first, second = np.triu_indices(size)
+        return cls(numbers, numbers[:, first] * numbers[:, second])
+
+    def score(self, mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+        """Return the log-densities `(n_classes, n_rows)` of numbers in each class."""
+        size = mean.shape[1]
+        whitener = np.linalg.inv(np.linalg.cholesky(covariance))
+        precision = whitener.mT @ whitener
+        pull = (precision @ mean[:, :, None])[:, :, 0]
+        constant = np.log(np.diagonal(whitener, axis1=1, axis2=2)).sum(axis=1)
+        constant -= 0.5 * ((pull * mean).sum(axis=1) + size * np.log(2 * np.pi))
+        first, second = np.triu_indices(size)
+        factor = np.where(first == second, -0.5, -1.0) * precision[:, first, second]
+        result = factor @ self.pairs.T
+        result += pull @ self.numbers.T
+        result += constant[:, None]
+        return result
+
+    def sum(self, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sums of numbers and of their products over rows with a share in each class."""
+        size = self.numbers.shape[1]
+        first, second = np.triu_indices(size)
+        squares = np.empty((len(share), size, size))
+        squares[:, first, second] = share @ self.pairs
+        squares[:, second, first] = squares[:, first, second]
+        return share @ self.numbers, squares
+
+
+@dataclass(frozen=True)
 class _Problem:
     """Rows, and what is known of their classes before any step."""
 
@@ -392,6 +452,15 @@ class _Problem:
     weight: np.ndarray
     patterns: list[Pattern]
     marginals: Marginals
+    products: _Products | None
+
+    def log_joint(self, classes: LatentClasses) -> np.ndarray:
+        """Return the log-density `(n_classes, n_rows)` of class and row together."""
+        if self.products is None:
+            return classes.log_joint(self.cells, self.patterns)
+        joint = classes.log_share(self.cells)
+        joint += self.products.score(classes.mean - self.marginals.mean, classes.covariance)
+        return joint
 
     @property
     def prior(self) -> np.ndarray:
@@ -469,9 +538,27 @@ def _sum_full(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the means and covariances of the numbers of each class, missing ones expected."""
     overall, known_rows = problem.marginals.mean, problem.recipe.prior_rows
+    total = (share.sum(axis=1) + _MEAN_ROWS)[:, None]
+    if problem.products is None:
+        sums, squares = _sum_patterns(problem, share, before)
+    else:
+        sums, squares = problem.products.sum(share)
+    centre = sums / total
+    squares -= (total * centre)[:, :, None] * centre[:, None]
+    squares += known_rows * problem.prior
+    index = np.arange(len(overall))
+    covariance = squares / (total + known_rows)[:, :, None]
+    covariance[:, index, index] += _LEAST_VARIANCE
+    return centre + overall, covariance
+
+
+def _sum_patterns(
+    problem: _Problem, share: np.ndarray, before: LatentClasses
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sums of numbers and of their products, missing ones expected, in each class."""
+    overall = problem.marginals.mean
     numbers = problem.cells.numbers - overall
     n_classes, size = len(share), numbers.shape[1]
-    total = (share.sum(axis=1) + _MEAN_ROWS)[:, None]
     sums, squares = np.zeros((n_classes, size)), np.zeros((n_classes, size, size))
     for rows, observed, missing in problem.patterns:
         own, part = share[:, rows], numbers[rows]
@@ -490,13 +577,7 @@ def _sum_full(
         left = covariance[:, missing[:, None], missing]
         left = left - slope @ covariance[:, observed[:, None], missing]
         squares[:, missing[:, None], missing] += own.sum(axis=1)[:, None, None] * left
-    centre = sums / total
-    squares -= (total * centre)[:, :, None] * centre[:, None]
-    squares += known_rows * problem.prior
-    index = np.arange(size)
-    covariance = squares / (total + known_rows)[:, :, None]
-    covariance[:, index, index] += _LEAST_VARIANCE
-    return centre + overall, covariance
+    return sums, squares
 
 
 def _regress(covariance: np.ndarray, observed: np.ndarray, missing: np.ndarray) -> np.ndarray:

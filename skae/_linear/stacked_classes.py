@@ -1,14 +1,20 @@
 """Latent classes of many sizes, weighted by what they say of rows that they were not fitted to."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from .latent_classes import ClassRecipe, LatentClasses, MixedCells
 from .normal_scores import NormalScores
 from .scored_classes import ScoredClasses, StackedClasses, score_cells
-from .stacked_mixture import Split, stack_candidates
+from .stacked_mixture import (
+    LEAST_SHARE,
+    Split,
+    score_candidates,
+    weigh_candidates,
+    weigh_densities,
+)
 
 # Largest number of classes, and of classes times columns.
 _MOST_CLASSES = 64
@@ -24,12 +30,52 @@ _ROWS_EACH = 4
 # number that many rows repeat.
 _PRIOR_ROWS = (1e-6, 0.05, 1.0)
 
+# More classes are tried only of kinds that are so close to the best, in nats a held-out row.
+_CLOSE = 0.5
+
+# With fewer classes kinds are not told apart yet.
+_FEWEST_TOLD_APART = 4
+
 
 class _Candidate(NamedTuple):
     """What to fit: to numbers as they are, or to their normal scores."""
 
     recipe: ClassRecipe
     is_scored: bool
+
+
+class _Kind(NamedTuple):
+    """Classes of any number, of numbers as they are or of their normal scores."""
+
+    is_scored: bool
+    is_full: bool
+    is_strong: bool
+    prior_rows: float
+    level_rows: float
+    seed: int
+
+    def make_candidate(self, n_classes: int, limits: "_Limits") -> _Candidate | None:
+        """Return so many classes, None where their covariances have too many cells."""
+        is_full = self.is_full and n_classes <= limits.most_full
+        if self.is_full and not (is_full or self.is_strong):
+            return None
+        recipe = ClassRecipe(n_classes, is_full, self.prior_rows, self.level_rows, self.seed)
+        return _Candidate(recipe, self.is_scored)
+
+
+class _Limits(NamedTuple):
+    """Largest numbers of classes, and of classes with full covariances."""
+
+    most: int
+    most_full: int
+
+    @classmethod
+    def of(cls, n_rows: int, cells: MixedCells) -> Self:
+        """Return what so many of the rows allow."""
+        n_numbers = cells.numbers.shape[1]
+        n_columns = n_numbers + len(cells.blocks)
+        most = max(min(_MOST_CLASSES, _MOST_CELLS // n_columns, n_rows // _ROWS_EACH), 1)
+        return cls(most, max(_MOST_FULL_CELLS // n_numbers, 1) if n_numbers > 1 else 0)
 
 
 class _Fitted(NamedTuple):
@@ -55,9 +101,6 @@ def stack_classes(
     rival : ndarray of shape (n_rows,) or None
         Another density of held-out rows, in nats; other rows' values are not read.
     """
-    recipes = list(_list_recipes(len(splits[0].fitted), cells))
-    kinds = (False, True) if cells.numbers.shape[1] else (False,)
-    candidates = [_Candidate(recipe, kind) for kind in kinds for recipe in recipes]
     # Of rows that weigh the classes only where each row is held out once.
     fitted = splits[0].fitted if len(splits) == 1 else np.arange(len(cells))
     margins = NormalScores.fit(cells.numbers[fitted], weight[fitted])
@@ -72,7 +115,14 @@ def stack_classes(
             return fitted.classes.log_density(scored.take(rows)) + log_slope[rows]
         return fitted.classes.log_density(cells.take(rows))
 
-    parts, shares, share = stack_candidates(candidates, fit, score, weight, splits, rival)
+    counts = weight[np.concatenate([split.held_out for split in splits])]
+    candidates, table = _score_growing(
+        _list_kinds(cells),
+        _Limits.of(len(splits[0].fitted), cells),
+        lambda candidates: score_candidates(candidates, fit, score, splits),
+        counts,
+    )
+    parts, shares, share = weigh_candidates(candidates, table, fit, weight, splits, rival)
     of_numbers, of_scores = (_join(parts, shares, kind) for kind in (False, True))
     total = sum(own for part, own in zip(parts, shares, strict=True) if part.is_scored)
     in_units = None if of_scores is None else ScoredClasses(margins, of_scores)
@@ -99,17 +149,53 @@ def _join(fits: list[_Fitted], shares: np.ndarray, is_scored: bool) -> LatentCla
     )
 
 
-def _list_recipes(n_rows: int, cells: MixedCells) -> Iterator[ClassRecipe]:
-    """Yield one, two, four and more classes, of both kinds, weakly and strongly regularized."""
+def _list_kinds(cells: MixedCells) -> list[_Kind]:
+    """Return classes with both covariances, of both scales, weakly and strongly regularized."""
     n_numbers = cells.numbers.shape[1]
-    n_columns = n_numbers + len(cells.blocks)
-    most = max(min(_MOST_CLASSES, _MOST_CELLS // n_columns, n_rows // _ROWS_EACH), 1)
-    most_full = max(_MOST_FULL_CELLS // max(n_numbers, 1), 1) if n_numbers > 1 else 0
-    strong, n_classes = float(n_columns), 1
-    while n_classes <= most:
-        for seed, prior_rows in enumerate(_PRIOR_ROWS if n_numbers else (1.0,)):
-            yield ClassRecipe(n_classes, False, prior_rows, 1.0, seed)
-            if n_classes <= most_full:
-                yield ClassRecipe(n_classes, True, prior_rows, 1.0, seed)
-        yield ClassRecipe(n_classes, n_classes <= most_full, strong, strong, 3)
+    strong = float(n_numbers + len(cells.blocks))
+    if not n_numbers:
+        return [
+            _Kind(False, False, False, 1.0, 1.0, 0),
+            _Kind(False, False, True, strong, strong, 3),
+        ]
+    kinds = []
+    for is_scored in (False, True):
+        for seed, prior_rows in enumerate(_PRIOR_ROWS):
+            for is_full in (False, True):
+                kinds.append(_Kind(is_scored, is_full, False, prior_rows, 1.0, seed))
+        kinds.append(_Kind(is_scored, True, True, strong, strong, 3))
+    return kinds
+
+
+def _score_growing(
+    kinds: list[_Kind],
+    limits: _Limits,
+    score: Callable[[list[_Candidate]], np.ndarray],
+    counts: np.ndarray,
+) -> tuple[list[_Candidate], np.ndarray]:
+    """Return candidates of one, two, four and more classes, and what they say of held-out rows.
+
+    A kind gets more classes as long as held-out rows gain by them, and it is close to the best.
+    """
+    candidates: list[_Candidate] = []
+    tables: list[np.ndarray] = []
+    reached = dict.fromkeys(kinds, -np.inf)
+    n_classes = 1
+    while n_classes <= limits.most:
+        found = {kind: kind.make_candidate(n_classes, limits) for kind in reached}
+        grown = {kind: own for kind, own in found.items() if own is not None}
+        if not grown:
+            break
+        table = score(list(grown.values()))
+        candidates += grown.values()
+        tables.append(table)
+        mean = counts @ table / counts.sum()
+        is_close = (mean >= mean.max() - _CLOSE) | (weigh_densities(table, counts) >= LEAST_SHARE)
+        is_early = n_classes < _FEWEST_TOLD_APART
+        reached = {
+            kind: own
+            for kind, own, near in zip(grown, mean, is_close, strict=True)
+            if is_early or (near and own > reached[kind])
+        }
         n_classes *= 2
+    return candidates, np.hstack(tables)

@@ -44,7 +44,7 @@ _N_FOLDS = 5
 _SHARE_HELD_OUT = 0.1
 
 # Mixtures of lower weight are left out.
-_LEAST_SHARE = 0.01
+LEAST_SHARE = 0.01
 _N_SHARE_STEPS = 100
 
 
@@ -141,21 +141,58 @@ def stack_candidates(
     weight, splits, rival : ndarray, list of Split, ndarray or None
         As for `stack_mixtures`.
     """
+    table = score_candidates(candidates, fit, score, splits)
+    return weigh_candidates(candidates, table, fit, weight, splits, rival)
+
+
+def score_candidates(
+    candidates: list[Candidate],
+    fit: Callable[[Candidate, np.ndarray | slice], Fitted],
+    score: Callable[[Fitted, np.ndarray], np.ndarray],
+    splits: list[Split],
+) -> np.ndarray:
+    """Return what each candidate, fitted to other rows, says of held-out ones.
+
+    Parameters
+    ----------
+    candidates, fit, score, splits : list, callable, callable, list of Split
+        As for `stack_candidates`.
+    """
     tables = []
     for split in splits:
         fits = [fit(candidate, split.fitted) for candidate in candidates]
         tables.append(np.column_stack([score(density, split.held_out) for density in fits]))
+    return np.vstack(tables)
+
+
+def weigh_candidates(
+    candidates: list[Candidate],
+    table: np.ndarray,
+    fit: Callable[[Candidate, np.ndarray | slice], Fitted],
+    weight: np.ndarray,
+    splits: list[Split],
+    rival: np.ndarray | None,
+) -> tuple[list[Fitted], np.ndarray, float]:
+    """Return what `stack_candidates` does, of candidates that are scored.
+
+    Parameters
+    ----------
+    candidates, fit, weight, splits, rival : list, callable, ndarray, list of Split, ndarray or None
+        As for `stack_candidates`.
+    table : ndarray of shape (n_held_out, n_candidates)
+        What each says of held-out rows.
+    """
     held_out = np.concatenate([split.held_out for split in splits])
-    table, counts = np.vstack(tables), weight[held_out]
+    counts = weight[held_out]
     own = weigh_densities(table, counts)
-    kept = np.flatnonzero(own >= _LEAST_SHARE)
+    kept = np.flatnonzero(own >= LEAST_SHARE)
     parts = [fit(candidates[k], slice(None)) for k in kept]
     share = 0.0
     if rival is not None:
         mixed = logsumexp(table, axis=1, b=own)
         share = float(weigh_densities(np.column_stack([mixed, rival[held_out]]), counts)[1])
         # A rival of little weight is not worth its time, and none is trusted on rows of any kind.
-        share = 0.0 if share < _LEAST_SHARE else min(share, 1 - 1 / len(held_out))
+        share = 0.0 if share < LEAST_SHARE else min(share, 1 - 1 / len(held_out))
     return parts, own[kept] / own[kept].sum(), share
 
 

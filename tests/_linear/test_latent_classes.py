@@ -186,6 +186,17 @@ def test_a_weight_of_two_is_a_row_twice(is_full):
     np.testing.assert_allclose(by_weight.log_density(others), by_copies.log_density(others))
 
 
+def test_products_of_numbers_sum_to_the_same_classes(monkeypatch):
+    cells, recipe = read(draw(400)), ClassRecipe(4, True, 0.05, 1.0)
+    by_products = recipe.fit(cells, np.ones(400))
+    monkeypatch.setattr("skae._linear.latent_classes._PRODUCT_CELLS", 0)
+    by_rows = recipe.fit(cells, np.ones(400))
+    others = read(draw(100, seed=1))
+    np.testing.assert_allclose(
+        by_products.log_density(others), by_rows.log_density(others), atol=1e-6
+    )
+
+
 def test_a_level_never_seen_has_some_mass():
     rows = draw(200)
     rows = rows[rows[:, 7] < 0]

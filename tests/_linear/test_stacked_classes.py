@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
-from skae._linear import MixedCells, split_for_stacking, stack_classes
+from skae._linear import ClassRecipe, MixedCells, split_for_stacking, stack_classes
 from skae.modules.cells import CellLayout
 
 LAYOUT = CellLayout(booleans=(0,), categories=((1, 4), (4, 8)))
@@ -53,6 +53,45 @@ def test_dependent_cells_have_their_joint_mass():
     found = classes.log_density(read(LEVELS))
     assert np.exp(found).sum() == pytest.approx(1)
     assert entropy(mass, np.exp(found)) < 0.03
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    """Recipes that are fitted from here on."""
+    recipes, fit = [], ClassRecipe.fit
+
+    def note(recipe, *arguments):
+        recipes.append(recipe)
+        return fit(recipe, *arguments)
+
+    monkeypatch.setattr(ClassRecipe, "fit", note)
+    return recipes
+
+
+def test_more_classes_are_tried_while_held_out_rows_gain(tried):
+    stack(read(draw_independent(600)))
+    assert max(recipe.n_classes for recipe in tried) <= 8
+    tried.clear()
+    rng = np.random.default_rng(1)
+    mass = rng.dirichlet(np.full(24, 0.5))
+    stack(read(LEVELS[rng.choice(24, 2000, p=mass)]))
+    assert max(recipe.n_classes for recipe in tried) >= 16
+
+
+def test_kinds_far_from_the_best_get_no_more_classes(tried):
+    """Numbers close to lines: classes with diagonal covariances would need many."""
+    rng = np.random.default_rng(0)
+    own = rng.integers(8, size=1200)
+    along = rng.normal(size=1200)
+    centre = 6 * np.column_stack([np.cos(own), np.sin(own)])
+    numbers = centre + along[:, None] + 0.01 * rng.normal(size=(1200, 2))
+    rows = np.column_stack([numbers, np.where(rng.random(1200) < 0.5, 1.0, -1.0)])
+    stack(MixedCells.from_encoded(rows, None, CellLayout(numbers=(0, 1), booleans=(2,))))
+    most = {
+        kind: max(recipe.n_classes for recipe in tried if recipe.is_full == kind)
+        for kind in (False, True)
+    }
+    assert most[False] < most[True]
 
 
 def test_a_true_rival_gets_most_of_the_density():
