@@ -1,6 +1,7 @@
 """A fit in one of the processes that share it: run by `torchrun`, with JSON."""
 
 import json
+import os
 import sys
 import time
 
@@ -26,7 +27,9 @@ def main() -> None:
         model = fit(X, given["n_components"], given["epochs"], given["batch_size"])
         seconds, work = time.perf_counter() - began, time.process_time() - work_began
     losses = model.validation_scores_
-    print(json.dumps({"seconds": seconds, "work": work, "losses": losses}), flush=True)
+    # In one piece: processes write to the same pipe.
+    line = json.dumps({"seconds": seconds, "work": work, "losses": losses}) + "\n"
+    os.write(sys.stdout.fileno(), line.encode())
     dist.destroy_process_group()
 
 
