@@ -116,33 +116,9 @@ def stack_mixtures(
     def score(mixture: Mixture, rows: np.ndarray) -> np.ndarray:
         return mixture.log_density(X[rows])
 
-    parts, shares, share = stack_candidates(candidates, fit, score, weight, splits, rival)
-    return _join(parts, shares), share
-
-
-def stack_candidates(
-    candidates: list[Candidate],
-    fit: Callable[[Candidate, np.ndarray | slice], Fitted],
-    score: Callable[[Fitted, np.ndarray], np.ndarray],
-    weight: np.ndarray,
-    splits: list[Split],
-    rival: np.ndarray | None,
-) -> tuple[list[Fitted], np.ndarray, float]:
-    """Return densities fitted to all rows, their shares, and a rival's share beside them.
-
-    Parameters
-    ----------
-    candidates : list
-        What to fit.
-    fit : callable
-        Returns the density of a candidate, fitted to the rows of some indices.
-    score : callable
-        Returns the log-densities of the rows of some indices.
-    weight, splits, rival : ndarray, list of Split, ndarray or None
-        As for `stack_mixtures`.
-    """
     table = score_candidates(candidates, fit, score, splits)
-    return weigh_candidates(candidates, table, fit, weight, splits, rival)
+    parts, shares, share = weigh_candidates(candidates, table, fit, weight, splits, rival)
+    return _join(parts, shares), share
 
 
 def score_candidates(
@@ -155,8 +131,14 @@ def score_candidates(
 
     Parameters
     ----------
-    candidates, fit, score, splits : list, callable, callable, list of Split
-        As for `stack_candidates`.
+    candidates : list
+        What to fit.
+    fit : callable
+        Returns the density of a candidate, fitted to the rows of some indices.
+    score : callable
+        Returns the log-densities of the rows of some indices.
+    splits : list of Split
+        How rows are held out.
     """
     tables = []
     for split in splits:
@@ -173,14 +155,16 @@ def weigh_candidates(
     splits: list[Split],
     rival: np.ndarray | None,
 ) -> tuple[list[Fitted], np.ndarray, float]:
-    """Return what `stack_candidates` does, of candidates that are scored.
+    """Return densities fitted to all rows, their shares, and a rival's share beside them.
 
     Parameters
     ----------
-    candidates, fit, weight, splits, rival : list, callable, ndarray, list of Split, ndarray or None
-        As for `stack_candidates`.
+    candidates, fit : list, callable
+        As for `score_candidates`.
     table : ndarray of shape (n_held_out, n_candidates)
         What each says of held-out rows.
+    weight, splits, rival : ndarray, list of Split, ndarray or None
+        As for `stack_mixtures`.
     """
     held_out = np.concatenate([split.held_out for split in splits])
     counts = weight[held_out]

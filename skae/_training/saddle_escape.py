@@ -42,22 +42,22 @@ class SaddleEscape(Callback):
         The number of epochs of a whole training.
     selection : HeldOutSelection or None
         Its patience begins anew, after as many epochs as have gone by: at first the loss rises.
-    has_floor : bool, default=True
+    has_held_out : bool, default=True
         Whether held-out rows choose. If not, short trainings are left alone: they might end before
         the loss is back where it was. The weights before the push are restored if others end so,
         such as one that a callback stops; `n_iter_` counts all epochs nonetheless.
     """
 
     def __init__(
-        self, n_epochs: int, selection: HeldOutSelection | None, has_floor: bool = True
+        self, n_epochs: int, selection: HeldOutSelection | None, has_held_out: bool = True
     ) -> None:
         self.n_epochs = n_epochs
         self.selection = selection
-        self.has_floor = has_floor
+        self.has_held_out = has_held_out
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Keep a place for the weights before the push, which a checkpoint stores too."""
-        self.before_ = None if self.has_floor else WeightSnapshot(net.module_)
+        self.before_ = None if self.has_held_out else WeightSnapshot(net.module_)
         self.loss_before_ = math.inf
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any, **kwargs: Any) -> None:
@@ -65,7 +65,7 @@ class SaddleEscape(Callback):
         n_batches = math.ceil(len(dataset_train) / net.batch_size)
         tenth = math.ceil(_SHARE_OF_EPOCHS * self.n_epochs)
         epoch = max(tenth, math.ceil(_LEAST_STEPS / n_batches), _LEAST_EPOCHS)
-        if len(net.history) != epoch or not (self.has_floor or epoch == tenth):
+        if len(net.history) != epoch or not (self.has_held_out or epoch == tenth):
             return
         gates = _find_gates(net.module_)
         if gates and self._is_stuck(net, gates):
