@@ -254,7 +254,8 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         labels : ndarray of shape (n_times,), or list of them
             -1 for outliers, +1 for inliers.
         """
-        self.labels_: Any = self.fit(X, y)._label(self._score(X, warns=False))
+        self.fit(X, y)
+        self.labels_: Any = self._label(self._decide(self._score(X, warns=False)))
         return self.labels_
 
     def set_threshold(
@@ -329,9 +330,12 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         decision : ndarray of shape (n_times,), or list of them
             In nats.
         """
-        scores = self.score_samples(X)
+        return self._decide(self.score_samples(X))
+
+    def _decide(self, scores: Any) -> Any:
+        """Return how far scores of time steps, or of each recording's, are above the threshold."""
         if isinstance(scores, list):
-            return [each - self.offset_ for each in scores]
+            return [self._decide(each) for each in scores]
         return scores - self.offset_
 
     def predict(self, X: Any) -> Any:
@@ -347,13 +351,14 @@ class SeriesAnomalyDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         is_inlier : ndarray of shape (n_times,), or list of them
             -1 for outliers, +1 for inliers.
         """
-        return self._label(self.score_samples(X))
+        return self._label(self.decision_function(X))
 
-    def _label(self, scores: Any) -> Any:
-        """Return -1 or +1 for the scores of time steps, or of each recording's."""
-        if isinstance(scores, list):
-            return [self._label(each) for each in scores]
-        return np.where(scores - self.offset_ >= 0, 1, -1)
+    @staticmethod
+    def _label(decision: Any) -> Any:
+        """Return -1 or +1 for the decisions of time steps, or of each recording's."""
+        if isinstance(decision, list):
+            return [np.where(each >= 0, 1, -1) for each in decision]
+        return np.where(decision >= 0, 1, -1)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
