@@ -17,7 +17,7 @@ from .._base.parameters import (
     StrOptions,
     refuse_parameters,
 )
-from .._data import AnyRows, Scaling
+from .._data import AnyRows, Scaling, TrainingTable
 from .._environment import RandomSource, RandomStreams
 from .._linear import find_principal_axes
 from .._training import TrainedModule, TrainingConfig, TrainingResult
@@ -410,6 +410,7 @@ default="from_dtype"
         blueprint: AutoencoderBlueprint,
         scaling: Scaling,
         rows: AnyRows,
+        table: TrainingTable,
         result: TrainingResult[Autoencoder] | None,
         previous: LaplaceDensity[Autoencoder] | None,
     ) -> LaplaceDensity[Autoencoder] | DeferredDensity[LaplaceDensity[Autoencoder]]:

@@ -261,10 +261,14 @@ class BaseAutoencoder(
         blueprint: BlueprintT,
         scaling: Scaling,
         rows: AnyRows,
+        table: TrainingTable,
         result: TrainingResult[Module] | None,
         previous: DensityT | None,
     ) -> DensityT | DeferredDensity[DensityT]:
-        """Return the density of the module, from these rows and those of `previous`."""
+        """Return the density of the module, from these rows and those of `previous`.
+
+        `table` has the rows in their own units.
+        """
 
     @staticmethod
     @abstractmethod
@@ -397,7 +401,7 @@ class BaseAutoencoder(
             trained,
             scaling,
             blueprint,
-            self._fit_density(trained, blueprint, scaling, rows, result, None),
+            self._fit_density(trained, blueprint, scaling, rows, table, result, None),
             given.columns,
             completion,
             Imputation.gather(table, scaling, blueprint.network.cells, given.columns, completion),
@@ -543,12 +547,12 @@ class BaseAutoencoder(
         module = _prepare_module(module, config.device, streams)
         net = make_stream_net(config, module, len(known), streams)
         if previous is None:
-            return self._train_on_block(net, rows, context, sample, None, None)
+            return self._train_on_block(net, rows, known, context, sample, None, None)
         run_block(net, rows)
         block = _scale_rows(given.table, scaling, complete, config.device)
-        begun = self._train_on_block(net, block, context, sample, None, previous)
+        begun = self._train_on_block(net, block, given.table, context, sample, None, previous)
         # Of all rows so far, not of the last block.
-        density = self._fit_density(begun.trained, blueprint, scaling, rows, None, None)
+        density = self._fit_density(begun.trained, blueprint, scaling, rows, known, None, None)
         return replace(begun, known_density=density)
 
     def _continue_stream(
@@ -579,12 +583,14 @@ class BaseAutoencoder(
                 previous.row_shape,
                 previous.has_sequences,
             )
-            return self._train_on_block(net, rows, context, sample, previous.density, previous)
+            density = previous.density
+            return self._train_on_block(net, rows, given.table, context, sample, density, previous)
 
     def _train_on_block(
         self,
         net: AutoencoderNet,
         rows: AnyRows,
+        table: TrainingTable,
         context: "_Context[BlueprintT]",
         sample: StreamSample | None,
         density: DensityT | None,
@@ -597,9 +603,9 @@ class BaseAutoencoder(
         trained.check_outputs(rows, self._measure_losses, self.lr)
         described: AnyRows = rows
         if sample is not None and not self._can_add_density(blueprint):
-            kept = sample.rows.make_table()
+            table = sample.rows.make_table()
             complete = self._choose_complete(blueprint, scaling, completion)
-            described = _scale_rows(kept, scaling, complete, trained.device)
+            described = _scale_rows(table, scaling, complete, trained.device)
         imputation = None if previous is None else previous.imputation
         if sample is not None and len(sample.rows.X):
             imputation = None
@@ -611,7 +617,7 @@ class BaseAutoencoder(
             trained,
             scaling,
             blueprint,
-            self._fit_density(trained, blueprint, scaling, described, None, density),
+            self._fit_density(trained, blueprint, scaling, described, table, None, density),
             columns,
             completion,
             imputation,

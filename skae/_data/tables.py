@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 from scipy import sparse
@@ -282,17 +283,24 @@ def wrap_numbers(values: np.ndarray, X: Any) -> Any:
     library = find_library(X)
     if library == "array":
         return values
+    names, _ = open_columns(X)
+    return frame_numbers(values, library, names, find_index(X))
+
+
+def frame_numbers(
+    values: np.ndarray, library: str, names: list[Any], index: pd.Index | None = None
+) -> Any:
+    """Return numbers in a frame of a library with these names of columns, and of rows in pandas."""
     dtype = {
         "pandas": ("pandas", "float64"),
         "polars": ("polars", "Float64"),
         "pyarrow": ("arrow", ("alias", "double")),
     }[library]
-    names, _ = open_columns(X)
     columns = [
         build_column(Cells("number", own, np.isnan(own)), dtype, name)
         for name, own in zip(names, values.astype(np.float64).T, strict=True)
     ]
-    return build_frame(library, names, columns, find_index(X))
+    return build_frame(library, names, columns, index)
 
 
 def _fill_column(native: Any, name: Any, column: Column | None, values: np.ndarray) -> Any:

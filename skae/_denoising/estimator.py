@@ -30,7 +30,7 @@ from .._base.parameters import (
     refuse_parameters,
     validate_parameter_constraints,
 )
-from .._data import AnyRows, AnyTable, Columns, Complete, Scaling, check_target
+from .._data import AnyRows, AnyTable, Columns, Complete, Scaling, TrainingTable, check_target
 from .._environment import RandomSource, RandomStreams, resolve_device
 from .._linear import Completion
 from .._training import (
@@ -646,6 +646,7 @@ default="from_dtype"
         blueprint: DenoiserBlueprint,
         scaling: Scaling,
         rows: AnyRows,
+        table: TrainingTable,
         result: TrainingResult[Denoiser] | None,
         previous: Density[Denoiser] | None,
     ) -> Density[Denoiser] | DeferredDensity[Density[Denoiser]]:

@@ -15,8 +15,8 @@ from .._base.imputation import check_interval, show_limits
 from .._base.parameters import (
     SHARED_CONSTRAINTS,
     Constraints,
+    find_output,
     validate_parameters,
-    wants_pandas,
 )
 from .._base.seal import is_sealed, open_sealed, seal
 from .._data import (
@@ -206,7 +206,7 @@ default="from_dtype"
             return values
         filled = fill_table(X, values, fitted.columns)
         # scikit-learn makes objects of the columns, or cannot read them.
-        return to_pandas(filled) if wants_pandas(self) else filled
+        return to_pandas(filled) if find_output(self) == "pandas" else filled
 
     @by_blocks
     def impute(self, X: ArrayLike, *, interval: float | None = None) -> Any:

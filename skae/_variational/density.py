@@ -108,8 +108,7 @@ class VariationalDensity(Density[VariationalAutoencoder]):
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the density of a stored state."""
-        ranges = state.get("ranges")  # not in the states of earlier versions
-        known = None if ranges is None else ColumnRanges(**ranges)
+        known = ColumnRanges.from_state(state.get("ranges"))
         return cls(**{**state, "codes": Moments(**state["codes"]), "ranges": known})
 
 

@@ -1,0 +1,78 @@
+"""What drawn numbers may be: within their columns' ends, and of no more decimals."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from .._base.persistence import FittedState
+from .._data import ColumnEnds, ColumnRanges, Scaling
+from ..modules.cells import CellLayout
+from ..modules.likelihoods import Bounds
+from .blueprint import VariationalBlueprint
+from .density import VariationalDensity
+
+
+@dataclass(frozen=True)
+class DrawnValues:
+    """The values that numbers of a table can have.
+
+    Attributes
+    ----------
+    scaling : Scaling
+        The columns' scaling.
+    layout : CellLayout
+        What they hold.
+    ranges : ColumnRanges or None
+        The values that they had in training; None is unknown.
+    ends : ColumnEnds or None
+        Between which values they lie; None is any.
+    is_binary : bool
+        Whether they are drawn as 0 and 1, whatever the columns hold.
+    """
+
+    scaling: Scaling
+    layout: CellLayout
+    ranges: ColumnRanges | None
+    ends: ColumnEnds | None
+    is_binary: bool
+
+    @classmethod
+    def from_state(
+        cls, state: FittedState[Any, VariationalBlueprint, VariationalDensity]
+    ) -> "DrawnValues":
+        """Return what is known of the values after a fit."""
+        layout, ranges = state.blueprint.network.cells, state.density.ranges
+        is_binary = state.blueprint.likelihood == "bernoulli"
+        if ranges is None or is_binary:
+            return cls(state.scaling, layout, None, None, is_binary)
+        if state.columns is None:  # whose density has no longer tails than the columns
+            ends = ranges.find_ends(layout, reach=None)
+        else:
+            ends = ranges.find_ends(layout, state.columns)
+        return cls(state.scaling, layout, ranges, ends, is_binary)
+
+    def make_bounds(self, device: torch.device) -> Bounds | None:
+        """Return the bounds that draws given a code are conditional on, as the network sees them.
+
+        Where many rows are at an end there is no bound: draws beyond it are moved to it, and so
+        it is as frequent as among the rows. None is no bound of any column.
+        """
+        if self.ranges is None or self.ends is None:
+            return None
+        ends = self.ranges.open_common(self.ends)
+        if np.isinf(ends).all():
+            return None
+        return Bounds(*(torch.from_numpy(end).to(device) for end in ends.scale(self.scaling)))
+
+    def limit(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows, in the table's units, of which numbers are within the ends."""
+        return rows if self.ends is None else np.clip(rows, *self.ends)
+
+    def finish(self, rows: np.ndarray) -> np.ndarray:
+        """Return drawn rows, in the table's units, as rows of the table."""
+        if self.is_binary:
+            return rows.round()
+        rows = self.limit(rows)
+        return rows if self.ranges is None else self.ranges.round_numbers(rows, self.layout)
