@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from .._data.columns import CategoryCoding
+from .._data.codings import CategoryCoding
 from .arguments import CommandError
 from .encoding import Encoding
 from .printing import list_names, list_some, quote

@@ -11,15 +11,8 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from .columns import (
-    UNITS,
-    Column,
-    Columns,
-    NumberCoding,
-    encode_numbers,
-    name_numbers,
-    needs_encoding,
-)
+from .codings import UNITS, NumberCoding, name_numbers
+from .columns import Column, Columns, encode_numbers, needs_encoding
 from .dask_tables import DaskFrameRows, open_dask
 from .datasets import DatasetRows, EncodedRows, is_dataset, open_dataset
 from .frames import (

@@ -19,7 +19,7 @@ from .._data import (
     subsample_indices,
     take_rows,
 )
-from .._data.columns import CategoryCoding
+from .._data.codings import CategoryCoding
 from .._environment import RandomStreams
 from ..modules.cells import CellLayout
 
