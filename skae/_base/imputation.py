@@ -104,7 +104,7 @@ class Imputation:
         if ranges is None:
             weight = np.ones(len(self.rows)) if self.weight is None else self.weight
             ranges = ColumnRanges.from_cells(self.scaling.inverse(self.rows), weight)
-        return ranges.find_ends(self.layout, self.columns)
+        return ranges.in_units(self.scaling).find_ends(self.layout, self.columns)
 
     def expect(self, rows: np.ndarray) -> np.ndarray:
         """Return rows of the encoded table, missing cells as they are expected."""
@@ -136,7 +136,7 @@ class Imputation:
         """Return the rows of a stored state."""
         linear = replace(scaling, margins=None)
         known = completion if scaling.margins is None else None
-        ranges = ColumnRanges.from_state(state.get("ranges"))
+        ranges = ColumnRanges(**state["ranges"]) if "ranges" in state else None
         return cls(state["rows"], linear, state["weight"], layout, columns, known, ranges)
 
 

@@ -1,6 +1,6 @@
 """The values that columns of numbers had in training, which limit what is drawn and filled."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -22,6 +22,9 @@ _REACH = 0.1
 
 # Numbers of more decimals than this are taken for any numbers.
 _MOST_DECIMALS = 6
+
+# Scaled columns are in float32: values this near to zero, in scales, are zero.
+_ROUNDING = 1e-5
 
 # The first rows tell of most columns that their numbers have more.
 _FIRST_ROWS = 64
@@ -59,8 +62,9 @@ class ColumnRanges:
         How many rows of the table have them.
     total : float
         How many rows there are.
-    decimals : ndarray of int of shape (n_features,)
-        The least number of decimals that all values have; 0 if they are whole.
+    decimals : ndarray of int of shape (n_features,) or None, default=None
+        The least number of decimals that all values have; 0 if they are whole. None, in states of
+        earlier versions, is unknown, and the values are those of scaled columns.
     """
 
     low: np.ndarray
@@ -68,7 +72,7 @@ class ColumnRanges:
     at_low: np.ndarray
     at_high: np.ndarray
     total: float
-    decimals: np.ndarray
+    decimals: np.ndarray | None = None
 
     @classmethod
     def from_table(cls, table: TrainingTable) -> Self:
@@ -86,9 +90,10 @@ class ColumnRanges:
         for rows in shared.blocks:
             X = table.X[rows]
             weight = np.ones(len(X)) if table.weight is None else table.weight[rows]
-            found = found.merge(cls.from_cells(X, table.unit.n_rows * weight, found.decimals))
+            counts = table.unit.n_rows * weight
+            found = found.merge(cls.from_cells(X, counts, _get_decimals(found)))
         ends[:] = -found.low, found.high
-        decimals = found.decimals.copy()
+        decimals = _get_decimals(found).copy()
         shared.maximize(ends, decimals)
         low, high = -ends[0], ends[1]
         at_low, at_high = found.at_low * (found.low == low), found.at_high * (found.high == high)
@@ -116,8 +121,25 @@ class ColumnRanges:
             self.at_low * (self.low == low) + other.at_low * (other.low == low),
             self.at_high * (self.high == high) + other.at_high * (other.high == high),
             self.total + other.total,
-            np.maximum(self.decimals, other.decimals),
+            np.maximum(_get_decimals(self), _get_decimals(other)),
         )
+
+    def in_units(self, scaling: Scaling) -> Self:
+        """Return the ranges in the table's units, also those of an earlier version.
+
+        Parameters
+        ----------
+        scaling : Scaling
+            The scaling of such columns.
+        """
+        if self.decimals is not None:
+            return self
+        is_known = np.isfinite(self.low)
+        scaled = np.where(is_known, [self.low, self.high], 0.0)
+        values = scaling.inverse(scaled)
+        values = np.where(np.abs(values) <= _ROUNDING * scaling.scale, 0.0, values)
+        low, high = np.where(is_known, values, [[np.inf], [-np.inf]])
+        return replace(self, low=low, high=high, decimals=_get_decimals(self))
 
     def find_ends(
         self, layout: CellLayout, columns: Columns | None = None, reach: float | None = _REACH
@@ -176,21 +198,23 @@ class ColumnRanges:
         """
         out = rows.copy()
         for n_decimals in range(_MOST_DECIMALS + 1):
-            own = np.flatnonzero(layout.is_number & (self.decimals == n_decimals))
+            own = np.flatnonzero(layout.is_number & (_get_decimals(self) == n_decimals))
             out[:, own] = rows[:, own].round(n_decimals)
         return out
 
     def get_state(self) -> dict[str, Any]:
         """Return plain values and arrays."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        state = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.decimals is None:  # a detector's digest is also of its estimator's state
+            del state["decimals"]
+        return state
 
-    @classmethod
-    def from_state(cls, state: dict[str, Any] | None) -> Self | None:
-        """Return the ranges of a state, None where it has none.
 
-        Those of earlier versions, in which columns are scaled and have no decimals, are left out.
-        """
-        return cls(**state) if state is not None and "decimals" in state else None
+def _get_decimals(ranges: ColumnRanges) -> np.ndarray:
+    """Return each column's decimals, more than are counted where they are unknown."""
+    if ranges.decimals is None:
+        return np.full(len(ranges.low), _MOST_DECIMALS + 1)
+    return ranges.decimals
 
 
 def _count_decimals(X: np.ndarray, least: np.ndarray) -> np.ndarray:

@@ -78,7 +78,8 @@ class FittedImputer:
     @cached_property
     def ends(self) -> ColumnEnds:
         """Between which values numbers are filled."""
-        return self.ranges.find_ends(self.attention.layout, self.columns)
+        ranges = self.ranges.in_units(self.scaling)
+        return ranges.find_ends(self.attention.layout, self.columns)
 
     def expect(self, table: AnyTable) -> np.ndarray:
         """Return rows as numbers, missing cells as they are expected."""
@@ -121,10 +122,12 @@ class FittedImputer:
         """Return what was stored."""
         columns, scaling = state["columns"], Scaling(*state["scaling"])
         attention = AttentionCompletion.from_state(state["attention"])
-        ranges = ColumnRanges.from_state(state.get("ranges"))
+        ranges = state.get("ranges")
         if ranges is None:  # in states of earlier versions; the rows are a sample of the table
             rows = np.where(attention.observed, attention.rows, np.nan)
             ranges = ColumnRanges.from_cells(scaling.inverse(rows), attention.weight)
+        else:
+            ranges = ColumnRanges(**ranges)
         return cls(
             None if columns is None else Columns.from_state(columns),
             scaling,

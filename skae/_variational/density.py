@@ -108,7 +108,8 @@ class VariationalDensity(Density[VariationalAutoencoder]):
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the density of a stored state."""
-        known = ColumnRanges.from_state(state.get("ranges"))
+        ranges = state.get("ranges")  # not in the states of earlier versions
+        known = None if ranges is None else ColumnRanges(**ranges)
         return cls(**{**state, "codes": Moments(**state["codes"]), "ranges": known})
 
 

@@ -47,6 +47,7 @@ class DrawnValues:
         is_binary = state.blueprint.likelihood == "bernoulli"
         if ranges is None or is_binary:
             return cls(state.scaling, layout, None, None, is_binary)
+        ranges = ranges.in_units(state.scaling)
         if state.columns is None:  # whose density has no longer tails than the columns
             ends = ranges.find_ends(layout, reach=None)
         else:

@@ -964,7 +964,8 @@ default="from_dtype"
         codes, ranges = measure_codes(rows, trained), ColumnRanges.from_table(table)
         if previous is not None:
             codes = previous.codes.merge(codes)
-            ranges = ranges if previous.ranges is None else previous.ranges.merge(ranges)
+            if previous.ranges is not None:
+                ranges = previous.ranges.in_units(scaling).merge(ranges)
         if floor is not None and floor.share > 0:
             n_rows = codes.total * rows.unit.n_rows / rows.unit.given
             floor.share.fill_(find_floor_share(n_rows))

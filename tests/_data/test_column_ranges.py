@@ -151,10 +151,19 @@ def test_ranges_of_a_table_are_of_all_its_rows(monkeypatch):
     np.testing.assert_allclose(high, [11.2, 2])  # one row is no bound
 
 
-def test_a_state_of_an_earlier_version_has_no_ranges():
-    """It had scaled columns, and no decimals."""
-    state = make_ranges(make_table(20)).get_state()
-    assert ColumnRanges.from_state(state) is not None
+def test_ranges_of_an_earlier_version_are_read():
+    """They were of scaled columns in float32, and without decimals."""
+    X = make_table(500)
+    X[:, 2] = np.maximum(X[:, 2] - 1.5, 0)
+    X[:, 3] = np.nan
+    scaling = Scaling(np.array([10.0, 0.3, 5.0, -7.0, 0.5]), np.array([2.0, 0.5, 3.0, 2.0, 0.5]))
+    state = make_ranges(scaling.forward(X, np.float32).astype(np.float64)).get_state()
     del state["decimals"]
-    assert ColumnRanges.from_state(state) is None
-    assert ColumnRanges.from_state(None) is None
+    old = ColumnRanges(**state)
+    assert old.get_state().keys() == state.keys()  # as the digest of a detector needs it
+    found, expected = old.in_units(scaling), make_ranges(X)
+    np.testing.assert_allclose(found.low, expected.low, rtol=1e-6)
+    assert found.low[2] == 0
+    for ends, others in zip(found.find_ends(LAYOUT), expected.find_ends(LAYOUT), strict=True):
+        np.testing.assert_allclose(ends, others, rtol=1e-5)
+    np.testing.assert_array_equal(found.round_numbers(X, LAYOUT), X)

@@ -1,6 +1,7 @@
 """Samples of tables of numbers: whole numbers, decimals and ends, as those of the rows."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -154,3 +155,17 @@ def test_drawn_cells_are_values_of_their_columns(table):
     old = pickle.loads(pickle.dumps(model))
     object.__setattr__(old._fitted.known_density, "ranges", None)  # as of an earlier version
     assert old.sample(2000, random_state=0).min() < 0
+
+
+def test_a_model_of_an_earlier_version_keeps_its_ends(fitted):
+    """Of which the ranges were those of scaled columns, without decimals."""
+    state = fitted._state
+    ranges, forward = state.density.ranges, state.scaling.forward
+    low, high = (forward(end[None], np.float64)[0] for end in (ranges.low, ranges.high))
+    old = replace(ranges, low=low, high=high, decimals=None)
+    model = pickle.loads(pickle.dumps(fitted))
+    model._fitted = replace(state, known_density=replace(state.density, ranges=old))
+    drawn = pickle.loads(pickle.dumps(model)).sample(2000, random_state=0)
+    assert drawn[:, 1:4].min() == 0
+    assert drawn[:, 4].max() == pytest.approx(6)
+    assert (drawn[:, 1] % 1 > 0).any()
