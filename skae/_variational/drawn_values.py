@@ -28,6 +28,8 @@ class DrawnValues:
         The values that they had in training; None is unknown.
     ends : ColumnEnds or None
         Between which values they lie; None is any.
+    bounds : ColumnEnds or None
+        Those of the ends that draws given a code are conditional on.
     is_binary : bool
         Whether they are drawn as 0 and 1, whatever the columns hold.
     """
@@ -36,6 +38,7 @@ class DrawnValues:
     layout: CellLayout
     ranges: ColumnRanges | None
     ends: ColumnEnds | None
+    bounds: ColumnEnds | None
     is_binary: bool
 
     @classmethod
@@ -46,26 +49,22 @@ class DrawnValues:
         layout, ranges = state.blueprint.network.cells, state.density.ranges
         is_binary = state.blueprint.likelihood == "bernoulli"
         if ranges is None or is_binary:
-            return cls(state.scaling, layout, None, None, is_binary)
+            return cls(state.scaling, layout, None, None, None, is_binary)
         ranges = ranges.in_units(state.scaling)
         if state.columns is None:  # whose density has no longer tails than the columns
             ends = ranges.find_ends(layout, reach=None)
-        else:
-            ends = ranges.find_ends(layout, state.columns)
-        return cls(state.scaling, layout, ranges, ends, is_binary)
+            # Where many rows are at an end, draws beyond it are moved to it.
+            bounds = ranges.open_common(ends)
+        else:  # whose normal scores have a peak there
+            ends = bounds = ranges.find_ends(layout, state.columns)
+        return cls(state.scaling, layout, ranges, ends, bounds, is_binary)
 
     def make_bounds(self, device: torch.device) -> Bounds | None:
-        """Return the bounds that draws given a code are conditional on, as the network sees them.
-
-        Where many rows are at an end there is no bound: draws beyond it are moved to it, and so
-        it is as frequent as among the rows. None is no bound of any column.
-        """
-        if self.ranges is None or self.ends is None:
+        """Return the bounds as the network sees them, None if no column has one."""
+        if self.bounds is None or np.isinf(self.bounds).all():
             return None
-        ends = self.ranges.open_common(self.ends)
-        if np.isinf(ends).all():
-            return None
-        return Bounds(*(torch.from_numpy(end).to(device) for end in ends.scale(self.scaling)))
+        scaled = self.bounds.scale(self.scaling)
+        return Bounds(*(torch.from_numpy(end).to(device) for end in scaled))
 
     def limit(self, rows: np.ndarray) -> np.ndarray:
         """Return rows, in the table's units, of which numbers are within the ends."""
