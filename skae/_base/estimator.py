@@ -429,6 +429,10 @@ class BaseAutoencoder(
         warning if the scale is a tenth of what it should be, else when the stream is twice as long.
         No rows are held out, and a linear autoencoder takes steps from PCA.
 
+        Parameters of training that are set between blocks, such as `lr`, take effect in the next
+        `fit`. A pickle has neither the sample nor the optimizer's moments: what is loaded goes on
+        with the weights, means and scales, and a sample of the rows from then on.
+
         Parameters
         ----------
         X : array-like or store of shape (n_samples, n_features)
@@ -941,9 +945,9 @@ class BaseAutoencoder(
             the end of a sequence.
         low, high : array or frame of shape (n_samples, n_features)
             With `interval`: the limits of numbers and dates that are missing in `X`, missing for
-            all other cells, and where too few cells were hidden to tell. They lie on both sides
-            at the same distance, that of what a number was before it was cut to what its column
-            holds, too, and are calibrated on cells hidden at random from rows that were held out.
+            all other cells, and where too few cells were hidden to tell. They are as far below
+            the estimate as above it, which may lie outside of what its column holds and is cut to
+            that in `X_imputed`. They are calibrated on cells hidden at random from held-out rows.
 
         Raises
         ------
@@ -976,10 +980,11 @@ class BaseAutoencoder(
         Returns
         -------
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            In units of the columns' variances, so that the mean over the training rows is
-            the share of variance left unexplained, if no column is constant; with
-            `standardize=False` in squared units of the table. All columns count alike, also those
-            of categories. Missing cells have NaN, and no part in a mean.
+            In units of the columns' variances, or of the channels' where these are standardized.
+            So the mean over the training rows is the share of variance left unexplained, if no
+            column is constant. With `standardize=False` it is in squared units of the table. All
+            columns count alike, also those of categories. Missing cells have NaN, and no part in a
+            mean.
         """
         given = {"per_cell": per_cell}
         validate_parameter_constraints(_ERROR, given, caller_name="reconstruction_error")
@@ -1075,6 +1080,8 @@ class BaseAutoencoder(
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
         tags.input_tags.three_d_array = True
         return tags
 

@@ -519,6 +519,12 @@ def _read_objects(values: np.ndarray, name: Any) -> tuple[Cells, Dtype]:
     times = np.zeros(len(values), dtype=np.int64)
     unit = "us"
     if kind == "time":
+        if any(cell.tzinfo is not None for cell in known):
+            raise TypeError(
+                "X must have times of the day without a time zone, got "
+                f"{next(cell for cell in known if cell.tzinfo is not None)!r} in column {name!r}: "
+                "drop the zones, with cell.replace(tzinfo=None)"
+            )
         times[~missing] = [_count_microseconds(cell) for cell in known]
     elif kind == "duration":
         times[~missing] = pd.to_timedelta(known).as_unit("us").asi8

@@ -169,11 +169,12 @@ default="from_dtype"
 
     max_epochs : int or "auto", default="auto"
         Passes over the rows. "auto" makes one optimizer step for each row, but at least 150
-        steps and 10 passes, and at most 1,500 steps.
+        steps and at most 1,500, or 10 passes if these are more steps.
     lr : float or "auto", default="auto"
         Largest learning rate: it rises over a tenth of the training, over less under Muon, then
-        falls to zero along a cosine. "auto" is 0.006 for batches of 256 rows, and grows with
-        the root of the batch length.
+        falls to zero along a cosine; in `partial_fit` it rises over 100 steps, then falls with the
+        root of their number. "auto" is 0.006 for batches of 256 rows, and grows with the root of
+        the batch length.
     batch_size : int or "auto", default="auto"
         Rows of a batch. "auto" is 256, more from some 16,000 rows on, and at most 1,024.
     optimizer : {"auto", "adamw", "sgd"} or callable, default="auto"
@@ -197,7 +198,7 @@ default="from_dtype"
         Select the epoch by held-out rows. With 500 distinct rows or more a part of them is
         held out. With fewer, each row is held out in one of five folds, and the network is
         then trained on all rows up to the selected epoch. With fewer than 10 rows no epoch
-        can be selected: PCA is kept, and a random initialization is trained to the end.
+        can be selected: the initialization is kept, but a random one is trained to the end.
     validation_fraction : float, default=0.1
         Share of the rows that is held out, with 500 rows or more.
     gap : int or None, default=None
@@ -205,13 +206,13 @@ default="from_dtype"
         the last rows are held out then, and so many rows before them neither train nor are held
         out, as in `sklearn.model_selection.TimeSeriesSplit`. With fewer than 500 rows a fifth of
         them is held out in place of the folds. Whether an epoch is surely better is told by means
-        of blocks of `gap + 1` rows, and a single block can't tell. Of several recordings, choose
-        the length of the longest, so that none is on both sides. Copies of rows are not merged.
+        of blocks of `gap + 1` rows, and a single block can't tell. If several recordings are
+        stacked, the length of the longest keeps each on one side. Copies of rows are not merged.
         None takes rows to be in no order.
     n_iter_no_change : int, default=30
         Epochs without a lower loss on held-out rows after which training ends.
     tol : float, default=1e-4
-        A loss is lower if it is lower by this share of the lowest so far.
+        A loss is lower than the lowest so far if the difference is more than this share of it.
 
     Other:
 

@@ -523,6 +523,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         estimator = getattr(self, "estimator_", self.estimator)  # what was fitted decides
         is_own = estimator is None or isinstance(estimator, BaseAutoencoder)
         tags.input_tags.allow_nan = is_own or _takes_gaps(estimator)
+        tags.input_tags.string = tags.input_tags.categorical = is_own
         return tags
 
     @by_blocks

@@ -225,9 +225,9 @@ default="from_dtype"
             The rows as `transform` fills them, in the form and the types of `X`, numbers too.
         low, high : array or frame of shape (n_samples, n_features)
             With `interval`: the limits of numbers and dates that are missing in `X`, missing for
-            all other cells, and where too few cells were hidden to tell. They lie on both sides
-            at the same distance, that of what a number was before it was cut to what its column
-            holds, too, and are calibrated on cells hidden at random from rows that were held out.
+            all other cells, and where too few cells were hidden to tell. They are as far below
+            the estimate as above it, which may lie outside of what its column holds and is cut to
+            that in `X_imputed`. They are calibrated on cells hidden at random from held-out rows.
 
         Raises
         ------
@@ -269,6 +269,8 @@ default="from_dtype"
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

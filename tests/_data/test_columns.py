@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -638,6 +638,13 @@ def test_what_no_column_can_hold(value, found):
 def test_what_no_typed_column_can_hold(native):
     with pytest.raises(TypeError, match=r"in column 'odd'( and row 0)?: "):
         Columns.from_table(native)
+
+
+def test_times_of_the_day_have_no_zone():
+    """They would come back without it."""
+    zoned = [time(9, tzinfo=UTC), time(10)]
+    with pytest.raises(TypeError, match=r"got datetime\.time\(9.* in column 't': drop the zones"):
+        Columns.from_table(pd.DataFrame({"t": zoned}))
 
 
 def test_dates_with_and_without_a_zone_do_not_mix():

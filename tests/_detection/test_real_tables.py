@@ -12,6 +12,7 @@ from sklearn.utils import get_tags
 
 from skae import (
     AEAnomalyDetector,
+    AEImputer,
     AutoencoderTransformer,
     DenoisingAutoencoder,
     VAETransformer,
@@ -105,7 +106,11 @@ def test_every_estimator_of_skae_takes_them(estimator):
     np.testing.assert_array_equal(again.score_samples(fresh), scores)
     assert detector.n_features_in_ == 7
     assert list(detector.feature_names_in_) == list(frame.columns)
-    assert get_tags(detector).input_tags.allow_nan
+    for model in (detector, detector.estimator_, AEImputer()):
+        tags = get_tags(model).input_tags
+        assert tags.allow_nan
+        assert tags.string
+        assert tags.categorical
 
 
 def test_its_estimator_says_what_columns_hold():
