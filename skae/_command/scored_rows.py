@@ -10,6 +10,7 @@ from .._detection import AEAnomalyDetector
 from .._detection.anomaly_score import TailSurprisal
 from .encoding import ignore_reported
 from .findings import AnomalousRow, Reason
+from .rare_kinds import find_kind_p_values
 from .wording import describe_cell
 
 N_ANOMALOUS = 20
@@ -58,7 +59,7 @@ def score_rows(frame: pd.DataFrame, seed: int) -> ScoredRows:
             detector.fit(frame.iloc[train])
         scores[test], fold_of[test] = detector.score_samples(frame.iloc[test]), number
         detectors.append(detector)
-    p_values = compute_p_values(scores)
+    p_values = compute_p_values(scores, frame)
     order = find_anomalous(p_values, scores)
     strange: dict[int, AnomalousRow] = {}
     for number, detector in enumerate(detectors):
@@ -68,16 +69,19 @@ def score_rows(frame: pd.DataFrame, seed: int) -> ScoredRows:
     return ScoredRows(p_values, order, tuple(strange[row] for row in order.tolist()))
 
 
-def compute_p_values(scores: np.ndarray) -> np.ndarray:
+def compute_p_values(scores: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
     """Return the share of rows that are as strange as each row; low scores are strange.
 
     For rows that are exchangeable these are conformal p-values. Among the rows of one table
     anomalies would hide each other, as no row could have a smaller share than its rank. So the
-    tail is that of the others: beyond the strangest fiftieth it falls off exponentially.
+    tail is that of the others: beyond the strangest fiftieth it falls off exponentially. Rows that
+    share a rare label are no tail of the others: they are as frequent as the label is.
     """
-    tail = TailSurprisal.from_values(-scores[:, None])
-    nats = tail.measure(-scores[:, None])
-    return np.maximum(np.exp(-nats), _LEAST_P_VALUE)
+    surprise = -scores
+    tail = TailSurprisal.from_values(surprise[:, None])
+    p_values = np.exp(-tail.measure(surprise[:, None]))
+    of_kinds = find_kind_p_values(frame, surprise, float(tail.scale[0]))
+    return np.maximum(np.maximum(p_values, of_kinds), _LEAST_P_VALUE)
 
 
 def find_anomalous(p_values: np.ndarray, scores: np.ndarray) -> np.ndarray:

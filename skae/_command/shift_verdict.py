@@ -18,6 +18,9 @@ from .wording import format_percent, name_kinds
 #: The false-discovery rate of the rows that are called anomalies.
 FALSE_DISCOVERY_RATE = 0.1
 
+# The largest share of the rows that can stand out from the others of their table.
+_FEW = 0.05
+
 
 @dataclass(frozen=True)
 class SecondRows:
@@ -52,7 +55,9 @@ def conclude(
     """Return the answer in words, and what it rests on."""
     scope = _measure_scope(tables, rows, columns)
     return (
-        _answer(tables, scope, rows, rows_differ, columns) + _name_unlike(tables),
+        _answer(tables, scope, rows, rows_differ, columns)
+        + _name_unlike(tables)
+        + _name_strange(tables, rows),
         _describe_scope(tables, scope, rows, columns),
         *_describe_p_values(rows),
         *_describe_anomalies(tables, rows),
@@ -147,6 +152,22 @@ def _name_unlike(tables: SecondTable) -> str:
     return (
         f" {list_names(tables.unlike)} {have} values of another kind than in {tables.first_name}."
     )
+
+
+def _name_strange(tables: SecondTable, rows: SecondRows) -> str:
+    """Return which rows are wrong by themselves, whether or not the table has moved."""
+    n_rows = len(rows.scores)
+    n_strange = count_discoveries(rows.p_values) or count_far(rows.scores, rows.known)
+    sentences = ""
+    # Where many are, the table has moved.
+    if 0 < n_strange <= max(1, _FEW * n_rows):
+        order = find_anomalous(rows.p_values, rows.scores)
+        labels = [str(label) for label in tables.frame.index[order]]
+        alone = "A single row stands" if n_strange == 1 else f"{n_strange} rows stand"
+        sentences += f" {alone} out: {_name_rows(labels, n_strange)}."
+    if tables.broken:
+        sentences += f" Cells that can't be read: {list_some(list(tables.broken))}."
+    return sentences
 
 
 def _explain_ignorance(tables: SecondTable, scope: _Scope, rows: SecondRows) -> list[str]:

@@ -60,7 +60,7 @@ from .._data import (
 from .._data.cells import find_cell
 from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
-from .._environment import RandomSource, RandomStreams
+from .._environment import RandomSource, RandomStreams, warn_user
 from .._linear import ROWS_A_COLUMN
 from .._processes import find_seed, take_part, wait_for_others
 from .._training import Checkpoint, open_checkpoint
@@ -72,7 +72,13 @@ from .calibration import (
     cut_blocks,
     make_split_generator,
 )
-from .conformal import conformal_p_values, conformal_threshold, least_p_value, warn_of_few
+from .conformal import (
+    conformal_p_values,
+    conformal_threshold,
+    least_p_value,
+    warn_of_few,
+    warn_of_none,
+)
 from .explanation import (
     CellChoice,
     choose_candidates,
@@ -139,7 +145,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     contamination : "auto" or float, default="auto"
         Share of anomalies in the rows that the detector is fitted on, in (0, 0.5]: as many of
         them are outliers. With "auto" the share need not be known, and `alpha` sets the
-        threshold.
+        threshold, as if the rows were clean: set a number, even a rough one, if they aren't.
     alpha : float, default=0.01
         False-alarm rate: the share of clean rows that may be outliers, with
         `contamination="auto"`.
@@ -190,7 +196,9 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     most one over one more than their number; a warning says so where that is larger by 0.04 or
     more, as with the default `alpha` below 93 rows. Nothing is assumed of the estimator. Anomalies
     with low scores among the calibration rows lower the threshold: fewer outliers are found,
-    and the guarantee for clean rows holds. With `gap` rows are in the order of time, and not
+    and the guarantee for clean rows holds. If more than a share of `alpha` of the rows of `fit`
+    are anomalies, `predict` may find none, however well `score_samples` ranks them: set
+    `contamination`, or fit on clean rows. With `gap` rows are in the order of time, and not
     exchangeable: then `alpha` and the p-values are aims, not guarantees.
 
     A `DenoisingAutoencoder` that is conditioned on a range of Gaussian noise gives three
@@ -585,6 +593,9 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     ) -> np.ndarray:
         """Fit on rows and return which of them are outliers, as `labels_` too.
 
+        With a number for `contamination` as many are. With "auto" about a share of `alpha` is,
+        whatever the rows hold, and a warning says if none is.
+
         Parameters
         ----------
         X : array-like, frame or store of shape (n_samples, n_features)
@@ -600,6 +611,13 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
             -1 for outliers, +1 for inliers.
         """
         self.labels_: np.ndarray = np.asarray(self.fit(X, y, sample_weight).predict(X))
+        if isinstance(self.contamination, str) and (self.labels_ == 1).all():
+            warn_user(
+                "no row is an outlier: contamination='auto' bounds false alarms by "
+                f"alpha={self.alpha}, as if all rows were clean. If some are anomalies, set "
+                "contamination to their share, or rank rows by score_samples",
+                UserWarning,
+            )
         return self.labels_
 
     def set_threshold(
@@ -692,7 +710,10 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
 
         The procedure of Benjamini and Hochberg (1995) on `p_values`, for which it controls
         the rate. It needs p-values as small as the rate times the share of anomalies, so with
-        few calibration rows it finds none.
+        few calibration rows it finds none: to find `k` of `n` rows, there must be
+        `n / (k * false_discovery_rate) - 1` of them. A warning says so if none can be found, or if
+        none is although more rows than by chance score below all calibration rows. Anomalies
+        among the rows of `fit` hide others: fit on clean rows.
 
         Parameters
         ----------
@@ -708,7 +729,12 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         """
         given = {"false_discovery_rate": false_discovery_rate}
         validate_parameter_constraints(_DISCOVERIES, given, caller_name="discoveries")
-        return false_discovery_control(np.asarray(self.p_values(X))) <= false_discovery_rate
+        p_values = np.asarray(self.p_values(X))
+        found = false_discovery_control(p_values) <= false_discovery_rate
+        if not found.any():
+            least = least_p_value(self.calibration_scores_, self._calibration_weight)
+            warn_of_none(p_values, false_discovery_rate, least)
+        return found
 
     def explain(self, X: ArrayLike, *, feature_names: ArrayLike | None = None) -> pd.DataFrame:
         """Return the cells that make rows anomalous, and their expected values.

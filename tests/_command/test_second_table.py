@@ -44,6 +44,26 @@ def test_columns_that_are_lacking_or_new(select):
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "cell"), [("age", "n/k"), ("noise", "1,5"), ("born", "soon"), ("works", "maybe")]
+)
+def test_one_cell_of_another_kind_is_no_column_of_another_kind(select, name, cell):
+    people = make_people(40)
+    broken = people.assign(**{name: people[name].astype(str).where(people.index != 7, cell)})
+    found = select(broken)
+    assert (found.unlike, found.lost, list(found.frame)) == ((), (), list(people))
+    assert found.broken == (f"'{cell}' in '{name}' of row 7",)
+    assert found.frame[name].isna().tolist() == [row == 7 for row in range(40)]
+    np.testing.assert_array_equal(
+        found.encoding.encode_column(found.frame[name]).ravel()[:7],
+        found.encoding.encode_column(people[name]).ravel()[:7],
+    )
+    # Five of them are more than a slip.
+    many = people.assign(**{name: people[name].astype(str).where(people.index >= 5, cell)})
+    assert select(many).unlike == (name,)
+    assert select(people.assign(**{name: cell})).unlike == (name,)
+
+
 def test_columns_of_another_kind(select):
     people = make_people(30)
     people = people.assign(

@@ -74,7 +74,9 @@ def test_plane_is_not(report, tmp_path):
     assert grounds.startswith(
         "On the 25 rows held out of training, PCA with 2 components explains "
     )
-    assert grounds.endswith("; training left PCA, and found nothing that is surely better.")
+    assert grounds.endswith(
+        "; training found nothing that is surely better, so the autoencoder is PCA."
+    )
 
 
 # One number of components -------------------------------------------------------------
@@ -230,8 +232,16 @@ def test_single_row_says_nothing():
     ("losses", "held_out", "reason"),
     [
         ((0.5, 0.499, 0.498), (), "training the autoencoder did not leave PCA in 3 epochs"),
-        ((0.5, 0.45), (), "training left PCA, and found nothing that is surely better"),
-        ((0.5, 0.5), (0.6, 0.7, 0.7), "training left PCA, and found nothing that is surely better"),
+        (
+            (0.5, 0.45),
+            (),
+            "training found nothing that is surely better, so the autoencoder is PCA",
+        ),
+        (
+            (0.5, 0.5),
+            (0.6, 0.7, 0.7),
+            "training found nothing that is surely better, so the autoencoder is PCA",
+        ),
         ((0.5, 70), (0.6, 80, 70), "training the autoencoder raised its loss from 0.5 to 70"),
         ((), (), "there are too few rows to train the autoencoder on"),
     ],
@@ -413,6 +423,20 @@ def test_sizes_where_the_autoencoder_is_better_are_named():
     assert found.sentences[-1] == (
         "With 1 and 2 components the autoencoder explains more than PCA."
     )
+
+
+def test_sizes_where_codes_may_only_be_packed_are_told_apart():
+    """On independent columns the autoencoder explains more, and finds no row more probable."""
+    packed, better, same = ((0.5, 1.0), (0.2, 1.0)), ((0.4, 1.5), (0.2, 2.0)), ((0.3, 3.0),) * 2
+    found = conclude(k1=packed, k2=better, k4=same)
+    assert found.sentences[-2:] == (
+        "With 2 components the autoencoder explains more than PCA.",
+        "With 1 component the autoencoder explains more than PCA, but does not find these rows "
+        "more probable: its codes may only pack the values of several columns into one number.",
+    )
+    found = conclude(k1=((0.5, None), (0.2, None)), k4=((0.3, 3.0), (0.3, 3.0)))
+    assert found.sentences[-1].startswith("With 1 component the autoencoder explains more than")
+    assert "does not find these rows more probable" in found.sentences[-1]
 
 
 def test_advice_is_final_if_pca_is_no_worse_anywhere():
