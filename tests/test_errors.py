@@ -1007,8 +1007,11 @@ def test_a_network_without_weights():
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
 def test_columns_of_one_name_are_refused(estimator):
     frame = pd.DataFrame(ROWS).rename(columns=lambda column: "a" if column < 2 else str(column))
-    with pytest.raises(ValueError, match="columns of different names, got 'a' more than once"):
-        clone(estimator).fit(frame)
+    # Other frames refuse such columns themselves.
+    table = pa.table([column for _, column in frame.items()], names=list(frame))
+    for X in (frame, table):
+        with pytest.raises(ValueError, match="columns of different names, got 'a' more than once"):
+            clone(estimator).fit(X)
 
 
 def test_lists_of_tensors_are_rows_and_nested_targets_are_refused():

@@ -30,7 +30,8 @@ Every method uses its defaults, apart from the seed; codes of skae's estimators 
 (`AutoencoderTransformer`) or half (`VAETransformer`) of the table's columns where the part sets no
 number, and `DenoisingAutoencoder` has none. Everything runs on `--threads` threads. A fit that
 takes longer than `--seconds` is stopped, and the method isn't tried with other seeds and settings
-of that table. A method that raises an error has no result; the page names it.
+of that table, until a run with a larger `--seconds`. A method that raises an error has no result;
+the page names it.
 
 Results are stored in `mixed.json` as soon as they are measured. A further run measures what is
 missing; `--again` drops the results of the given methods first, in the chosen parts. The page
@@ -164,13 +165,13 @@ def run_table(
     labels = list_categories(frame)
     methods = [name for name in methods if labels or not part.methods[name].needs_labels]
     for seed in options.seeds:
-        missing = store.find_missing(*key, methods, seed)
+        missing = store.find_missing(*key, methods, seed, options.seconds)
         if not missing:
             continue
         task = part.make_task(sample(frame, seed, options.rows), setting, seed)
         shown = []
         for method in missing:
-            cell = store.find_overrun(name, table, method) or measure(
+            cell = store.find_overrun(name, table, method, options.seconds) or measure(
                 part, part.methods[method], task, seed, options.seconds
             )
             store.put(*key, method, seed, cell)

@@ -54,7 +54,8 @@ def check_frame(X: Any, name: str) -> None:
             f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required: "
             f"{name} must have a column"
         )
-    names = [*getattr(X, "columns", ())] if hasattr(X, "iloc") else []
+    # The columns of a pyarrow table are not their names.
+    names = [*(X.columns if hasattr(X, "iloc") else getattr(X, "column_names", ()))]
     if len(set(names)) < len(names):
         twice = next(column for column, count in Counter(names).items() if count > 1)
         raise ValueError(

@@ -344,5 +344,5 @@ def _check_length(n_rows: int, min_rows: int) -> None:
     if n_rows < min_rows:
         raise ValueError(
             f"Found array with {n_rows} sample(s) while a minimum of {min_rows} is required: X "
-            "must have rows"
+            f"must have {'rows' if min_rows == 1 else f'at least {min_rows} rows'}"
         )

@@ -482,3 +482,9 @@ def test_a_single_column_with_gaps():
     detector = AEAnomalyDetector(LINEAR, calibration_fraction=0.3, random_state=0).fit(X)
     assert np.isfinite(detector.score_samples(X)).all()
     assert detector.predict([[50.0]]).tolist() == [-1]
+
+
+def test_a_single_row_is_refused():
+    row = pd.DataFrame({"number": [1.0], "label": ["a"]})
+    with pytest.raises(ValueError, match="X must have at least 2 rows"):
+        AEAnomalyDetector(random_state=0).fit(row)

@@ -26,7 +26,7 @@ def measure(
         with _silence(), _limit(most_seconds):
             return part.measure(method, task, seed)
     except OutOfTime:
-        return {"error": f"stopped after {most_seconds:g} s", "overrun": True}
+        return {"error": f"stopped after {most_seconds:g} s", "limit": most_seconds}
     except Exception as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         return {"error": text, "spent": time.perf_counter() - began}

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from _stored_results import StoredResults
 
 
@@ -24,17 +25,24 @@ class Store(StoredResults):
         super().__init__(folder / "mixed.json", rows, initial)
 
     def find_missing(
-        self, part: str, setting: str, table: str, methods: list[str], seed: int
+        self, part: str, setting: str, table: str, methods: list[str], seed: int, seconds: float
     ) -> list[str]:
-        """Return the methods without a result."""
+        """Return the methods without a result, and those that may take longer now."""
         cells = self._get(part, setting, table)
-        return [name for name in methods if str(seed) not in cells.get(name, {})]
+        return [
+            name
+            for name in methods
+            if str(seed) not in cells.get(name, {})
+            or cells[name][str(seed)].get("limit", np.inf) < seconds
+        ]
 
-    def find_overrun(self, part: str, table: str, method: str) -> dict[str, Any] | None:
-        """Return the result of a method that ran out of time on a table, in any setting."""
+    def find_overrun(
+        self, part: str, table: str, method: str, seconds: float
+    ) -> dict[str, Any] | None:
+        """Return the result of a method that took longer on a table, in any setting."""
         for tables in self.record["parts"][part].values():
             for cell in tables.get(table, {}).get(method, {}).values():
-                if cell.get("overrun"):
+                if cell.get("limit", 0.0) >= seconds:
                     return dict(cell)
         return None
 

@@ -196,7 +196,8 @@ def _show(figures: Figures) -> Iterable[str]:
         "units of their standard deviations, times mass of labels; higher is better. Normal noise "
         f"of {DITHER} standard deviations is added to numbers: otherwise repeated values would "
         "make densities infinite. Labels beyond the fiftieth of a column are pooled beforehand, "
-        "and a label that no training row has is a missing cell. Seconds are totals over tables."
+        "and a label that no training row has is a missing cell. Seconds are totals over tables; "
+        "they are longer where other processes ran beside."
     )
     methods = figures.list_methods(_SETTING)
     rows = []
