@@ -62,6 +62,7 @@ from ..modules.mixed_likelihood import MixedLikelihood
 from .adversarial import find_last_layer, make_discriminator, train_adversarially
 from .blueprint import VariationalBlueprint
 from .density import EvidenceBound, VariationalDensity, evidence_bound, measure_codes
+from .fast_step import make_fast_step
 from .initialization import find_floor_share, fit_floor, initialize_variational
 from .missing_cells import count_codes, draw_missing
 from .objective import VariationalObjective
@@ -427,6 +428,7 @@ default="from_dtype"
         "feature_weight": [Interval(Real, 0, LARGEST_FACTOR, closed="both")],
     }
     _blueprint_class = VariationalBlueprint
+    _fast_step = staticmethod(make_fast_step)
 
     def __init__(
         self,
