@@ -32,6 +32,7 @@ from .._linear import Completion, ScoredColumns
 from .._training import AutoencoderNet, Module, TrainedModule
 from ..modules.architectures import ShapedArchitecture
 from .blueprints import BlueprintT
+from .constant_columns import ConstantColumns
 from .density import DeferredDensity, DensityT
 from .imputation import Imputation, fill_blocks
 
@@ -78,6 +79,9 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         Whether rows are sequences, which may be shorter than the longest one.
     share : float or None, default=None
         The share of the variance that has determined how many components there are.
+    constants : ConstantColumns or None, default=None
+        Columns that are constant in training; None is none, and is not known of states of earlier
+        versions.
     """
 
     trained: TrainedModule[Module]
@@ -98,6 +102,7 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     kept_epoch: int | None = None
     has_sequences: bool = False
     share: float | None = None
+    constants: ConstantColumns | None = None
 
     def check_share(self, share: float) -> None:
         """Raise unless training continues with the share that has determined the components."""
@@ -261,6 +266,8 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
     # Not where there is none: a detector's digest is also of its estimator's state, and states of
     # earlier versions don't have it.
     share = {} if fitted.share is None else {"share": fitted.share}
+    known = fitted.constants
+    constants = {} if known is None else {"constants": known.get_state()}
     return {
         "weights": {name: value.cpu().numpy().copy() for name, value in weights.items()},
         "scaling": astuple(replace(fitted.scaling, margins=None)),
@@ -279,6 +286,7 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
         "row_shape": fitted.row_shape,
         "has_sequences": fitted.has_sequences,
         **share,
+        **constants,
     }
 
 
@@ -335,6 +343,7 @@ def load_state(
         kept_epoch=state.get("kept_epoch"),
         has_sequences=state.get("has_sequences", False),
         share=state.get("share"),
+        constants=ConstantColumns(**state["constants"]) if "constants" in state else None,
     )
 
 

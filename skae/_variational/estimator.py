@@ -14,6 +14,7 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from .._base import BaseAutoencoder, NetworkConfig
+from .._base.constant_columns import ConstantColumns
 from .._base.dask_support import by_blocks
 from .._base.estimator import GivenTable, apply_exactly, subtract_units
 from .._base.parameters import (
@@ -64,6 +65,7 @@ from .adversarial import find_last_layer, make_discriminator, train_adversariall
 from .blueprint import VariationalBlueprint
 from .density import EvidenceBound, VariationalDensity, evidence_bound, measure_codes
 from .drawn_values import DrawnValues
+from .fast_step import make_fast_step
 from .initialization import find_floor_share, fit_floor, initialize_variational
 from .missing_cells import count_codes, draw_missing
 from .objective import VariationalObjective
@@ -380,8 +382,7 @@ default="from_dtype"
     of the module at the end.
 
     Smooth functions bound log-variances, and the noise's variance is at least 1e-6 of a
-    scaled column's, so that constant columns and far outliers give large numbers and never
-    NaN.
+    scaled column's, so that far outliers give large numbers and never NaN.
 
     References
     ----------
@@ -430,6 +431,7 @@ default="from_dtype"
         "feature_weight": [Interval(Real, 0, LARGEST_FACTOR, closed="both")],
     }
     _blueprint_class = VariationalBlueprint
+    _fast_step = staticmethod(make_fast_step)
 
     def __init__(
         self,
@@ -575,7 +577,7 @@ default="from_dtype"
             parts[:, 0] += density.correct_units(batch)
             return parts
 
-        values = apply_exactly(state, table, bound)
+        values = apply_exactly(state, table, bound, fills_constants=True)
         log_likelihood = subtract_units(state, table, values[:, 0])
         return EvidenceBound(log_likelihood - values[:, 1], log_likelihood, values[:, 1])
 
@@ -841,6 +843,13 @@ default="from_dtype"
             self.prior,
             int(self.n_prior_components),
         )
+
+    def _find_constants(
+        self, moments: ColumnMoments, blueprint: VariationalBlueprint
+    ) -> ConstantColumns | None:
+        if blueprint.likelihood == "bernoulli":  # a mass of zeros and ones
+            return None
+        return super()._find_constants(moments, blueprint)
 
     def _make_objective(
         self, blueprint: VariationalBlueprint, scaling: Scaling, streams: RandomStreams

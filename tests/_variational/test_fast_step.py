@@ -1,0 +1,192 @@
+"""Gradients of a variational autoencoder without autograd: the same as autograd's."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from skae import VAETransformer
+from skae._data import Batch
+from skae._variational.fast_step import make_fast_step
+from skae._variational.objective import VariationalObjective
+from skae.modules import MLPArchitecture, make_variational
+from skae.modules.cells import CellLayout
+from skae.modules.priors import FULL_UP_TO
+
+N_ROWS, N_FEATURES = 20, 7
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def make_module(prior="mixture", sizes=(6, 5), n_components=3, **parameters):
+    """Return a module in double precision whose every weight has a part in the loss."""
+    module = make_variational(
+        N_FEATURES,
+        n_components,
+        partial(MLPArchitecture(sizes), generator=generator(1)),
+        prior=prior,
+        n_prior_components=5,
+        generator=generator(2),
+        **parameters,
+    ).double()
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if name.endswith(("gate", "logit", "log_excess")) or "raw" in name:
+                parameter.normal_(generator=generator(3)).mul_(0.5)
+    if prior == "mixture":
+        module.prior.n_used.fill_(3)
+    return module.train()
+
+
+def by_autograd(module, objective):
+    def step(batch):
+        loss = objective.loss(module, batch)
+        loss.backward()
+        return loss.detach()
+
+    return step
+
+
+def measure(make, module, objective, batch, left_over):
+    """Return the loss and the gradients, zeros where there are none."""
+    objective.generator = generator(4)
+    for parameter in module.parameters():
+        parameter.grad = None if left_over is None else torch.full_like(parameter, left_over)
+    loss = make(module, objective)(batch)
+    assert not loss.requires_grad
+    return loss, {
+        name: torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        for name, parameter in module.named_parameters()
+    }
+
+
+def assert_same_as_autograd(module, objective=None, batch=None):
+    objective = VariationalObjective(1.0, 0.0, True, None) if objective is None else objective
+    if batch is None:
+        X = torch.randn(N_ROWS, N_FEATURES, generator=generator(), dtype=torch.float64)
+        batch = Batch(X)
+    expected = measure(by_autograd, module, objective, batch, None)
+    assert sum(bool(gradient.any()) for gradient in expected[1].values()) > 3
+    for left_over in (None, 0.0):
+        found = measure(make_fast_step, module, objective, batch, left_over)
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("prior", ["mixture", "standard"])
+@pytest.mark.parametrize("noise_per_column", [True, False])
+@pytest.mark.parametrize("sizes", [(), (6,), (6, 5)])
+def test_gradients_of_networks_noise_and_prior(prior, noise_per_column, sizes):
+    assert_same_as_autograd(make_module(prior, sizes, noise_per_column=noise_per_column))
+
+
+@pytest.mark.parametrize("prior", ["mixture", "standard"])
+def test_gradients_without_a_linear_path(prior):
+    assert_same_as_autograd(make_module(prior, linear_path=False))
+
+
+def test_gradients_of_a_mixture_of_one():
+    module = make_module()
+    module.prior.n_used.fill_(1)
+    assert_same_as_autograd(module)
+
+
+def test_gradients_of_diagonal_gaussians():
+    module = make_module(n_components=FULL_UP_TO + 1)
+    assert not module.prior.is_full
+    assert_same_as_autograd(module)
+
+
+@pytest.mark.parametrize("prior", ["mixture", "standard"])
+@pytest.mark.parametrize("beta", [0.0, 0.5, 3.0])
+@pytest.mark.parametrize("done", [0.0, 0.3, 1.0])
+def test_gradients_while_the_divergence_warms_up(prior, beta, done):
+    objective = VariationalObjective(beta, 0.6, True, None)
+    objective.advance(done)
+    assert_same_as_autograd(make_module(prior), objective)
+
+
+@pytest.mark.parametrize("noise_per_column", [True, False])
+@pytest.mark.parametrize("trim_fraction", [0.0, 0.23])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_of_observed_cells_and_of_weighted_and_trimmed_rows(
+    noise_per_column, trim_fraction, weighted, masked
+):
+    X = torch.randn(N_ROWS, N_FEATURES, generator=generator(), dtype=torch.float64)
+    weight = torch.rand(N_ROWS, generator=generator(5), dtype=torch.float64) if weighted else None
+    mask = torch.rand(N_ROWS, N_FEATURES, generator=generator(6)) > 0.3 if masked else None
+    objective = VariationalObjective(1.0, 0.0, True, None, trim_fraction=trim_fraction)
+    module = make_module(noise_per_column=noise_per_column)
+    assert_same_as_autograd(module, objective, Batch(X, mask=mask, weight=weight))
+
+
+@pytest.mark.parametrize("binarize", [True, False])
+def test_gradients_of_a_bernoulli_likelihood(binarize):
+    X = torch.rand(N_ROWS, N_FEATURES, generator=generator(), dtype=torch.float64)
+    objective = VariationalObjective(1.0, 0.0, False, None, binarize)
+    assert_same_as_autograd(make_module(likelihood="bernoulli"), objective, Batch(X))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_of_a_table_with_categories(masked):
+    layout = CellLayout(numbers=(0, 4, 5), booleans=(6,), categories=((1, 4),))
+    X = torch.randn(N_ROWS, N_FEATURES, generator=generator(), dtype=torch.float64)
+    X[:, 1:4] = torch.eye(3).double()[X[:, 1:4].argmax(1)]
+    X[:, 6] = (X[:, 6] > 0).double()
+    mask = torch.ones(N_ROWS, N_FEATURES, dtype=torch.bool)
+    mask[:4, 0] = mask[2:7, 1:4] = False
+    objective = VariationalObjective(1.0, 0.0, True, None, layout=layout)
+    batch = Batch(X, mask=mask if masked else None)
+    assert_same_as_autograd(make_module(layout=layout), objective, batch)
+
+
+@pytest.mark.parametrize("part", ["prior.mean", "likelihood", "encoder.linear", "decoder.gate"])
+def test_frozen_weights_get_no_gradients(part):
+    module = make_module()
+    objective = VariationalObjective(1.0, 0.0, True, None)
+    batch = Batch(torch.randn(N_ROWS, N_FEATURES, generator=generator(), dtype=torch.float64))
+    expected = measure(make_fast_step, module, objective, batch, None)[1]
+    for name, parameter in module.named_parameters():
+        parameter.requires_grad_(not name.startswith(part))
+    measure(make_fast_step, module, objective, batch, None)
+    for name, parameter in module.named_parameters():
+        if name.startswith(part):
+            assert parameter.grad is None
+        else:
+            assert torch.equal(parameter.grad, expected[name])
+
+
+def sequential_architecture(role, n_inputs, n_outputs):
+    return nn.Sequential(nn.Linear(n_inputs, 4), nn.ReLU(), nn.Linear(4, n_outputs))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "is_fast"),
+    [
+        ({}, True),
+        ({"prior": "standard", "noise_per_column": False}, True),
+        ({"init": "random"}, True),
+        ({"hidden_layer_sizes": ()}, True),
+        ({"dropout": 0.1}, False),
+        ({"prior": "vamp"}, False),
+        ({"architecture": sequential_architecture}, False),
+    ],
+    ids=str,
+)
+def test_perceptrons_have_a_fast_step(curve, parameters, is_fast):
+    ours = VAETransformer(2, hidden_layer_sizes=(4,), max_epochs=1).set_params(**parameters)
+    ours.fit(curve)
+    step = make_fast_step(ours.module_.train(), ours.net_.criterion_)
+    assert (step is not None) == is_fast
+
+
+def test_fits_are_the_same_as_by_autograd(curve, monkeypatch):
+    ours = VAETransformer(2, hidden_layer_sizes=(16,), max_epochs=3, random_state=0)
+    ours.set_params(early_stopping=False)
+    fast = ours.fit(curve).score_samples(curve)
+    monkeypatch.setattr(VAETransformer, "_fast_step", None)
+    slow = ours.fit(curve).score_samples(curve)
+    torch.testing.assert_close(torch.from_numpy(fast), torch.from_numpy(slow), rtol=0, atol=0.01)
