@@ -6,7 +6,7 @@ FOLDER has `skab.npz` and `nab.npz` with the arrays `NAME/X` (n_times, n_channel
 which is 1 for anomalous time steps; `nab.npz` also has `NAME/train`, the length of the clean
 prefix. A file that is not there is reported as not run.
 
-There are five parts.
+There are six parts.
 
 - `skab`: the 34 labelled series of the Skoltech Anomaly Benchmark, a water circuit with eight
   sensors. By its protocol a method is fitted to each series' first 400 time steps, and judged here
@@ -19,6 +19,10 @@ There are five parts.
   more than a block leaves rows. The pair is chosen on every second series, the one with the highest
   F1 of those with at most 20 % of false alarms there, else the one with the fewest, and judged on
   the others.
+- `drift`: false alarms of PCA's errors on the same series, with windows of 16 and the default
+  threshold, by the number of time steps since the end of the fit, before the first anomaly and
+  behind the last one. The share is that of all clean time steps there, and a series is above a
+  tenth if more than a tenth of its own are flagged.
 - `ranks`: AUROC on the same series of errors alone, without a detector that sets time steps aside
   to calibrate: `Windows(60)` and codes of 64 numbers, fitted to all of the first 400 time steps.
 - `nab`: six series of the Numenta Anomaly Benchmark and series 135 of the UCR anomaly archive, each
@@ -68,12 +72,13 @@ from sklearn.preprocessing import StandardScaler
 from skae import AutoencoderTransformer
 from skae.series import SeriesAnomalyDetector, Windows
 
-PARTS = ("skab", "codes", "ranks", "nab", "alarms")
+PARTS = ("skab", "codes", "drift", "ranks", "nab", "alarms")
 _CODES = 16
 _SKAB_TRAIN, _SKAB_LENGTH = 400, 16
 _CODES_BY_LENGTH = {16: (16, 32, 48), 32: (32, 64, 96), 60: (60, 120)}
 _HALVES = {"first": slice(0, None, 2), "second": slice(1, None, 2), "all": slice(None)}
 _LEAST_F1, _MOST_ALARMS = 0.84, 0.20
+_DRIFT_STEPS = (0, 50, 100, 150)
 _RANKED_LENGTH, _RANKED_CODES = 60, 64
 _NAB_LENGTHS, _NAB_STEP = (64, 128), 4
 _ALARM_SIZES, _ALARM_TEST, _ALARM_LENGTH = (500, 1000, 2000), 2000, 32
@@ -154,7 +159,13 @@ def main() -> None:
     record: dict[str, Any] = {"runs": {}}
     if (stored := options.out / "series.json").exists():  # the other parts stay as they are
         record |= json.loads(stored.read_text())
-    runs = {"skab": run_skab, "codes": run_codes, "ranks": run_ranks, "nab": run_nab}
+    runs = {
+        "skab": run_skab,
+        "codes": run_codes,
+        "drift": run_drift,
+        "ranks": run_ranks,
+        "nab": run_nab,
+    }
     for part, run in runs.items():
         if part in options.parts:
             file = "nab" if part == "nab" else "skab"
@@ -267,6 +278,37 @@ def choose_codes(results: list[dict[str, Any]]) -> dict[str, Any]:
     return max(results, key=rank)
 
 
+def run_drift(series: list[Series], seed: int) -> list[dict[str, Any]]:
+    """Return the rates of false alarms of PCA's errors by the time since the fit, a row each."""
+    parts: dict[str, list[np.ndarray]] = {}
+    for each in series:
+        detector = SeriesAnomalyDetector(PCAErrors(_CODES), length=_SKAB_LENGTH)
+        is_found = detector.fit(each.X[: each.n_train]).predict(each.X) == -1
+        anomalies = np.flatnonzero(each.is_anomaly)
+        first, last = anomalies[anomalies >= each.n_train][[0, -1]]
+        for begin, end in zip(_DRIFT_STEPS, (*_DRIFT_STEPS[1:], None), strict=True):
+            stop = first if end is None else min(each.n_train + end, first)
+            name = f"{begin} to {end}" if end else f"{begin} and more"
+            own = is_found[each.n_train + begin : stop]
+            parts.setdefault(f"{name}, before the anomaly", []).append(own)
+        # Before that, windows still have a time step of the anomaly.
+        own = is_found[last + _SKAB_LENGTH :]
+        parts.setdefault(f"behind the anomaly, from {_SKAB_LENGTH} on", []).append(own)
+    results = []
+    for name, every in parts.items():
+        known = [own for own in every if len(own)]
+        results.append(
+            {
+                "time steps": name,
+                "series": len(known),
+                "false alarms": float(np.concatenate(known).mean()),
+                "above a tenth": sum(bool(own.mean() > 0.1) for own in known),
+            }
+        )
+        print(results[-1], flush=True)
+    return results
+
+
 def run_ranks(series: list[Series], seed: int) -> dict[str, float]:
     """Return the AUROC of errors, of models that are fitted to all clean time steps."""
     methods = {
@@ -376,6 +418,12 @@ def page(record: dict[str, Any]) -> str:
             "second series, where the pair is chosen, on the others, and on all:"
         )
         parts.append(table_of_codes(record["codes"]))
+    if record.get("drift"):
+        parts.append(
+            f"False alarms of PCA's errors with windows of {_SKAB_LENGTH} and codes of {_CODES}, "
+            "by the number of time steps since the fit:"
+        )
+        parts.append(table_of_drift(record["drift"]))
     if record.get("ranks"):
         means = ", ".join(f"{name} {auroc:.3f}" for name, auroc in record["ranks"].items())
         parts.append(
@@ -464,6 +512,19 @@ def table_of_codes(results: list[dict[str, Any]]) -> str:
         for row in results
     ]
     return markdown_table(["length", "codes", "every second series", "the others", "all"], rows)
+
+
+def table_of_drift(results: list[dict[str, Any]]) -> str:
+    """Return the table of false alarms by the time since the fit."""
+    rows = [
+        [
+            row["time steps"],
+            f"{row['false alarms']:.1%}",
+            f"{row['above a tenth']} of {row['series']}",
+        ]
+        for row in results
+    ]
+    return markdown_table(["time steps", "false alarms", "series above a tenth"], rows)
 
 
 def average(results: dict[str, Any]) -> tuple[float, float]:

@@ -121,7 +121,8 @@ def fit_sequences(X: Any, shape: tuple[int, ...]) -> Sequences | None:
         row = int(lengths.argmax())
         raise ValueError(
             f"X must have sequences of at most {n_steps} steps, as many as the longest in fit, got "
-            f"{lengths[row]} in row {row}: cut it, or fit on one as long"
+            f"{lengths[row]} in row {row}: cut it, or fit on one as long, which in "
+            "cross-validation means splits whose training parts all have it"
         )
     return found._replace(rows=_set_length(rows, n_steps))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.decomposition import PCA
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -200,6 +200,17 @@ def test_longer_sequences_are_refused(architecture):
             with pytest.raises(ValueError, match=message):
                 method(X)
     assert are_equal(model.transform(SINES), before)
+
+
+def test_searches_keep_a_longest_sequence_in_each_part_that_trains():
+    longest = int(np.argmax([len(row) for row in SINES]))
+    rows = [*(row[:8] for row in SINES[:longest]), SINES[longest], *(row[:8] for row in SINES)]
+    splits = list(KFold(3).split(rows))
+    with pytest.raises(ValueError, match="splits whose training parts all have it"):
+        cross_val_score(make(), rows, cv=splits, error_score="raise")
+    kept = [(np.union1d(train, longest), np.setdiff1d(test, longest)) for train, test in splits]
+    search = GridSearchCV(make(), {"n_components": [1, 2]}, cv=kept, error_score="raise").fit(rows)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
 def test_shorter_arrays_are_other_shapes():
