@@ -303,7 +303,9 @@ def _exchange(sent: Sequence[Tensor], found: Sequence[Tensor], group: Any) -> No
     """Send a vector to each other process, and receive one from each."""
     others = [rank for rank in range(len(sent)) if rank != dist.get_rank()]
     # A vector without numbers is not sent.
-    messages = [dist.isend(sent[rank], rank, group) for rank in others if len(sent[rank])]
+    messages: list[Any] = [
+        dist.isend(sent[rank], rank, group) for rank in others if len(sent[rank])
+    ]
     messages += [dist.irecv(found[rank], rank, group) for rank in others if len(found[rank])]
     for message in messages:
         message.wait()
