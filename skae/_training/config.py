@@ -8,6 +8,7 @@ from typing import Any, Generic, Self
 import torch
 
 from .._data import batch_length
+from .._processes import find_group
 from .checkpoint import Checkpoint
 from .fit_tasks import FitTasks
 from .objective import FastStep, Module, Objective
@@ -48,7 +49,7 @@ class TrainingConfig(Generic[Module]):
 
     def batch_length(self, n_rows: int) -> int:
         """Return how many rows a batch has."""
-        return batch_length(n_rows, self.batch_size)
+        return batch_length(n_rows, self.batch_size, is_shared=find_group() is not None)
 
     def learning_rate(self, n_rows: int) -> float:
         """Return the largest learning rate; "auto" grows with the root of the batch length.

@@ -9,6 +9,7 @@ from skorch.callbacks import EpochTimer, PassthroughScoring
 from torch import Tensor, nn
 
 from .._data import Batch, OrderedBlocks, ShardBatches
+from .muon import Muon
 from .objective import FastStep, TrainingStep
 from .optimizers import FlatParameters, flatten_parameters, make_optimizer
 from .schedules import keep_schedulers
@@ -33,6 +34,8 @@ class AutoencoderNet(NeuralNet):
     stop_reason_: str | None = None
     n_finite_epochs_: int = 0
     was_finite_: bool = False
+    # How many batches a pass over the training rows has.
+    n_batches_: int = 0
     # While it trains: computes a batch's loss and gradients.
     step_: TrainingStep | None = None
     # The vector that the optimizer works on instead of the module's weights.
@@ -86,10 +89,13 @@ class AutoencoderNet(NeuralNet):
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return batches, or this process's parts of those that several share."""
         batches = super().get_iterator(dataset, training)
-        if self.shared_step_ is None or not training:
+        if not training:
             return batches
-        group = self.shared_step_.group
-        return ShardBatches(dataset, self.batch_size, batches.generator, group.rank, group.size)
+        if self.shared_step_ is not None:
+            place = self.shared_step_.group.rank, self.shared_step_.group.size
+            batches = ShardBatches(dataset, self.batch_size, batches.generator, *place)
+        self.n_batches_ = len(batches)
+        return batches
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
@@ -125,11 +131,15 @@ class AutoencoderNet(NeuralNet):
         if self.fast_step is not None and not self.compile:
             fast = self.fast_step(self.module_, self.criterion_)
         self.step_ = self._step_by_autograd if fast is None else fast
+        if isinstance(self.optimizer_, Muon) and self.shared_step_ is not None:
+            self.optimizer_.group = self.shared_step_.group
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Let go of the last batch."""
+        """Let go of the last batch, and of other processes."""
         super().on_train_end(net, **kwargs)
         self.step_ = None
+        if isinstance(self.optimizer_, Muon):
+            self.optimizer_.group = None
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Set training mode once an epoch; skorch does it at every step."""
