@@ -1,6 +1,6 @@
 """The processes that train an estimator together, as one of them sees the others."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import timedelta
@@ -22,10 +22,6 @@ Value = TypeVar("Value")
 # are not busy answer at once.
 _SECONDS_TO_ANSWER = 10.0
 _SECONDS_BETWEEN_LOOKS = 0.05
-
-# Sums of so many numbers or more are computed in parts, one by each process: its messages cost less
-# processor time than gloo's own sum, but there are two of them.
-_DIVIDED_FROM = 8192
 
 # Arrays differ if a number does by more than rounding on unlike processors.
 _TOLERANCE = 1e-6
@@ -74,21 +70,9 @@ class TrainingGroup:
             dist.destroy_process_group(self._channel)
         self._channel = None
 
-    def add(self, values: Tensor) -> None:
-        """Replace values, which lie in one piece, by the sum of all processes'."""
-        if values.numel() < _DIVIDED_FROM:
-            self._call(dist.all_reduce, values)
-            return
-        parts = values.view(-1).tensor_split(self.size)
-        own = parts[self.rank]
-        found = own.expand(self.size, -1).clone()
-        self._call(_exchange, parts, found)
-        torch.sum(found, 0, out=own)
-        self.take_parts(parts)
-
-    def take_parts(self, parts: Sequence[Tensor]) -> None:
-        """Replace vectors, one for each process, by those that their processes have."""
-        self._call(_exchange, [parts[self.rank]] * self.size, parts)
+    def add(self, vector: Tensor) -> None:
+        """Replace a vector by the sum of all processes'."""
+        self._call(dist.all_reduce, vector)
 
     def maximize(self, vector: Tensor) -> None:
         """Replace a vector by the elementwise maximum of all processes'."""
@@ -297,18 +281,6 @@ def find_seed(random_state: RandomSource) -> RandomSource:
     if group is None or random_state is not None:
         return random_state
     return group.take_first(RandomStreams(None).draw_seed())
-
-
-def _exchange(sent: Sequence[Tensor], found: Sequence[Tensor], group: Any) -> None:
-    """Send a vector to each other process, and receive one from each."""
-    others = [rank for rank in range(len(sent)) if rank != dist.get_rank()]
-    # A vector without numbers is not sent.
-    messages: list[Any] = [
-        dist.isend(sent[rank], rank, group) for rank in others if len(sent[rank])
-    ]
-    messages += [dist.irecv(found[rank], rank, group) for rank in others if len(found[rank])]
-    for message in messages:
-        message.wait()
 
 
 def _equal(value: Any, other: Any) -> bool:

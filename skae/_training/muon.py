@@ -1,13 +1,11 @@
 """Muon for the weight matrices of hidden layers, AdamW for all other weights."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
-
-from .._processes import TrainingGroup
 
 # Momentum as in Jordan et al. (2024). Their coefficients map singular values to about one, in five
 # rounds; three are enough here, and cost less.
@@ -19,10 +17,6 @@ _ROUNDS = 3
 _STEP = 0.5
 
 _EPSILON = 1e-7
-
-# Processes divide matrices if they have so many multiplications in all: fewer take less time than
-# a message.
-_DIVIDED_FROM = 2e7
 
 
 class Muon(torch.optim.AdamW):
@@ -41,14 +35,7 @@ class Muon(torch.optim.AdamW):
         The learning rate of both.
     matrices : list of (int, torch.Size)
         Where in the vector each matrix begins, and its shape.
-
-    Attributes
-    ----------
-    group : TrainingGroup or None
-        Processes that make the same steps, and each compute a part of them.
     """
-
-    group: TrainingGroup | None = None
 
     def __init__(
         self, params: Iterable[Any], lr: float, matrices: list[tuple[int, torch.Size]]
@@ -82,7 +69,7 @@ class Muon(torch.optim.AdamW):
         super().step()
         weights.grad = gradients  # callbacks may look at all of them
         state["momentum"] = momentum  # behind AdamW's first step, which wants no state
-        steps = orthogonalize_together(self._split(ahead), self.group)
+        steps = orthogonalize(self._split(ahead))
         for weight, step in zip(self._split(weights), steps, strict=True):
             size = _STEP * math.sqrt(max(weight.shape))
             weight.add_(step, alpha=-group["lr"] * size)
@@ -90,45 +77,6 @@ class Muon(torch.optim.AdamW):
 
     def _split(self, vector: Tensor) -> list[Tensor]:
         return [vector[first : first + shape.numel()].view(shape) for first, shape in self.matrices]
-
-
-def orthogonalize_together(matrices: list[Tensor], group: TrainingGroup | None) -> list[Tensor]:
-    """Return what `orthogonalize` does, of which each process of a group computes a part."""
-    costs = [_count_products(matrix) for matrix in matrices]
-    if group is None or sum(costs) < _DIVIDED_FROM:
-        return orthogonalize(matrices)
-    owners = divide(costs, group.size)
-    found: list[Tensor] = [matrix.new_empty(matrix.shape) for matrix in matrices]
-    parts = []
-    for rank in range(group.size):
-        owned = [number for number, owner in enumerate(owners) if owner == rank]
-        part = matrices[0].new_empty(sum(matrices[number].numel() for number in owned))
-        pieces = part.split([matrices[number].numel() for number in owned])
-        for number, piece in zip(owned, pieces, strict=True):
-            found[number] = piece.view(matrices[number].shape)
-        parts.append(part)
-    own = [number for number, owner in enumerate(owners) if owner == group.rank]
-    for number, step in zip(own, orthogonalize([matrices[number] for number in own]), strict=True):
-        found[number].copy_(step)
-    group.take_parts(parts)
-    return found
-
-
-def divide(costs: Sequence[float], size: int) -> list[int]:
-    """Return for each cost which of `size` processes bears it: the largest first, who has least."""
-    loads, owners = [0.0] * size, [0] * len(costs)
-    for number in sorted(range(len(costs)), key=lambda number: -costs[number]):
-        owners[number] = loads.index(min(loads))
-        loads[owners[number]] += costs[number]
-    return owners
-
-
-def _count_products(matrix: Tensor) -> float:
-    """Return the multiplications that it takes to orthogonalize a matrix."""
-    least, largest = sorted(matrix.shape)
-    # Products of rows among themselves: of each round and between them.
-    n_square = _ROUNDS + 3 * (_ROUNDS - 1)
-    return float(least**2 * (2 * largest + n_square * least))
 
 
 def orthogonalize(matrices: list[Tensor]) -> list[Tensor]:

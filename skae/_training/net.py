@@ -9,7 +9,6 @@ from skorch.callbacks import EpochTimer, PassthroughScoring
 from torch import Tensor, nn
 
 from .._data import Batch, OrderedBlocks, ShardBatches
-from .muon import Muon
 from .objective import FastStep, TrainingStep
 from .optimizers import FlatParameters, flatten_parameters, make_optimizer
 from .schedules import keep_schedulers
@@ -131,15 +130,11 @@ class AutoencoderNet(NeuralNet):
         if self.fast_step is not None and not self.compile:
             fast = self.fast_step(self.module_, self.criterion_)
         self.step_ = self._step_by_autograd if fast is None else fast
-        if isinstance(self.optimizer_, Muon) and self.shared_step_ is not None:
-            self.optimizer_.group = self.shared_step_.group
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Let go of the last batch, and of other processes."""
+        """Let go of the last batch."""
         super().on_train_end(net, **kwargs)
         self.step_ = None
-        if isinstance(self.optimizer_, Muon):
-            self.optimizer_.group = None
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Set training mode once an epoch; skorch does it at every step."""

@@ -10,9 +10,8 @@ from skorch.callbacks import Callback
 
 from skae import AutoencoderTransformer
 from skae._autoencoder import pretraining
-from skae._training import muon as muon_module
 from skae._training import run
-from skae._training.muon import Muon, divide, orthogonalize, orthogonalize_together
+from skae._training.muon import Muon, orthogonalize
 
 SHAPES = [(3, 5), (5, 3), (4, 9), (1, 6)]
 
@@ -41,43 +40,6 @@ def test_matrices_of_one_shape_have_the_results_that_each_has_alone():
 def test_a_matrix_without_a_gradient_stays():
     (result,) = orthogonalize([torch.zeros(3, 4)])
     assert not result.any()
-
-
-class FakeGroup:
-    """One of several processes, whose parts the others have computed."""
-
-    def __init__(self, rank, size, parts):
-        self.rank, self.size, self.parts = rank, size, parts
-
-    def take_parts(self, parts):
-        self.parts[self.rank] = parts[self.rank].clone()
-        for part, known in zip(parts, map(self.parts.get, range(self.size)), strict=True):
-            if known is not None:
-                part.copy_(known)
-
-
-@pytest.mark.parametrize("size", [2, 3, 5])
-def test_processes_compute_a_part_each_and_have_all(size, monkeypatch):
-    monkeypatch.setattr(muon_module, "_DIVIDED_FROM", 0)
-    parts = {}
-    for rank in range(size):
-        orthogonalize_together(make_matrices(), FakeGroup(rank, size, parts))
-    assert sum(map(len, parts.values())) == sum(matrix.numel() for matrix in make_matrices())
-    for rank in range(size):
-        found = orthogonalize_together(make_matrices(), FakeGroup(rank, size, parts))
-        for one, expected in zip(found, orthogonalize(make_matrices()), strict=True):
-            torch.testing.assert_close(one, expected)
-
-
-def test_small_matrices_are_not_worth_a_message():
-    group = FakeGroup(0, 2, {})
-    orthogonalize_together(make_matrices(), group)
-    assert not group.parts
-
-
-def test_costs_are_divided_evenly():
-    assert divide([5.0, 1.0, 4.0, 3.0, 2.0], 2) == [0, 0, 1, 1, 0]
-    assert divide([1.0], 3) == [0]
 
 
 def make_vector():
