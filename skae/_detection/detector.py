@@ -143,12 +143,13 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         categories, booleans and dates, with missing cells, and its `categorical_features` and
         `max_categories` say what columns hold; others take numbers.
     contamination : "auto" or float, default="auto"
-        Share of anomalies in the rows that the detector is fitted on, in (0, 0.5]: as many of
-        them are outliers. With "auto" the share need not be known, and `alpha` sets the
-        threshold, as if the rows were clean: set a number, even a rough one, if they aren't.
+        Share of anomalies in the rows that the detector is fitted on, in (0, 0.5]: the threshold
+        is such that `predict` labels this share of them -1. With "auto" the share need not be
+        known, and `alpha` sets the threshold, as if the rows were clean: set a number, even a
+        rough one, if they aren't.
     alpha : float, default=0.01
-        False-alarm rate: the share of clean rows that may be outliers, with
-        `contamination="auto"`.
+        False-alarm rate: the expected share of clean rows that `predict` labels -1. Without
+        effect if `contamination` is a number.
     calibration_fraction : "auto" or float, default="auto"
         Share of the rows that calibrates, in (0, 1). "auto" is a tenth, or the `1 / alpha - 1`
         rows that `alpha` needs if they are more, but at most a fifth of the rows.
