@@ -174,7 +174,7 @@ def sequential_architecture(role, n_inputs, n_outputs):
         ({"prior": "vamp"}, False),
         ({"architecture": sequential_architecture}, False),
     ],
-    ids=str,
+    ids=["default", "standard", "random", "linear", "dropout", "vamp", "own network"],
 )
 def test_perceptrons_have_a_fast_step(curve, parameters, is_fast):
     ours = VAETransformer(2, hidden_layer_sizes=(4,), max_epochs=1).set_params(**parameters)
