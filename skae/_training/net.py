@@ -118,14 +118,6 @@ class AutoencoderNet(NeuralNet):
             module.compile()
         return module
 
-    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Choose how gradients are computed: a compiled module needs autograd."""
-        super().on_train_begin(net, **kwargs)
-        fast = None
-        if self.fast_step is not None and not self.compile:
-            fast = self.fast_step(self.module_, self.criterion_)
-        self.step_ = self._step_by_autograd if fast is None else fast
-
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Let go of the last batch."""
         super().on_train_end(net, **kwargs)
@@ -134,6 +126,7 @@ class AutoencoderNet(NeuralNet):
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Set training mode once an epoch; skorch does it at every step."""
         super().on_epoch_begin(net, **kwargs)
+        self.step_ = self._choose_step  # callbacks may still change the module
         if not self.module_.training:
             self._set_training(True)
 
@@ -155,6 +148,14 @@ class AutoencoderNet(NeuralNet):
             super()._zero_grad_optimizer(set_to_none)
         else:
             self.flat_parameters_.zero_gradients()
+
+    def _choose_step(self, batch: Batch) -> Tensor:
+        """Choose how an epoch computes gradients, at its first batch: if compiled, by autograd."""
+        fast = None
+        if self.fast_step is not None and not self.compile:
+            fast = self.fast_step(self.module_, self.criterion_)
+        self.step_ = self._step_by_autograd if fast is None else fast
+        return self.step_(batch)
 
     def _step_by_autograd(self, batch: Batch) -> Tensor:
         loss = self.criterion_.loss(self.module_, batch)

@@ -11,7 +11,7 @@ from .architectures import Architecture, MLPArchitecture, check_network
 from .bypass import Bypass
 from .encoder_decoder import EncoderDecoder
 from .layers import ACTIVATIONS, Dropout, fix_column_norms
-from .mlp import MLP, TransposedLinear, TransposedMLP
+from .mlp import MLP, TransposedLinear, TransposedMLP, is_perceptron
 
 
 class Autoencoder(EncoderDecoder):
@@ -202,7 +202,7 @@ def set_dropout_generator(module: nn.Module, generator: torch.Generator) -> None
 
 
 def _as_mlp(encoder: nn.Module) -> MLP:
-    if not isinstance(encoder, MLP):
+    if type(encoder) is not MLP or not is_perceptron(encoder):
         raise ValueError(
             f"tied_weights=True needs an encoder that is an MLP, got {type(encoder).__name__}: use "
             'architecture="mlp"'
@@ -212,12 +212,11 @@ def _as_mlp(encoder: nn.Module) -> MLP:
 
 def drop_affine(path: nn.Module) -> nn.Module | None:
     """Return None for an affine path, which would add nothing to a linear one."""
-    affine = isinstance(path, MLP | TransposedMLP) and len(path.layers) == 1
-    return None if affine else path
+    return None if is_perceptron(path) and len(path.layers) == 1 else path
 
 
 def _fix_code_scale(decoder: nn.Module) -> None:
     paths = [decoder.linear, decoder.nonlinear] if isinstance(decoder, Bypass) else [decoder]
     for path in paths:
-        if isinstance(path, MLP):
+        if type(path) is MLP and is_perceptron(path):
             fix_column_norms(path.linear_layers[0])

@@ -21,6 +21,11 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+# Where torch keeps the hooks of a module and of a weight.
+_HOOKS = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
+_WEIGHT_HOOKS = "_backward_hooks", "_post_accumulate_grad_hooks"
+
+
 def make_linear(
     n_inputs: int, n_outputs: int, generator: torch.Generator | None = None
 ) -> nn.Linear:
@@ -106,6 +111,37 @@ class _FixedColumnNorm(nn.Module):
     def forward(self, weight: Tensor) -> Tensor:
         shortest = torch.finfo(weight.dtype).tiny
         return weight * (self.length / weight.norm(dim=0, keepdim=True).clamp_min(shortest))
+
+
+def has_default_parameters(activation: nn.Module) -> bool:
+    """Whether an activation is its class's function: no other slope, no hook, nothing in place."""
+    given, default = (_read_parameters(one) for one in (activation, type(activation)()))
+    return given == default and not has_hooks(activation)
+
+
+def _read_parameters(activation: nn.Module) -> dict[str, Any]:
+    state = {name: value for name, value in vars(activation).items() if name[0] != "_"}
+    return {**state, "training": None}
+
+
+def has_hooks(*modules: nn.Module) -> bool:
+    """Whether calls of modules, or their gradients, are more than their class's `forward`.
+
+    Parameters
+    ----------
+    *modules : torch.nn.Module
+        Without their parts.
+    """
+    return any(
+        "forward" in vars(module)
+        or any(getattr(module, name) for name in _HOOKS)
+        or any(
+            getattr(weight, name, None)
+            for weight in module.parameters(recurse=False)
+            for name in _WEIGHT_HOOKS
+        )
+        for module in modules
+    )
 
 
 def fix_column_norms(layer: nn.Linear) -> None:

@@ -9,6 +9,7 @@ from skorch import NeuralNetRegressor
 from torch import nn
 
 from skae.modules import (
+    MLP,
     Autoencoder,
     Dropout,
     MLPArchitecture,
@@ -171,3 +172,30 @@ def test_parameters_reach_the_networks():
         assert [layer.out_features for layer in path.layers] == sizes
         assert isinstance(path.activation, nn.Tanh)
         assert path.dropout.p == 0.3
+
+
+class Tripled(MLP):
+    def forward(self, input):
+        return 3 * super().forward(input)
+
+
+class Squared(MLP):
+    def forward(self, input):
+        return super().forward(input).square()
+
+
+def build(kind, n_inputs, n_outputs, generator=None):
+    return kind(n_inputs, n_outputs, generator=generator or torch.Generator().manual_seed(0))
+
+
+def test_an_affine_perceptron_is_dropped_beside_a_linear_path_and_no_other():
+    make = partial(make_autoencoder, 5, 2, generator=generator())
+    assert make(lambda role, *widths: build(MLP, *widths)).encoder.nonlinear is None
+    other = make(lambda role, *widths: build(Squared, *widths)).encoder.nonlinear
+    assert isinstance(other, Squared)
+
+
+@pytest.mark.parametrize("make", [partial(build, Tripled), make_linear], ids=["subclass", "linear"])
+def test_tied_weights_need_a_perceptron_whose_transpose_is_known(make):
+    with pytest.raises(ValueError, match="tied_weights=True needs an encoder that is an MLP"):
+        make_autoencoder(5, 2, lambda role, *widths: make(*widths, generator()), tied_weights=True)
