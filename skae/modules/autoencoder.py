@@ -189,16 +189,26 @@ def set_dropout_generator(module: nn.Module, generator: torch.Generator) -> None
     Parameters
     ----------
     module : torch.nn.Module
-        Changed in place: each `torch.nn.Dropout` is replaced by a `Dropout`.
+        Changed in place: each `torch.nn.Dropout` is replaced by a `Dropout`, in all its places.
     generator : torch.Generator
         On the device of the module.
     """
-    for parent in module.modules():
-        for name, child in parent.named_children():
+    replacements: dict[nn.Module, Dropout] = {}
+    for parent in list(module.modules()):
+        for name, child in list(parent._modules.items()):  # a child may have several names
             if isinstance(child, Dropout):
                 child.generator = generator
             elif type(child) is nn.Dropout:
-                setattr(parent, name, Dropout(child.p, generator))
+                if child not in replacements:
+                    replacements[child] = _replace_dropout(child, generator)
+                setattr(parent, name, replacements[child])
+
+
+def _replace_dropout(dropout: nn.Dropout, generator: torch.Generator) -> Dropout:
+    """Return a dropout with the mode and the hooks of torch's."""
+    replacement = Dropout(dropout.p)
+    replacement.__dict__.update({**vars(dropout), "generator": generator})
+    return replacement
 
 
 def _as_mlp(encoder: nn.Module) -> MLP:
