@@ -4,7 +4,7 @@ Optimizers are not stored, and rows only where `impute` looks them up.
 """
 
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any, Generic, cast
 
 import numpy as np
@@ -27,13 +27,28 @@ from .._data import (
     flatten_rows,
     make_length_form,
 )
-from .._environment import resolve_device
+from .._environment import OwnLock, resolve_device
 from .._linear import Completion, ScoredColumns
 from .._training import AutoencoderNet, Module, TrainedModule
 from ..modules.architectures import ShapedArchitecture
 from .blueprints import BlueprintT
 from .density import DeferredDensity, DensityT
 from .imputation import Imputation, fill_blocks
+
+
+class LoadedNet:
+    """The net around a module that was loaded, made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._net: AutoencoderNet | None = None
+        self._lock = OwnLock()
+
+    def get(self, make: Callable[[], AutoencoderNet]) -> AutoencoderNet:
+        """Return the net; threads that ask at the same time wait for the first."""
+        with self._lock:
+            if self._net is None:
+                self._net = make()
+            return self._net
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,10 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         Whether rows are sequences, which may be shorter than the longest one.
     share : float or None, default=None
         The share of the variance that has determined how many components there are.
+    n_rows : int or None, default=None
+        How many rows the net was made to train on; None if an earlier version stored the state.
+    loaded_net : LoadedNet
+        The net if it was loaded.
     """
 
     trained: TrainedModule[Module]
@@ -98,6 +117,8 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     kept_epoch: int | None = None
     has_sequences: bool = False
     share: float | None = None
+    n_rows: int | None = None
+    loaded_net: LoadedNet = field(default_factory=LoadedNet, compare=False)
 
     def check_share(self, share: float) -> None:
         """Raise unless training continues with the share that has determined the components."""
@@ -261,6 +282,8 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
     # Not where there is none: a detector's digest is also of its estimator's state, and states of
     # earlier versions don't have it.
     share = {} if fitted.share is None else {"share": fitted.share}
+    n_rows = fitted.n_rows if fitted.net is None else fitted.net.n_rows_
+    known = {} if n_rows is None else {"n_rows": n_rows}
     return {
         "weights": {name: value.cpu().numpy().copy() for name, value in weights.items()},
         "scaling": astuple(replace(fitted.scaling, margins=None)),
@@ -279,6 +302,7 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
         "row_shape": fitted.row_shape,
         "has_sequences": fitted.has_sequences,
         **share,
+        **known,
     }
 
 
@@ -335,6 +359,7 @@ def load_state(
         kept_epoch=state.get("kept_epoch"),
         has_sequences=state.get("has_sequences", False),
         share=state.get("share"),
+        n_rows=state.get("n_rows"),
     )
 
 

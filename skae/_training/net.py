@@ -33,6 +33,8 @@ class AutoencoderNet(NeuralNet):
     stop_reason_: str | None = None
     n_finite_epochs_: int = 0
     was_finite_: bool = False
+    # How many rows it is made to train on, which its batches and its rate depend on.
+    n_rows_: int | None = None
     # While it trains: computes a batch's loss and gradients.
     step_: TrainingStep | None = None
     # The vector that the optimizer works on instead of the module's weights.
