@@ -1,7 +1,8 @@
 """The small parts of the networks."""
 
+import copy
 import math
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +42,9 @@ def make_linear(
     return layer
 
 
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
 class Dropout(nn.Module):
     """Dropout (Srivastava et al. 2014) with a generator of its own.
 
@@ -58,9 +62,12 @@ class Dropout(nn.Module):
         self.generator = generator
 
     def __getstate__(self) -> dict[str, Any]:
-        # A generator can be neither pickled nor deep-copied; a copy uses torch's global generator
-        # until it gets one of its own.
+        # A generator can't be pickled; what is loaded uses torch's global generator until it gets
+        # one of its own.
         return {**self.__dict__, "generator": None}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return copy_with_generator(self, memo)
 
     def forward(self, input: Tensor) -> Tensor:
         """Zero each element with probability `p` and scale the others up."""
@@ -72,6 +79,27 @@ class Dropout(nn.Module):
     def extra_repr(self) -> str:
         """Return the text that `repr` shows between the brackets."""
         return f"p={self.p}"
+
+
+def copy_with_generator(module: ModuleT, memo: dict[int, Any]) -> ModuleT:
+    """Return a deep copy of a module whose generator, if it has one, draws as the module's.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A module with an attribute `generator`.
+    memo : dict
+        That of `__deepcopy__`: modules that share a generator share its copy.
+    """
+    state = dict(vars(module))
+    generator = state.pop("generator")
+    if generator is not None and id(generator) not in memo:
+        memo[id(generator)] = torch.Generator(generator.device).set_state(generator.get_state())
+    copied: ModuleT = object.__new__(type(module))
+    memo[id(module)] = copied
+    copied.__dict__.update(copy.deepcopy(state, memo))
+    copied.__dict__["generator"] = None if generator is None else memo[id(generator)]
+    return copied
 
 
 class BatchNormalization(nn.BatchNorm1d):
