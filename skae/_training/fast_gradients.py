@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..modules import MLP, Autoencoder, Bypass
 from ..modules.layers import has_default_parameters, has_hooks
-from ..modules.mlp import is_perceptron
+from ..modules.mlp import is_mlp
 
 _aten = torch.ops.aten
 
@@ -244,7 +244,7 @@ def _make_perceptron_pass(path: MLP) -> Pass | None:
 
 def _plain_layers(path: nn.Module) -> list[nn.Linear]:
     """Return the layers of a perceptron, none if some need autograd, or its activation does."""
-    if type(path) is not MLP or not is_perceptron(path) or path.dropout.p > 0:
+    if not is_mlp(path) or path.dropout.p > 0:
         return []
     if len(path.layers) > 1 and not has_slope(path.activation):
         return []

@@ -11,7 +11,7 @@ from .architectures import Architecture, MLPArchitecture, check_network
 from .bypass import Bypass
 from .encoder_decoder import EncoderDecoder
 from .layers import ACTIVATIONS, Dropout, fix_column_norms
-from .mlp import MLP, TransposedLinear, TransposedMLP, is_perceptron
+from .mlp import MLP, TransposedLinear, TransposedMLP, is_mlp, is_perceptron
 
 
 class Autoencoder(EncoderDecoder):
@@ -212,7 +212,7 @@ def _replace_dropout(dropout: nn.Dropout, generator: torch.Generator) -> Dropout
 
 
 def _as_mlp(encoder: nn.Module) -> MLP:
-    if type(encoder) is not MLP or not is_perceptron(encoder):
+    if not is_mlp(encoder):
         raise ValueError(
             f"tied_weights=True needs an encoder that is an MLP, got {type(encoder).__name__}: use "
             'architecture="mlp"'
@@ -228,5 +228,5 @@ def drop_affine(path: nn.Module) -> nn.Module | None:
 def _fix_code_scale(decoder: nn.Module) -> None:
     paths = [decoder.linear, decoder.nonlinear] if isinstance(decoder, Bypass) else [decoder]
     for path in paths:
-        if type(path) is MLP and is_perceptron(path):
+        if is_mlp(path):
             fix_column_norms(path.linear_layers[0])

@@ -121,7 +121,7 @@ class TransposedLinear(nn.Module):
         return linear(input, self.weight.T[: len(self.bias)], self.bias)
 
 
-def is_perceptron(network: nn.Module) -> TypeGuard[MLP | TransposedMLP]:
+def is_perceptron(network: nn.Module | None) -> TypeGuard[MLP | TransposedMLP]:
     """Whether a network computes what its layers and its activation say, outside of training.
 
     A user's may be of a subclass, have hooks, or have had parts replaced.
@@ -137,6 +137,11 @@ def is_perceptron(network: nn.Module) -> TypeGuard[MLP | TransposedMLP]:
     )
     is_known = bool(layers) and are_linear and type(own.dropout) in (Dropout, nn.Dropout)
     return is_known and not has_hooks(own, *layers, own.activation, own.dropout)
+
+
+def is_mlp(network: nn.Module | None) -> TypeGuard[MLP]:
+    """Whether a network is an `MLP` that computes what it says, see `is_perceptron`."""
+    return type(network) is MLP and is_perceptron(network)
 
 
 def _run(perceptron: MLP | TransposedMLP, input: Tensor) -> Tensor:
