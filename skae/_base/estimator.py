@@ -1127,7 +1127,8 @@ class BaseAutoencoder(
         state = super().__getstate__()
         if "_fitted" not in state:
             return state
-        return seal({**state, "_fitted": dump_state(state["_fitted"])})
+        with isolate_torch():
+            return seal({**state, "_fitted": dump_state(state["_fitted"])})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if is_sealed(state) or "_fitted" in state:
