@@ -821,7 +821,11 @@ class BaseAutoencoder(
 
     @property
     def module_(self) -> Module:
-        """The trained module."""
+        """The trained module.
+
+        Codes and rows follow changes of its weights in place. What `fit` measured with them, such
+        as densities and thresholds, does not.
+        """
         return self._state.trained.module
 
     @property
@@ -872,12 +876,14 @@ class BaseAutoencoder(
         state = self._state
         if state.net is not None:
             return state.net
-        # It was loaded without one, and the number of rows to train on is unknown.
-        with isolate_torch():
-            config = self._make_config(state.blueprint, state.scaling, RandomStreams(0))
-            net = leave_untrained(config, state.trained.module, n_rows=1).net
-        self._fitted = replace(state, net=net)
-        return net
+
+        def make() -> AutoencoderNet:
+            with isolate_torch():
+                config = self._make_config(state.blueprint, state.scaling, RandomStreams(0))
+                # Earlier versions did not store the number of rows.
+                return leave_untrained(config, state.trained.module, state.n_rows or 1).net
+
+        return state.loaded_net.get(make)
 
     @property
     def components_(self) -> np.ndarray:
@@ -1165,7 +1171,8 @@ class BaseAutoencoder(
         state = super().__getstate__()
         if "_fitted" not in state:
             return state
-        return seal({**state, "_fitted": dump_state(state["_fitted"])})
+        with isolate_torch():
+            return seal({**state, "_fitted": dump_state(state["_fitted"])})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if is_sealed(state) or "_fitted" in state:

@@ -4,7 +4,7 @@ Optimizers are not stored, and rows only where `impute` looks them up.
 """
 
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any, Generic, cast
 
 import numpy as np
@@ -27,7 +27,7 @@ from .._data import (
     flatten_rows,
     make_length_form,
 )
-from .._environment import resolve_device
+from .._environment import OwnLock, resolve_device
 from .._linear import Completion, ScoredColumns
 from .._training import AutoencoderNet, Module, TrainedModule
 from ..modules.architectures import ShapedArchitecture
@@ -35,6 +35,21 @@ from .blueprints import BlueprintT
 from .constant_columns import ConstantColumns
 from .density import DeferredDensity, DensityT
 from .imputation import Imputation, fill_blocks
+
+
+class LoadedNet:
+    """The net around a module that was loaded, made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._net: AutoencoderNet | None = None
+        self._lock = OwnLock()
+
+    def get(self, make: Callable[[], AutoencoderNet]) -> AutoencoderNet:
+        """Return the net; threads that ask at the same time wait for the first."""
+        with self._lock:
+            if self._net is None:
+                self._net = make()
+            return self._net
 
 
 @dataclass(frozen=True)
@@ -82,6 +97,10 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     constants : ConstantColumns or None, default=None
         Columns that are constant in training; None is none, and is not known of states of earlier
         versions.
+    n_rows : int or None, default=None
+        How many rows the net was made to train on; None if an earlier version stored the state.
+    loaded_net : LoadedNet
+        The net if it was loaded.
     """
 
     trained: TrainedModule[Module]
@@ -103,6 +122,8 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     has_sequences: bool = False
     share: float | None = None
     constants: ConstantColumns | None = None
+    n_rows: int | None = None
+    loaded_net: LoadedNet = field(default_factory=LoadedNet, compare=False)
 
     def check_share(self, share: float) -> None:
         """Raise unless training continues with the share that has determined the components."""
@@ -268,6 +289,8 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
     share = {} if fitted.share is None else {"share": fitted.share}
     known = fitted.constants
     constants = {} if known is None else {"constants": known.get_state()}
+    n_rows = fitted.n_rows if fitted.net is None else fitted.net.n_rows_
+    length = {} if n_rows is None else {"n_rows": n_rows}
     return {
         "weights": {name: value.cpu().numpy().copy() for name, value in weights.items()},
         "scaling": astuple(replace(fitted.scaling, margins=None)),
@@ -287,6 +310,7 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
         "has_sequences": fitted.has_sequences,
         **share,
         **constants,
+        **length,
     }
 
 
@@ -344,6 +368,7 @@ def load_state(
         has_sequences=state.get("has_sequences", False),
         share=state.get("share"),
         constants=ConstantColumns(**state["constants"]) if "constants" in state else None,
+        n_rows=state.get("n_rows"),
     )
 
 

@@ -4,6 +4,7 @@ import copy
 import io
 import pickle
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cloudpickle
@@ -185,6 +186,31 @@ def test_net_of_a_loaded_estimator(wine, fitted):
     back = WAYS["pickle"](fitted)
     assert back.net_.module_ is back.module_
     assert back.net_ is back.net_
+
+
+@pytest.mark.parametrize("begin", ["fit", "partial_fit"])
+def test_net_of_a_loaded_estimator_trains_as_before(begin, curve):
+    ours = AutoencoderTransformer(2, max_epochs=1, random_state=0)
+    net = getattr(ours, begin)(curve).net_
+    back = WAYS["pickle"](ours)
+    assert (back.net_.batch_size, back.net_.lr) == (net.batch_size, net.lr)
+    assert WAYS["pickle"](back).net_.lr == net.lr  # also if it was stored without its net
+
+
+def test_asking_for_a_loaded_net_leaves_the_fit_as_it_is(curve):
+    """Another thread may fit meanwhile, or a stream go on."""
+    back = WAYS["pickle"](AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(curve))
+    before = back._fitted
+    assert back.net_ is back.net_
+    assert back._fitted is before
+    twin = WAYS["pickle"](back).partial_fit(curve)
+    np.testing.assert_array_equal(back.partial_fit(curve).transform(curve), twin.transform(curve))
+
+
+def test_threads_get_one_loaded_net(curve):
+    back = WAYS["pickle"](AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(curve))
+    with ThreadPoolExecutor(8) as pool:
+        assert len({id(net) for net in pool.map(lambda _: back.net_, range(16))}) == 1
 
 
 # What is loaded is what was stored ------------------------------------------------------------
