@@ -97,9 +97,8 @@ MODES = {
 MANY_MODES = {
     f"{names[0]} and others": [MODES[name] for name in names]
     for names in (
-        ("device", "float64"),
+        ("device", "float64", "no gradients", "deterministic"),
         ("inference", "bfloat16", "autocast"),
-        ("no gradients", "deterministic"),
     )
 }
 
@@ -148,7 +147,7 @@ def use(estimator, table):
     """Return what all public methods of an estimator give, before and after it is stored."""
     results = {}
     for name in list_methods(estimator):
-        if name.startswith(("fit", "partial_fit")):
+        if name.startswith(("fit_", "partial_fit")):
             results[name] = call(clone(estimator), name, table)
     fitted = clone(estimator).fit(table)
     # Before anything is asked for: what a score needs is fitted as it is stored.
