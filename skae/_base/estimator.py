@@ -26,7 +26,6 @@ from .._data import (
     ColumnMoments,
     Columns,
     Complete,
-    CompletedRows,
     Rows,
     RowShape,
     ScaledTable,
@@ -96,7 +95,6 @@ from .blueprints import (
     open_architecture,
 )
 from .callback_support import CallbackSupportMixin, begin_tasks, find_tasks
-from .constant_columns import ConstantColumns
 from .dask_support import DaskSupportMixin, by_blocks
 from .density import DeferredDensity, DensityT
 from .documentation import DOC_LINK_TEMPLATE
@@ -164,7 +162,6 @@ class _Context(NamedTuple, Generic[BlueprintT]):
     completion: Completion | None
     row_shape: RowShape
     has_sequences: bool
-    constants: ConstantColumns | None
 
 
 class BaseAutoencoder(
@@ -375,10 +372,8 @@ class BaseAutoencoder(
             scaling = self._make_scaling(moments, given)
             scaling = self._fit_margins(scaling, table, blueprint)
             completion = fit_completion(table, scaling)
-            constants = self._find_constants(moments, blueprint)
         else:
             scaling, completion = previous.scaling, previous.completion
-            constants = self._keep_constants(previous, given)
         check_same_table(table, scaling)
         complete = self._choose_complete(blueprint, scaling, completion)
         rows = _scale_rows(table, scaling, complete, resolve_device(self.device))
@@ -419,7 +414,6 @@ class BaseAutoencoder(
             kept_epoch=None if result.selected is None else result.selected.epoch,
             has_sequences=given.has_sequences,
             share=self._find_share(),
-            constants=constants,
         )
 
     @validate_each_time
@@ -552,7 +546,6 @@ class BaseAutoencoder(
             completion,
             given.row_shape,
             given.has_sequences,
-            self._find_constants(sample.moments, blueprint),
         )
         module = self._initialize(blueprint, scaling, rows, config, streams)
         module = _prepare_module(module, config.device, streams)
@@ -586,10 +579,6 @@ class BaseAutoencoder(
         with restore_on_failure(net):
             # A user may have set weights since the last block.
             net.module_.load_state_dict(previous.trained.module.state_dict())
-            if sample is None:
-                constants = self._keep_constants(previous, given)
-            else:
-                constants = self._find_constants(sample.moments, blueprint)
             context = _Context(
                 blueprint,
                 scaling,
@@ -597,7 +586,6 @@ class BaseAutoencoder(
                 completion,
                 previous.row_shape,
                 previous.has_sequences,
-                constants,
             )
             density = previous.density
             return self._train_on_block(net, rows, given.table, context, sample, density, previous)
@@ -613,7 +601,7 @@ class BaseAutoencoder(
         previous: FittedState[Module, BlueprintT, DensityT] | None,
     ) -> FittedState[Module, BlueprintT, DensityT]:
         losses = run_block(net, rows)
-        blueprint, scaling, columns, completion, row_shape, has_sequences, constants = context
+        blueprint, scaling, columns, completion, row_shape, has_sequences = context
         # A copy: the next block trains the net's module, maybe while rows are scored.
         trained: TrainedModule[Module] = TrainedModule(copy.deepcopy(net.module_), rows.n_features)
         trained.check_outputs(rows, self._measure_losses, self.lr)
@@ -647,25 +635,7 @@ class BaseAutoencoder(
             row_shape=row_shape,
             has_sequences=has_sequences,
             share=self._find_share(),
-            constants=constants,
         )
-
-    def _find_constants(
-        self, moments: ColumnMoments, blueprint: BlueprintT
-    ) -> ConstantColumns | None:
-        """Return the columns whose unseen values scores treat apart; masses know their own."""
-        return ConstantColumns.find(moments, blueprint.network.cells)
-
-    def _keep_constants(
-        self,
-        previous: FittedState[Module, BlueprintT, DensityT],
-        given: "GivenTable[BlueprintT]",
-    ) -> ConstantColumns | None:
-        """Return the columns that were constant and still are in another table."""
-        if previous.constants is None:
-            return None
-        moments = measure_columns(self, given.table, float(len(given.table)), given.owner)
-        return previous.constants.keep(moments, previous.scaling)
 
     def _warn_of_far_block(
         self, scaling: Scaling, block: ColumnMoments, owner: np.ndarray | None
@@ -1044,9 +1014,8 @@ class BaseAutoencoder(
         """Return the log-density of each row, in nats, in the units of the table.
 
         Of a row with missing cells it is that of the observed ones; booleans and categories
-        contribute the logarithm of a probability. An unseen value in a column that is
-        constant in training costs what a row apart from all others does. Comparable with the
-        `score_samples` of `sklearn.decomposition.PCA`, `sklearn.mixture.GaussianMixture` and
+        contribute the logarithm of a probability. Comparable with the `score_samples` of
+        `sklearn.decomposition.PCA`, `sklearn.mixture.GaussianMixture` and
         `sklearn.neighbors.KernelDensity`.
 
         Parameters
@@ -1062,7 +1031,7 @@ class BaseAutoencoder(
         table, state = self._read(X)
         density = state.density
         in_single = density.tolerates_single(state.trained.module)
-        scores = apply_exactly(state, table, density.log_density, in_single, fills_constants=True)
+        scores = apply_exactly(state, table, density.log_density, in_single)
         return subtract_units(state, table, scores)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
@@ -1200,24 +1169,15 @@ def apply_exactly(
     table: AnyTable,
     function: Callable[[Module, Batch], Tensor],
     in_single: bool = False,
-    fills_constants: bool = False,
 ) -> np.ndarray:
     """Return a function of scaled rows, in float64 and in the density's blocks.
 
-    With `in_single`, networks beside a linear path compute in float32. With `fills_constants`,
-    columns that are constant in training have their known values: `subtract_units` adds what it
-    costs that they are others.
+    With `in_single`, networks beside a linear path compute in float32.
     """
-    constants, scaling = state.constants, state.scaling
-
-    def prepare(rows: np.ndarray) -> CompletedRows:
-        known = constants.fill(rows, scaling) if fills_constants and constants else rows
-        return state.prepare(known, np.float64)
-
     return state.trained.apply_to_batches(
         function,
         table,
-        prepare,
+        lambda rows: state.prepare(rows, np.float64),
         state.density.block_length(),
         is_mixed=in_single,
     )
@@ -1226,22 +1186,15 @@ def apply_exactly(
 def subtract_units(
     state: FittedState[Module, BlueprintT, DensityT], table: AnyTable, log_density: np.ndarray
 ) -> np.ndarray:
-    """Return log-densities of scaled rows in the units of the table's observed numbers.
-
-    Columns that are constant in training add what their values cost.
-    """
-    cells, constants, scaling = state.blueprint.network.cells, state.constants, state.scaling
-    if constants is not None:
-        log_density = log_density + constants.measure(table, scaling)
+    """Return log-densities of scaled rows in the units of the table's observed numbers."""
+    cells = state.blueprint.network.cells
     if isinstance(table, np.ndarray) and cells.is_numeric and not np.isnan(table).any():
-        return log_density - scaling.log_determinant
-    units = np.where(cells.is_number, np.log(scaling.scale), 0.0)
+        return log_density - state.scaling.log_determinant
+    units = np.where(cells.is_number, np.log(state.scaling.scale), 0.0)
     out = log_density.copy()
-    for block in row_blocks(table):
-        rows = table[block]
-        out[block] -= ~np.isnan(rows) @ units
-        known = rows if constants is None else constants.fill(rows, scaling)
-        out[block] += scaling.log_slope(known)
+    for rows in row_blocks(table):
+        out[rows] -= ~np.isnan(table[rows]) @ units
+        out[rows] += state.scaling.log_slope(table[rows])
     return out
 
 

@@ -32,7 +32,6 @@ from .._linear import Completion, ScoredColumns
 from .._training import AutoencoderNet, Module, TrainedModule
 from ..modules.architectures import ShapedArchitecture
 from .blueprints import BlueprintT
-from .constant_columns import ConstantColumns
 from .density import DeferredDensity, DensityT
 from .imputation import Imputation, fill_blocks
 
@@ -94,9 +93,6 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         Whether rows are sequences, which may be shorter than the longest one.
     share : float or None, default=None
         The share of the variance that has determined how many components there are.
-    constants : ConstantColumns or None, default=None
-        Columns that are constant in training; None is none, and is not known of states of earlier
-        versions.
     n_rows : int or None, default=None
         How many rows the net was made to train on; None if an earlier version stored the state.
     loaded_net : LoadedNet
@@ -121,7 +117,6 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     kept_epoch: int | None = None
     has_sequences: bool = False
     share: float | None = None
-    constants: ConstantColumns | None = None
     n_rows: int | None = None
     loaded_net: LoadedNet = field(default_factory=LoadedNet, compare=False)
 
@@ -287,8 +282,6 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
     # Not where there is none: a detector's digest is also of its estimator's state, and states of
     # earlier versions don't have it.
     share = {} if fitted.share is None else {"share": fitted.share}
-    known = fitted.constants
-    constants = {} if known is None else {"constants": known.get_state()}
     n_rows = fitted.n_rows if fitted.net is None else fitted.net.n_rows_
     length = {} if n_rows is None else {"n_rows": n_rows}
     return {
@@ -309,7 +302,6 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
         "row_shape": fitted.row_shape,
         "has_sequences": fitted.has_sequences,
         **share,
-        **constants,
         **length,
     }
 
@@ -367,7 +359,6 @@ def load_state(
         kept_epoch=state.get("kept_epoch"),
         has_sequences=state.get("has_sequences", False),
         share=state.get("share"),
-        constants=ConstantColumns(**state["constants"]) if "constants" in state else None,
         n_rows=state.get("n_rows"),
     )
 

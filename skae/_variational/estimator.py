@@ -14,7 +14,6 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from .._base import BaseAutoencoder, NetworkConfig
-from .._base.constant_columns import ConstantColumns
 from .._base.dask_support import by_blocks
 from .._base.estimator import GivenTable, apply_exactly, subtract_units
 from .._base.parameters import (
@@ -383,7 +382,8 @@ default="from_dtype"
     of the module at the end.
 
     Smooth functions bound log-variances, and the noise's variance is at least 1e-6 of a
-    scaled column's, so that far outliers give large numbers and never NaN.
+    scaled column's, so that constant columns and far outliers give large numbers and never
+    NaN.
 
     References
     ----------
@@ -578,7 +578,7 @@ default="from_dtype"
             parts[:, 0] += density.correct_units(batch)
             return parts
 
-        values = apply_exactly(state, table, bound, fills_constants=True)
+        values = apply_exactly(state, table, bound)
         log_likelihood = subtract_units(state, table, values[:, 0])
         return EvidenceBound(log_likelihood - values[:, 1], log_likelihood, values[:, 1])
 
@@ -844,13 +844,6 @@ default="from_dtype"
             self.prior,
             int(self.n_prior_components),
         )
-
-    def _find_constants(
-        self, moments: ColumnMoments, blueprint: VariationalBlueprint
-    ) -> ConstantColumns | None:
-        if blueprint.likelihood == "bernoulli":  # a mass of zeros and ones
-            return None
-        return super()._find_constants(moments, blueprint)
 
     def _make_objective(
         self, blueprint: VariationalBlueprint, scaling: Scaling, streams: RandomStreams
