@@ -184,7 +184,7 @@ class Gated(Pass):
 
 def make_autoencoder_pass(module: nn.Module) -> Pass | None:
     """Return a pass through an autoencoder, None if it has parts of other kinds."""
-    if type(module) is not Autoencoder or has_hooks(module) or _has_shared_weights(module):
+    if type(module) is not Autoencoder or has_hooks(module) or has_shared_weights(module):
         return None
     if not has_slope(module.code_activation):
         return None
@@ -196,7 +196,7 @@ def make_autoencoder_pass(module: nn.Module) -> Pass | None:
 
 def make_pass(path: nn.Module) -> Pass | None:
     """Return a pass through a perceptron or a bypass, None if it has parts of other kinds."""
-    if has_hooks(path) or _has_shared_weights(path):
+    if has_hooks(path) or has_shared_weights(path):
         return None
     if type(path) is MLP:
         return _make_perceptron_pass(path)
@@ -208,7 +208,7 @@ def has_slope(activation: nn.Module) -> bool:
     return type(activation) in SLOPES and has_default_parameters(activation)
 
 
-def _has_shared_weights(module: nn.Module) -> bool:
+def has_shared_weights(module: nn.Module) -> bool:
     """Whether a weight has several places, in each of which a pass would set its gradient."""
     everywhere = [weight for _, weight in module.named_parameters(remove_duplicate=False)]
     return len(everywhere) > len(set(everywhere))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .._data import Batch
 from .._training import Objective, TrainingStep
-from .._training.fast_gradients import Pass, make_pass
+from .._training.fast_gradients import Pass, has_shared_weights, make_pass
 from ..modules import Bypass, VariationalAutoencoder
 from ..modules.gaussians import (
     bound_log_variance,
@@ -17,6 +17,7 @@ from ..modules.gaussians import (
     gaussian_entropy,
     standard_divergence,
 )
+from ..modules.layers import has_hooks
 from ..modules.likelihoods import GaussianLikelihood
 from ..modules.priors import MixturePrior, StandardPrior
 from ..modules.variational import LinearPosterior
@@ -189,10 +190,16 @@ def make_fast_step(
     module: VariationalAutoencoder, objective: Objective[VariationalAutoencoder]
 ) -> TrainingStep | None:
     """Return a training step, None if the networks, the prior or the objective need autograd."""
-    if type(objective) is not VariationalObjective:  # that of a game adds to the loss
+    # By exact class: what a subclass computes is not known, and that of a game adds to the loss.
+    if type(objective) is not VariationalObjective or type(module) is not VariationalAutoencoder:
         return None
-    if not isinstance(module.prior, StandardPrior | MixturePrior):
+    if type(module.prior) not in (StandardPrior, MixturePrior):
         return None  # the gradients of pseudo-rows go through the encoder
+    parts = [module, module.encoder, module.prior, module.likelihood]
+    if type(module.encoder) is Bypass:
+        parts.append(module.encoder.linear)
+    if has_hooks(*parts) or has_shared_weights(module):
+        return None
     encoder, decoder = _make_encoder_pass(module.encoder), make_pass(module.decoder)
     if encoder is None or decoder is None:
         return None
@@ -200,7 +207,7 @@ def make_fast_step(
 
 
 def _make_encoder_pass(encoder: nn.Module) -> Pass | None:
-    if not isinstance(encoder, Bypass) or not isinstance(encoder.linear, LinearPosterior):
+    if type(encoder) is not Bypass or type(encoder.linear) is not LinearPosterior:
         return make_pass(encoder)
     mean, nonlinear = make_pass(encoder.linear.mean), None
     if encoder.nonlinear is not None and encoder.gate is not None:
@@ -258,7 +265,7 @@ def _step(
 
 
 def _make_cells(module: VariationalAutoencoder, input: Tensor, mask: Tensor | None) -> LogDensity:
-    if isinstance(module.likelihood, GaussianLikelihood):
+    if type(module.likelihood) is GaussianLikelihood:
         return GaussianCells(module.likelihood, input, mask)
     return ByAutograd(lambda output: module.likelihood.log_density(output, input, mask))
 

@@ -10,9 +10,9 @@ from skae import VAETransformer
 from skae._data import Batch
 from skae._variational.fast_step import make_fast_step
 from skae._variational.objective import VariationalObjective
-from skae.modules import MLPArchitecture, make_variational
+from skae.modules import Bypass, MLPArchitecture, make_variational
 from skae.modules.cells import CellLayout
-from skae.modules.priors import FULL_UP_TO
+from skae.modules.priors import FULL_UP_TO, MixturePrior
 
 N_ROWS, N_FEATURES = 20, 7
 
@@ -157,6 +157,55 @@ def test_frozen_weights_get_no_gradients(part):
             assert parameter.grad is None
         else:
             assert torch.equal(parameter.grad, expected[name])
+
+
+def triple(module, inputs, output):
+    return 3 * output
+
+
+class Tripled(Bypass):
+    def forward(self, input):
+        return 3 * super().forward(input)
+
+
+class Moved(MixturePrior):
+    def components(self, posterior):
+        found = super().components(posterior)
+        return found._replace(mean=found.mean + 1)
+
+
+def share_weight(module):
+    """Let the decoder have one of the encoder's weights."""
+    layer = module.decoder.nonlinear.layers[1]
+    layer.weight = module.encoder.nonlinear.layers[1].weight
+
+
+CHANGES = {
+    "forward hook of the encoder": lambda m: m.encoder.register_forward_hook(triple),
+    "forward hook of its linear path": lambda m: m.encoder.linear.register_forward_hook(triple),
+    "forward hook of its network": lambda m: m.encoder.nonlinear.register_forward_hook(triple),
+    "forward hook of the decoder": lambda m: m.decoder.register_forward_hook(triple),
+    "subclass of the encoder": lambda m: setattr(m.encoder, "__class__", Tripled),
+    "subclass of the prior": lambda m: setattr(m.prior, "__class__", Moved),
+    "hook of the encoder's noise": lambda m: m.encoder.linear.raw_log_variance.register_hook(
+        lambda gradient: 3 * gradient
+    ),
+    "hook of the prior's means": lambda m: m.prior.mean.register_hook(lambda slope: 3 * slope),
+    "a weight in both networks": share_weight,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_changed_module_is_trained_on_its_own_function(change):
+    module = make_module(sizes=(6, 6))
+    objective = VariationalObjective(1.0, 0.0, True, None)
+    batch = Batch(torch.randn(N_ROWS, N_FEATURES, generator=generator(), dtype=torch.float64))
+    before = measure(by_autograd, module, objective, batch, None)
+    change(module)
+    after = measure(by_autograd, module, objective, batch, None)
+    with pytest.raises(AssertionError):  # so the change matters
+        torch.testing.assert_close(before[1], {**before[1], **after[1]})
+    assert make_fast_step(module, objective) is None
 
 
 def sequential_architecture(role, n_inputs, n_outputs):
