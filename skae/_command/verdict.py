@@ -339,8 +339,9 @@ def _describe_other_sizes(
         return []
     if not is_better:
         return _describe_better_sizes(others, results)
-    as_good = "as good" if all(signs[other] == 0 for other in others) else "as good or better"
-    return [f"With {_name_sizes(*others)} PCA is {as_good}."]
+    if all(signs[other] == 0 for other in others):
+        return [f"With {_name_sizes(*others)} the autoencoder does not surely explain more."]
+    return [f"With {_name_sizes(*others)} PCA is as good or better."]
 
 
 def _describe_better_sizes(sizes: list[int], results: dict[int, Pair]) -> list[str]:
