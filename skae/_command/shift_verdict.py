@@ -57,7 +57,7 @@ def conclude(
     return (
         _answer(tables, scope, rows, rows_differ, columns)
         + _name_unlike(tables)
-        + _name_strange(tables, rows),
+        + _name_outstanding(tables, rows),
         _describe_scope(tables, scope, rows, columns),
         *_describe_p_values(rows),
         *_describe_anomalies(tables, rows),
@@ -154,17 +154,17 @@ def _name_unlike(tables: SecondTable) -> str:
     )
 
 
-def _name_strange(tables: SecondTable, rows: SecondRows) -> str:
+def _name_outstanding(tables: SecondTable, rows: SecondRows) -> str:
     """Return which rows are wrong by themselves, whether or not the table has moved."""
     n_rows = len(rows.scores)
-    n_strange = count_discoveries(rows.p_values) or count_far(rows.scores, rows.known)
+    n_outstanding = count_discoveries(rows.p_values) or count_far(rows.scores, rows.known)
     sentences = ""
     # Where many are, the table has moved.
-    if 0 < n_strange <= max(1, _FEW * n_rows):
+    if 0 < n_outstanding <= max(1, _FEW * n_rows):
         order = find_anomalous(rows.p_values, rows.scores)
         labels = [str(label) for label in tables.frame.index[order]]
-        alone = "A single row stands" if n_strange == 1 else f"{n_strange} rows stand"
-        sentences += f" {alone} out: {_name_rows(labels, n_strange)}."
+        alone = "A single row stands" if n_outstanding == 1 else f"{n_outstanding} rows stand"
+        sentences += f" {alone} out: {_name_rows(labels, n_outstanding)}."
     if tables.broken:
         sentences += f" Cells that can't be read: {list_some(list(tables.broken))}."
     return sentences
