@@ -372,23 +372,6 @@ def test_discoveries_warn_where_none_can_be_found():
         assert not detector.discoveries(odd[:60], false_discovery_rate=0.01).any()
 
 
-def test_a_contaminated_table_warns_if_no_row_is_an_outlier():
-    """Anomalies that calibrate lower the threshold below all others."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(400, 4))
-    X[:130] *= 8
-    message = "no row is an outlier: contamination='auto' bounds false alarms by alpha=0.01"
-    with pytest.warns(UserWarning, match=message):
-        labels = AEAnomalyDetector(KernelDensity(), random_state=1).fit_predict(X)
-    assert (labels == 1).all()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        detector = AEAnomalyDetector(GaussianMixture(), contamination=0.3, random_state=1)
-        labels = detector.fit_predict(X)
-    assert (labels == -1).sum() == 120
-    assert (labels[:130] == -1).sum() > 110
-
-
 # Explanations ------------------------------------------------------------------------------
 
 
