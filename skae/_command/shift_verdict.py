@@ -45,7 +45,7 @@ class SecondRows:
 
     @property
     def n_needed(self) -> int:
-        """How many rows must be as strange as can be for any to be called anomalous."""
+        """How many rows must have the smallest possible p-value for any to be called anomalous."""
         return math.ceil(len(self.scores) * self.least / FALSE_DISCOVERY_RATE - 1e-9)
 
 
@@ -241,13 +241,13 @@ def _describe_anomalies(tables: SecondTable, rows: SecondRows) -> list[str]:
         return [f"{text}."]
     chance = rows.least * len(rows.scores)
     needed = (
-        f"and {rows.n_needed} rows would have to be as strange as can be"
+        f"and {rows.n_needed} rows must have it"
         if rows.n_needed <= len(rows.scores)
-        else "too large for any row to be called"
+        else "which is too large for any row to be called"
     )
     sentences = [
-        f"{text}: with {_count_rows(len(rows.known))} to compare with, no p-value is below "
-        f"{rows.least:.2g}, {needed}.",
+        f"{text}: with {_count_rows(len(rows.known))} to compare with, the smallest "
+        f"possible p-value is {rows.least:.2g}, {needed}.",
         f"{_count_rows(n_beyond)} {'are' if n_beyond > 1 else 'is'} stranger than all of these, "
         f"where chance gives {_format_count(chance)}: {_name_rows(labels, n_beyond)}.",
     ]
