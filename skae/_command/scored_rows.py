@@ -10,7 +10,7 @@ from .._detection import AEAnomalyDetector
 from .._detection.anomaly_score import TailSurprisal
 from .encoding import ignore_reported
 from .findings import AnomalousRow, Reason
-from .rare_kinds import find_kind_p_values
+from .rare_labels import find_label_p_values
 from .wording import describe_cell
 
 N_ANOMALOUS = 20
@@ -19,6 +19,9 @@ _N_FOLDS = 5
 
 # A smaller p-value would say more of the extrapolation than of the row.
 _LEAST_P_VALUE = 1e-6
+
+# Beyond this share of the rows the tail is extrapolated; rarer labels may be all of it.
+_TAIL_SHARE = 0.02
 
 # Reasons of a row at most, and the least share of its score that one has.
 _MOST_REASONS = 5
@@ -70,18 +73,19 @@ def score_rows(frame: pd.DataFrame, seed: int) -> ScoredRows:
 
 
 def compute_p_values(scores: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-    """Return the share of rows that are as strange as each row; low scores are strange.
+    """Return the share of rows that are as anomalous as each row; lower scores are more so.
 
     For rows that are exchangeable these are conformal p-values. Among the rows of one table
     anomalies would hide each other, as no row could have a smaller share than its rank. So the
-    tail is that of the others: beyond the strangest fiftieth it falls off exponentially. Rows that
-    share a rare label are no tail of the others: they are as frequent as the label is.
+    tail is that of the others: beyond the most anomalous fiftieth it falls off exponentially. Rows
+    that share a label of a fiftieth of the rows at most are no tail of the others: they are as
+    frequent as the label is.
     """
-    surprise = -scores
-    tail = TailSurprisal.from_values(surprise[:, None])
-    p_values = np.exp(-tail.measure(surprise[:, None]))
-    of_kinds = find_kind_p_values(frame, surprise, float(tail.scale[0]))
-    return np.maximum(np.maximum(p_values, of_kinds), _LEAST_P_VALUE)
+    anomaly_scores = -scores
+    tail = TailSurprisal.from_values(anomaly_scores[:, None], tail=1 - _TAIL_SHARE)
+    p_values = np.exp(-tail.measure(anomaly_scores[:, None]))
+    of_labels = find_label_p_values(frame, anomaly_scores, float(tail.scale[0]), _TAIL_SHARE)
+    return np.maximum(np.maximum(p_values, of_labels), _LEAST_P_VALUE)
 
 
 def find_anomalous(p_values: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -18,10 +18,15 @@ from .wording import describe_cell, describe_cells, name_kinds
 # Columns of which more cells can't be read are of another kind.
 _FEW = 0.05
 
-_BOOLEANS = {True: True, False: False, "True": True, "False": False, "true": True, "false": False}
+# How tables write booleans, in lower case: as text, or as numbers, which `fit` takes for them too.
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
 # Labels of a column that a note names.
 _MOST_LABELS = 3
+
+
+class _MixedTimeZonesError(ValueError):
+    """Dates of one column have different time zones, or only some of them have one."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +78,16 @@ def select_second_table(source: Source, table: Table, n_rows: int | None, seed: 
             lacking.append(name)
             continue
         cells, n_own = _hide_infinite(source.columns[name])
+        reason = f"not {encoding.kinds[name]} in {source.name}"
         found = _convert(cells, encoding, isinstance(column.coding, CategoryCoding))
         if found is None and not isinstance(column.coding, CategoryCoding):
-            found, own = _hide_broken(cells, encoding)
-            broken += own
+            try:
+                found, own = _hide_broken(cells, encoding)
+                broken += own
+            except _MixedTimeZonesError:
+                reason = f"different time zones in {source.name}; write all dates in one"
         if found is None:
-            unlike[name] = f"not {encoding.kinds[name]} in {source.name}"
+            unlike[name] = reason
         else:
             kept[name], n_infinite = found, n_infinite + n_own
     notes = [*source.notes, *_describe_columns(source, table, lacking, unlike)]
@@ -149,6 +158,11 @@ def _hide_broken(cells: pd.Series, encoding: Encoding) -> tuple[pd.Series | None
     """Return a column without the few cells that make it text, and what these are.
 
     None is a column of which more than a few cells are of another kind.
+
+    Raises
+    ------
+    _MixedTimeZonesError
+        If dates have different time zones.
     """
     if not types.is_object_dtype(cells.dtype) and not types.is_string_dtype(cells.dtype):
         return None, []
@@ -156,9 +170,12 @@ def _hide_broken(cells: pd.Series, encoding: Encoding) -> tuple[pd.Series | None
     if kind == "numbers":
         readable = pd.to_numeric(texts, errors="coerce")
     elif kind == "dates":
-        readable = pd.to_datetime(texts, errors="coerce", format="ISO8601")
+        try:
+            readable = pd.to_datetime(texts, errors="coerce", format="ISO8601")
+        except ValueError as error:
+            raise _MixedTimeZonesError from error
     elif kind == "booleans":
-        readable = texts.map(_BOOLEANS)
+        readable = texts.map(lambda cell: _BOOLEANS.get(str(cell).casefold()))
     else:
         return None, []
     is_broken = (texts.notna() & readable.isna()).to_numpy(dtype=bool)

@@ -87,7 +87,10 @@ def warn_of_few(alpha: float, rate: float, known: str, clean: str, remedy: str) 
 
 
 def warn_of_none(p_values: np.ndarray, rate: float, least: float) -> None:
-    """Warn if no p-value could be small enough, or was, though more are the least than by chance.
+    """Warn if too few rows calibrate for any discovery.
+
+    Either no p-value can be small enough, or more rows than by chance have the smallest possible
+    one, but not as many as a discovery needs.
 
     Parameters
     ----------
@@ -100,14 +103,15 @@ def warn_of_none(p_values: np.ndarray, rate: float, least: float) -> None:
     """
     n_rows, n_known = len(p_values), round(1 / least) - 1
     n_needed = math.ceil(n_rows * least / rate - 1e-9)
-    start = (
-        f"no row is found at false_discovery_rate={rate}: with the {n_known} rows that calibrate"
+    reason = (
+        f"at false_discovery_rate={rate}: with {n_known} calibration rows, the smallest possible "
+        f"p-value is {least:.2g}"
     )
     if n_needed > n_rows:
         n_wanted = math.ceil(1 / rate - 1e-9) - 1
         warn_user(
-            f"{start} no p-value is below {least:.2g}, which none could be found with. Fit to more "
-            f"rows, of which {n_wanted} or more calibrate, or choose a larger false_discovery_rate",
+            f"no row can be found {reason}. Fit to more rows, so that at least {n_wanted} "
+            "calibrate, or choose a larger false_discovery_rate",
             UserWarning,
         )
         return
@@ -116,14 +120,14 @@ def warn_of_none(p_values: np.ndarray, rate: float, least: float) -> None:
         return
     n_wanted = math.ceil(n_rows / (rate * n_least) - 1e-9) - 1
     warn_user(
-        f"{start} no p-value is below {least:.2g}, and {n_needed} of {n_rows} rows would need it. "
-        f"{n_least} have it, where chance gives about {n_rows * least:.2g}. Fit to more rows, of "
-        f"which {n_wanted} or more calibrate, or choose a larger false_discovery_rate",
+        f"no row is found {reason}, and {n_needed} of the {n_rows} rows must have it. Only "
+        f"{n_least} do, and about {n_rows * least:.2g} are expected by chance. Fit to more rows, "
+        f"so that at least {n_wanted} calibrate, or choose a larger false_discovery_rate",
         UserWarning,
     )
 
 
 def _chance_of_least(n_least: int, n_rows: int, n_known: int) -> float:
-    """Return how probable it is that the strangest of all rows are those of the batch."""
+    """Return how probable it is that the most anomalous of all rows are those of the batch."""
     drawn = np.arange(n_least)
     return float(np.prod((n_rows - drawn) / (n_rows + n_known - drawn)))

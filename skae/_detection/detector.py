@@ -60,7 +60,7 @@ from .._data import (
 from .._data.cells import find_cell
 from .._denoising import DenoisingAutoencoder
 from .._denoising.density import has_score_by_errors
-from .._environment import RandomSource, RandomStreams, warn_user
+from .._environment import RandomSource, RandomStreams
 from .._linear import ROWS_A_COLUMN
 from .._processes import find_seed, take_part, wait_for_others
 from .._training import Checkpoint, open_checkpoint
@@ -595,7 +595,7 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         """Fit on rows and return which of them are outliers, as `labels_` too.
 
         With a number for `contamination` as many are. With "auto" about a share of `alpha` is,
-        whatever the rows hold, and a warning says if none is.
+        whatever the rows hold.
 
         Parameters
         ----------
@@ -612,13 +612,6 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
             -1 for outliers, +1 for inliers.
         """
         self.labels_: np.ndarray = np.asarray(self.fit(X, y, sample_weight).predict(X))
-        if isinstance(self.contamination, str) and (self.labels_ == 1).all():
-            warn_user(
-                "no row is an outlier: contamination='auto' bounds false alarms by "
-                f"alpha={self.alpha}, as if all rows were clean. If some are anomalies, set "
-                "contamination to their share, or rank rows by score_samples",
-                UserWarning,
-            )
         return self.labels_
 
     def set_threshold(

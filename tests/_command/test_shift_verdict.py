@@ -189,7 +189,7 @@ def test_called_rows_are_named():
 def test_an_absurd_row_among_few():
     assert say(n_rows=30, n_known=20, extremes=[-0.5, -90.0, -7.0])[-3:] == (
         "No row is called anomalous at a false-discovery rate of 0.1: with 20 rows to compare "
-        "with, no p-value is below 0.048, and 15 rows would have to be as strange as can be.",
+        "with, the smallest possible p-value is 0.048, and 15 rows must have it.",
         "2 rows are stranger than all of these, where chance gives 1.4: rows 1, 2.",
         "1 row is so far beyond that chance is an unlikely reason, as a rough guess from how the "
         "scores fall off: row 1.",
@@ -199,7 +199,8 @@ def test_an_absurd_row_among_few():
 def test_more_rows_than_there_are_need_not_be_strange():
     found = say(n_rows=60, n_known=8, extremes=[-50.0])
     assert found[-2 if "chance gives" in found[-1] else -3].endswith(
-        "with 8 rows to compare with, no p-value is below 0.11, too large for any row to be called."
+        "with 8 rows to compare with, the smallest possible p-value is 0.11, which is too large "
+        "for any row to be called."
     )
 
 

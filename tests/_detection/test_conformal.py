@@ -63,18 +63,18 @@ def test_rounding_of_alpha_does_not_move_the_threshold():
 
 def test_too_few_known_scores_for_any_discovery():
     p_values = np.full(40, 1 / 9)
-    with pytest.warns(UserWarning, match="with the 8 rows that calibrate no p-value is below 0.11"):
+    with pytest.warns(UserWarning, match="no row can be found at false_discovery_rate=0.1: with 8"):
         warn_of_none(p_values, 0.1, 1 / 9)
-    with pytest.warns(UserWarning, match="of which 9 or more calibrate, or choose a larger"):
+    with pytest.warns(UserWarning, match="p-value is 0.11. Fit to more rows, so that at least 9"):
         warn_of_none(p_values, 0.1, 1 / 9)
 
 
 def test_too_few_known_scores_for_the_rows_beyond_them():
     p_values = np.append(np.full(12, 0.01), np.linspace(0.02, 1, 188))
-    message = "no p-value is below 0.01, and 20 of 200 rows would need it. 12 have it, where chance"
+    message = "p-value is 0.01, and 20 of the 200 rows must have it. Only 12 do, and about 2 are"
     with pytest.warns(UserWarning, match=message):
         warn_of_none(p_values, 0.1, 0.01)
-    with pytest.warns(UserWarning, match="gives about 2. Fit to more rows, of which 166 or more"):
+    with pytest.warns(UserWarning, match="Fit to more rows, so that at least 166 calibrate"):
         warn_of_none(p_values, 0.1, 0.01)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control
 
-from skae._command.rare_kinds import find_kind_p_values, list_kinds
+from skae._command.rare_labels import find_label_p_values, list_rare_labels
 from skae._command.scored_rows import compute_p_values, score_rows
 
 
@@ -52,16 +52,38 @@ def test_an_absurd_row_is_called_though_its_label_is_rare():
     assert np.flatnonzero(is_called).tolist() == [3, 700]
 
 
-def test_rows_of_usual_labels_keep_their_p_values():
-    frame, scores = make_labels(1000, 0), -np.random.default_rng(0).exponential(size=1000)
-    known = compute_p_values(scores, frame[["size"]])
+DISTRIBUTIONS = {
+    "exponential": lambda rng, n_rows: rng.exponential(size=n_rows),
+    "normal": lambda rng, n_rows: rng.normal(size=n_rows),
+    "uniform": lambda rng, n_rows: rng.uniform(size=n_rows),
+    "chi2": lambda rng, n_rows: rng.chisquare(20, size=n_rows),
+}
+
+
+@pytest.mark.parametrize("share", [0.5, 0.2, 0.03])
+@pytest.mark.parametrize("name", list(DISTRIBUTIONS))
+def test_rows_of_usual_labels_keep_their_p_values(name, share):
+    """Whatever the scores' distribution, so that planted rows are found as without the labels."""
+    rng, n_rows = np.random.default_rng(0), 5000
+    scores = -DISTRIBUTIONS[name](rng, n_rows)
+    scores[rng.choice(n_rows, 30, replace=False)] = scores.mean() - 12 * scores.std()
+    is_first = np.arange(n_rows) < share * n_rows
+    frame = pd.DataFrame({"sex": rng.permutation(np.where(is_first, "f", "m")).astype(object)})
+    known = compute_p_values(scores, pd.DataFrame({"size": rng.normal(size=n_rows)}))
     np.testing.assert_array_equal(compute_p_values(scores, frame), known)
+    assert (false_discovery_control(known) <= 0.1).sum() >= 30
+
+
+@pytest.mark.parametrize(("n_rare", "is_rare"), [(3, False), (4, True), (20, True), (21, False)])
+def test_a_rare_label_has_four_rows_and_at_most_a_fiftieth(n_rare, is_rare):
+    rows = [found.tolist() for found in list_rare_labels(make_labels(1000, n_rare), 0.02)]
+    assert rows == ([list(range(n_rare))] if is_rare else [])
 
 
 def test_a_label_of_few_rows_may_be_wrong():
-    """A slip of the pen is not a kind of rows, nor is a value of a quantity."""
+    """A typing error is no rare label, nor is a value of a quantity."""
     frame = make_labels(300, 3).assign(age=np.arange(300) // 4)
-    assert all(len(rows) > 50 for rows in list_kinds(frame))
+    assert list(list_rare_labels(frame, 0.02)) == []
     scores = draw_scores(300, 3, np.random.default_rng(0))
     is_called = false_discovery_control(compute_p_values(scores, frame)) <= 0.1
     assert is_called[:3].all()
@@ -70,11 +92,11 @@ def test_a_label_of_few_rows_may_be_wrong():
 def test_missing_cells_dates_and_single_values_are_no_labels():
     dates = pd.to_datetime(["2020-01-01"] * 5 + ["2021-01-01"] * 5)
     frame = pd.DataFrame({"none": [None] * 5 + ["x"] * 5, "date": dates, "same": "x"})
-    assert list(list_kinds(frame)) == []
+    assert list(list_rare_labels(frame, 1.0)) == []
 
 
 def test_scores_that_do_not_vary():
-    found = find_kind_p_values(make_labels(20, 5), np.zeros(20), 0.0)
+    found = find_label_p_values(make_labels(20, 5), np.zeros(20), 0.0, 1.0)
     assert 0 < found.min() <= found.max() <= 0.5
 
 
