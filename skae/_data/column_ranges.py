@@ -23,8 +23,12 @@ _REACH = 0.1
 # Numbers of more decimals than this are taken for any numbers.
 _MOST_DECIMALS = 6
 
-# Scaled columns are in float32: values this near to zero, in scales, are zero.
-_ROUNDING = 1e-5
+# States of earlier versions have ranges of columns that were scaled in float32. In these, values
+# this near to zero, in scales, are zero.
+_ZERO = 1e-5
+
+# Others are exact to this share of their distance from the mean.
+_RESOLUTION = 1e-6
 
 # The first rows tell of most columns that their numbers have more.
 _FIRST_ROWS = 64
@@ -127,6 +131,9 @@ class ColumnRanges:
     def in_units(self, scaling: Scaling) -> Self:
         """Return the ranges in the table's units, also those of an earlier version.
 
+        Ends of the latter, where many rows are, lose the digits that they owe to float32: a table's
+        9.6 is 9.6 again.
+
         Parameters
         ----------
         scaling : Scaling
@@ -137,7 +144,9 @@ class ColumnRanges:
         is_known = np.isfinite(self.low)
         scaled = np.where(is_known, [self.low, self.high], 0.0)
         values = scaling.inverse(scaled)
-        values = np.where(np.abs(values) <= _ROUNDING * scaling.scale, 0.0, values)
+        is_zero = np.abs(values) <= _ZERO * scaling.scale
+        short = _shorten(values, _RESOLUTION * np.abs(values - scaling.mean))
+        values = np.where(is_zero, 0.0, np.where(self._find_common(), short, values))
         low, high = np.where(is_known, values, [[np.inf], [-np.inf]])
         return replace(self, low=low, high=high, decimals=_get_decimals(self))
 
@@ -176,7 +185,7 @@ class ColumnRanges:
     def open_common(self, ends: ColumnEnds) -> ColumnEnds:
         """Return ends without those that many rows are at.
 
-        What a density has beyond such an end is the share of rows at it.
+        Draws beyond such an end are to be moved to it, not avoided: they stand for the rows at it.
         """
         at_low, at_high = self._find_common()
         return ColumnEnds(np.where(at_low, -np.inf, ends.low), np.where(at_high, np.inf, ends.high))
@@ -215,6 +224,13 @@ def _get_decimals(ranges: ColumnRanges) -> np.ndarray:
     if ranges.decimals is None:
         return np.full(len(ranges.low), _MOST_DECIMALS + 1)
     return ranges.decimals
+
+
+def _shorten(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Return values without the decimals that are smaller than their errors."""
+    digits = np.floor(-np.log10(np.maximum(errors, 1e-300))).astype(int)
+    pairs = zip(values.ravel().tolist(), digits.ravel().tolist(), strict=True)
+    return np.array([round(*pair) for pair in pairs]).reshape(values.shape)
 
 
 def _count_decimals(X: np.ndarray, least: np.ndarray) -> np.ndarray:

@@ -51,11 +51,14 @@ class DrawnValues:
         if ranges is None or is_binary:
             return cls(state.scaling, layout, None, None, None, is_binary)
         ranges = ranges.in_units(state.scaling)
-        if state.columns is None:  # whose density has no longer tails than the columns
+        if state.columns is None:
+            # Given a code, numbers are Gaussian, which has no peak where many rows are at an end:
+            # draws beyond it are moved to it.
             ends = ranges.find_ends(layout, reach=None)
-            # Where many rows are at an end, draws beyond it are moved to it.
             bounds = ranges.open_common(ends)
-        else:  # whose normal scores have a peak there
+        else:
+            # Beside labels, numbers are mapped by default by a mixture of each column's own. It has
+            # a peak where many rows are at an end, and no draws need to be moved there.
             ends = bounds = ranges.find_ends(layout, state.columns)
         return cls(state.scaling, layout, ranges, ends, bounds, is_binary)
 

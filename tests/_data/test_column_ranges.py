@@ -163,7 +163,19 @@ def test_ranges_of_an_earlier_version_are_read():
     assert old.get_state().keys() == state.keys()  # as the digest of a detector needs it
     found, expected = old.in_units(scaling), make_ranges(X)
     np.testing.assert_allclose(found.low, expected.low, rtol=1e-6)
-    assert found.low[2] == 0
+    assert (found.low[0], found.low[2], found.high[0]) == (9.6, 0, 11.1)
     for ends, others in zip(found.find_ends(LAYOUT), expected.find_ends(LAYOUT), strict=True):
         np.testing.assert_allclose(ends, others, rtol=1e-5)
     np.testing.assert_array_equal(found.round_numbers(X, LAYOUT), X)
+
+
+def test_ends_of_an_earlier_version_are_values_of_the_table():
+    X = np.tile([9.7, 0.1, 20231105.0, -3.3, 0.0], (50, 1))
+    X[::2] += [1.6, 1234.5, 3.0, 1e-3, 0.25]
+    scaling = Scaling(X.mean(axis=0), np.array([1.3, 600.0, 1.0, 1e-3, 0.1]))
+    state = make_ranges(scaling.forward(X, np.float32).astype(np.float64)).get_state()
+    del state["decimals"]
+    ranges = ColumnRanges(**state).in_units(scaling)
+    low, high = ranges.find_ends(CellLayout.from_numbers(5))
+    np.testing.assert_array_equal(low, [9.7, 0.1, 20231105.0, -3.3, 0.0])
+    np.testing.assert_array_equal(high, [11.3, 1234.6, 20231108.0, -3.299, 0.25])
