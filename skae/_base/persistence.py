@@ -99,6 +99,8 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         versions.
     n_rows : int or None, default=None
         How many rows the net was made to train on; None if an earlier version stored the state.
+    is_shared : bool, default=False
+        Whether a loaded net was made to train together with other processes.
     loaded_net : LoadedNet
         The net if it was loaded.
     """
@@ -123,6 +125,7 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     share: float | None = None
     constants: ConstantColumns | None = None
     n_rows: int | None = None
+    is_shared: bool = False
     loaded_net: LoadedNet = field(default_factory=LoadedNet, compare=False)
 
     def check_share(self, share: float) -> None:
@@ -291,6 +294,8 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
     constants = {} if known is None else {"constants": known.get_state()}
     n_rows = fitted.n_rows if fitted.net is None else fitted.net.n_rows_
     length = {} if n_rows is None else {"n_rows": n_rows}
+    is_shared = fitted.is_shared if fitted.net is None else fitted.net.is_shared_
+    processes = {"is_shared": True} if is_shared else {}
     return {
         "weights": {name: value.cpu().numpy().copy() for name, value in weights.items()},
         "scaling": astuple(replace(fitted.scaling, margins=None)),
@@ -311,6 +316,7 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
         **share,
         **constants,
         **length,
+        **processes,
     }
 
 
@@ -369,6 +375,7 @@ def load_state(
         share=state.get("share"),
         constants=ConstantColumns(**state["constants"]) if "constants" in state else None,
         n_rows=state.get("n_rows"),
+        is_shared=state.get("is_shared", False),
     )
 
 
