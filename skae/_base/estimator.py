@@ -778,6 +778,7 @@ class BaseAutoencoder(
             verbose=int(self.verbose) if group is None or group.is_first else 0,
             checkpoint=checkpoint,
             tasks=find_tasks(self),
+            is_shared=group is not None,
         )
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -850,6 +851,7 @@ class BaseAutoencoder(
         def make() -> AutoencoderNet:
             with isolate_torch():
                 config = self._make_config(state.blueprint, state.scaling, RandomStreams(0))
+                config = replace(config, is_shared=state.is_shared)
                 # Earlier versions did not store the number of rows.
                 return leave_untrained(config, state.trained.module, state.n_rows or 1).net
 

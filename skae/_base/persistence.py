@@ -95,6 +95,8 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         The share of the variance that has determined how many components there are.
     n_rows : int or None, default=None
         How many rows the net was made to train on; None if an earlier version stored the state.
+    is_shared : bool, default=False
+        Whether a loaded net was made to train together with other processes.
     loaded_net : LoadedNet
         The net if it was loaded.
     """
@@ -118,6 +120,7 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     has_sequences: bool = False
     share: float | None = None
     n_rows: int | None = None
+    is_shared: bool = False
     loaded_net: LoadedNet = field(default_factory=LoadedNet, compare=False)
 
     def check_share(self, share: float) -> None:
@@ -284,6 +287,8 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
     share = {} if fitted.share is None else {"share": fitted.share}
     n_rows = fitted.n_rows if fitted.net is None else fitted.net.n_rows_
     length = {} if n_rows is None else {"n_rows": n_rows}
+    is_shared = fitted.is_shared if fitted.net is None else fitted.net.is_shared_
+    processes = {"is_shared": True} if is_shared else {}
     return {
         "weights": {name: value.cpu().numpy().copy() for name, value in weights.items()},
         "scaling": astuple(replace(fitted.scaling, margins=None)),
@@ -303,6 +308,7 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
         "has_sequences": fitted.has_sequences,
         **share,
         **length,
+        **processes,
     }
 
 
@@ -360,6 +366,7 @@ def load_state(
         has_sequences=state.get("has_sequences", False),
         share=state.get("share"),
         n_rows=state.get("n_rows"),
+        is_shared=state.get("is_shared", False),
     )
 
 

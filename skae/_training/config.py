@@ -8,7 +8,6 @@ from typing import Any, Generic, Self
 import torch
 
 from .._data import batch_length
-from .._processes import find_group
 from .checkpoint import Checkpoint
 from .fit_tasks import FitTasks
 from .objective import FastStep, Module, Objective
@@ -20,7 +19,8 @@ class TrainingConfig(Generic[Module]):
     """How to train.
 
     Attributes have the names of the estimators' parameters. `lr`, `max_epochs` and `batch_size`
-    may be "auto"; the methods resolve them for a number of rows.
+    may be "auto"; the methods resolve them for a number of rows. `is_shared` is whether several
+    processes compute a part of each batch.
     """
 
     objective: Objective[Module]
@@ -41,6 +41,7 @@ class TrainingConfig(Generic[Module]):
     verbose: int
     checkpoint: Checkpoint | None = None
     tasks: FitTasks | None = None
+    is_shared: bool = False
 
     def without_muon(self) -> Self:
         """Return a configuration with AdamW where this one has AdamW or Muon."""
@@ -49,7 +50,7 @@ class TrainingConfig(Generic[Module]):
 
     def batch_length(self, n_rows: int) -> int:
         """Return how many rows a batch has."""
-        return batch_length(n_rows, self.batch_size, is_shared=find_group() is not None)
+        return batch_length(n_rows, self.batch_size, self.is_shared)
 
     def learning_rate(self, n_rows: int) -> float:
         """Return the largest learning rate; "auto" grows with the root of the batch length.

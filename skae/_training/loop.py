@@ -60,7 +60,7 @@ def make_net(
         use_caching=False,  # of predictions, for scores: a step has none
         verbose=0,
     )
-    net.n_rows_ = n_rows
+    net.n_rows_, net.is_shared_ = n_rows, config.is_shared
     return net
 
 

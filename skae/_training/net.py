@@ -35,8 +35,10 @@ class AutoencoderNet(NeuralNet):
     was_finite_: bool = False
     # How many batches a pass over the training rows has.
     n_batches_: int = 0
-    # How many rows it is made to train on, which its batches and its rate depend on.
+    # How many rows it is made to train on, and whether with other processes, which its batches and
+    # its rate depend on.
     n_rows_: int | None = None
+    is_shared_: bool = False
     # While it trains: computes a batch's loss and gradients.
     step_: TrainingStep | None = None
     # The vector that the optimizer works on instead of the module's weights.
