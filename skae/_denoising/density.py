@@ -12,7 +12,7 @@ from scipy.special import gammaincinv
 from torch import Tensor
 
 from .._base import SINGLE_VARIANCE, Density
-from .._data import AnyRows, Batch, Rows, block_length, subsample_indices, trim_weight
+from .._data import Batch, Rows, block_length, subsample_indices, trim_weight
 from .._environment import isolate_torch, limit_threads
 from .._linear import SMALLEST_VARIANCE, Covariance, fit_covariance, has_few_rows
 from .._training import TrainedModule
@@ -140,7 +140,6 @@ class ErrorDensity(Density[Denoiser]):
         cls,
         trained: TrainedModule[Denoiser],
         rows: Rows,
-        seen: AnyRows | None,
         unseen: Rows | None,
         evidence: Evidence | None,
         trim_fraction: float,
@@ -153,12 +152,9 @@ class ErrorDensity(Density[Denoiser]):
         trained : TrainedModule
             The denoiser, whose residual filter is fitted.
         rows : Rows
-            Training rows, those held out among them.
-        seen : Rows, StoredRows or None
-            The rows that training has seen, where others were held out. The error of the common
-            noise is measured on some of them too, if few were.
+            Training rows.
         unseen : Rows or None
-            The rows that were held out, to calibrate on.
+            Rows that training has not seen, to calibrate on.
         evidence : Evidence or None
             What weighs the denoiser and mixtures; None is the denoiser alone.
         trim_fraction : float
@@ -169,10 +165,8 @@ class ErrorDensity(Density[Denoiser]):
         fit_residual_filter(trained, rows, trim_fraction)
         sample = choose_calibration_rows(rows, unseen, n_draws)
         wanted = min(_OFFSET_ROWS, _count_calibration_rows(rows.n_features, n_draws))
-        n_further = wanted - len(sample)
-        further = None
-        if seen is not None and n_further > 0:  # not of the unseen ones, which would count twice
-            further = _subsample(seen.subsample(), n_further)
+        n_further = 0 if unseen is None else wanted - len(sample)
+        further = _subsample(rows, n_further) if n_further > 0 else None
         fit_model = partial(
             _fit_score_model, trained, sample, further, evidence, trim_fraction, n_draws
         )
@@ -442,12 +436,12 @@ def calibrate(
     n_levels : int, default=N_LEVELS
         Levels of the integral.
     further : Rows or None, default=None
-        Other rows, seen or not, which the error of the common noise is measured on too.
+        More rows, seen or not, which the error of the common noise is measured on too.
     """
     module = trained.module
     if module.is_filter:
         return Calibration(np.zeros(n_levels), 0.0)
-    generator = torch.Generator().manual_seed(_SEED)
+    generator = torch.Generator(next(module.buffers()).device).manual_seed(_SEED)
     parts = [rows] if further is None else [rows, further]
     measured = [_measure(module, p, trim_fraction, n_draws, n_levels, generator) for p in parts]
     gains = estimate_gains(measured[0][0])
@@ -517,33 +511,24 @@ def _draw_planned_noise(n_draws: int, n_features: int, plan: ErrorPlan) -> Tenso
 
 
 def draw_fresh_noise(rows: Tensor, generator: torch.Generator) -> Tensor:
-    """Return normal noise `(n_rows, n_draws, n_features)` in antithetic pairs, on the rows' device.
+    """Return normal noise `(n_rows, n_draws, n_features)` in antithetic pairs.
 
-    It is drawn on the CPU, in float64, which not all devices have: draws are the same on each.
     The directions of a row's draws are orthogonal, and their lengths are from equal shares of the
     distribution: each draw is normal, and their mean varies less than that of independent ones.
     """
     (n_rows, n_features), n_pairs = rows.shape, _FRESH_PAIRS
     size = min(n_features, n_pairs)  # of a set of orthogonal directions
     shape = (n_rows, -(-n_pairs // size), size, n_features)
-    drawn = torch.randn(shape, generator=generator, dtype=torch.float64)
-    directions = orthogonalize(drawn).flatten(1, 2)
-    uniform, place = torch.rand((2, n_rows, n_pairs), generator=generator, dtype=torch.float64)
-    share = ((place.argsort(dim=1) + uniform) / n_pairs).numpy()
-    lengths = torch.from_numpy(np.sqrt(2 * gammaincinv(n_features / 2, share)))
-    half = directions[:, :n_pairs] * lengths.unsqueeze(2)
-    return torch.cat([half, -half], dim=1).to(rows)
-
-
-def orthogonalize(drawn: Tensor) -> Tensor:
-    """Return orthonormal rows `(..., n_rows, n_features)`, each from a row and those before it.
-
-    Of independent normal rows their directions are uniform: each has the sign that makes its
-    product with its row positive, which the decomposition leaves open (Mezzadri 2007).
-    """
-    columns, triangle = torch.linalg.qr(drawn.mT)
-    diagonal = triangle.diagonal(dim1=-2, dim2=-1).unsqueeze(-2)
-    return torch.where(diagonal < 0, -columns, columns).mT
+    drawn = rows.new_empty(shape, dtype=torch.float64)
+    drawn.normal_(generator=generator)
+    root = torch.linalg.cholesky(drawn @ drawn.mT)
+    directions = torch.linalg.solve_triangular(root, drawn, upper=False).flatten(1, 2)
+    uniform = drawn.new_empty(n_rows, n_pairs).uniform_(generator=generator)
+    order = torch.empty_like(uniform).uniform_(generator=generator).argsort(dim=1)
+    share = ((order + uniform) / n_pairs).cpu().numpy()
+    lengths = torch.from_numpy(np.sqrt(2 * gammaincinv(n_features / 2, share))).to(drawn)
+    half = (directions[:, :n_pairs] * lengths.unsqueeze(2)).to(rows)
+    return torch.cat([half, -half], dim=1)
 
 
 def _whiten(noise: Tensor) -> Tensor:

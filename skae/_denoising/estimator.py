@@ -654,12 +654,12 @@ default="from_dtype"
     ) -> Density[Denoiser] | DeferredDensity[Density[Denoiser]]:
         layout = blueprint.network.layout
         if has_score_by_errors(trained.module):
-            seen, unseen = (None, None) if result is None else (result.trained_on, result.held_out)
+            unseen = None if result is None else result.held_out
             evidence = self._gather_evidence(trained.module, rows, result)
             share, sample = self.trim_fraction, rows.subsample()
             n_draws = resolve_draws(self.n_draws, blueprint.network.cells)
             if layout is None:
-                return ErrorDensity.fit(trained, sample, seen, unseen, evidence, share, n_draws)
+                return ErrorDensity.fit(trained, sample, unseen, evidence, share, n_draws)
             codes = CellCodes.from_scaling(layout, scaling.mean, scaling.scale)
             return MixedErrorDensity.fit(trained, codes, sample, unseen, evidence, share, n_draws)
         if isinstance(trained.module, RowDenoiser):

@@ -326,14 +326,13 @@ def calibrate_mixed(
         Levels of the integral.
     """
     module = trained.in_precision(torch.float64)
-    # In this order: MPS has no float64.
-    X = rows.batch.input.to(next(module.buffers()).device).double()
+    X = rows.batch.input.double().to(next(module.buffers()).device)
     known = rows.batch.weight
     with torch.no_grad(), limit_threads(1):
-        weight = X.new_ones(len(X)) if known is None else known.to(X.device).double()
+        weight = X.new_ones(len(X)) if known is None else known.to(X)
         weight = weight / weight.sum()
         common = draw_common_noise(n_draws, X.shape[1], n_levels).to(X)
-        generator = torch.Generator().manual_seed(_SEED)
+        generator = torch.Generator(X.device).manual_seed(_SEED)
         high = float(module.levels.high)
         fresh = draw_fresh_noise(X, generator)
         offset = float(weight @ reference.measure_excess(X, high, common[-1]))

@@ -22,13 +22,11 @@ from skae._denoising.density import (
     Calibration,
     ErrorDensity,
     ErrorPlan,
-    ScoreModel,
     calibrate,
     denoiser_log_density,
     draw_common_noise,
     draw_fresh_noise,
     measure_errors,
-    orthogonalize,
     resolve_draws,
 )
 from skae._training import TrainedModule
@@ -406,32 +404,16 @@ def test_the_offset_corrects_noise_that_is_common_to_all_rows(mixture):
 
 def test_the_offset_rests_on_seen_rows_where_unseen_ones_are_few(mixture):
     """Of few rows its own error would be that of all scores, and of their sums over a grid."""
-    few, seen = mixture.others.take(np.arange(40)), mixture.others.take(np.arange(40, 1000))
-    density = ErrorDensity.fit(mixture.trained, mixture.others, seen, few, None, 0.0, 8)
+    few = mixture.others.take(np.arange(40))
+    density = ErrorDensity.fit(mixture.trained, mixture.others, few, None, 0.0, 8)
     found = density.score_model.calibration
-    further = seen.take(subsample_indices(960, 512 - 40))
+    further = mixture.others.take(subsample_indices(1000, 512 - 40))
     alone, together = (
         calibrate(mixture.trained, few, 0.0, 8, len(found.gains), more) for more in (None, further)
     )
     np.testing.assert_array_equal(found.gains, alone.gains)
     assert found.offset == together.offset
     assert abs(found.offset - alone.offset) > 0.005
-
-
-def test_no_row_counts_twice_in_the_offset(monkeypatch):
-    X = ring().draw(600, 0)
-    model = clone(PRECISE).set_params(early_stopping=True, max_epochs=30)
-    fits = []
-
-    def fit_model(trained, rows, further, evidence, trim_fraction, n_draws):
-        fits.append((rows, further))
-        return ScoreModel(Calibration(np.zeros(N_LEVELS), 0.0), None)
-
-    monkeypatch.setattr("skae._denoising.density._fit_score_model", fit_model)
-    model.fit(X).score(X)
-    [(unseen, further)] = fits
-    both = np.vstack([unseen.table, further.table])
-    assert len(np.unique(both, axis=0)) == len(both) == 512
 
 
 @pytest.mark.parametrize("n_features", [1, 2, 3, 7])
@@ -447,27 +429,6 @@ def test_fresh_noise_is_normal_and_varies_little_together(n_features):
     squares = noise.square().sum(2).mean(1)
     # Of independent pairs it would be 2 / 4.
     assert squares.var() < 0.5 * 2 * n_features / 4
-
-
-def test_fresh_noise_does_not_depend_on_the_device():
-    """It asks nothing of one but to take it: MPS, for one, has no float64."""
-    noise = draw_fresh_noise(torch.zeros(20, 3, device="meta"), torch.Generator())
-    assert noise.device.type == "meta"
-    assert noise.dtype == torch.float32
-
-
-def test_directions_are_orthogonal_where_draws_are_nearly_dependent():
-    drawn = torch.randn(6, 3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    drawn[1:5, 2] = drawn[1:5, 0] + torch.logspace(-8, -14, 4).double()[:, None] * drawn[1:5, 1]
-    drawn[5, 1] = drawn[5, 0]
-    directions = orthogonalize(drawn)
-    identity = torch.eye(3).double().expand(6, 3, 3)
-    torch.testing.assert_close(directions @ directions.mT, identity)
-    # As by Gram and Schmidt's process, of which their distribution is known.
-    triangle = drawn @ directions.mT
-    torch.testing.assert_close(triangle, triangle.tril(), rtol=0, atol=1e-12)
-    assert (triangle.diagonal(dim1=1, dim2=2) > -1e-12).all()
-    assert (triangle[0].diagonal() > 0.1).all()
 
 
 def test_gains_leave_out_far_rows_and_rows_of_no_weight(mixture):
