@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 import torch
-from scipy.special import gammaincinv
 from torch import Tensor
 
 from .._base import SINGLE_VARIANCE, Density
@@ -38,9 +37,6 @@ _FRESH_PAIRS = 4
 # tables, whose rows have more cells to average over, fewer do.
 _CALIBRATION_ROWS = 128
 _CALIBRATION_CELLS = 2**17
-# Rows that the error of the common noise is measured on, seen ones among them: of a hundred unseen
-# rows alone it had a standard error of 0.03 nats in two columns.
-_OFFSET_ROWS = 512
 # Cells of a block's largest array (rows x draws x columns), of at least 128 columns: with shorter
 # blocks calls take as long as what they compute.
 _BLOCK_CELLS = 2**19
@@ -164,12 +160,7 @@ class ErrorDensity(Density[Denoiser]):
         """
         fit_residual_filter(trained, rows, trim_fraction)
         sample = choose_calibration_rows(rows, unseen, n_draws)
-        wanted = min(_OFFSET_ROWS, _count_calibration_rows(rows.n_features, n_draws))
-        n_further = 0 if unseen is None else wanted - len(sample)
-        further = _subsample(rows, n_further) if n_further > 0 else None
-        fit_model = partial(
-            _fit_score_model, trained, sample, further, evidence, trim_fraction, n_draws
-        )
+        fit_model = partial(_fit_score_model, trained, sample, evidence, trim_fraction, n_draws)
         return cls(rows.n_features, n_draws, fit_model)
 
     @cached_property
@@ -415,7 +406,6 @@ def calibrate(
     trim_fraction: float,
     n_draws: int,
     n_levels: int = N_LEVELS,
-    further: Rows | None = None,
 ) -> Calibration:
     """Return how far to trust a denoiser, and the error of its few draws.
 
@@ -435,45 +425,28 @@ def calibrate(
         Draws of noise at each level.
     n_levels : int, default=N_LEVELS
         Levels of the integral.
-    further : Rows or None, default=None
-        More rows, seen or not, which the error of the common noise is measured on too.
     """
     module = trained.module
     if module.is_filter:
         return Calibration(np.zeros(n_levels), 0.0)
-    generator = torch.Generator(next(module.buffers()).device).manual_seed(_SEED)
-    parts = [rows] if further is None else [rows, further]
-    measured = [_measure(module, p, trim_fraction, n_draws, n_levels, generator) for p in parts]
-    gains = estimate_gains(measured[0][0])
-    counts = [float(part.counts.sum()) for part in parts]
-    agreement, size = np.average([c - f for f, c in measured], axis=0, weights=counts).T
-    offset = float((gains**2 * size - 2 * gains * agreement).sum())
-    return Calibration(gains, offset)
-
-
-def _measure(
-    module: Denoiser,
-    rows: Rows,
-    trim_fraction: float,
-    n_draws: int,
-    n_levels: int,
-    generator: torch.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean agreement and size at each level, in nats, of fresh and of common noise."""
     X = rows.batch.input.to(next(module.buffers()))
-    fresh_means: list[list[float]] = []
-    common_means: list[list[float]] = []
     with torch.no_grad(), limit_threads(1):
         weight = trim_weight(-module.filter.log_density(X), rows.batch.weight, trim_fraction)
         weight = weight.to(X) / weight.sum()
         common = draw_common_noise(n_draws, X.shape[1], n_levels).to(X)
+        generator = torch.Generator(X.device).manual_seed(_SEED)
+        fresh_means: list[list[float]] = []
+        common_means: list[list[float]] = []
         levels = integration_levels(module, n_levels)
         for (level, nats), noise in zip(levels, common, strict=True):
             fresh = draw_fresh_noise(X, generator)
             for means, drawn in ((fresh_means, fresh), (common_means, noise)):
                 parts = _compare(module, X, level, drawn)
                 means.append([nats * float(weight @ part) for part in parts])
-    return np.array(fresh_means), np.array(common_means)
+    gains = estimate_gains(np.array(fresh_means))
+    agreement, size = (np.array(common_means) - np.array(fresh_means)).T
+    offset = float((gains**2 * size - 2 * gains * agreement).sum())
+    return Calibration(gains, offset)
 
 
 def estimate_gains(means: np.ndarray) -> np.ndarray:
@@ -511,23 +484,9 @@ def _draw_planned_noise(n_draws: int, n_features: int, plan: ErrorPlan) -> Tenso
 
 
 def draw_fresh_noise(rows: Tensor, generator: torch.Generator) -> Tensor:
-    """Return normal noise `(n_rows, n_draws, n_features)` in antithetic pairs.
-
-    The directions of a row's draws are orthogonal, and their lengths are from equal shares of the
-    distribution: each draw is normal, and their mean varies less than that of independent ones.
-    """
-    (n_rows, n_features), n_pairs = rows.shape, _FRESH_PAIRS
-    size = min(n_features, n_pairs)  # of a set of orthogonal directions
-    shape = (n_rows, -(-n_pairs // size), size, n_features)
-    drawn = rows.new_empty(shape, dtype=torch.float64)
-    drawn.normal_(generator=generator)
-    root = torch.linalg.cholesky(drawn @ drawn.mT)
-    directions = torch.linalg.solve_triangular(root, drawn, upper=False).flatten(1, 2)
-    uniform = drawn.new_empty(n_rows, n_pairs).uniform_(generator=generator)
-    order = torch.empty_like(uniform).uniform_(generator=generator).argsort(dim=1)
-    share = ((order + uniform) / n_pairs).cpu().numpy()
-    lengths = torch.from_numpy(np.sqrt(2 * gammaincinv(n_features / 2, share))).to(drawn)
-    half = (directions[:, :n_pairs] * lengths.unsqueeze(2)).to(rows)
+    """Return normal noise `(n_rows, n_draws, n_features)` in antithetic pairs."""
+    shape = (len(rows), _FRESH_PAIRS, rows.shape[1])
+    half = torch.empty(shape, dtype=rows.dtype, device=rows.device).normal_(generator=generator)
     return torch.cat([half, -half], dim=1)
 
 
@@ -646,14 +605,13 @@ def block_of_draws(n_features: int, n_draws: int) -> int:
 def _fit_score_model(
     trained: TrainedModule[Denoiser],
     rows: Rows,
-    further: Rows | None,
     evidence: Evidence | None,
     trim_fraction: float,
     n_draws: int,
 ) -> ScoreModel:
     """Return how far to trust a denoiser, and the mixture that it is stacked with."""
     n_levels = N_LEVELS if rows.n_features <= _FEW_COLUMNS else N_LEVELS // 2
-    calibration = calibrate(trained, rows, trim_fraction, n_draws, n_levels, further)
+    calibration = calibrate(trained, rows, trim_fraction, n_draws, n_levels)
     if evidence is None:
         return ScoreModel(calibration, None)
 

@@ -8,24 +8,22 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import logsumexp
-from scipy.stats import kstest, multivariate_normal
+from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 from torch import Tensor
 
 from skae import DenoisingAutoencoder
-from skae._data import Batch, Rows, subsample_indices
+from skae._data import Batch, Rows
 from skae._denoising.density import (
     N_ERROR_LEVELS,
     N_LEVELS,
     Calibration,
-    ErrorDensity,
     ErrorPlan,
     calibrate,
     denoiser_log_density,
     draw_common_noise,
-    draw_fresh_noise,
     measure_errors,
     resolve_draws,
 )
@@ -400,35 +398,6 @@ def test_the_offset_corrects_noise_that_is_common_to_all_rows(mixture):
         expected = denoiser_log_density(mixture.module, rows, many, 64).mean()
         found = denoiser_log_density(mixture.module, rows, few, 2).mean()
     assert abs(found - expected) < max(0.3 * abs(few.offset), 0.02)
-
-
-def test_the_offset_rests_on_seen_rows_where_unseen_ones_are_few(mixture):
-    """Of few rows its own error would be that of all scores, and of their sums over a grid."""
-    few = mixture.others.take(np.arange(40))
-    density = ErrorDensity.fit(mixture.trained, mixture.others, few, None, 0.0, 8)
-    found = density.score_model.calibration
-    further = mixture.others.take(subsample_indices(1000, 512 - 40))
-    alone, together = (
-        calibrate(mixture.trained, few, 0.0, 8, len(found.gains), more) for more in (None, further)
-    )
-    np.testing.assert_array_equal(found.gains, alone.gains)
-    assert found.offset == together.offset
-    assert abs(found.offset - alone.offset) > 0.005
-
-
-@pytest.mark.parametrize("n_features", [1, 2, 3, 7])
-def test_fresh_noise_is_normal_and_varies_little_together(n_features):
-    generator = torch.Generator().manual_seed(0)
-    noise = draw_fresh_noise(torch.zeros(4000, n_features), generator)
-    torch.testing.assert_close(noise.sum(1), torch.zeros(4000, n_features))
-    for draw in noise[:, :4].unbind(1):
-        assert kstest(draw.flatten().numpy(), "norm").pvalue > 1e-3
-    size = min(n_features, 4)
-    products = (noise[:, :size] @ noise[:, :size].mT).numpy()
-    assert np.abs(products[:, ~np.eye(size, dtype=bool)]).max(initial=0) < 1e-4
-    squares = noise.square().sum(2).mean(1)
-    # Of independent pairs it would be 2 / 4.
-    assert squares.var() < 0.5 * 2 * n_features / 4
 
 
 def test_gains_leave_out_far_rows_and_rows_of_no_weight(mixture):
