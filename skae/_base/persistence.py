@@ -123,6 +123,11 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     is_shared: bool = False
     loaded_net: LoadedNet = field(default_factory=LoadedNet, compare=False)
 
+    def __post_init__(self) -> None:
+        if self.net is not None:  # a stored state has what is known of the net, not the net
+            object.__setattr__(self, "n_rows", self.net.n_rows_)
+            object.__setattr__(self, "is_shared", self.net.is_shared_)
+
     def check_share(self, share: float) -> None:
         """Raise unless training continues with the share that has determined the components."""
         if share != self.share:
@@ -285,10 +290,8 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
     # Not where there is none: a detector's digest is also of its estimator's state, and states of
     # earlier versions don't have it.
     share = {} if fitted.share is None else {"share": fitted.share}
-    n_rows = fitted.n_rows if fitted.net is None else fitted.net.n_rows_
-    length = {} if n_rows is None else {"n_rows": n_rows}
-    is_shared = fitted.is_shared if fitted.net is None else fitted.net.is_shared_
-    processes = {"is_shared": True} if is_shared else {}
+    length = {} if fitted.n_rows is None else {"n_rows": fitted.n_rows}
+    processes = {"is_shared": True} if fitted.is_shared else {}
     return {
         "weights": {name: value.cpu().numpy().copy() for name, value in weights.items()},
         "scaling": astuple(replace(fitted.scaling, margins=None)),
