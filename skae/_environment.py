@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+import joblib
 import numpy as np
 import sklearn
 import skorch
@@ -18,9 +19,11 @@ from sklearn.utils import check_random_state
 #: What fixes random draws: a seed, or a generator, which they advance. None is fresh entropy.
 RandomSource = int | np.random.RandomState | np.random.Generator | None
 
-# Both torch's default generator and its thread count belong to the process, and fits may
-# run in several threads (joblib's threading backend), so one lock guards the two.
+# Torch's default generator, its default type and its thread count belong to the process, and fits
+# may run in several threads (joblib's threading backend). The generator has a lock of its own:
+# it is held while a user's architecture is built, which may take long, and others can score.
 _lock = threading.RLock()
+_generator_lock = threading.RLock()
 
 # Below this much work a step, a second thread was at most 15 % faster on an idle machine,
 # and up to a hundred times slower beside another busy process.
@@ -49,12 +52,32 @@ def count_threads(flops_per_step: float) -> int:
     return 1 if flops_per_step < _FLOPS_FOR_A_SECOND_THREAD else torch.get_num_threads()
 
 
+class OwnLock:
+    """A lock of a process: that of a forked one is free, whoever held it before the fork."""
+
+    def __init__(self) -> None:
+        self._locks: dict[int, threading.Lock] = {}
+        self._held: threading.Lock | None = None
+
+    def __enter__(self) -> None:
+        lock = self._locks.setdefault(os.getpid(), threading.Lock())
+        lock.acquire()
+        self._held = lock
+
+    def __exit__(self, *_: object) -> None:
+        held, self._held = self._held, None
+        assert held is not None
+        held.release()
+
+
 class _ThreadLimits:
     """The limits that hold now, in all threads and in this one."""
 
     def __init__(self) -> None:
         self.n_held = 0
         self.n_allowed = 0
+        # In a forked process: how many threads torch might use as it began.
+        self.n_forked: int | None = None
         self.here = threading.local()
 
 
@@ -70,6 +93,7 @@ def limit_threads(n_threads: int) -> Iterator[None]:
     others hold theirs may see a count that is not its own; it restores what the first of them
     found.
     """
+    _limit_forked()
     with _lock:
         if _limits.n_held == 0:
             _limits.n_allowed = torch.get_num_threads()
@@ -93,21 +117,50 @@ def _set_threads(n_threads: int) -> None:
         torch.set_num_threads(n_threads)
 
 
-def _start_forked() -> None:
-    """Let torch use one thread in a forked process.
+def _limit_forked() -> None:
+    """Let torch use one thread in a forked process, from its first work of ours on.
 
     The other threads of OpenMP are not there, and work that is shared with them never ends. torch's
-    own data loaders do the same in their processes.
+    own data loaders do the same in their processes. A count that a user has set there stays.
     """
-    _limits.n_held, _limits.n_allowed = getattr(_limits.here, "depth", 0), 1
-    torch.set_num_threads(1)
+    if _limits.n_forked is None or getattr(_limits.here, "is_limited", False):
+        return
+    _limits.here.is_limited = True
+    if torch.get_num_threads() == _limits.n_forked:
+        torch.set_num_threads(1)
+
+
+def _start_forked() -> None:
+    """Undo in a forked process what contexts of threads that are not there have changed."""
+    depth = getattr(_limits.here, "depth", 0)
+    if _limits.n_held > 0 and depth == 0:
+        torch.set_num_threads(_limits.n_allowed)
+    _limits.n_held, _limits.n_forked = depth, torch.get_num_threads()
+    _limits.here.is_limited = False
+    if depth > 0:  # in the midst of our work, which goes on in both processes
+        _limits.n_allowed = 1
+        _limit_forked()
+    depth = getattr(_defaults.here, "depth", 0)
+    if _defaults.n_held > 0 and depth == 0:
+        _set_default_dtype(_defaults.dtype)
+    _defaults.n_held = depth
+    _release_locks()
+
+
+def _acquire_locks() -> None:
+    _generator_lock.acquire()  # first, as where a network is built
+    _lock.acquire()
+
+
+def _release_locks() -> None:
     _lock.release()
+    _generator_lock.release()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    # Forked while another thread held the lock, a process could never take it.
+    # Forked while another thread held a lock, a process could never take it.
     os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_start_forked
+        before=_acquire_locks, after_in_parent=_release_locks, after_in_child=_start_forked
     )
 
 
@@ -117,6 +170,7 @@ class _Defaults:
     def __init__(self) -> None:
         self.n_held = 0
         self.dtype = torch.float32
+        self.here = threading.local()
 
 
 _defaults = _Defaults()
@@ -131,10 +185,13 @@ def isolate_torch() -> Iterator[None]:
     restores it. Torch has no class of its own for a lack of memory on the CPU, and one for
     singular matrices that is no `ValueError`.
     """
+    _limit_forked()
     with _lock:
         if _defaults.n_held == 0:
             _defaults.dtype = torch.get_default_dtype()
         _defaults.n_held += 1
+        depth = getattr(_defaults.here, "depth", 0)
+        _defaults.here.depth = depth + 1
     try:
         _set_default_dtype(torch.float32)
         with ExitStack() as modes:
@@ -155,6 +212,7 @@ def isolate_torch() -> Iterator[None]:
     finally:
         with _lock:
             _defaults.n_held -= 1
+            _defaults.here.depth = depth
             if _defaults.n_held == 0:
                 _set_default_dtype(_defaults.dtype)
 
@@ -228,7 +286,7 @@ class RandomStreams:
 @contextmanager
 def seed_default_generator(seed: int) -> Iterator[None]:
     """Seed torch's global CPU generator for code that can use no other, then restore it."""
-    with _lock:
+    with _generator_lock:
         found = torch.default_generator.get_state()
         torch.default_generator.manual_seed(seed)
         try:
@@ -238,8 +296,12 @@ def seed_default_generator(seed: int) -> Iterator[None]:
 
 
 # Frames of these packages stand between a user's line and a warning of ours.
+_OTHERS = joblib, sklearn, skorch, torch
 _NOT_THE_USERS = (
-    *(str(Path(file).parent) for file in (__file__, sklearn.__file__, skorch.__file__)),
+    *(
+        f"{Path(file).parent}{os.sep}"
+        for file in (__file__, *(str(one.__file__) for one in _OTHERS))
+    ),
     contextlib.__file__,  # of contexts that decorate methods
 )
 

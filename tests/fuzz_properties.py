@@ -52,6 +52,7 @@ _WARNINGS = (
     (UserWarning, re.compile(r"X has no observed cell in|X has a label for nearly every row in")),
     (UserWarning, re.compile(r"X has numbers or dates as text in")),
     (UserWarning, re.compile(r"alpha=.* will not hold: with the")),
+    (UserWarning, re.compile(r"no row (can be|is) found at false_discovery_rate=")),
 )
 
 

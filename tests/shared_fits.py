@@ -82,7 +82,7 @@ def normalized(role, n_in, n_out):
 def make_whole(**parameters):
     """A fit by one batch an epoch, which processes only divide; random, as PCA has no gradient."""
     given = {"max_epochs": 8, "batch_size": 2000, "init": "random", "random_state": 0}
-    return AutoencoderTransformer(2, hidden_layer_sizes=(6,), **{**given, **parameters})
+    return AutoencoderTransformer(2, **{"hidden_layer_sizes": (6,), **given, **parameters})
 
 
 def make_tables():
@@ -99,6 +99,14 @@ def make_tables():
         "gaps": (gaps, None),
         "labels, gaps and weights": (mixed, weight),
     }
+
+
+def make_whole_fits():
+    """Fits by whole batches, with their tables and weights, by name."""
+    fits = {name: (make_whole(), *given) for name, given in make_tables().items()}
+    # The first steps of Muon's matrices, which are as long for small gradients, are mostly noise.
+    wide = {"hidden_layer_sizes": (128, 128), "max_epochs": 3, "lr": 1e-3}
+    return {**fits, "wide layers": (make_whole(**wide), make_rows(601), None)}
 
 
 def describe_whole(fitted, X):
@@ -216,12 +224,14 @@ def train(folder):
     X = make_rows(600)
     with share_training():
         whole = {}
-        for name, (rows, weight) in make_tables().items():
-            whole[name] = describe_whole(make_whole().fit(rows, sample_weight=weight), rows)
+        for name, (estimator, rows, weight) in make_whole_fits().items():
+            whole[name] = describe_whole(estimator.fit(rows, sample_weight=weight), rows)
         fits = {}
         for name in SHARED:
             estimator, rows = make_fit(name)
             fits[name] = describe_result(fit_quietly(estimator, rows), rows)
+        wide = make_small(hidden_layer_sizes=(128, 128), batch_size=512, init="random")
+        fits["wide layers"] = describe_result(wide.fit(X), X)
         fits["no seed"] = describe_result(DenoisingAutoencoder(max_epochs=2).fit(X[:99]), X)
         fits["no seed of a detector"] = describe_result(AEAnomalyDetector().fit(X[:99]), X)
         for name, held_out in ("batch normalization", True), ("no rows held out", False):

@@ -13,7 +13,14 @@ import torch.distributed as dist
 from skae.distributed import share_training
 
 from .resumption import are_equal, make_rows
-from .shared_fits import catch, describe_whole, fit_stored, make_resumed, make_tables, make_whole
+from .shared_fits import (
+    catch,
+    describe_whole,
+    fit_stored,
+    make_resumed,
+    make_whole,
+    make_whole_fits,
+)
 
 
 def run(folder, *scripts, size=2):
@@ -58,8 +65,8 @@ def test_all_processes_end_with_the_same_estimator(found):
 
 def test_processes_divide_a_batch_and_change_nothing_but_the_rounding(found):
     first, _ = found["train"]
-    for name, (X, weight) in make_tables().items():
-        alone = describe_whole(make_whole().fit(X, sample_weight=weight), X)
+    for name, (estimator, X, weight) in make_whole_fits().items():
+        alone = describe_whole(estimator.fit(X, sample_weight=weight), X)
         shared = first["whole"][name]
         assert shared["epochs"] == alone["epochs"]
         for part in alone:

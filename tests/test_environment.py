@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
+import skae
 from skae import AutoencoderTransformer
 from skae._environment import (
     RandomStreams,
@@ -245,6 +247,67 @@ print(torch.get_num_threads() == 2, *statuses)
 """
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+@pytest.mark.parametrize("moment", ["idle", "while a thread computes"])
+def test_a_forked_process_has_torch_as_the_user_left_it(moment):
+    """One thread is for what this package computes there."""
+    found = subprocess.run(
+        [sys.executable, "-c", FORK_ALONE, moment],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert found.stdout.splitlines() == [
+        "before: 2 torch.float64 2",
+        "inside: 1 torch.float32",
+        "after: 1 torch.float64",
+        "set by the user: 2",
+        "parent: 0 2 torch.float64",
+    ]
+
+
+FORK_ALONE = """
+import os, signal, sys, threading
+import torch
+from skae._environment import OwnLock, isolate_torch, limit_threads
+
+torch.set_num_threads(2)
+torch.set_default_dtype(torch.float64)
+lock, began, go_on = OwnLock(), threading.Event(), threading.Event()
+
+def compute():
+    with isolate_torch(), limit_threads(1), lock:
+        began.set()
+        go_on.wait(60)
+
+thread = threading.Thread(target=compute)
+if sys.argv[1] == "while a thread computes":
+    thread.start()
+    began.wait()
+pid = os.fork()
+if pid == 0:
+    signal.alarm(60)
+    seen = []
+    another = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    another.start()
+    another.join()
+    print("before:", torch.get_num_threads(), torch.get_default_dtype(), *seen)
+    with lock, isolate_torch(), limit_threads(2):
+        print("inside:", torch.get_num_threads(), torch.get_default_dtype())
+    print("after:", torch.get_num_threads(), torch.get_default_dtype())
+    torch.set_num_threads(2)
+    with isolate_torch(), limit_threads(2):
+        print("set by the user:", torch.get_num_threads(), flush=True)
+    os._exit(0)
+_, status = os.waitpid(pid, 0)
+go_on.set()
+if thread.is_alive():
+    thread.join()
+print("parent:", status, torch.get_num_threads(), torch.get_default_dtype())
+"""
+
+
 def test_streams_repeat_with_their_seed():
     a, b = RandomStreams(0), RandomStreams(0)
     assert [a.draw_seed() for _ in range(3)] == [b.draw_seed() for _ in range(3)]
@@ -281,6 +344,20 @@ def test_default_generator_is_seeded_and_restored():
     assert torch.equal(torch.get_rng_state(), found)
 
 
+def test_others_compute_while_a_network_is_built():
+    done = threading.Event()
+
+    def compute():
+        with isolate_torch(), limit_threads(1):
+            done.set()
+
+    thread = threading.Thread(target=compute)
+    with seed_default_generator(0):
+        thread.start()
+        assert done.wait(10)
+    thread.join()
+
+
 def warn_here():
     warn_user("look here", UserWarning)
 
@@ -293,7 +370,18 @@ def test_a_warning_points_at_the_users_line():
     assert source.strip() == 'warn_user("look here", UserWarning)'
 
 
-@pytest.mark.parametrize("wrap", [lambda model: model, make_pipeline])
+def test_a_warning_points_at_a_line_in_a_folder_of_a_like_name():
+    path = f"{Path(skae.__file__).parent}_demo/model.py"
+    with pytest.warns(UserWarning, match="look here") as caught:
+        exec(compile("warn_user('look here', UserWarning)", path, "exec"), {"warn_user": warn_user})
+    assert caught[0].filename == path
+
+
+def search(model):
+    return GridSearchCV(model, {"random_state": [0]}, cv=2)
+
+
+@pytest.mark.parametrize("wrap", [lambda model: model, make_pipeline, search])
 def test_a_fits_warning_points_at_the_line_that_fits(curve, wrap):
     model = AutoencoderTransformer(
         2, lr=1e6, optimizer="sgd", hidden_layer_sizes=(8,), max_epochs=9, random_state=0

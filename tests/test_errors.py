@@ -643,6 +643,7 @@ USABLE = {
 
 
 @pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
+@pytest.mark.filterwarnings("ignore:no row can be found at false_discovery_rate:UserWarning")
 @pytest.mark.parametrize("kind", USABLE)
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
 def test_other_forms_of_a_table_give_the_same_to_the_last_bit(estimator, kind, fitted):

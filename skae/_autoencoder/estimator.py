@@ -17,7 +17,7 @@ from .._base.parameters import (
     StrOptions,
     refuse_parameters,
 )
-from .._data import AnyRows, Scaling
+from .._data import AnyRows, Scaling, TrainingTable
 from .._environment import RandomSource, RandomStreams
 from .._linear import find_principal_axes
 from .._training import TrainedModule, TrainingConfig, TrainingResult
@@ -125,7 +125,8 @@ default="from_dtype"
         root of their number. "auto" is 0.006 for batches of 256 rows, and grows with the root of
         the batch length.
     batch_size : int or "auto", default="auto"
-        Rows of a batch. "auto" is 256, more from some 16,000 rows on, and at most 1,024.
+        Rows of a batch. "auto" is 256, more from some 16,000 rows on, and at most 1,024; with
+        `skae.distributed.share_training` up to 2,048 from some 500,000 rows on.
     optimizer : {"auto", "adamw", "sgd"} or callable, default="auto"
         "auto" is "adamw", with Muon for the matrices of hidden layers in batches of 512 rows or
         more. "sgd" has Nesterov momentum 0.9, and needs a larger `lr`. A callable takes
@@ -411,6 +412,7 @@ default="from_dtype"
         blueprint: AutoencoderBlueprint,
         scaling: Scaling,
         rows: AnyRows,
+        table: TrainingTable,
         result: TrainingResult[Autoencoder] | None,
         previous: LaplaceDensity[Autoencoder] | None,
     ) -> LaplaceDensity[Autoencoder] | DeferredDensity[LaplaceDensity[Autoencoder]]:

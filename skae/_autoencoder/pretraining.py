@@ -9,7 +9,8 @@ from torch import nn
 from .._data import Batch, Rows
 from .._environment import RandomStreams
 from .._training import TrainingConfig, copy_schedulers, run
-from ..modules import MLP, Autoencoder, TransposedMLP
+from ..modules import Autoencoder
+from ..modules.mlp import is_mlp, is_perceptron
 from .fast_step import make_fast_step
 from .objective import ReconstructionObjective
 
@@ -40,7 +41,7 @@ def pretrain_layerwise(
         Source of shuffles.
     """
     encoder, decoder = autoencoder.to(config.device).nonlinear_paths
-    if not (isinstance(encoder, MLP) and isinstance(decoder, MLP | TransposedMLP)):
+    if not (is_mlp(encoder) and is_perceptron(decoder)):
         return
     n_layers = len(encoder.layers)
     plain = _make_plain_config(config, max(1, config.n_epochs(len(rows)) // n_layers))

@@ -234,7 +234,7 @@ class TangentMixture:
         noises = [make(part, mask) for part in self.whitening]
         n_observed = rows.shape[1] if mask is None else mask.sum(dim=1).to(rows)
         each = [
-            self._measure(k, noise, straight, jacobian, n_observed)
+            self._score_gaussian(k, noise, straight, jacobian, n_observed)
             for k, noise in enumerate(noises)
         ]
         parts = torch.stack([part.log_density for part in each], dim=1) + self.log_weight[:-1]
@@ -249,14 +249,14 @@ class TangentMixture:
             total = total + 0.5 * (squares - left.square().sum(dim=1))
         return torch.logaddexp(total, self.log_weight[-1] + measure_background(rows, mask))
 
-    def _measure(
+    def _score_gaussian(
         self,
         k: int,
         noise: _Whitening,
         straight: Tensor,
         jacobian: Tensor,
         n_observed: Tensor | int,
-    ) -> "_Measured":
+    ) -> "_ScoredGaussian":
         """Return what one of the Gaussians says of rows `x - g(z) + J z`."""
         offset = noise.apply(straight - self.offset[k] - jacobian @ self.mean[k])
         tangent = noise.apply_to_tangents(jacobian)
@@ -270,7 +270,7 @@ class TangentMixture:
         log_determinant = cholesky.diagonal(dim1=1, dim2=2).log().sum(1)
         constant = noise.log_scale - 0.5 * n_observed * math.log(2 * math.pi)
         distance = squares + mode.squeeze(2).square().sum(1)
-        return _Measured(
+        return _ScoredGaussian(
             constant - log_determinant - 0.5 * distance,
             self.mean[k] + mode.squeeze(2) @ self.factor[k].mT,
             squares,
@@ -294,7 +294,7 @@ class TangentMixture:
         return cls(**{name: torch.from_numpy(value) for name, value in state.items()})
 
 
-class _Measured(NamedTuple):
+class _ScoredGaussian(NamedTuple):
     """Rows under a Gaussian: log-density, mode of the code, squared and whitened error there."""
 
     log_density: Tensor
@@ -342,9 +342,9 @@ def fit_tangent_mixture(tangents: Tangents) -> TangentMixture:
             each = mixture.log_density(*tangents.make_tensors(), None, tangents.mask)
             nats = np.average(each.numpy(), weights=weight)
             loss = _PENALTY * n_parameters / tangents.weight.sum() - nats
-            found.append((loss, mixture))
-            if loss > last:
+            if not loss <= last:  # nor one that isn't a number
                 break
+            found.append((loss, mixture))
             last = loss
     return min(found, key=lambda pair: pair[0])[1]
 
@@ -389,9 +389,9 @@ def _assemble(tangents: Tangents, share: np.ndarray, full: bool) -> TangentMixtu
     slopes = (near @ flat + _PRIOR_ROWS * mean_jacobian) / (total + _PRIOR_ROWS)
     slopes = slopes.reshape(-1, *tangents.jacobians.shape[1:])
     make = _make_full if full else _make_apart
-    whole = _measure(tangents, tangents.weight, mean_jacobian.reshape(slopes.shape[1:]), None)
+    whole = _weigh_moments(tangents, tangents.weight, mean_jacobian.reshape(slopes.shape[1:]), None)
     measured = [
-        _measure(tangents, weight, slope, whole)
+        _weigh_moments(tangents, weight, slope, whole)
         for weight, slope in zip(weights, slopes, strict=True)
     ]
     parts = [make(part) for part in measured]
@@ -415,7 +415,7 @@ class _Moments:
         Mean and covariance of the codes.
     offset, errors : ndarray of shape (n_features,)
         Means and variances of the errors.
-    rows : ndarray of shape (n_features, n_features) or None
+    rows : ndarray of shape (n_features, n_features)
         Covariance of rows along a straight decoder.
     slope : ndarray of shape (n_features, n_components)
         The straight decoder.
@@ -432,7 +432,7 @@ class _Moments:
     total: float
 
 
-def _measure(
+def _weigh_moments(
     tangents: Tangents, weight: np.ndarray, slope: np.ndarray, whole: _Moments | None
 ) -> _Moments:
     """Return weighted moments, to which those of all rows add a little."""

@@ -2,13 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
 from .._data import Batch
-from .._environment import isolate_torch
+from .._environment import OwnLock, isolate_torch
 from .._training import Module
 
 #: Least variance of a cell's noise at which networks may compute in float32, whose rounding of a
@@ -51,7 +50,7 @@ class DeferredDensity(Generic[DensityT]):
     def __init__(self, fit: Callable[[], DensityT]) -> None:
         self._fit: Callable[[], DensityT] | None = fit
         self._density: DensityT | None = None
-        self._lock = Lock()
+        self._lock = OwnLock()
 
     def get(self) -> DensityT:
         """Return the density; threads that ask at the same time wait for the first."""

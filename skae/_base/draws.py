@@ -5,12 +5,15 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from .._environment import isolate_torch
+
 # The seed is fixed, so that scores of two calls, and of two models of one size, use the same
 # draws.
 _SEED = 20160502
 
 
 @lru_cache(maxsize=8)
+@isolate_torch()  # what is kept serves all callers
 def draw_normal(n_draws: int, n_components: int) -> Tensor:
     """Return standard normal draws that are more evenly spread than independent ones.
 

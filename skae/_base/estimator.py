@@ -261,10 +261,14 @@ class BaseAutoencoder(
         blueprint: BlueprintT,
         scaling: Scaling,
         rows: AnyRows,
+        table: TrainingTable,
         result: TrainingResult[Module] | None,
         previous: DensityT | None,
     ) -> DensityT | DeferredDensity[DensityT]:
-        """Return the density of the module, from these rows and those of `previous`."""
+        """Return the density of the module, from these rows and those of `previous`.
+
+        `table` has the rows in their own units.
+        """
 
     @staticmethod
     @abstractmethod
@@ -397,7 +401,7 @@ class BaseAutoencoder(
             trained,
             scaling,
             blueprint,
-            self._fit_density(trained, blueprint, scaling, rows, result, None),
+            self._fit_density(trained, blueprint, scaling, rows, table, result, None),
             given.columns,
             completion,
             Imputation.gather(table, scaling, blueprint.network.cells, given.columns, completion),
@@ -547,12 +551,12 @@ class BaseAutoencoder(
         module = _prepare_module(module, config.device, streams)
         net = make_stream_net(config, module, len(known), streams)
         if previous is None:
-            return self._train_on_block(net, rows, context, sample, None, None)
+            return self._train_on_block(net, rows, known, context, sample, None, None)
         run_block(net, rows)
         block = _scale_rows(given.table, scaling, complete, config.device)
-        begun = self._train_on_block(net, block, context, sample, None, previous)
+        begun = self._train_on_block(net, block, given.table, context, sample, None, previous)
         # Of all rows so far, not of the last block.
-        density = self._fit_density(begun.trained, blueprint, scaling, rows, None, None)
+        density = self._fit_density(begun.trained, blueprint, scaling, rows, known, None, None)
         return replace(begun, known_density=density)
 
     def _continue_stream(
@@ -583,12 +587,14 @@ class BaseAutoencoder(
                 previous.row_shape,
                 previous.has_sequences,
             )
-            return self._train_on_block(net, rows, context, sample, previous.density, previous)
+            density = previous.density
+            return self._train_on_block(net, rows, given.table, context, sample, density, previous)
 
     def _train_on_block(
         self,
         net: AutoencoderNet,
         rows: AnyRows,
+        table: TrainingTable,
         context: "_Context[BlueprintT]",
         sample: StreamSample | None,
         density: DensityT | None,
@@ -601,9 +607,9 @@ class BaseAutoencoder(
         trained.check_outputs(rows, self._measure_losses, self.lr)
         described: AnyRows = rows
         if sample is not None and not self._can_add_density(blueprint):
-            kept = sample.rows.make_table()
+            table = sample.rows.make_table()
             complete = self._choose_complete(blueprint, scaling, completion)
-            described = _scale_rows(kept, scaling, complete, trained.device)
+            described = _scale_rows(table, scaling, complete, trained.device)
         imputation = None if previous is None else previous.imputation
         if sample is not None and len(sample.rows.X):
             imputation = None
@@ -615,7 +621,7 @@ class BaseAutoencoder(
             trained,
             scaling,
             blueprint,
-            self._fit_density(trained, blueprint, scaling, described, None, density),
+            self._fit_density(trained, blueprint, scaling, described, table, None, density),
             columns,
             completion,
             imputation,
@@ -772,6 +778,7 @@ class BaseAutoencoder(
             verbose=int(self.verbose) if group is None or group.is_first else 0,
             checkpoint=checkpoint,
             tasks=find_tasks(self),
+            is_shared=group is not None,
         )
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -785,7 +792,11 @@ class BaseAutoencoder(
 
     @property
     def module_(self) -> Module:
-        """The trained module."""
+        """The trained module.
+
+        Codes and rows follow changes of its weights in place. What `fit` measured with them, such
+        as densities and thresholds, does not.
+        """
         return self._state.trained.module
 
     @property
@@ -836,12 +847,15 @@ class BaseAutoencoder(
         state = self._state
         if state.net is not None:
             return state.net
-        # It was loaded without one, and the number of rows to train on is unknown.
-        with isolate_torch():
-            config = self._make_config(state.blueprint, state.scaling, RandomStreams(0))
-            net = leave_untrained(config, state.trained.module, n_rows=1).net
-        self._fitted = replace(state, net=net)
-        return net
+
+        def make() -> AutoencoderNet:
+            with isolate_torch():
+                config = self._make_config(state.blueprint, state.scaling, RandomStreams(0))
+                config = replace(config, is_shared=state.is_shared)
+                # Earlier versions did not store the number of rows.
+                return leave_untrained(config, state.trained.module, state.n_rows or 1).net
+
+        return state.loaded_net.get(make)
 
     @property
     def components_(self) -> np.ndarray:
@@ -1128,7 +1142,8 @@ class BaseAutoencoder(
         state = super().__getstate__()
         if "_fitted" not in state:
             return state
-        return seal({**state, "_fitted": dump_state(state["_fitted"])})
+        with isolate_torch():
+            return seal({**state, "_fitted": dump_state(state["_fitted"])})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if is_sealed(state) or "_fitted" in state:

@@ -11,6 +11,7 @@ import numpy as np
 from .._attention import REMEMBERED_ROWS, AttentionCompletion, fit_attention
 from .._data import (
     AnyTable,
+    ColumnEnds,
     ColumnRanges,
     Columns,
     Scaling,
@@ -34,9 +35,6 @@ _SEED = 19870914
 
 # What is that share of a scale, or of its distance from the mean, beyond an end is at the end.
 _SLACK = 1e-5
-
-#: The least and the largest values of columns.
-Ends = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class Imputation:
         weight = None if table.weight is None else table.weight[indices]
         linear = replace(scaling, margins=None)
         known = completion if scaling.margins is None else None
-        ranges = ColumnRanges.from_table(table, linear)
+        ranges = ColumnRanges.from_table(table)
         scaled = linear.forward(rows, np.float32)
         return cls(scaled, linear, weight, layout, columns, known, ranges)
 
@@ -100,13 +98,13 @@ class Imputation:
         )
 
     @cached_property
-    def ends(self) -> Ends:
+    def ends(self) -> ColumnEnds:
         """Between which values numbers are filled."""
         ranges = self.ranges
         if ranges is None:
             weight = np.ones(len(self.rows)) if self.weight is None else self.weight
-            ranges = ColumnRanges.from_cells(self.rows, ~np.isnan(self.rows), weight)
-        return ranges.find_bounds(self.scaling, self.layout, self.columns)
+            ranges = ColumnRanges.from_cells(self.scaling.inverse(self.rows), weight)
+        return ranges.in_units(self.scaling).find_ends(self.layout, self.columns)
 
     def expect(self, rows: np.ndarray) -> np.ndarray:
         """Return rows of the encoded table, missing cells as they are expected."""
@@ -147,7 +145,9 @@ def check_interval(interval: float | None) -> None:
     validate_parameter_constraints(_IMPUTE, {"interval": interval}, caller_name="impute")
 
 
-def clip_fills(table: AnyTable, values: np.ndarray, ends: Ends, scaling: Scaling) -> np.ndarray:
+def clip_fills(
+    table: AnyTable, values: np.ndarray, ends: ColumnEnds, scaling: Scaling
+) -> np.ndarray:
     """Return filled rows, numbers between these ends where all observed ones of the row are.
 
     Linear regression on unusual cells may lead anywhere. But the trends of a row that is outside
@@ -159,7 +159,7 @@ def clip_fills(table: AnyTable, values: np.ndarray, ends: Ends, scaling: Scaling
         The rows; NaN is a missing cell.
     values : ndarray of shape (n_rows, n_encoded)
         The same with missing cells filled.
-    ends : tuple of ndarray of shape (n_encoded,)
+    ends : ColumnEnds
         The least and the largest values.
     scaling : Scaling
         The rows' scaling.

@@ -48,13 +48,13 @@ __all__ = [
     "StrOptions",
     "check_draws",
     "check_layer_sizes",
+    "find_output",
     "is_share",
     "refuse_parameters",
     "validate_each_time",
     "validate_meta_parameters",
     "validate_parameter_constraints",
     "validate_parameters",
-    "wants_pandas",
 ]
 
 Constraints = dict[str, list[Any]]
@@ -157,6 +157,6 @@ def refuse_parameters(estimator: BaseEstimator, names: Sequence[str], requiremen
             raise ValueError(f"{name}={value!r} requires {requirement}")
 
 
-def wants_pandas(estimator: BaseEstimator) -> bool:
-    """Whether `set_output` of an estimator, or of all, asks for frames of pandas."""
-    return bool(_get_output_config("transform", estimator)["dense"] == "pandas")
+def find_output(estimator: BaseEstimator) -> str:
+    """Return what `set_output` of an estimator, or of all, asks for: "pandas", "default", ..."""
+    return str(_get_output_config("transform", estimator)["dense"])

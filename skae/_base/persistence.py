@@ -4,7 +4,7 @@ Optimizers are not stored, and rows only where `impute` looks them up.
 """
 
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any, Generic, cast
 
 import numpy as np
@@ -27,13 +27,28 @@ from .._data import (
     flatten_rows,
     make_length_form,
 )
-from .._environment import resolve_device
+from .._environment import OwnLock, resolve_device
 from .._linear import Completion, ScoredColumns
 from .._training import AutoencoderNet, Module, TrainedModule
 from ..modules.architectures import ShapedArchitecture
 from .blueprints import BlueprintT
 from .density import DeferredDensity, DensityT
 from .imputation import Imputation, fill_blocks
+
+
+class LoadedNet:
+    """The net around a module that was loaded, made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._net: AutoencoderNet | None = None
+        self._lock = OwnLock()
+
+    def get(self, make: Callable[[], AutoencoderNet]) -> AutoencoderNet:
+        """Return the net; threads that ask at the same time wait for the first."""
+        with self._lock:
+            if self._net is None:
+                self._net = make()
+            return self._net
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,12 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         Whether rows are sequences, which may be shorter than the longest one.
     share : float or None, default=None
         The share of the variance that has determined how many components there are.
+    n_rows : int or None, default=None
+        How many rows the net was made to train on; None if an earlier version stored the state.
+    is_shared : bool, default=False
+        Whether a loaded net was made to train together with other processes.
+    loaded_net : LoadedNet
+        The net if it was loaded.
     """
 
     trained: TrainedModule[Module]
@@ -98,6 +119,14 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     kept_epoch: int | None = None
     has_sequences: bool = False
     share: float | None = None
+    n_rows: int | None = None
+    is_shared: bool = False
+    loaded_net: LoadedNet = field(default_factory=LoadedNet, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.net is not None:  # a stored state has what is known of the net, not the net
+            object.__setattr__(self, "n_rows", self.net.n_rows_)
+            object.__setattr__(self, "is_shared", self.net.is_shared_)
 
     def check_share(self, share: float) -> None:
         """Raise unless training continues with the share that has determined the components."""
@@ -261,6 +290,8 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
     # Not where there is none: a detector's digest is also of its estimator's state, and states of
     # earlier versions don't have it.
     share = {} if fitted.share is None else {"share": fitted.share}
+    length = {} if fitted.n_rows is None else {"n_rows": fitted.n_rows}
+    processes = {"is_shared": True} if fitted.is_shared else {}
     return {
         "weights": {name: value.cpu().numpy().copy() for name, value in weights.items()},
         "scaling": astuple(replace(fitted.scaling, margins=None)),
@@ -279,6 +310,8 @@ def dump_state(fitted: FittedState[Module, BlueprintT, DensityT]) -> dict[str, A
         "row_shape": fitted.row_shape,
         "has_sequences": fitted.has_sequences,
         **share,
+        **length,
+        **processes,
     }
 
 
@@ -335,6 +368,8 @@ def load_state(
         kept_epoch=state.get("kept_epoch"),
         has_sequences=state.get("has_sequences", False),
         share=state.get("share"),
+        n_rows=state.get("n_rows"),
+        is_shared=state.get("is_shared", False),
     )
 
 

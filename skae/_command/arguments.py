@@ -31,7 +31,7 @@ booleans, categories, dates and missing cells are kept; the report says what eac
 taken for. Row numbers, prose and columns or rows without a value are left out, and named or
 counted. Of an .npz file the 2-d array X is taken, or else its only 2-d array; the target
 may be another array of the file, with one value a row, and is y where there is one. Columns
-of arrays are named by their numbers, from 0. Write TABLE before --components."""
+of arrays are named by their numbers, from 0. Write TABLE before --components and --drop."""
 
 
 class CommandError(Exception):
@@ -75,6 +75,7 @@ class Arguments:
     table: Path | None
     text_format: TextFormat
     target: str | None
+    drop: tuple[str, ...]
     components: tuple[float, ...] | None
     rows: int | None
     seed: int
@@ -93,6 +94,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Arguments:
         table=parsed.table,
         text_format=TextFormat(parsed.sep, parsed.decimal, parsed.thousands, parsed.encoding),
         target=parsed.target,
+        drop=tuple(dict.fromkeys(parsed.drop)),
         components=tuple(sorted(set(parsed.components))) if parsed.components else None,
         rows=parsed.rows,
         seed=parsed.seed,
@@ -112,6 +114,14 @@ def _make_parser(prog: str) -> argparse.ArgumentParser:
         "--target",
         metavar="COLUMN",
         help="classes, used for nothing but the clustering and neighbour scores",
+    )
+    add(
+        "--drop",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COLUMN",
+        help="leave these columns out, such as names of the rows",
     )
     add(
         "--components",

@@ -52,7 +52,12 @@ def compare_columns(
 
 
 def compare_samples(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
-    """Return the p-value and the distance of Kolmogorov and Smirnov's test."""
+    """Return the p-value and the distance of Kolmogorov and Smirnov's test.
+
+    A single value may be strange, and is no distribution.
+    """
+    if min(len(before), len(after)) < 2:
+        return 1.0, float(ks_2samp(before, after).statistic)
     is_small = len(before) * len(after) <= _MOST_PAIRS
     test = ks_2samp(before, after, method="exact" if is_small else "asymp")
     return float(test.pvalue), float(test.statistic)
@@ -119,7 +124,8 @@ def _measure_variation(counts: np.ndarray) -> float:
 def _test_counts(counts: np.ndarray) -> float:
     """Return the p-value of two columns of counts."""
     pooled = _pool_rare(counts)
-    if len(pooled) < 2:
+    # A label of a single cell is a strange row, not another distribution.
+    if len(pooled) < 2 or (len(pooled) == 2 and pooled.sum(axis=1).min() <= 1):
         return 1.0
     if len(pooled) == 2 and _find_expected(pooled).min() < _FEWEST_EXPECTED:
         return float(fisher_exact(pooled).pvalue)

@@ -163,7 +163,8 @@ def _describe_missing(table: Table) -> list[str]:
     if not missing.any():
         return []
     n_rows = int(missing.any(axis=1).sum())
-    return [f"missing cells: {missing.sum()} of {missing.size}, in {n_rows} rows"]
+    rows = "1 row" if n_rows == 1 else f"{n_rows} rows"
+    return [f"missing cells: {missing.sum()} of {missing.size}, in {rows}"]
 
 
 def _describe_densities(encoding: Encoding) -> list[str]:

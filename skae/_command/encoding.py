@@ -13,7 +13,8 @@ from .._autoencoder import AutoencoderTransformer
 from .._base.estimator import fit_completion
 from .._base.persistence import complete_rows
 from .._data import ColumnMoments, Columns, Scaling, TrainingTable, merge_copies
-from .._data.columns import BooleanCoding, CategoryCoding, Column, EmptyCoding, TimeCoding
+from .._data.codings import BooleanCoding, CategoryCoding, EmptyCoding, TimeCoding
+from .._data.columns import Column
 from .._linear import Completion
 from .printing import list_some, quote
 

@@ -68,7 +68,7 @@ def _run(arguments: Arguments, command: str) -> int:
 
     seed, text_format = arguments.seed, arguments.text_format
     source = read_source(arguments.table, text_format)
-    table = select_table(source, arguments.target, arguments.rows, seed)
+    table = select_table(source, arguments.target, arguments.rows, seed, arguments.drop)
     second = None
     if arguments.against is not None:
         other = read_source(arguments.against, text_format)

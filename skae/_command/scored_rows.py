@@ -10,6 +10,7 @@ from .._detection import AEAnomalyDetector
 from .._detection.anomaly_score import TailSurprisal
 from .encoding import ignore_reported
 from .findings import AnomalousRow, Reason
+from .rare_labels import find_label_p_values
 from .wording import describe_cell
 
 N_ANOMALOUS = 20
@@ -18,6 +19,9 @@ _N_FOLDS = 5
 
 # A smaller p-value would say more of the extrapolation than of the row.
 _LEAST_P_VALUE = 1e-6
+
+# Beyond this share of the rows the tail is extrapolated; rarer labels may be all of it.
+_TAIL_SHARE = 0.02
 
 # Reasons of a row at most, and the least share of its score that one has.
 _MOST_REASONS = 5
@@ -58,7 +62,7 @@ def score_rows(frame: pd.DataFrame, seed: int) -> ScoredRows:
             detector.fit(frame.iloc[train])
         scores[test], fold_of[test] = detector.score_samples(frame.iloc[test]), number
         detectors.append(detector)
-    p_values = compute_p_values(scores)
+    p_values = compute_p_values(scores, frame)
     order = find_anomalous(p_values, scores)
     strange: dict[int, AnomalousRow] = {}
     for number, detector in enumerate(detectors):
@@ -68,16 +72,20 @@ def score_rows(frame: pd.DataFrame, seed: int) -> ScoredRows:
     return ScoredRows(p_values, order, tuple(strange[row] for row in order.tolist()))
 
 
-def compute_p_values(scores: np.ndarray) -> np.ndarray:
-    """Return the share of rows that are as strange as each row; low scores are strange.
+def compute_p_values(scores: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+    """Return the share of rows that are as anomalous as each row; lower scores are more so.
 
     For rows that are exchangeable these are conformal p-values. Among the rows of one table
     anomalies would hide each other, as no row could have a smaller share than its rank. So the
-    tail is that of the others: beyond the strangest fiftieth it falls off exponentially.
+    tail is that of the others: beyond the most anomalous fiftieth it falls off exponentially. Rows
+    that share a label of a fiftieth of the rows at most are no tail of the others: they are as
+    frequent as the label is.
     """
-    tail = TailSurprisal.from_values(-scores[:, None])
-    nats = tail.measure(-scores[:, None])
-    return np.maximum(np.exp(-nats), _LEAST_P_VALUE)
+    anomaly_scores = -scores
+    tail = TailSurprisal.from_values(anomaly_scores[:, None], tail=1 - _TAIL_SHARE)
+    p_values = np.exp(-tail.measure(anomaly_scores[:, None]))
+    of_labels = find_label_p_values(frame, anomaly_scores, float(tail.scale[0]), _TAIL_SHARE)
+    return np.maximum(np.maximum(p_values, of_labels), _LEAST_P_VALUE)
 
 
 def find_anomalous(p_values: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -7,16 +7,26 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from .._data.columns import CategoryCoding
+from .._data.codings import CategoryCoding
 from .arguments import CommandError
 from .encoding import Encoding
 from .printing import list_names, list_some, quote
 from .source import Source
 from .table import Table, convert_to_floats, sample_rows
-from .wording import describe_cells, name_kinds
+from .wording import describe_cell, describe_cells, name_kinds
+
+# Columns of which more cells can't be read are of another kind.
+_FEW = 0.05
+
+# How tables write booleans, in lower case: as text, or as numbers, which `fit` takes for them too.
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
 # Labels of a column that a note names.
 _MOST_LABELS = 3
+
+
+class _MixedTimeZonesError(ValueError):
+    """Dates of one column have different time zones, or only some of them have one."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,9 @@ class SecondTable:
         Those that it has of another kind.
     notes : list of str
         What the user should know, one line each.
+    broken : tuple of str
+        Cells that are unlike all others of their column, and count as missing, such as
+        "'n/k' in 'age' of row 7".
     """
 
     name: str
@@ -49,6 +62,7 @@ class SecondTable:
     lost: tuple[str, ...]
     unlike: tuple[str, ...]
     notes: list[str]
+    broken: tuple[str, ...] = ()
 
 
 def select_second_table(source: Source, table: Table, n_rows: int | None, seed: int) -> SecondTable:
@@ -56,6 +70,7 @@ def select_second_table(source: Source, table: Table, n_rows: int | None, seed: 
     encoding = Encoding.fit(table.frame)
     kept: dict[str, pd.Series] = {}
     lacking, unlike = [], {}
+    broken: list[str] = []
     n_infinite = 0
     for column in encoding.columns.columns:
         name = column.name
@@ -63,9 +78,16 @@ def select_second_table(source: Source, table: Table, n_rows: int | None, seed: 
             lacking.append(name)
             continue
         cells, n_own = _hide_infinite(source.columns[name])
+        reason = f"not {encoding.kinds[name]} in {source.name}"
         found = _convert(cells, encoding, isinstance(column.coding, CategoryCoding))
+        if found is None and not isinstance(column.coding, CategoryCoding):
+            try:
+                found, own = _hide_broken(cells, encoding)
+                broken += own
+            except _MixedTimeZonesError:
+                reason = f"different time zones in {source.name}; write all dates in one"
         if found is None:
-            unlike[name] = f"not {encoding.kinds[name]} in {source.name}"
+            unlike[name] = reason
         else:
             kept[name], n_infinite = found, n_infinite + n_own
     notes = [*source.notes, *_describe_columns(source, table, lacking, unlike)]
@@ -93,7 +115,17 @@ def select_second_table(source: Source, table: Table, n_rows: int | None, seed: 
     frame, first = frame.iloc[rows], table.frame[list(kept)]
     notes += _describe_labels(source, table, first, frame, name_kinds(encoding.kinds))
     lost = tuple(name for name in table.columns if name not in kept)
-    return SecondTable(source.name, table.name, frame, first, encoding, lost, tuple(unlike), notes)
+    return SecondTable(
+        name=source.name,
+        first_name=table.name,
+        frame=frame,
+        first=first,
+        encoding=encoding,
+        lost=lost,
+        unlike=tuple(unlike),
+        notes=notes,
+        broken=tuple(broken),
+    )
 
 
 def _hide_infinite(column: pd.Series) -> tuple[pd.Series, int]:
@@ -120,6 +152,44 @@ def _convert(cells: pd.Series, encoding: Encoding, is_category: bool) -> pd.Seri
             continue
         return choice
     return None
+
+
+def _hide_broken(cells: pd.Series, encoding: Encoding) -> tuple[pd.Series | None, list[str]]:
+    """Return a column without the few cells that make it text, and what these are.
+
+    None is a column of which more than a few cells are of another kind.
+
+    Raises
+    ------
+    _MixedTimeZonesError
+        If dates have different time zones.
+    """
+    if not types.is_object_dtype(cells.dtype) and not types.is_string_dtype(cells.dtype):
+        return None, []
+    kind, texts = encoding.kinds[str(cells.name)], cells.astype(object)
+    if kind == "numbers":
+        readable = pd.to_numeric(texts, errors="coerce")
+    elif kind == "dates":
+        try:
+            readable = pd.to_datetime(texts, errors="coerce", format="ISO8601")
+        except ValueError as error:
+            raise _MixedTimeZonesError from error
+    elif kind == "booleans":
+        readable = texts.map(lambda cell: _BOOLEANS.get(str(cell).casefold()))
+    else:
+        return None, []
+    is_broken = (texts.notna() & readable.isna()).to_numpy(dtype=bool)
+    n_broken = int(is_broken.sum())
+    if n_broken > max(1, _FEW * cells.notna().sum()) or readable.notna().sum() <= n_broken:
+        return None, []
+    found = _convert(_hide_infinite(readable)[0], encoding, is_category=False)
+    if found is None:
+        return None, []
+    name = quote(str(cells.name))
+    return found, [
+        f"{quote(describe_cell(cell))} in {name} of row {label}"
+        for label, cell in texts[is_broken].items()
+    ]
 
 
 def _describe_columns(

@@ -18,6 +18,9 @@ from .wording import format_percent, name_kinds
 #: The false-discovery rate of the rows that are called anomalies.
 FALSE_DISCOVERY_RATE = 0.1
 
+# The largest share of the rows that can stand out from the others of their table.
+_FEW = 0.05
+
 
 @dataclass(frozen=True)
 class SecondRows:
@@ -42,7 +45,7 @@ class SecondRows:
 
     @property
     def n_needed(self) -> int:
-        """How many rows must be as strange as can be for any to be called anomalous."""
+        """How many rows must have the smallest possible p-value for any to be called anomalous."""
         return math.ceil(len(self.scores) * self.least / FALSE_DISCOVERY_RATE - 1e-9)
 
 
@@ -52,7 +55,9 @@ def conclude(
     """Return the answer in words, and what it rests on."""
     scope = _measure_scope(tables, rows, columns)
     return (
-        _answer(tables, scope, rows, rows_differ, columns) + _name_unlike(tables),
+        _answer(tables, scope, rows, rows_differ, columns)
+        + _name_unlike(tables)
+        + _name_outstanding(tables, rows),
         _describe_scope(tables, scope, rows, columns),
         *_describe_p_values(rows),
         *_describe_anomalies(tables, rows),
@@ -149,6 +154,22 @@ def _name_unlike(tables: SecondTable) -> str:
     )
 
 
+def _name_outstanding(tables: SecondTable, rows: SecondRows) -> str:
+    """Return which rows are wrong by themselves, whether or not the table has moved."""
+    n_rows = len(rows.scores)
+    n_outstanding = count_discoveries(rows.p_values) or count_far(rows.scores, rows.known)
+    sentences = ""
+    # Where many are, the table has moved.
+    if 0 < n_outstanding <= max(1, _FEW * n_rows):
+        order = find_anomalous(rows.p_values, rows.scores)
+        labels = [str(label) for label in tables.frame.index[order]]
+        alone = "A single row stands" if n_outstanding == 1 else f"{n_outstanding} rows stand"
+        sentences += f" {alone} out: {_name_rows(labels, n_outstanding)}."
+    if tables.broken:
+        sentences += f" Cells that can't be read: {list_some(list(tables.broken))}."
+    return sentences
+
+
 def _explain_ignorance(tables: SecondTable, scope: _Scope, rows: SecondRows) -> list[str]:
     """Return why a difference could have gone unnoticed; nothing if only a small one could."""
     reasons = []
@@ -220,13 +241,13 @@ def _describe_anomalies(tables: SecondTable, rows: SecondRows) -> list[str]:
         return [f"{text}."]
     chance = rows.least * len(rows.scores)
     needed = (
-        f"and {rows.n_needed} rows would have to be as strange as can be"
+        f"and {rows.n_needed} rows must have it"
         if rows.n_needed <= len(rows.scores)
-        else "too large for any row to be called"
+        else "which is too large for any row to be called"
     )
     sentences = [
-        f"{text}: with {_count_rows(len(rows.known))} to compare with, no p-value is below "
-        f"{rows.least:.2g}, {needed}.",
+        f"{text}: with {_count_rows(len(rows.known))} to compare with, the smallest "
+        f"possible p-value is {rows.least:.2g}, {needed}.",
         f"{_count_rows(n_beyond)} {'are' if n_beyond > 1 else 'is'} stranger than all of these, "
         f"where chance gives {_format_count(chance)}: {_name_rows(labels, n_beyond)}.",
     ]

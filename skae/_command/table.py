@@ -1,5 +1,7 @@
 """The part of a source that models can be compared on: columns that hold something, a target."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +20,11 @@ _LARGEST = 1e150
 # Fewer rows may be in order by chance.
 _FEWEST_COUNTED = 10
 
+# Numbers of which so many are different may name the rows; some rows may be copies.
+_LEAST_DIFFERENT = 0.9
+_NAMES_OF_NAMES = {"id", "ids", "idx", "index", "key", "pk", "uuid", "guid"}
+
+_DROPPED = "by --drop"
 _EMPTY = "empty"
 _UNREADABLE = "neither numbers, labels nor dates"
 _PROSE = "prose"
@@ -77,11 +84,32 @@ class Table:
         return self.frame.isna().to_numpy(dtype=bool)
 
 
-def select_table(source: Source, target_name: str | None, n_rows: int | None, seed: int) -> Table:
-    """Select the columns and rows of a source that hold something, or a sample of the rows."""
+def select_table(
+    source: Source,
+    target_name: str | None,
+    n_rows: int | None,
+    seed: int,
+    dropped: Sequence[str] = (),
+) -> Table:
+    """Select the columns and rows of a source that hold something, or a sample of the rows.
+
+    Parameters
+    ----------
+    source : Source
+        The source.
+    target_name : str or None
+        The target, if it isn't the source's own.
+    n_rows : int or None
+        The size of a sample.
+    seed : int
+        Its seed.
+    dropped : sequence of str, default=()
+        Columns to leave out.
+    """
     target, given = _split_off_target(source, target_name)
+    given = _drop(source, given, dropped)
     frame, reasons, n_infinite = _select_columns(given)
-    left_out = source.left_out | reasons
+    left_out = source.left_out | dict.fromkeys(dropped, _DROPPED) | reasons
     if frame.shape[1] == 0:
         notes = [*source.notes, *_describe_omissions(left_out)]
         raise CommandError(
@@ -98,7 +126,7 @@ def select_table(source: Source, target_name: str | None, n_rows: int | None, se
         )
     _refuse_large(frame, source.name)
     notes = [*source.notes, *_describe_texts(frame, source.first_texts)]
-    notes += [*_describe_omissions(left_out), *_describe_counters(frame)]
+    notes += [*_describe_omissions(left_out), *_describe_names(frame)]
     if n_infinite:
         notes.append(f"infinite values that count as missing cells: {n_infinite}")
     if n_blank:
@@ -149,6 +177,18 @@ def _split_off_target(source: Source, name: str | None) -> tuple[Target | None, 
     column = int(np.flatnonzero(frame.columns == name)[0])
     others = [number for number in range(frame.shape[1]) if number != column]
     return Target(name, _convert_target(frame.iloc[:, column])), frame.iloc[:, others]
+
+
+def _drop(source: Source, frame: pd.DataFrame, dropped: Sequence[str]) -> pd.DataFrame:
+    """Return a frame without some of its columns."""
+    known = [*map(str, frame.columns), *source.left_out]
+    for name in dropped:
+        if name not in known:
+            raise CommandError(
+                f"--drop must name columns of {source.name}, and not its target, got "
+                f"{quote(name)}; there are {list_names(known)}"
+            )
+    return frame.loc[:, [str(name) not in dropped for name in frame.columns]]
 
 
 def _convert_target(column: pd.Series) -> np.ndarray:
@@ -225,18 +265,35 @@ def _describe_texts(frame: pd.DataFrame, first_texts: dict[str, str]) -> list[st
     return [f"text, though most of it is numbers (mend it to have numbers): {list_some(found)}"]
 
 
-def _describe_counters(frame: pd.DataFrame) -> list[str]:
-    """Return a line about whole numbers that count the rows, as names of customers may."""
+def _describe_names(frame: pd.DataFrame) -> list[str]:
+    """Return a line about whole numbers that may name the rows, as numbers of customers do."""
     if len(frame) < _FEWEST_COUNTED:
         return []
     numbers = frame.select_dtypes("float64")
-    found = [name for name, column in numbers.items() if (np.diff(column) == 1).all()]
+    found = [
+        str(name)
+        for name, column in numbers.items()
+        if (np.diff(column) == 1).all() or (_is_name(str(name)) and _are_names(column))
+    ]
     if not found:
         return []
     return [
-        "numbers that count the rows (remove columns that only name rows, which models take for "
-        f"quantities): {list_names(map(str, found))}"
+        "numbers that may only name rows, which models take for quantities (leave such columns out "
+        f"with --drop): {list_names(found)}"
     ]
+
+
+def _is_name(column: str) -> bool:
+    """Return whether a column's name has a word for the names of things, such as id."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", column)
+    return any(word.lower() in _NAMES_OF_NAMES for word in words)
+
+
+def _are_names(column: pd.Series) -> bool:
+    """Return whether numbers are whole and nearly all different."""
+    known = column.dropna()
+    is_whole = (known == known.round()).all()
+    return bool(is_whole and known.nunique() >= max(2, _LEAST_DIFFERENT * len(known)))
 
 
 def _describe_omissions(left_out: dict[str, str]) -> list[str]:

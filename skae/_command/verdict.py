@@ -81,7 +81,7 @@ def reach_verdict(results: dict[int, Pair], shuffled: Pair | None = None) -> Ver
         *_describe_densities(gain),
         *(_describe_shuffled(shuffled) if shuffled and finds_structure is False else []),
         *_describe_choice(choice, results, is_tested=finds_structure is not None),
-        *_describe_other_sizes(choice, signs),
+        *_describe_other_sizes(choice, signs, results),
     ]
     return Verdict(
         n_components=choice.size,
@@ -261,7 +261,7 @@ def _explain_pca(autoencoder: Measurement) -> str:
         return f"training the autoencoder did not leave PCA in {len(losses)} epochs"
     if course is Course.RISES:
         return f"training the autoencoder raised its loss from {losses[0]:.3g} to {losses[-1]:.3g}"
-    return "training left PCA, and found nothing that is surely better"
+    return "training found nothing that is surely better, so the autoencoder is PCA"
 
 
 def _describe_densities(gain: Difference | None) -> list[str]:
@@ -329,16 +329,40 @@ def _describe_choice(choice: SizeChoice, results: dict[int, Pair], is_tested: bo
     return sentences
 
 
-def _describe_other_sizes(choice: SizeChoice, signs: dict[int, int]) -> list[str]:
+def _describe_other_sizes(
+    choice: SizeChoice, signs: dict[int, int], results: dict[int, Pair]
+) -> list[str]:
     """Return with which numbers of components the other model is the better one."""
     is_better = signs[choice.size] > 0
     others = [size for size, sign in sorted(signs.items()) if (sign > 0) != is_better]
     if not others or not choice.is_advised:
         return []
     if not is_better:
-        return [f"With {_name_sizes(*others)} the autoencoder explains more than PCA."]
-    as_good = "as good" if all(signs[other] == 0 for other in others) else "as good or better"
-    return [f"With {_name_sizes(*others)} PCA is {as_good}."]
+        return _describe_better_sizes(others, results)
+    if all(signs[other] == 0 for other in others):
+        return [f"With {_name_sizes(*others)} the autoencoder does not surely explain more."]
+    return [f"With {_name_sizes(*others)} PCA is as good or better."]
+
+
+def _describe_better_sizes(sizes: list[int], results: dict[int, Pair]) -> list[str]:
+    """Return with which sizes the autoencoder explains more, and whether that shows structure.
+
+    Codes that pack the values of several columns explain more of noise, too. Rows are more probable
+    only if columns tell of each other.
+    """
+    gains = {size: _measure_density_gain(results[size]) for size in sizes}
+    surely = [size for size, gain in gains.items() if gain is not None and gain.mean > 0]
+    others = [size for size in sizes if size not in surely]
+    sentences = []
+    if surely:
+        sentences.append(f"With {_name_sizes(*surely)} the autoencoder explains more than PCA.")
+    if others:
+        sentences.append(
+            f"With {_name_sizes(*others)} the autoencoder explains more than PCA, but does not "
+            "find these rows more probable: its codes may only pack the values of several columns "
+            "into one number."
+        )
+    return sentences
 
 
 def _explain_doubt(difference: Difference, sign: int) -> str:

@@ -110,10 +110,17 @@ def _describe_spread(column: pd.Series, other: pd.Series) -> str:
 
 
 def _find_quantiles(values: pd.Series, shares: tuple[float, ...]) -> list[str]:
-    """Return values of an ordered column, as texts; they are its own."""
+    """Return quantiles of an ordered column, as texts.
+
+    They are values of the column, but for the median of numbers if it lies between two of them.
+    """
     ordered = values.sort_values()
     last = len(ordered) - 1
-    return [describe_cell(ordered.iloc[round(share * last)]) for share in shares]
+    found = [ordered.iloc[round(share * last)] for share in shares]
+    if pd.api.types.is_numeric_dtype(values.dtype) and 0.5 in shares:
+        lower, upper = ordered.iloc[last // 2], ordered.iloc[(last + 1) // 2]
+        found[shares.index(0.5)] = lower if lower == upper else float(values.median())
+    return [describe_cell(value) for value in found]
 
 
 def _give_share(name: str, share: float) -> str:

@@ -3,7 +3,7 @@
 from .batches import OrderedBlocks, ShardBatches, ShuffledBatches, batch_length
 from .blocks import Table, block_length, row_blocks, subsample_indices
 from .column_moments import ColumnMoments, measure_columns, name_column
-from .column_ranges import ColumnRanges, scale_ends
+from .column_ranges import ColumnEnds, ColumnRanges
 from .columns import Columns, EncodedTable, needs_encoding
 from .dask_tables import is_dask_array, is_dask_frame, join_columns, load_dask
 from .frames import find_index, to_pandas
@@ -51,6 +51,7 @@ from .tables import (
     ReadTable,
     encode_table,
     fill_table,
+    frame_numbers,
     list_cells,
     read_table,
     wrap_numbers,
@@ -65,6 +66,7 @@ __all__ = [
     "AnyTable",
     "Batch",
     "ColumnChoice",
+    "ColumnEnds",
     "ColumnMoments",
     "ColumnRanges",
     "Columns",
@@ -106,6 +108,7 @@ __all__ = [
     "find_sequence_form",
     "fit_sequences",
     "flatten_rows",
+    "frame_numbers",
     "is_dask_array",
     "is_dask_frame",
     "join_columns",
@@ -124,7 +127,6 @@ __all__ = [
     "pad_target",
     "read_table",
     "row_blocks",
-    "scale_ends",
     "subsample_indices",
     "subsample_size",
     "subsample_store",

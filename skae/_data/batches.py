@@ -8,11 +8,28 @@ import torch
 from .rows import Batch, find_shard, join_batches
 from .stored_rows import AnyRows
 
+# Processes that train together have batches of up to so many rows, as long as an epoch has so many
+# steps. See docs/defaults.md.
+_LONGEST_SHARED = 2048
+_SHARED_STEPS = 512
 
-def batch_length(n_rows: int, batch_size: int | str) -> int:
-    """Return how many rows a batch has; "auto" gives large tables larger batches."""
+
+def batch_length(n_rows: int, batch_size: int | str, is_shared: bool = False) -> int:
+    """Return how many rows a batch has; "auto" gives large tables larger batches.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of the table.
+    batch_size : int or "auto"
+        The estimator's parameter.
+    is_shared : bool, default=False
+        Whether several processes compute a part of each batch.
+    """
     if batch_size == "auto":
         batch_size = min(max(256, n_rows // 64), 1024)
+        if is_shared:
+            batch_size = max(batch_size, min(n_rows // _SHARED_STEPS, _LONGEST_SHARED))
     return min(int(batch_size), n_rows)
 
 

@@ -1,7 +1,7 @@
-"""The values that columns of numbers had in training, beyond which none are drawn or filled."""
+"""The values that columns of numbers had in training, which limit what is drawn and filled."""
 
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -9,7 +9,6 @@ from ..modules.cells import CellLayout
 from .columns import Columns
 from .scaling import Scaling
 from .shared_passes import SharedPass
-from .stored_rows import AnyRows
 from .training_table import TrainingTable
 
 # The least or largest value of a column is a bound if that share of the rows has it, and at least
@@ -21,25 +20,55 @@ _BOUND_ROWS = 3.0
 # numbers may go: a density has longer tails than that.
 _REACH = 0.1
 
-# Rows are scaled in float32: values this near to zero, in scales, are zero.
+# Numbers of more decimals than this are taken for any numbers.
+_MOST_DECIMALS = 6
+
+# States of earlier versions have ranges of columns that were scaled in float32. In these, values
+# this near to zero, in scales, are zero.
 _ZERO = 1e-5
 
-# So are values as near to each other, as shares of their distance from the mean.
+# Others are exact to this share of their distance from the mean.
 _RESOLUTION = 1e-6
 
+# The first rows tell of most columns that their numbers have more.
+_FIRST_ROWS = 64
 
-@dataclass(frozen=True)
-class ColumnRanges:
-    """The least and the largest values of scaled columns, and how many rows have them.
+
+class ColumnEnds(NamedTuple):
+    """Between which values the numbers of columns lie, infinite where there is no end.
 
     Attributes
     ----------
     low, high : ndarray of shape (n_features,)
-        The values, of observed cells.
+        The values, in the table's units.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+
+    def scale(self, scaling: Scaling) -> "ColumnEnds":
+        """Return the ends as the network sees them; infinite ones stay so."""
+        ends = np.stack(self)
+        is_finite = np.isfinite(ends)
+        scaled = scaling.forward(np.where(is_finite, ends, scaling.mean), np.float64)
+        return ColumnEnds(*np.where(is_finite, scaled, ends))
+
+
+@dataclass(frozen=True)
+class ColumnRanges:
+    """The least and the largest values of columns, how many rows have them, and their decimals.
+
+    Attributes
+    ----------
+    low, high : ndarray of shape (n_features,)
+        The values of observed cells, in the table's units.
     at_low, at_high : ndarray of shape (n_features,)
         How many rows of the table have them.
     total : float
         How many rows there are.
+    decimals : ndarray of int of shape (n_features,) or None, default=None
+        The least number of decimals that all values have; 0 if they are whole. None, in states of
+        earlier versions, is unknown, and the values are those of scaled columns.
     """
 
     low: np.ndarray
@@ -47,49 +76,45 @@ class ColumnRanges:
     at_low: np.ndarray
     at_high: np.ndarray
     total: float
+    decimals: np.ndarray | None = None
 
     @classmethod
-    def from_rows(cls, rows: AnyRows) -> Self:
-        """Return the ranges of rows, of a stored table by a subsample."""
-        sample = rows.subsample()
-        X, observed, counts = sample.table, sample.observed, sample.counts
-        if observed is None:
-            observed = np.ones(X.shape, dtype=bool)
-        return cls.from_cells(X, observed, counts)
-
-    @classmethod
-    def from_table(cls, table: TrainingTable, scaling: Scaling) -> Self:
+    def from_table(cls, table: TrainingTable) -> Self:
         """Return the ranges of all rows of a table, of which NaN is a missing cell.
 
         Parameters
         ----------
         table : TrainingTable
             The rows, in their own units.
-        scaling : Scaling
-            Their scaling.
         """
         shared, n_features = SharedPass(table.X), table.X.shape[1]
         ends, none = np.full((2, n_features), -np.inf), np.zeros(n_features)
-        found = cls(-ends[0], ends[1], none, none, 0.0)
+        decimals = np.zeros(n_features, dtype=np.int64)
+        found = cls(-ends[0], ends[1], none, none, 0.0, decimals)
         for rows in shared.blocks:
-            X = scaling.forward(table.X[rows], np.float64)
+            X = table.X[rows]
             weight = np.ones(len(X)) if table.weight is None else table.weight[rows]
-            found = found.merge(cls.from_cells(X, ~np.isnan(X), table.unit.n_rows * weight))
+            counts = table.unit.n_rows * weight
+            found = found.merge(cls.from_cells(X, counts, _get_decimals(found)))
         ends[:] = -found.low, found.high
-        shared.maximize(ends)
+        decimals = _get_decimals(found).copy()
+        shared.maximize(ends, decimals)
         low, high = -ends[0], ends[1]
         at_low, at_high = found.at_low * (found.low == low), found.at_high * (found.high == high)
         total = np.array([found.total])
         shared.add(at_low, at_high, total)
-        return cls(low, high, at_low, at_high, float(total[0]))
+        return cls(low, high, at_low, at_high, float(total[0]), decimals)
 
     @classmethod
-    def from_cells(cls, X: np.ndarray, observed: np.ndarray, counts: np.ndarray) -> Self:
-        """Return the ranges of scaled rows, of which not all cells are observed."""
+    def from_cells(cls, X: np.ndarray, counts: np.ndarray, decimals: np.ndarray | int = 0) -> Self:
+        """Return the ranges of rows that count that often, of no fewer decimals than these."""
+        observed = ~np.isnan(X)
         low = np.where(observed, X, np.inf).min(axis=0)
         high = np.where(observed, X, -np.inf).max(axis=0)
-        at_low, at_high = counts @ ((low == X) & observed), counts @ ((high == X) & observed)
-        return cls(low.astype(np.float64), high.astype(np.float64), at_low, at_high, counts.sum())
+        at_low, at_high = counts @ (low == X), counts @ (high == X)
+        least = np.broadcast_to(decimals, low.shape)
+        ends = low.astype(np.float64), high.astype(np.float64)
+        return cls(*ends, at_low, at_high, float(counts.sum()), _count_decimals(X, least))
 
     def merge(self, other: Self) -> Self:
         """Return the ranges of the rows of both."""
@@ -100,56 +125,122 @@ class ColumnRanges:
             self.at_low * (self.low == low) + other.at_low * (other.low == low),
             self.at_high * (self.high == high) + other.at_high * (other.high == high),
             self.total + other.total,
+            np.maximum(_get_decimals(self), _get_decimals(other)),
         )
 
-    def find_bounds(
-        self, scaling: Scaling, layout: CellLayout, columns: Columns | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return between which values numbers lie, in the table's units.
+    def in_units(self, scaling: Scaling) -> Self:
+        """Return the ranges in the table's units, also those of an earlier version.
 
-        A column has a bound where many rows have its least or largest value, and at zero if all
-        its values lie on one side and it holds no times. Others go a tenth of their range beyond.
-        What is no number has infinite ends.
+        Ends of the latter, where many rows are, lose the digits that they owe to float32: a table's
+        9.6 is 9.6 again.
 
         Parameters
         ----------
         scaling : Scaling
-            The columns' scaling.
+            The scaling of such columns.
+        """
+        if self.decimals is not None:
+            return self
+        is_known = np.isfinite(self.low)
+        scaled = np.where(is_known, [self.low, self.high], 0.0)
+        values = scaling.inverse(scaled)
+        is_zero = np.abs(values) <= _ZERO * scaling.scale
+        short = _shorten(values, _RESOLUTION * np.abs(values - scaling.mean))
+        values = np.where(is_zero, 0.0, np.where(self._find_common(), short, values))
+        low, high = np.where(is_known, values, [[np.inf], [-np.inf]])
+        return replace(self, low=low, high=high, decimals=_get_decimals(self))
+
+    def find_ends(
+        self, layout: CellLayout, columns: Columns | None = None, reach: float | None = _REACH
+    ) -> ColumnEnds:
+        """Return between which values numbers lie.
+
+        A column ends where many rows have its least or largest value, and at zero if all its
+        values lie on one side and it holds no times.
+
+        Parameters
+        ----------
         layout : CellLayout
-            What they hold.
+            What the columns hold.
         columns : Columns or None, default=None
             What they stand for; None if they are the table's own numbers.
+        reach : float or None, default=0.1
+            How far others go beyond their values, as a share of the range between these; None is
+            any distance.
         """
         has_zero = np.True_ if columns is None else columns.has_zero
-        known = [np.where(np.isfinite(end), end, 0.0) for end in (self.low, self.high)]
-        least, largest = scaling.inverse(np.stack(known))
-        reach, ends = _REACH * (largest - least), []
-        for value, count, sign in ((least, self.at_low, 1.0), (largest, self.at_high, -1.0)):
-            is_common = count >= max(_BOUND_SHARE * self.total, _BOUND_ROWS)
-            is_zero = np.abs(value) <= _ZERO * scaling.scale
-            is_beside_zero = (sign * value >= 0) | is_zero
-            farthest = value - sign * reach
-            is_cut = has_zero & is_beside_zero & (sign * farthest < 0)
-            beyond = np.where(is_cut, 0.0, farthest)
-            common = np.where(is_zero, 0.0, _shorten(value, scaling.mean))
-            bound = np.where(is_common, common, beyond)
-            ends.append(np.where(layout.is_number, bound, -sign * np.inf))
-        return ends[0], ends[1]
+        # A column without any observed cell has no values.
+        least, largest = (np.where(np.isfinite(end), end, 0.0) for end in (self.low, self.high))
+        beyond = np.inf if reach is None else reach * (largest - least)
+        ends = []
+        for value, is_common, sign in zip(
+            (least, largest), self._find_common(), (1.0, -1.0), strict=True
+        ):
+            farthest = value - sign * beyond
+            is_cut = has_zero & (sign * value >= 0) & (sign * farthest < 0)
+            end = np.where(is_common, value, np.where(is_cut, 0.0, farthest))
+            ends.append(np.where(layout.is_number, end, -sign * np.inf))
+        return ColumnEnds(*ends)
+
+    def open_common(self, ends: ColumnEnds) -> ColumnEnds:
+        """Return ends without those that many rows are at.
+
+        Draws beyond such an end are to be moved to it, not avoided: they stand for the rows at it.
+        """
+        at_low, at_high = self._find_common()
+        return ColumnEnds(np.where(at_low, -np.inf, ends.low), np.where(at_high, np.inf, ends.high))
+
+    def _find_common(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return which of the least and of the largest values many rows have."""
+        least = max(_BOUND_SHARE * self.total, _BOUND_ROWS)
+        return self.at_low >= least, self.at_high >= least
+
+    def round_numbers(self, rows: np.ndarray, layout: CellLayout) -> np.ndarray:
+        """Return rows of which numbers have no more decimals than those of the table.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_features)
+            The rows, in the table's units.
+        layout : CellLayout
+            What the columns hold.
+        """
+        out = rows.copy()
+        for n_decimals in range(_MOST_DECIMALS + 1):
+            own = np.flatnonzero(layout.is_number & (_get_decimals(self) == n_decimals))
+            out[:, own] = rows[:, own].round(n_decimals)
+        return out
 
     def get_state(self) -> dict[str, Any]:
         """Return plain values and arrays."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        state = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.decimals is None:  # a detector's digest is also of its estimator's state
+            del state["decimals"]
+        return state
 
 
-def scale_ends(ends: np.ndarray, scaling: Scaling) -> np.ndarray:
-    """Return bounds in the table's units as the network sees them; infinite ones stay so."""
-    is_finite = np.isfinite(ends)
-    scaled = scaling.forward(np.where(is_finite, ends, scaling.mean)[None], np.float64)[0]
-    return np.where(is_finite, scaled, ends)
+def _get_decimals(ranges: ColumnRanges) -> np.ndarray:
+    """Return each column's decimals, more than are counted where they are unknown."""
+    if ranges.decimals is None:
+        return np.full(len(ranges.low), _MOST_DECIMALS + 1)
+    return ranges.decimals
 
 
-def _shorten(values: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Return values without digits that they owe to rows that were scaled in float32."""
-    error = np.maximum(_RESOLUTION * np.abs(values - mean), 1e-300)
-    digits = np.floor(-np.log10(error)).astype(int).tolist()
-    return np.array([round(*pair) for pair in zip(values.tolist(), digits, strict=True)])
+def _shorten(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Return values without the decimals that are smaller than their errors."""
+    digits = np.floor(-np.log10(np.maximum(errors, 1e-300))).astype(int)
+    pairs = zip(values.ravel().tolist(), digits.ravel().tolist(), strict=True)
+    return np.array([round(*pair) for pair in pairs]).reshape(values.shape)
+
+
+def _count_decimals(X: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """Return how many decimals the numbers of each column have, at least that many."""
+    found = least.copy()
+    with np.errstate(over="ignore"):
+        for rows in (X[:_FIRST_ROWS], X):
+            for n_decimals in range(_MOST_DECIMALS + 1):
+                own = np.flatnonzero(found == n_decimals)
+                cells = rows[:, own]
+                has_more = (cells.round(n_decimals) != cells) & ~np.isnan(cells)
+                found[own[has_more.any(axis=0)]] = n_decimals + 1
+    return found

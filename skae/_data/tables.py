@@ -4,21 +4,15 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from .columns import (
-    UNITS,
-    Column,
-    Columns,
-    NumberCoding,
-    encode_numbers,
-    name_numbers,
-    needs_encoding,
-)
+from .codings import UNITS, NumberCoding, name_numbers
+from .columns import Column, Columns, encode_numbers, needs_encoding
 from .dask_tables import DaskFrameRows, open_dask
 from .datasets import DatasetRows, EncodedRows, is_dataset, open_dataset
 from .frames import (
@@ -282,17 +276,24 @@ def wrap_numbers(values: np.ndarray, X: Any) -> Any:
     library = find_library(X)
     if library == "array":
         return values
+    names, _ = open_columns(X)
+    return frame_numbers(values, library, names, find_index(X))
+
+
+def frame_numbers(
+    values: np.ndarray, library: str, names: list[Any], index: pd.Index | None = None
+) -> Any:
+    """Return numbers in a frame of a library with these names of columns, and of rows in pandas."""
     dtype = {
         "pandas": ("pandas", "float64"),
         "polars": ("polars", "Float64"),
         "pyarrow": ("arrow", ("alias", "double")),
     }[library]
-    names, _ = open_columns(X)
     columns = [
         build_column(Cells("number", own, np.isnan(own)), dtype, name)
         for name, own in zip(names, values.astype(np.float64).T, strict=True)
     ]
-    return build_frame(library, names, columns, find_index(X))
+    return build_frame(library, names, columns, index)
 
 
 def _fill_column(native: Any, name: Any, column: Column | None, values: np.ndarray) -> Any:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .._base import SINGLE_VARIANCE, Density
 from .._data import Batch, Rows, block_length, subsample_indices, trim_weight
-from .._environment import limit_threads
+from .._environment import isolate_torch, limit_threads
 from .._linear import SMALLEST_VARIANCE, Covariance, fit_covariance, has_few_rows
 from .._training import TrainedModule
 from ..modules import CodeDenoiser, Denoiser, WienerFilter
@@ -460,6 +460,7 @@ def estimate_gains(means: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
+@isolate_torch()  # what is kept serves all callers
 def draw_common_noise(n_draws: int, n_features: int, n_levels: int = N_LEVELS) -> Tensor:
     """Return normal noise `(n_levels, n_draws, n_features)`, the same at each call.
 
@@ -472,6 +473,7 @@ def draw_common_noise(n_draws: int, n_features: int, n_levels: int = N_LEVELS) -
 
 
 @lru_cache(maxsize=2)
+@isolate_torch()
 def _draw_planned_noise(n_draws: int, n_features: int, plan: ErrorPlan) -> Tensor:
     """Return the common noise of a plan's levels, kept because a single row is scored often.
 

@@ -30,7 +30,7 @@ from .._base.parameters import (
     refuse_parameters,
     validate_parameter_constraints,
 )
-from .._data import AnyRows, AnyTable, Columns, Complete, Scaling, check_target
+from .._data import AnyRows, AnyTable, Columns, Complete, Scaling, TrainingTable, check_target
 from .._environment import RandomSource, RandomStreams, resolve_device
 from .._linear import Completion
 from .._training import (
@@ -176,7 +176,8 @@ default="from_dtype"
         root of their number. "auto" is 0.006 for batches of 256 rows, and grows with the root of
         the batch length.
     batch_size : int or "auto", default="auto"
-        Rows of a batch. "auto" is 256, more from some 16,000 rows on, and at most 1,024.
+        Rows of a batch. "auto" is 256, more from some 16,000 rows on, and at most 1,024; with
+        `skae.distributed.share_training` up to 2,048 from some 500,000 rows on.
     optimizer : {"auto", "adamw", "sgd"} or callable, default="auto"
         "auto" is "adamw", with Muon for the matrices of hidden layers in batches of 512 rows or
         more. "sgd" has Nesterov momentum 0.9, and needs a larger `lr`. A callable takes
@@ -647,6 +648,7 @@ default="from_dtype"
         blueprint: DenoiserBlueprint,
         scaling: Scaling,
         rows: AnyRows,
+        table: TrainingTable,
         result: TrainingResult[Denoiser] | None,
         previous: Density[Denoiser] | None,
     ) -> Density[Denoiser] | DeferredDensity[Density[Denoiser]]:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -21,7 +22,7 @@ from torch import Tensor
 from .._base import Density
 from .._data import Batch, Rows
 from .._environment import limit_threads
-from .._linear import LatentClasses, MixedCells, StackedClasses
+from .._linear import LatentClasses, MixedCells, StackedClasses, may_have_share
 from .._training import TrainedModule
 from ..modules import Denoiser, WienerFilter
 from .density import (
@@ -39,6 +40,11 @@ from .incomplete import CellCodes, score_with_completion
 from .stacking import ClassStack, Evidence, combine, fit_class_stack
 
 _SEED = 19480702
+
+# Levels and draws that tell whether a denoiser may have a share beside latent classes, and by how
+# many nats a row's log-density may be higher with all of them.
+_ROUGH_LEVELS, _ROUGH_DRAWS = 8, 2
+_ROUGH_NATS = 6.0
 
 # Shares of levels that sum to less are those of all rows.
 _LEAST_TOTAL = 1e-6
@@ -89,6 +95,14 @@ class Reference:
         layout = self.codes.layout
         spans = [index for own in layout.categories for index in range(*own)]
         return torch.tensor([*layout.booleans, *spans], dtype=torch.long)
+
+    @cached_property
+    def is_level(self) -> Tensor:
+        """Whether encoded columns hold numbers, and indicators: `(n_encoded, 2)` of 0 and 1."""
+        kinds = torch.zeros(self.codes.layout.n_encoded, 2, dtype=torch.float64)
+        kinds[self.number_indices, 0] = 1.0
+        kinds[self.level_indices, 1] = 1.0
+        return kinds
 
     @cached_property
     def _block(self) -> Tensor:
@@ -145,7 +159,7 @@ class Reference:
         off, gap = off.to(rows), gap.to(rows)
         shares = ((rows[:, self.level_indices] - off) / gap).clamp(0, 1)
         n_booleans = len(self.codes.layout.booleans)
-        total = rows.new_zeros(len(rows), int(block[-1]) + 1).index_add_(1, block, shares)
+        total = shares @ self._is_of.to(rows)
         total[:, :n_booleans] = 1.0
         even = (total < _LEAST_TOTAL)[:, block]
         shares = torch.where(even, self._log_mass.to(rows).exp(), shares / total[:, block])
@@ -176,21 +190,37 @@ class Reference:
             result = result + measure_information(self.numbers.to(rows), numbers, level)
         return result
 
+    @cached_property
+    def _spans(self) -> list[tuple[int, int]]:
+        """Where the indicators of each category begin and end; booleans have one each, before."""
+        first = len(self.codes.layout.booleans)
+        sizes = np.cumsum([first, *(end - begin for begin, end in self.codes.layout.categories)])
+        return [(int(begin), int(end)) for begin, end in pairwise(sizes)]
+
+    @cached_property
+    def _is_of(self) -> Tensor:
+        """Whether each indicator is of each column of the table, as numbers."""
+        return torch.nn.functional.one_hot(self._block).double()
+
     def _log_shares(self, noisy: Tensor, level: float) -> tuple[Tensor, Tensor]:
         """Return the log-probability of each indicator, and columns' log-normalizers.
 
         A normalizer is relative to the likelihood of no indicator's being set.
         """
         off, gap = self._off.to(noisy), self._gap.to(noisy)
-        block = self._block.to(noisy.device)
-        odds = gap * (2 * (noisy[:, self.level_indices] - off) - gap) / (2 * level**2)
-        joint = self._log_mass.to(noisy) + odds
-        unset = self._log_unset.to(noisy).expand(len(noisy), -1)
-        index = block.expand(len(noisy), -1)
-        top = unset.scatter_reduce(1, index, joint, "amax")
-        total = (unset - top).exp().scatter_add(1, index, (joint - top[:, block]).exp())
-        normalizer = top + total.log()
-        return joint - normalizer[:, block], normalizer
+        block, n_booleans = self._block.to(noisy.device), len(self.codes.layout.booleans)
+        scale = gap / level**2
+        joint = noisy[:, self.level_indices] * scale
+        joint += self._log_mass.to(noisy) - (off + 0.5 * gap) * scale
+        unset = self._log_unset.to(noisy)
+        top = joint.new_empty(len(joint), len(unset))
+        torch.maximum(joint[:, :n_booleans], unset[:n_booleans], out=top[:, :n_booleans])
+        for number, (first, end) in enumerate(self._spans, n_booleans):
+            torch.amax(joint[:, first:end], dim=1, out=top[:, number])
+        total = (joint - top[:, block]).exp_() @ self._is_of.to(noisy)
+        total[:, :n_booleans] += (unset[:n_booleans] - top[:, :n_booleans]).exp_()
+        normalizer = total.log_().add_(top)
+        return joint.sub_(normalizer[:, block]), normalizer
 
 
 def measure_information(filter: WienerFilter, rows: Tensor, level: float) -> Tensor:
@@ -218,7 +248,7 @@ class MixedCalibration:
 
     Attributes
     ----------
-    number_gains, level_gains : ndarray of shape (N_LEVELS,)
+    number_gains, level_gains : ndarray of shape (n_levels,)
         At each level the denoiser's numbers and indicators count as `reference + gain (denoiser -
         reference)`.
     offset : float
@@ -278,6 +308,7 @@ def calibrate_mixed(
     reference: Reference,
     rows: Rows,
     n_draws: int,
+    n_levels: int = N_LEVELS,
 ) -> MixedCalibration:
     """Return how far to trust a denoiser, as `calibrate` does, on complete or completed rows.
 
@@ -291,6 +322,8 @@ def calibrate_mixed(
         Rows to calibrate on, which training should not have seen.
     n_draws : int
         Draws of noise at each level.
+    n_levels : int, default=N_LEVELS
+        Levels of the integral.
     """
     module = trained.in_precision(torch.float64)
     X = rows.batch.input.double().to(next(module.buffers()).device)
@@ -298,7 +331,7 @@ def calibrate_mixed(
     with torch.no_grad(), limit_threads(1):
         weight = X.new_ones(len(X)) if known is None else known.to(X)
         weight = weight / weight.sum()
-        common = draw_common_noise(n_draws, X.shape[1]).to(X)
+        common = draw_common_noise(n_draws, X.shape[1], n_levels).to(X)
         generator = torch.Generator(X.device).manual_seed(_SEED)
         high = float(module.levels.high)
         fresh = draw_fresh_noise(X, generator)
@@ -306,7 +339,7 @@ def calibrate_mixed(
         offset -= float(weight @ reference.measure_excess(X, high, fresh))
         means: list[list[list[list[float]]]] = []
         for (level, nats), noise in zip(
-            zip(*_list_levels(module), strict=True), common, strict=True
+            zip(*_list_levels(module, n_levels), strict=True), common, strict=True
         ):
             fresh = draw_fresh_noise(X, generator)
             means.append(
@@ -346,17 +379,19 @@ def _compare(
     """Return the agreement and size, as `_compare` of densities, of numbers and of indicators."""
     noisy = (rows[:, None, :] + level * noise).flatten(0, 1)
     n_draws = len(noisy) // max(len(rows), 1)
+    kinds = reference.is_level.to(noisy)
+
+    def average(parts: Tensor) -> tuple[Tensor, Tensor]:
+        both = (parts @ kinds).reshape(len(rows), n_draws, 2).mean(1)
+        return both[:, 0], both[:, 1]
+
     base = reference.posterior_mean(noisy, level)
     column = torch.full_like(noisy[:, :1], level)
-    step = reference.project(module.posterior_mean(noisy, column)) - base
-    error = rows.repeat_interleave(n_draws, dim=0) - base
-    agreement, size = error * step, step.square()
-
-    def average(parts: Tensor, own: Tensor) -> Tensor:
-        return parts[:, own].sum(1).reshape(len(rows), n_draws).mean(1)
-
-    kinds = (reference.number_indices, reference.level_indices)
-    return [(average(agreement, own), average(size, own)) for own in kinds]
+    step = reference.project(module.posterior_mean(noisy, column)).sub_(base)
+    error = rows.repeat_interleave(n_draws, dim=0).sub_(base)
+    agreement = average(error.mul_(step))
+    size = average(step.square_())
+    return list(zip(agreement, size, strict=True))
 
 
 @dataclass(frozen=True)
@@ -539,12 +574,13 @@ def _fit_model(
     n_draws: int,
 ) -> MixedModel:
     """Return how far to trust a denoiser, and the classes that it is stacked with."""
-    calibration = calibrate_mixed(trained, reference, rows, n_draws)
     if evidence is None:
-        return MixedModel(calibration, None)
+        return MixedModel(calibrate_mixed(trained, reference, rows, n_draws), None)
     codes = reference.codes
+    # Sparse levels and draws are all that is needed of a denoiser without a share.
+    calibration = calibrate_mixed(trained, reference, rows, _ROUGH_DRAWS, _ROUGH_LEVELS)
 
-    def score(rows: Rows) -> np.ndarray:
+    def measure(rows: Rows, n_draws: int) -> np.ndarray:
         def own(module: Denoiser, batch: Batch) -> Tensor:
             def complete(part: Tensor) -> Tensor:
                 return mixed_log_density(module, reference, part, calibration, n_draws)
@@ -553,4 +589,12 @@ def _fit_model(
 
         return trained.apply_to_rows(own, rows, block_of_draws(rows.n_features, n_draws))
 
-    return MixedModel(calibration, fit_class_stack(codes, score, evidence, trim_fraction))
+    def score(unseen: Rows, known: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
+        nonlocal calibration
+        if not may_have_share(measure(unseen, _ROUGH_DRAWS) + _ROUGH_NATS, known, weight):
+            return None
+        calibration = calibrate_mixed(trained, reference, rows, n_draws)
+        return measure(unseen, n_draws)
+
+    stack = fit_class_stack(codes, score, evidence, trim_fraction)
+    return MixedModel(calibration, stack)

@@ -7,7 +7,7 @@ repeat. Held-out rows weigh both, so that neither is a floor that the other has 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Self
 
 import numpy as np
@@ -242,7 +242,7 @@ def fit_stack(
 
 def fit_class_stack(
     codes: CellCodes,
-    score: Callable[[Rows], np.ndarray] | None,
+    score: Callable[[Rows, np.ndarray, np.ndarray], np.ndarray | None] | None,
     evidence: Evidence,
     trim_fraction: float,
 ) -> ClassStack:
@@ -253,8 +253,9 @@ def fit_class_stack(
     codes : CellCodes
         What the encoded columns hold.
     score : callable or None
-        Returns the log-densities of rows that the denoiser determines. It is not asked of rows that
-        the denoiser has seen: without others it has no share.
+        Returns the log-densities of rows that the denoiser determines, given those of the classes
+        and how often rows count; None if it can have no share. It is not asked of rows that the
+        denoiser has seen: without others it has no share.
     evidence : Evidence
         The rows.
     trim_fraction : float
@@ -268,8 +269,7 @@ def fit_class_stack(
         weight = trim_weight_array(-one.log_density(cells), weight, trim_fraction)
     rival, unseen = None, evidence.unseen
     if score is not None and unseen is not None:
-        rival = np.full(len(table), np.nan)
-        rival[len(table) - len(unseen) :] = score(unseen)
+        rival = partial(score, unseen)
     return ClassStack(*stack_classes(cells, weight, splits, rival))
 
 

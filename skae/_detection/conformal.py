@@ -15,6 +15,9 @@ from .._environment import warn_user
 # rate varies if it doesn't.
 _MOST_EXCESS = 0.04
 
+# If chance gives as many rows beyond all known ones with a smaller probability, it is no reason.
+_UNLIKELY = 0.01
+
 
 def conformal_p_values(
     scores: np.ndarray, known: np.ndarray, weight: np.ndarray | None
@@ -81,3 +84,50 @@ def warn_of_few(alpha: float, rate: float, known: str, clean: str, remedy: str) 
         f"{remedy}, choose an alpha of {math.ceil(100 * rate) / 100} or more, or set contamination",
         UserWarning,
     )
+
+
+def warn_of_none(p_values: np.ndarray, rate: float, least: float) -> None:
+    """Warn if too few rows calibrate for any discovery.
+
+    Either no p-value can be small enough, or more rows than by chance have the smallest possible
+    one, but not as many as a discovery needs.
+
+    Parameters
+    ----------
+    p_values : ndarray of shape (n_rows,)
+        Conformal p-values of a batch in which Benjamini and Hochberg's procedure finds none.
+    rate : float
+        The false-discovery rate.
+    least : float
+        The least p-value that there is.
+    """
+    n_rows, n_known = len(p_values), round(1 / least) - 1
+    n_needed = math.ceil(n_rows * least / rate - 1e-9)
+    reason = (
+        f"at false_discovery_rate={rate}: with {n_known} calibration rows, the smallest possible "
+        f"p-value is {least:.2g}"
+    )
+    if n_needed > n_rows:
+        n_wanted = math.ceil(1 / rate - 1e-9) - 1
+        warn_user(
+            f"no row can be found {reason}. Fit to more rows, so that at least {n_wanted} "
+            "calibrate, or choose a larger false_discovery_rate",
+            UserWarning,
+        )
+        return
+    n_least = int((p_values <= least * (1 + 1e-9)).sum())
+    if n_least == 0 or _chance_of_least(n_least, n_rows, n_known) > _UNLIKELY:
+        return
+    n_wanted = math.ceil(n_rows / (rate * n_least) - 1e-9) - 1
+    warn_user(
+        f"no row is found {reason}, and {n_needed} of the {n_rows} rows must have it. Only "
+        f"{n_least} do, and about {n_rows * least:.2g} are expected by chance. Fit to more rows, "
+        f"so that at least {n_wanted} calibrate, or choose a larger false_discovery_rate",
+        UserWarning,
+    )
+
+
+def _chance_of_least(n_least: int, n_rows: int, n_known: int) -> float:
+    """Return how probable it is that the most anomalous of all rows are those of the batch."""
+    drawn = np.arange(n_least)
+    return float(np.prod((n_rows - drawn) / (n_rows + n_known - drawn)))

@@ -72,7 +72,13 @@ from .calibration import (
     cut_blocks,
     make_split_generator,
 )
-from .conformal import conformal_p_values, conformal_threshold, least_p_value, warn_of_few
+from .conformal import (
+    conformal_p_values,
+    conformal_threshold,
+    least_p_value,
+    warn_of_few,
+    warn_of_none,
+)
 from .explanation import (
     CellChoice,
     choose_candidates,
@@ -137,12 +143,13 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         categories, booleans and dates, with missing cells, and its `categorical_features` and
         `max_categories` say what columns hold; others take numbers.
     contamination : "auto" or float, default="auto"
-        Share of anomalies in the rows that the detector is fitted on, in (0, 0.5]: as many of
-        them are outliers. With "auto" the share need not be known, and `alpha` sets the
-        threshold.
+        Share of anomalies in the rows that the detector is fitted on, in (0, 0.5]: the threshold
+        is such that `predict` labels this share of them -1. With "auto" the share need not be
+        known, and `alpha` sets the threshold, as if the rows were clean: set a number, even a
+        rough one, if they aren't.
     alpha : float, default=0.01
-        False-alarm rate: the share of clean rows that may be outliers, with
-        `contamination="auto"`.
+        False-alarm rate: the expected share of clean rows that `predict` labels -1. Without
+        effect if `contamination` is a number.
     calibration_fraction : "auto" or float, default="auto"
         Share of the rows that calibrates, in (0, 1). "auto" is a tenth, or the `1 / alpha - 1`
         rows that `alpha` needs if they are more, but at most a fifth of the rows.
@@ -190,7 +197,9 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     most one over one more than their number; a warning says so where that is larger by 0.04 or
     more, as with the default `alpha` below 93 rows. Nothing is assumed of the estimator. Anomalies
     with low scores among the calibration rows lower the threshold: fewer outliers are found,
-    and the guarantee for clean rows holds. With `gap` rows are in the order of time, and not
+    and the guarantee for clean rows holds. If more than a share of `alpha` of the rows of `fit`
+    are anomalies, `predict` may find none, however well `score_samples` ranks them: set
+    `contamination`, or fit on clean rows. With `gap` rows are in the order of time, and not
     exchangeable: then `alpha` and the p-values are aims, not guarantees.
 
     A `DenoisingAutoencoder` that is conditioned on a range of Gaussian noise gives three
@@ -585,6 +594,9 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
     ) -> np.ndarray:
         """Fit on rows and return which of them are outliers, as `labels_` too.
 
+        With a number for `contamination` as many are. With "auto" about a share of `alpha` is,
+        whatever the rows hold.
+
         Parameters
         ----------
         X : array-like, frame or store of shape (n_samples, n_features)
@@ -692,7 +704,10 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
 
         The procedure of Benjamini and Hochberg (1995) on `p_values`, for which it controls
         the rate. It needs p-values as small as the rate times the share of anomalies, so with
-        few calibration rows it finds none.
+        few calibration rows it finds none: to find `k` of `n` rows, there must be
+        `n / (k * false_discovery_rate) - 1` of them. A warning says so if none can be found, or if
+        none is although more rows than by chance score below all calibration rows. Anomalies
+        among the rows of `fit` hide others: fit on clean rows.
 
         Parameters
         ----------
@@ -708,7 +723,12 @@ class AEAnomalyDetector(CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, 
         """
         given = {"false_discovery_rate": false_discovery_rate}
         validate_parameter_constraints(_DISCOVERIES, given, caller_name="discoveries")
-        return false_discovery_control(np.asarray(self.p_values(X))) <= false_discovery_rate
+        p_values = np.asarray(self.p_values(X))
+        found = false_discovery_control(p_values) <= false_discovery_rate
+        if not found.any():
+            least = least_p_value(self.calibration_scores_, self._calibration_weight)
+            warn_of_none(p_values, false_discovery_rate, least)
+        return found
 
     def explain(self, X: ArrayLike, *, feature_names: ArrayLike | None = None) -> pd.DataFrame:
         """Return the cells that make rows anomalous, and their expected values.

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .._data import Columns, block_length, list_cells
-from .._data.columns import BooleanCoding
+from .._data.codings import BooleanCoding
 from .labels import SeenLabels, hide_unseen
 
 N_CANDIDATES = 32

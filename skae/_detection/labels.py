@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._data import Columns, subsample_indices
-from .._data.columns import CategoryCoding
+from .._data.codings import CategoryCoding
 
 #: What marks the indicators of a label that training has not seen; no number of a table is it.
 UNSEEN = np.inf

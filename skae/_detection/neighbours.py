@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .._data import block_length
-from .._environment import limit_threads
+from .._environment import isolate_torch, limit_threads
 
 #: Neighbours among the usual rows: one would be chance, and a few anomalies that lie together are
 # neighbours of each other.
@@ -90,7 +90,7 @@ class NeighbourDistances:
         if observed is None and self.variance is not None:
             observed = np.ones(rows.shape, dtype=bool)
         length = block_length(len(self.rows), _BLOCK_CELLS, most_rows=_BLOCK_CELLS)
-        with limit_threads(1), torch.no_grad():
+        with isolate_torch(), limit_threads(1), torch.no_grad():
             if observed is None:
                 whole = torch.from_numpy(rows)
                 near = self._groups.measure_nearest(whole, length)

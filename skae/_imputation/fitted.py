@@ -7,9 +7,10 @@ from typing import Any, Self
 import numpy as np
 
 from .._attention import REMEMBERED_ROWS, AttentionCompletion, fit_attention
-from .._base.imputation import Ends, clip_fills, fill_blocks
+from .._base.imputation import clip_fills, fill_blocks
 from .._data import (
     AnyTable,
+    ColumnEnds,
     ColumnMoments,
     ColumnRanges,
     Columns,
@@ -18,7 +19,7 @@ from .._data import (
     subsample_indices,
     take_rows,
 )
-from .._data.columns import CategoryCoding
+from .._data.codings import CategoryCoding
 from .._environment import RandomStreams
 from ..modules.cells import CellLayout
 
@@ -36,7 +37,7 @@ class FittedImputer:
     attention : AttentionCompletion
         What fills scaled rows.
     ranges : ColumnRanges
-        The least and the largest values of the scaled columns.
+        The values that columns had in training.
     """
 
     columns: Columns | None
@@ -72,12 +73,13 @@ class FittedImputer:
         rows = scaling.forward(take_rows(table.X, indices), np.float64)
         weight = None if table.weight is None else table.weight[indices]
         attention = fit_attention(rows, layout, streams, weight)
-        return cls(columns, scaling, attention, ColumnRanges.from_table(table, scaling))
+        return cls(columns, scaling, attention, ColumnRanges.from_table(table))
 
     @cached_property
-    def ends(self) -> Ends:
+    def ends(self) -> ColumnEnds:
         """Between which values numbers are filled."""
-        return self.ranges.find_bounds(self.scaling, self.attention.layout, self.columns)
+        ranges = self.ranges.in_units(self.scaling)
+        return ranges.find_ends(self.attention.layout, self.columns)
 
     def expect(self, table: AnyTable) -> np.ndarray:
         """Return rows as numbers, missing cells as they are expected."""
@@ -118,15 +120,17 @@ class FittedImputer:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return what was stored."""
-        columns, ranges = state["columns"], state.get("ranges")
+        columns, scaling = state["columns"], Scaling(*state["scaling"])
         attention = AttentionCompletion.from_state(state["attention"])
+        ranges = state.get("ranges")
         if ranges is None:  # in states of earlier versions; the rows are a sample of the table
-            ranges = ColumnRanges.from_cells(attention.rows, attention.observed, attention.weight)
+            rows = np.where(attention.observed, attention.rows, np.nan)
+            ranges = ColumnRanges.from_cells(scaling.inverse(rows), attention.weight)
         else:
             ranges = ColumnRanges(**ranges)
         return cls(
             None if columns is None else Columns.from_state(columns),
-            Scaling(*state["scaling"]),
+            scaling,
             attention,
             ranges,
         )

@@ -15,8 +15,8 @@ from .._base.imputation import check_interval, show_limits
 from .._base.parameters import (
     SHARED_CONSTRAINTS,
     Constraints,
+    find_output,
     validate_parameters,
-    wants_pandas,
 )
 from .._base.seal import is_sealed, open_sealed, seal
 from .._data import (
@@ -34,7 +34,7 @@ from .._data import (
     sum_weights,
     to_pandas,
 )
-from .._environment import RandomSource, RandomStreams
+from .._environment import RandomSource, RandomStreams, isolate_torch
 from .._processes import refuse_group
 from .fitted import FittedImputer
 
@@ -206,7 +206,7 @@ default="from_dtype"
             return values
         filled = fill_table(X, values, fitted.columns)
         # scikit-learn makes objects of the columns, or cannot read them.
-        return to_pandas(filled) if wants_pandas(self) else filled
+        return to_pandas(filled) if find_output(self) == "pandas" else filled
 
     @by_blocks
     def impute(self, X: ArrayLike, *, interval: float | None = None) -> Any:
@@ -278,12 +278,14 @@ default="from_dtype"
         state = super().__getstate__()
         if "_fitted" not in state:
             return state
-        return seal({**state, "_fitted": state["_fitted"].get_state()})
+        with isolate_torch():
+            return seal({**state, "_fitted": state["_fitted"].get_state()})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if is_sealed(state) or "_fitted" in state:
             state = open_sealed(self, state)
-            state = {**state, "_fitted": FittedImputer.from_state(state["_fitted"])}
+            with isolate_torch():
+                state = {**state, "_fitted": FittedImputer.from_state(state["_fitted"])}
         super().__setstate__(state)
 
 

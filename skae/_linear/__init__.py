@@ -35,7 +35,7 @@ from .regression import (
 from .scored_classes import StackedClasses, score_cells
 from .shrinkage import ROWS_A_COLUMN, has_few_rows, shrink_covariance
 from .stacked_classes import stack_classes
-from .stacked_mixture import Split, split_for_stacking, stack_mixtures
+from .stacked_mixture import Rival, Split, may_have_share, split_for_stacking, stack_mixtures
 
 __all__ = [
     "COMPLETION_ROWS",
@@ -59,6 +59,7 @@ __all__ = [
     "NormalScores",
     "PrincipalAxes",
     "Regularization",
+    "Rival",
     "ScoredColumns",
     "Split",
     "StackedClasses",
@@ -79,6 +80,7 @@ __all__ = [
     "fit_with_unit_noise",
     "has_few_rows",
     "invert_covariance",
+    "may_have_share",
     "reduce_rank",
     "repeat_axes",
     "score_cells",

@@ -188,12 +188,32 @@ def choose_spread_rows(
     generator : numpy.random.Generator
         Source of the choice.
     """
-    # Here because it loads half of scikit-learn, for a mixture prior alone.
-    from sklearn.cluster import kmeans_plusplus
-
+    # The choice of `sklearn.cluster.kmeans_plusplus`, whose import takes half a second, and whose
+    # checks take as long as the choice among a few hundred rows.
+    random = np.random.RandomState(int(generator.integers(2**31)))
     n_distinct = min(n_chosen, len(codes))
-    seed = int(generator.integers(2**31))
-    _, chosen = kmeans_plusplus(codes, n_distinct, sample_weight=weight, random_state=seed)
+    n_trials = 2 + int(np.log(n_distinct))
+    size = np.square(codes).sum(axis=1)
+
+    def measure_squares(rows: np.ndarray) -> np.ndarray:
+        squares = -2 * codes[rows] @ codes.T
+        squares += size[rows][:, None]
+        squares += size
+        return np.maximum(squares, 0, out=squares)
+
+    chosen = np.empty(n_distinct, dtype=int)
+    chosen[0] = random.choice(len(codes), p=weight / weight.sum())
+    nearest = measure_squares(chosen[:1])[0]
+    total = float(nearest @ weight)
+    for index in range(1, n_distinct):
+        drawn = random.uniform(size=n_trials) * total
+        tried = np.searchsorted(np.cumsum(weight * nearest), drawn)
+        tried = np.minimum(tried, len(codes) - 1)
+        squares = measure_squares(tried)
+        np.minimum(squares, nearest, out=squares)
+        totals = squares @ weight
+        best = int(totals.argmin())
+        chosen[index], nearest, total = tried[best], squares[best], float(totals[best])
     return np.resize(chosen, n_chosen)
 
 

@@ -8,6 +8,7 @@ rest. `sklearn.mixture` has no categories and no weights.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
@@ -361,21 +362,19 @@ class ClassRecipe:
     tolerance: float = 5e-3
 
     def fit(self, cells: MixedCells, weight: np.ndarray) -> LatentClasses:
-        """Return the classes of rows, each of which counts `weight` times.
+        """Return the classes of rows, each of which counts `weight` times."""
+        return self.fit_rows(ClassRows(cells, weight))
+
+    def fit_rows(self, rows: "ClassRows") -> LatentClasses:
+        """Return the classes of rows that other recipes may have been fitted to.
 
         With many patterns of missing numbers, full covariances are fitted to one draw of these
         given the others of the row; held-out rows weigh what that costs.
         """
-        marginals = Marginals.from_cells(cells, weight)
-        patterns = group_by_pattern(cells.numbers)
-        if self.is_full and len(patterns) > _MOST_PATTERNS:
-            numbers = _draw_missing(cells.numbers, patterns, marginals, self.seed)
-            cells = MixedCells(numbers, cells.levels, cells.blocks)
-            patterns = group_by_pattern(numbers)
-        products = None
-        if self.is_full and len(patterns) == 1 and not len(patterns[0].missing):
-            products = _Products.of(cells.numbers - marginals.mean)
-        problem = _Problem(self, cells, weight, patterns, marginals, products)
+        weight = rows.weight
+        if self.is_full and len(rows.patterns) > _MOST_PATTERNS:
+            rows = rows.draw_missing(self.seed)
+        problem = _Problem(self, rows)
         if not weight.any():  # of a row or two, all may be trimmed or held out
             return replace(problem, recipe=replace(self, n_classes=1)).begin()
         classes, last = problem.begin(), -np.inf
@@ -392,6 +391,67 @@ class ClassRecipe:
             share *= weight / whole
             classes = problem.maximize(share[: self.n_classes], classes)
         return classes
+
+
+class ClassRows:
+    """Rows that classes are fitted to, with what recipes share, found when first asked for.
+
+    Parameters
+    ----------
+    cells : MixedCells
+        The rows.
+    weight : ndarray of shape (n_rows,)
+        How often each row counts.
+    """
+
+    def __init__(self, cells: MixedCells, weight: np.ndarray) -> None:
+        self.cells = cells
+        self.weight = weight
+        self._drawn: dict[int, ClassRows] = {}
+        self._spread: dict[tuple[int, int], np.ndarray] = {}
+
+    @cached_property
+    def marginals(self) -> Marginals:
+        """Those of all rows."""
+        return Marginals.from_cells(self.cells, self.weight)
+
+    @cached_property
+    def patterns(self) -> list[Pattern]:
+        """The rows by which of their numbers are missing."""
+        return group_by_pattern(self.cells.numbers)
+
+    @cached_property
+    def products(self) -> "_Products | None":
+        """The products of numbers; None if some are missing, or of too many."""
+        if len(self.patterns) > 1 or len(self.patterns[0].missing):
+            return None
+        return _Products.of(self.cells.numbers - self.marginals.mean)
+
+    @cached_property
+    def standard(self) -> np.ndarray:
+        """The numbers in standard deviations from their mean; missing ones are 0."""
+        numbers, marginals = self.cells.numbers, self.marginals
+        root = np.sqrt(np.diagonal(marginals.covariance))
+        return np.where(np.isnan(numbers), 0.0, (numbers - marginals.mean) / root)
+
+    def draw_missing(self, seed: int) -> "ClassRows":
+        """Return the rows with a draw of each missing number, and the same marginals."""
+        if seed not in self._drawn:
+            numbers = _draw_missing(self.cells.numbers, self.patterns, self.marginals, seed)
+            cells = MixedCells(numbers, self.cells.levels, self.cells.blocks)
+            drawn = ClassRows(cells, self.weight)
+            drawn.marginals = self.marginals
+            self._drawn[seed] = drawn
+        return self._drawn[seed]
+
+    def choose_spread(self, n_chosen: int, seed: int) -> np.ndarray:
+        """Return the indices of so many rows that lie far from each other."""
+        key = n_chosen, seed
+        if key not in self._spread:
+            generator = np.random.default_rng([_SEED, seed])
+            table = np.hstack([self.standard, self.cells.levels])
+            self._spread[key] = choose_spread_rows(table, self.weight, n_chosen, generator)
+        return self._spread[key]
 
 
 @dataclass(frozen=True)
@@ -448,16 +508,24 @@ class _Problem:
     """Rows, and what is known of their classes before any step."""
 
     recipe: ClassRecipe
-    cells: MixedCells
-    weight: np.ndarray
-    patterns: list[Pattern]
-    marginals: Marginals
-    products: _Products | None
+    rows: ClassRows
+
+    @property
+    def cells(self) -> MixedCells:
+        return self.rows.cells
+
+    @property
+    def marginals(self) -> Marginals:
+        return self.rows.marginals
+
+    @property
+    def products(self) -> _Products | None:
+        return self.rows.products if self.recipe.is_full else None
 
     def log_joint(self, classes: LatentClasses) -> np.ndarray:
         """Return the log-density `(n_classes, n_rows)` of class and row together."""
         if self.products is None:
-            return classes.log_joint(self.cells, self.patterns)
+            return classes.log_joint(self.cells, self.rows.patterns)
         joint = classes.log_share(self.cells)
         joint += self.products.score(classes.mean - self.marginals.mean, classes.covariance)
         return joint
@@ -471,15 +539,12 @@ class _Problem:
 
     def begin(self) -> LatentClasses:
         """Return classes around rows that lie far from each other."""
-        n_classes, marginals, numbers = self.recipe.n_classes, self.marginals, self.cells.numbers
+        n_classes, marginals = self.recipe.n_classes, self.marginals
         mean, mass = marginals.mean[None], marginals.mass[None]
         if n_classes > 1:
             root = np.sqrt(np.diagonal(marginals.covariance))
-            standard = np.where(np.isnan(numbers), 0.0, (numbers - marginals.mean) / root)
-            generator = np.random.default_rng([_SEED, self.recipe.seed])
-            table = np.hstack([standard, self.cells.levels])
-            chosen = choose_spread_rows(table, self.weight, n_classes, generator)
-            mean = standard[chosen] * root + marginals.mean
+            chosen = self.rows.choose_spread(n_classes, self.recipe.seed)
+            mean = self.rows.standard[chosen] * root + marginals.mean
             own = self.cells.levels[chosen]
             # A level whose cell is missing is as frequent as in all rows.
             for block in self.cells.blocks:
@@ -510,7 +575,7 @@ class _Problem:
         if not self.recipe.is_full:
             spread = np.diagonal(spread)
         n_more = len(widths)
-        rows = np.append(classes.weight * self.weight.sum(), np.full(n_more, 1 / n_more))
+        rows = np.append(classes.weight * self.rows.weight.sum(), np.full(n_more, 1 / n_more))
         return LatentClasses(
             rows / rows.sum(),
             np.vstack([classes.mean, np.tile(marginals.mean, (n_more, 1))]),
@@ -560,7 +625,7 @@ def _sum_patterns(
     numbers = problem.cells.numbers - overall
     n_classes, size = len(share), numbers.shape[1]
     sums, squares = np.zeros((n_classes, size)), np.zeros((n_classes, size, size))
-    for rows, observed, missing in problem.patterns:
+    for rows, observed, missing in problem.rows.patterns:
         own, part = share[:, rows], numbers[rows]
         if not len(missing):
             sums += own @ part

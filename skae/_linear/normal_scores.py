@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from scipy.special import log_ndtr, logsumexp, ndtri_exp
 
-from .latent_classes import ClassRecipe, MixedCells
+from .latent_classes import ClassRecipe, ClassRows, MixedCells
 
 # Numbers of Gaussians that are tried in turn, as long as Schwarz's criterion improves.
 _N_MIXED = (1, 2, 4, 8, 12)
@@ -223,9 +223,10 @@ def _fit_column(
         return np.ones(1), np.zeros(1), np.ones(1)
     cells = MixedCells(column[known, None], np.empty((len(known), 0)), ())
     own, total = weight[known], weight[known].sum()
+    rows = ClassRows(cells, own)
     best, least = None, np.inf
     for n_mixed in _N_MIXED:
-        found = ClassRecipe(n_mixed, False, _PRIOR_ROWS, 1.0).fit(cells, own)
+        found = ClassRecipe(n_mixed, False, _PRIOR_ROWS, 1.0).fit_rows(rows)
         criterion = (3 * n_mixed - 1) * np.log(total) - 2 * own @ found.log_density(cells)
         if best is not None and criterion >= least:
             break

@@ -5,11 +5,12 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from .latent_classes import ClassRecipe, LatentClasses, MixedCells
+from .latent_classes import ClassRecipe, ClassRows, LatentClasses, MixedCells
 from .normal_scores import NormalScores
 from .scored_classes import ScoredClasses, StackedClasses, score_cells
 from .stacked_mixture import (
     LEAST_SHARE,
+    Rival,
     Split,
     score_candidates,
     weigh_candidates,
@@ -86,7 +87,7 @@ class _Fitted(NamedTuple):
 
 
 def stack_classes(
-    cells: MixedCells, weight: np.ndarray, splits: list[Split], rival: np.ndarray | None
+    cells: MixedCells, weight: np.ndarray, splits: list[Split], rival: Rival | None
 ) -> tuple[StackedClasses, float]:
     """Return classes, and the share of a rival in the density that held-out rows prefer.
 
@@ -98,17 +99,28 @@ def stack_classes(
         How often each row counts.
     splits : list of Split
         How rows are held out.
-    rival : ndarray of shape (n_rows,) or None
-        Another density of held-out rows, in nats; other rows' values are not read.
+    rival : callable or None
+        Returns another density of held-out rows, in nats, given that of the classes and how often
+        rows count; None if it can have no share.
     """
     # Of rows that weigh the classes only where each row is held out once.
     fitted = splits[0].fitted if len(splits) == 1 else np.arange(len(cells))
     margins = NormalScores.fit(cells.numbers[fitted], weight[fitted])
     scored, log_slope = score_cells(margins, cells)
 
+    # The latest rows of both kinds: candidates are fitted to the same ones in turn.
+    latest: dict[bool, tuple[np.ndarray | slice, ClassRows]] = {}
+
+    def find_rows(is_scored: bool, rows: np.ndarray | slice) -> ClassRows:
+        known = latest.get(is_scored)
+        if known is None or known[0] is not rows:
+            own = scored if is_scored else cells
+            known = latest[is_scored] = (rows, ClassRows(own.take(rows), weight[rows]))
+        return known[1]
+
     def fit(candidate: _Candidate, rows: np.ndarray | slice) -> _Fitted:
-        own = scored if candidate.is_scored else cells
-        return _Fitted(candidate.recipe.fit(own.take(rows), weight[rows]), candidate.is_scored)
+        own = find_rows(candidate.is_scored, rows)
+        return _Fitted(candidate.recipe.fit_rows(own), candidate.is_scored)
 
     def score(fitted: _Fitted, rows: np.ndarray) -> np.ndarray:
         if fitted.is_scored:

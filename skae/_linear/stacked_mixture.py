@@ -19,6 +19,9 @@ _SEED = 19990701
 Candidate = TypeVar("Candidate")
 Fitted = TypeVar("Fitted")
 
+#: Returns another density of held-out rows, given one and how often rows count, or None.
+Rival = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
+
 # Largest number of Gaussians in a mixture, and of Gaussians times columns.
 _MOST_MIXED = 64
 _MOST_CELLS = 512
@@ -116,8 +119,12 @@ def stack_mixtures(
     def score(mixture: Mixture, rows: np.ndarray) -> np.ndarray:
         return mixture.log_density(X[rows])
 
+    def find_rival(mixed: np.ndarray, counts: np.ndarray) -> np.ndarray | None:
+        held_out = np.concatenate([split.held_out for split in splits])
+        return None if rival is None else rival[held_out]
+
     table = score_candidates(candidates, fit, score, splits)
-    parts, shares, share = weigh_candidates(candidates, table, fit, weight, splits, rival)
+    parts, shares, share = weigh_candidates(candidates, table, fit, weight, splits, find_rival)
     return _join(parts, shares), share
 
 
@@ -153,7 +160,7 @@ def weigh_candidates(
     fit: Callable[[Candidate, np.ndarray | slice], Fitted],
     weight: np.ndarray,
     splits: list[Split],
-    rival: np.ndarray | None,
+    rival: Rival | None,
 ) -> tuple[list[Fitted], np.ndarray, float]:
     """Return densities fitted to all rows, their shares, and a rival's share beside them.
 
@@ -163,18 +170,24 @@ def weigh_candidates(
         As for `score_candidates`.
     table : ndarray of shape (n_held_out, n_candidates)
         What each says of held-out rows.
-    weight, splits, rival : ndarray, list of Split, ndarray or None
+    weight, splits : ndarray, list of Split
         As for `stack_mixtures`.
+    rival : callable or None
+        Returns another density of held-out rows, in nats, given that of the candidates and how
+        often rows count; None if it can have no share.
     """
     held_out = np.concatenate([split.held_out for split in splits])
     counts = weight[held_out]
     own = weigh_densities(table, counts)
     kept = np.flatnonzero(own >= LEAST_SHARE)
-    parts = [fit(candidates[k], slice(None)) for k in kept]
+    every = slice(None)
+    parts = [fit(candidates[k], every) for k in kept]
     share = 0.0
     if rival is not None:
         mixed = logsumexp(table, axis=1, b=own)
-        share = float(weigh_densities(np.column_stack([mixed, rival[held_out]]), counts)[1])
+        other = rival(mixed, counts)
+        if other is not None:
+            share = float(weigh_densities(np.column_stack([mixed, other]), counts)[1])
         # A rival of little weight is not worth its time, and none is trusted on rows of any kind.
         share = 0.0 if share < LEAST_SHARE else min(share, 1 - 1 / len(held_out))
     return parts, own[kept] / own[kept].sum(), share
@@ -188,6 +201,22 @@ def _join(mixtures: list[Mixture], share: np.ndarray) -> Mixture:
         np.concatenate([mixture.mean for mixture in mixtures]),
         np.concatenate([mixture.covariance for mixture in mixtures]),
     )
+
+
+def may_have_share(rival: np.ndarray, known: np.ndarray, weight: np.ndarray) -> bool:
+    """Return whether a mixture of two densities is likelier than the second alone.
+
+    The log-likelihood is concave in the share of the first, and rises from none if the mean ratio
+    of the densities exceeds one.
+
+    Parameters
+    ----------
+    rival, known : ndarray of shape (n_rows,)
+        What the densities say of each row.
+    weight : ndarray of shape (n_rows,)
+        How often each row counts.
+    """
+    return bool(logsumexp(rival - known, b=weight / weight.sum()) > 0)
 
 
 def weigh_densities(log_densities: np.ndarray, weight: np.ndarray) -> np.ndarray:

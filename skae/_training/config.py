@@ -19,7 +19,8 @@ class TrainingConfig(Generic[Module]):
     """How to train.
 
     Attributes have the names of the estimators' parameters. `lr`, `max_epochs` and `batch_size`
-    may be "auto"; the methods resolve them for a number of rows.
+    may be "auto"; the methods resolve them for a number of rows. `is_shared` is whether several
+    processes compute a part of each batch.
     """
 
     objective: Objective[Module]
@@ -40,6 +41,7 @@ class TrainingConfig(Generic[Module]):
     verbose: int
     checkpoint: Checkpoint | None = None
     tasks: FitTasks | None = None
+    is_shared: bool = False
 
     def without_muon(self) -> Self:
         """Return a configuration with AdamW where this one has AdamW or Muon."""
@@ -48,7 +50,7 @@ class TrainingConfig(Generic[Module]):
 
     def batch_length(self, n_rows: int) -> int:
         """Return how many rows a batch has."""
-        return batch_length(n_rows, self.batch_size)
+        return batch_length(n_rows, self.batch_size, self.is_shared)
 
     def learning_rate(self, n_rows: int) -> float:
         """Return the largest learning rate; "auto" grows with the root of the batch length.

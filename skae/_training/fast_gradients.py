@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from ..modules import MLP, Autoencoder, Bypass
+from ..modules.layers import has_default_parameters, has_hooks
+from ..modules.mlp import is_mlp
 
 _aten = torch.ops.aten
 
@@ -22,7 +24,8 @@ _aten = torch.ops.aten
 _SHORT = 64
 _VECTOR = 16
 
-#: Multiplies a gradient, in place, by an activation's slope, given its input and output.
+#: Multiplies a gradient, in place, by an activation's slope, given its input and output. Those
+#: of `SLOPES` are of activations with default parameters.
 Slope = Callable[[Tensor, Tensor, Tensor], Tensor]
 SLOPES: dict[type[nn.Module], Slope] = {
     nn.ELU: lambda g, x, y: _aten.elu_backward.grad_input(g, 1.0, 1.0, 1.0, False, x, grad_input=g),
@@ -83,7 +86,7 @@ class Activation(Pass):
     Parameters
     ----------
     activation : torch.nn.Module
-        A module of a class in `SLOPES`.
+        A module that `has_slope`.
     """
 
     def __init__(self, activation: nn.Module) -> None:
@@ -181,7 +184,9 @@ class Gated(Pass):
 
 def make_autoencoder_pass(module: nn.Module) -> Pass | None:
     """Return a pass through an autoencoder, None if it has parts of other kinds."""
-    if not isinstance(module, Autoencoder):
+    if type(module) is not Autoencoder or has_hooks(module) or has_shared_weights(module):
+        return None
+    if not has_slope(module.code_activation):
         return None
     encoder, decoder = make_pass(module.encoder), make_pass(module.decoder)
     if encoder is None or decoder is None:
@@ -191,16 +196,29 @@ def make_autoencoder_pass(module: nn.Module) -> Pass | None:
 
 def make_pass(path: nn.Module) -> Pass | None:
     """Return a pass through a perceptron or a bypass, None if it has parts of other kinds."""
-    if isinstance(path, MLP):
+    if has_hooks(path) or has_shared_weights(path):
+        return None
+    if type(path) is MLP:
         return _make_perceptron_pass(path)
-    return _make_bypass_pass(path) if isinstance(path, Bypass) else None
+    return _make_bypass_pass(path) if type(path) is Bypass else None
+
+
+def has_slope(activation: nn.Module) -> bool:
+    """Whether `SLOPES` has the slope of an activation."""
+    return type(activation) in SLOPES and has_default_parameters(activation)
+
+
+def has_shared_weights(module: nn.Module) -> bool:
+    """Whether a weight has several places, in each of which a pass would set its gradient."""
+    everywhere = [weight for _, weight in module.named_parameters(remove_duplicate=False)]
+    return len(everywhere) > len(set(everywhere))
 
 
 def _make_bypass_pass(path: Bypass) -> Pass | None:
     linear: nn.Linear | None = None
     if not isinstance(path.linear, nn.Identity):  # a placeholder
         layers = _plain_layers(path.linear)
-        if not layers:
+        if len(layers) != 1:
             return None
         linear = layers[0]
     if path.nonlinear is None or path.gate is None:
@@ -225,8 +243,10 @@ def _make_perceptron_pass(path: MLP) -> Pass | None:
 
 
 def _plain_layers(path: nn.Module) -> list[nn.Linear]:
-    """Return the layers of a perceptron, none if not all of them are plain linear layers."""
-    if not isinstance(path, MLP) or path.dropout.p > 0:
+    """Return the layers of a perceptron, none if some need autograd, or its activation does."""
+    if not is_mlp(path) or path.dropout.p > 0:
+        return []
+    if len(path.layers) > 1 and not has_slope(path.activation):
         return []
     # By exact class: a layer with a parametrized weight has a class of its own.
     are_plain = all(type(layer) is nn.Linear for layer in path.layers)

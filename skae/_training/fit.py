@@ -17,7 +17,7 @@ from .epoch_selection import (
     has_promise,
     select_epoch,
 )
-from .loop import loss_curve, make_net, run
+from .loop import loss_curve, make_net, run, warn_of_early_end
 from .net import AutoencoderNet
 from .objective import Module
 from .progress import show_line
@@ -201,8 +201,13 @@ def _train_by_folds(
         selection = _make_selection(fold_config, rule, False)
         name = f"fold {number}/{len(folds)}"
         module = initialize(part)
-        net = run(fold_config, module, part, valid, streams, name, selection, warns=not has_warned)
-        has_warned |= net.stop_reason_ in ("diverged", "interrupted")
+        net = run(fold_config, module, part, valid, streams, name, selection, warns=False)
+        if net.stop_reason_ == "interrupted" and not keeps_initialization:
+            raise KeyboardInterrupt  # random weights are no result
+        if not has_warned:
+            n_epochs = fold_config.n_epochs(len(part))
+            warn_of_early_end(net, n_epochs, name, is_fold=True)
+        has_warned |= _is_cut_short(net)
         if net.stop_reason_ == "interrupted":
             untrained = leave_untrained(config, initialize(rows), len(rows))
             return replace(untrained, is_cut_short=True)

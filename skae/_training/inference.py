@@ -7,7 +7,7 @@ from typing import Generic
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .._data import (
     AnyRows,
@@ -35,11 +35,49 @@ _BLOCK_CELLS = 2**19
 _LEAST_TRIED = 256
 
 
+class _Weights:
+    """The weights of a module as they were: whether they still are takes a microsecond each.
+
+    A change by way of `Tensor.data`, which torch itself does not notice, is not seen.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._parts = [
+            (owned, dict(owned))
+            for part in module.modules()
+            for owned in (part._modules, part._parameters, part._buffers)
+            if owned
+        ]
+        tensors = chain(module.parameters(), module.buffers())
+        # The aliases keep the memory, so that no other weights can be at its address.
+        self._tensors = [(one, one.detach(), _count_changes(one)) for one in tensors]
+
+    def are_current(self) -> bool:
+        """Whether no weight was changed in place or replaced."""
+        return all(
+            len(owned) == len(found) and all(owned.get(name) is one for name, one in found.items())
+            for owned, found in self._parts
+        ) and all(
+            tensor.data_ptr() == alias.data_ptr() and _count_changes(tensor) == n_changes
+            for tensor, alias, n_changes in self._tensors
+        )
+
+
+def _count_changes(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version
+
+
 class TrainedModule(Generic[Module]):
-    """A module that won't change any more, and its copy in double precision.
+    """A module that was trained, and its copy in double precision.
 
     Networks train in float32. Rows of float64 pass through a float64 copy of the weights, so
-    that the result of a row does not depend, within 1e-7, on the rows of the same block.
+    that the result of a row does not depend, within 1e-7, on the rows of the same block. Copies
+    are made anew once the weights have changed.
 
     Parameters
     ----------
@@ -52,19 +90,22 @@ class TrainedModule(Generic[Module]):
     def __init__(self, module: Module, n_features: int | None = None) -> None:
         self.module: Module = module.eval()
         self._n_products = count_products(module, n_features)
-        self._double: Module | None = None
-        self._mixed: Module | None = None
+        self._double: tuple[Module, _Weights] | None = None
+        self._mixed: tuple[Module, _Weights] | None = None
 
     def in_precision(self, dtype: torch.dtype) -> Module:
         """Return the module, or its float64 copy, which is made when first asked for."""
+        if self.module.training:  # again, by a user
+            self.module.eval()
         if dtype != torch.float64:
             return self.module
-        if self._double is None:
-            copied = copy.deepcopy(self.module)
+        known = self._double
+        if known is None or not known[1].are_current():
+            weights, copied = _Weights(self.module), copy.deepcopy(self.module)
             if _find_device(copied).type == "mps":  # which has no float64
                 copied = copied.cpu()
-            self._double = copied.double()
-        return self._double
+            known = self._double = copied.double(), weights
+        return known[0]
 
     def in_mixed_precision(self) -> Module:
         """Return a copy in float64 whose networks beside a linear path compute in float32.
@@ -74,16 +115,18 @@ class TrainedModule(Generic[Module]):
         """
         if self.device.type != "cpu":
             return self.in_precision(torch.float64)
-        if self._mixed is None:
-            copied = copy.deepcopy(self.module).double()
+        known = self._mixed
+        if known is None or not known[1].are_current():
+            self.module.eval()
+            weights, copied = _Weights(self.module), copy.deepcopy(self.module).double()
             pairs = zip(list(copied.modules()), list(self.module.modules()), strict=True)
             for part, single in pairs:
                 if not isinstance(part, Bypass) or not isinstance(single, Bypass):
                     continue
                 if single.nonlinear is not None:
                     part.nonlinear = SinglePrecision(copy.deepcopy(single.nonlinear).eval())
-            self._mixed = copied
-        return self._mixed
+            known = self._mixed = copied, weights
+        return known[0]
 
     @property
     def device(self) -> torch.device:

@@ -41,7 +41,7 @@ def make_net(
     callbacks: Sequence[Any],
 ) -> AutoencoderNet:
     """Return an uninitialized net around `module`."""
-    return AutoencoderNet(
+    net = AutoencoderNet(
         module,
         criterion=config.objective,
         fast_step=config.fast_step,
@@ -60,6 +60,8 @@ def make_net(
         use_caching=False,  # of predictions, for scores: a step has none
         verbose=0,
     )
+    net.n_rows_, net.is_shared_ = n_rows, config.is_shared
+    return net
 
 
 def make_stream_net(
@@ -81,7 +83,7 @@ def run_block(net: AutoencoderNet, rows: AnyRows) -> list[float]:
     _note_interruption(net, 1)
     if net.stop_reason_ == "interrupted":  # no epoch ended, so nothing was learned
         raise KeyboardInterrupt
-    _warn_of_early_end(net, 1, "training")
+    warn_of_early_end(net, 1, "training")
     return loss_curve(net)[-1:]
 
 
@@ -148,7 +150,7 @@ def run(
     if checkpoint is not None and (state is None or not state["is_finished"]):
         checkpoint.end_training(net)
     if warns:
-        _warn_of_early_end(net, n_epochs, description)
+        warn_of_early_end(net, n_epochs, description)
     return net
 
 
@@ -233,18 +235,35 @@ def _note_interruption(net: AutoencoderNet, n_epochs: int) -> None:
         net.stop_reason_ = "interrupted"
 
 
-def _warn_of_early_end(net: AutoencoderNet, n_epochs: int, description: str) -> None:
+def warn_of_early_end(
+    net: AutoencoderNet, n_epochs: int, description: str, is_fold: bool = False
+) -> None:
+    """Warn that a training ended before its last epoch, and say what is left of it.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+        The net, after training.
+    n_epochs : int
+        How many epochs were planned.
+    description : str
+        What was trained.
+    is_fold : bool, default=False
+        Whether it was trained to select an epoch: its weights are not kept, and an interrupt leaves
+        the initialization.
+    """
     done = f"after {net.n_finite_epochs_} of {n_epochs} epochs"
     if net.stop_reason_ == "diverged":
         warn_user(
-            f"{description} diverged {done}: the loss was not finite. The best weights before "
-            f"that are kept. Try a lower lr than {net.lr:g}, or standardize=True.",
+            f"{description} diverged {done}: the loss was not finite. "
+            f"{'Its losses' if is_fold else 'The best weights'} before that are kept. Try a lower "
+            f"lr than {net.lr:g}, or standardize=True.",
             ConvergenceWarning,
         )
     elif net.stop_reason_ == "interrupted":
         warn_user(
-            f"{description} was interrupted {done}, from the keyboard or by a callback. The best "
-            "weights before that are kept.",
+            f"{description} was interrupted {done}, from the keyboard or by a callback. "
+            f"{'The initialization is' if is_fold else 'The best weights before that are'} kept.",
             ConvergenceWarning,
         )
 

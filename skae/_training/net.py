@@ -33,6 +33,12 @@ class AutoencoderNet(NeuralNet):
     stop_reason_: str | None = None
     n_finite_epochs_: int = 0
     was_finite_: bool = False
+    # How many batches a pass over the training rows has.
+    n_batches_: int = 0
+    # How many rows it is made to train on, and whether with other processes, which its batches and
+    # its rate depend on.
+    n_rows_: int | None = None
+    is_shared_: bool = False
     # While it trains: computes a batch's loss and gradients.
     step_: TrainingStep | None = None
     # The vector that the optimizer works on instead of the module's weights.
@@ -86,10 +92,13 @@ class AutoencoderNet(NeuralNet):
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return batches, or this process's parts of those that several share."""
         batches = super().get_iterator(dataset, training)
-        if self.shared_step_ is None or not training:
+        if not training:
             return batches
-        group = self.shared_step_.group
-        return ShardBatches(dataset, self.batch_size, batches.generator, group.rank, group.size)
+        if self.shared_step_ is not None:
+            place = self.shared_step_.group.rank, self.shared_step_.group.size
+            batches = ShardBatches(dataset, self.batch_size, batches.generator, *place)
+        self.n_batches_ = len(batches)
+        return batches
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
@@ -118,14 +127,6 @@ class AutoencoderNet(NeuralNet):
             module.compile()
         return module
 
-    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Choose how gradients are computed: a compiled module needs autograd."""
-        super().on_train_begin(net, **kwargs)
-        fast = None
-        if self.fast_step is not None and not self.compile:
-            fast = self.fast_step(self.module_, self.criterion_)
-        self.step_ = self._step_by_autograd if fast is None else fast
-
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Let go of the last batch."""
         super().on_train_end(net, **kwargs)
@@ -134,6 +135,7 @@ class AutoencoderNet(NeuralNet):
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Set training mode once an epoch; skorch does it at every step."""
         super().on_epoch_begin(net, **kwargs)
+        self.step_ = self._choose_step  # callbacks may still change the module
         if not self.module_.training:
             self._set_training(True)
 
@@ -155,6 +157,14 @@ class AutoencoderNet(NeuralNet):
             super()._zero_grad_optimizer(set_to_none)
         else:
             self.flat_parameters_.zero_gradients()
+
+    def _choose_step(self, batch: Batch) -> Tensor:
+        """Choose how an epoch computes gradients, at its first batch: if compiled, by autograd."""
+        fast = None
+        if self.fast_step is not None and not self.compile:
+            fast = self.fast_step(self.module_, self.criterion_)
+        self.step_ = self._step_by_autograd if fast is None else fast
+        return self.step_(batch)
 
     def _step_by_autograd(self, batch: Batch) -> Tensor:
         loss = self.criterion_.loss(self.module_, batch)

@@ -2,13 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from .._data import Batch, trim_weight
 from ..modules import EncoderDecoder
+from ..modules.layers import copy_with_generator
 from .losses import weighted_mean
 
 Module = TypeVar("Module", bound=EncoderDecoder)
@@ -55,8 +56,11 @@ class Objective(nn.Module, ABC, Generic[Module]):
         self.generator = generator
 
     def __getstate__(self) -> dict[str, Any]:
-        # A generator can be neither pickled nor deep-copied.
+        # A generator can't be pickled.
         return {**self.__dict__, "generator": None}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return copy_with_generator(self, memo)
 
     @abstractmethod
     def row_losses(self, module: Module, batch: Batch) -> Tensor:

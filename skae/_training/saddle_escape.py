@@ -60,11 +60,10 @@ class SaddleEscape(Callback):
         self.before_ = None if self.has_held_out else WeightSnapshot(net.module_)
         self.loss_before_ = math.inf
 
-    def on_epoch_end(self, net: NeuralNet, dataset_train: Any, **kwargs: Any) -> None:
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Open the gates if it is time and training is stuck."""
-        n_batches = math.ceil(len(dataset_train) / net.batch_size)
         tenth = math.ceil(_SHARE_OF_EPOCHS * self.n_epochs)
-        epoch = max(tenth, math.ceil(_LEAST_STEPS / n_batches), _LEAST_EPOCHS)
+        epoch = max(tenth, math.ceil(_LEAST_STEPS / net.n_batches_), _LEAST_EPOCHS)
         if len(net.history) != epoch or not (self.has_held_out or epoch == tenth):
             return
         gates = _find_gates(net.module_)

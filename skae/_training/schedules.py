@@ -62,9 +62,9 @@ class CosineSchedule(LearningRateSchedule):
         """Begin at step 0."""
         self.step_ = 0
 
-    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any, **kwargs: Any) -> None:
-        """Count the steps of an epoch."""
-        self.n_steps_ = count_steps(net, self.n_epochs, dataset_train)
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Count the steps of all epochs."""
+        self.n_steps_ = self.n_epochs * net.n_batches_
         self.warmup_ = _MUON_WARMUP if isinstance(net.optimizer_, Muon) else _WARMUP
 
     def on_batch_begin(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
@@ -138,20 +138,15 @@ class ObjectiveProgress(Callback):
         """Begin at step 0."""
         self.step_ = 0
 
-    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any, **kwargs: Any) -> None:
-        """Count the steps of an epoch."""
-        self.n_steps_ = count_steps(net, self.n_epochs, dataset_train)
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Count the steps of all epochs."""
+        self.n_steps_ = self.n_epochs * net.n_batches_
 
     def on_batch_begin(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
         """Tell it."""
         if training:
             net.criterion_.advance((self.step_ + 0.5) / self.n_steps_)
             self.step_ += 1
-
-
-def count_steps(net: NeuralNet, n_epochs: int, dataset_train: Any) -> int:
-    """Return the number of optimizer steps of a training."""
-    return n_epochs * math.ceil(len(dataset_train) / net.batch_size)
 
 
 def keep_schedulers(net: NeuralNet, groups: list[dict[str, Any]]) -> None:

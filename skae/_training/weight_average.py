@@ -23,6 +23,9 @@ class WeightAverage(Callback):
     Between passes, callbacks, held-out rows and the user have the average. Training goes on from
     the weights themselves, but for those that a callback has changed in the meantime. The net says
     when a pass begins and ends.
+
+    A step's weights are averaged as the optimizer leaves them: what a callback behind this one does
+    to them at the end of the step counts from the next step on.
     """
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:

@@ -24,6 +24,7 @@ from .._base.parameters import (
     Interval,
     StrOptions,
     check_draws,
+    find_output,
     validate_parameter_constraints,
 )
 from .._base.persistence import FittedState
@@ -38,10 +39,10 @@ from .._data import (
     TrainingTable,
     block_length,
     check_probabilities,
+    frame_numbers,
     load_rows,
     name_column,
     row_blocks,
-    scale_ends,
     subsample_indices,
     take_rows,
 )
@@ -57,11 +58,13 @@ from .._processes import refuse_group
 from .._training import TrainedModule, TrainingConfig, TrainingResult
 from ..modules import Architecture, VariationalAutoencoder
 from ..modules.cells import CellLayout
-from ..modules.likelihoods import Bounds, GaussianLikelihood
+from ..modules.likelihoods import GaussianLikelihood
 from ..modules.mixed_likelihood import MixedLikelihood
 from .adversarial import find_last_layer, make_discriminator, train_adversarially
 from .blueprint import VariationalBlueprint
 from .density import EvidenceBound, VariationalDensity, evidence_bound, measure_codes
+from .drawn_values import DrawnValues
+from .fast_step import make_fast_step
 from .initialization import find_floor_share, fit_floor, initialize_variational
 from .missing_cells import count_codes, draw_missing
 from .objective import VariationalObjective
@@ -229,7 +232,8 @@ default="from_dtype"
         root of their number. "auto" is 0.006 for batches of 256 rows, and grows with the root of
         the batch length.
     batch_size : int or "auto", default="auto"
-        Rows of a batch. "auto" is 256, more from some 16,000 rows on, and at most 1,024.
+        Rows of a batch. "auto" is 256, more from some 16,000 rows on, and at most 1,024; with
+        `skae.distributed.share_training` up to 2,048 from some 500,000 rows on.
     optimizer : {"auto", "adamw", "sgd"} or callable, default="auto"
         "auto" is "adamw", with Muon for the matrices of hidden layers in batches of 512 rows or
         more. "sgd" has Nesterov momentum 0.9, and needs a larger `lr`. A callable takes
@@ -428,6 +432,7 @@ default="from_dtype"
         "feature_weight": [Interval(Real, 0, LARGEST_FACTOR, closed="both")],
     }
     _blueprint_class = VariationalBlueprint
+    _fast_step = staticmethod(make_fast_step)
 
     def __init__(
         self,
@@ -594,20 +599,22 @@ default="from_dtype"
         random_state : int, RandomState instance, Generator or None, default=None
             Fixes the draws. None takes fresh entropy.
         noise : bool, default=True
-            Draw rows given their codes; otherwise return the rows expected for them.
+            Draw rows given their codes; otherwise return the rows expected for them, which are
+            not rounded.
         lengths : int or array-like of int of shape (n_samples,), default=None
             For sequences: the number of steps of each, as in `inverse_transform`.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features), or a frame
-            The rows, in the units of the table. Of a frame with columns that are no numbers it is
-            a frame; booleans and labels are values, and numbers keep the least or largest value
-            of their column where at least a hundredth of the rows has it, and zero where all lie
-            on one side of it; others, and dates, go a tenth of their range beyond. Such draws are
-            conditional on these bounds given the code, of which `score_samples` does not know.
-            Other arrays are in float64, and have no bounds. A column of labels that identify rows,
-            of which none can be drawn, has missing cells.
+            The rows, in the units of the table: a frame like the one that was fitted, if that had
+            columns that aren't numbers, else an array in float64, or what `set_output` asks for.
+            Booleans and labels are values. With a Gaussian likelihood numbers have no more
+            decimals than all of their column, so that whole ones stay whole, and don't go beyond
+            the least or largest value that at least a hundredth of the rows has, nor beyond zero
+            where all lie on one side of it; beside other columns, the rest of the numbers and dates
+            go at most a tenth of their range beyond. `score_samples` knows of none of this. A
+            column of labels that identify rows, of which none can be drawn, has missing cells.
         """
         state = self._state
         given = {"n_samples": n_samples, "random_state": random_state, "noise": noise}
@@ -622,8 +629,8 @@ default="from_dtype"
         device = next(module.parameters()).device
         generator = RandomStreams(random_state).make_torch_generator(device)
 
-        low, high = self._find_bounds(state)
-        bounds = _scale_bounds(state.scaling, low, high, device)
+        values = DrawnValues.from_state(state)
+        bounds = values.make_bounds(device)
 
         def draw(module: VariationalAutoencoder, code: Tensor) -> Tensor:
             output, likelihood = module.decoder(code), module.likelihood
@@ -643,10 +650,12 @@ default="from_dtype"
                 is_linear = (chance < floor.share).cpu().numpy()
                 scaled = np.where(is_linear, linear.cpu().numpy(), scaled)
         rows = state.scaling.inverse(scaled)
-        if bounds is not None:
-            rows = np.clip(rows, low, high)
-        if noise and state.blueprint.likelihood == "bernoulli" and state.columns is None:
-            rows = rows.round()
+        rows = values.finish(rows) if noise else values.limit(rows)
+        output = find_output(self)
+        is_flat = state.columns is None and state.row_shape is None and not state.has_sequences
+        if is_flat and output != "default":
+            names = getattr(self, "feature_names_in_", [f"x{n}" for n in range(rows.shape[1])])
+            return frame_numbers(rows, output, list(names))
         return state.restore(rows, form)
 
     @by_blocks
@@ -710,8 +719,8 @@ default="from_dtype"
         check_memory(8 * int(n_draws) * values.size, f"n_draws={n_draws} tables", "draw fewer")
         device = state.trained.device
         generator = RandomStreams(random_state).make_torch_generator(device)
-        low, high = self._find_bounds(state)
-        bounds = _scale_bounds(state.scaling, low, high, device)
+        possible = DrawnValues.from_state(state)
+        bounds = possible.make_bounds(device)
 
         def draw(module: VariationalAutoencoder, batch: Batch) -> Tensor:
             return draw_missing(module, batch, int(n_draws), generator, bounds)
@@ -723,21 +732,9 @@ default="from_dtype"
             lambda rows: state.prepare(rows, np.float64),
             block_length(n_codes * state.density.widest, _DRAWN_CELLS),
         )
-        filled = (state.scaling.inverse(np.ascontiguousarray(d)) for d in draws.swapaxes(0, 1))
-        if low is not None:  # where rounding went beyond
-            filled = (np.clip(rows, low, high) for rows in filled)
-        if state.blueprint.likelihood == "bernoulli" and state.columns is None:
-            filled = (rows.round() for rows in filled)
+        scaled = (np.ascontiguousarray(drawn) for drawn in draws.swapaxes(0, 1))
+        filled = (possible.finish(state.scaling.inverse(drawn)) for drawn in scaled)
         return [state.fill(X, np.where(np.isnan(values), f, values)) for f in filled]
-
-    @staticmethod
-    def _find_bounds(state: _State) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Return between which values a frame's numbers are drawn; arrays have no bounds."""
-        ranges = state.density.ranges
-        if state.columns is None or ranges is None or state.blueprint.likelihood == "bernoulli":
-            return None, None
-        layout = state.blueprint.network.cells
-        return ranges.find_bounds(state.scaling, layout, state.columns)
 
     @available_if(_has_mixture_prior)  # type: ignore[untyped-decorator]
     @by_blocks
@@ -957,6 +954,7 @@ default="from_dtype"
         blueprint: VariationalBlueprint,
         scaling: Scaling,
         rows: AnyRows,
+        table: TrainingTable,
         result: TrainingResult[VariationalAutoencoder] | None,
         previous: VariationalDensity | None,
     ) -> VariationalDensity:
@@ -967,10 +965,11 @@ default="from_dtype"
             sample, beta = rows.subsample(), float(self.beta)
             whole = fit_floor(other, sample, scaling, beta, self.trim_fraction, _FLOOR_SEED)
             floor.load_state_dict(whole.state_dict())
-        codes, ranges = measure_codes(rows, trained), ColumnRanges.from_rows(rows)
+        codes, ranges = measure_codes(rows, trained), ColumnRanges.from_table(table)
         if previous is not None:
             codes = previous.codes.merge(codes)
-            ranges = ranges if previous.ranges is None else previous.ranges.merge(ranges)
+            if previous.ranges is not None:
+                ranges = previous.ranges.in_units(scaling).merge(ranges)
         if floor is not None and floor.share > 0:
             n_rows = codes.total * rows.unit.n_rows / rows.unit.given
             floor.share.fill_(find_floor_share(n_rows))
@@ -1003,12 +1002,3 @@ default="from_dtype"
     @staticmethod
     def _load_density(state: dict[str, Any]) -> VariationalDensity:
         return VariationalDensity.from_state(state)
-
-
-def _scale_bounds(
-    scaling: Scaling, low: np.ndarray | None, high: np.ndarray | None, device: torch.device
-) -> Bounds | None:
-    """Return bounds in the table's units as the network sees them."""
-    if low is None or high is None:
-        return None
-    return Bounds(*(torch.from_numpy(scale_ends(end, scaling)).to(device) for end in (low, high)))

@@ -70,23 +70,34 @@ class VariationalObjective(Objective[VariationalAutoencoder]):
 
     def row_losses(self, module: VariationalAutoencoder, batch: Batch) -> Tensor:
         """Return the negative bound of each row, in nats a column of the table."""
-        input, generator = batch.input, self.generator
+        generator = self.generator
         if not module.training:
-            generator = torch.Generator(input.device).manual_seed(_HELD_OUT_SEED)
-        if self.binarize:
-            input = cast(BernoulliLikelihood | MixedLikelihood, module.likelihood).binarize(
-                input, generator
-            )
+            generator = torch.Generator(batch.input.device).manual_seed(_HELD_OUT_SEED)
+        input = self.draw_rows(module, batch.input, generator)
         mean, log_variance = module.posterior(input)
         noise = torch.empty_like(mean).normal_(generator=generator)
         code = mean + noise * torch.exp(0.5 * log_variance)
         losses = -module.log_likelihood(input, code, batch.mask)
-        beta = self._current_beta(module.training)
+        beta = self.current_beta(module.training)
         if beta > 0:
             losses = losses + beta * module.divergence(mean, log_variance, code)
-        return losses / (input.shape[1] if self.layout is None else self.layout.n_columns)
+        return losses / self.count_columns(input)
 
-    def _current_beta(self, is_training: bool) -> float:
+    def draw_rows(
+        self, module: VariationalAutoencoder, input: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        """Return the rows, with 0/1 cells drawn anew if they are binarized."""
+        if not self.binarize:
+            return input
+        likelihood = cast(BernoulliLikelihood | MixedLikelihood, module.likelihood)
+        return likelihood.binarize(input, generator)
+
+    def count_columns(self, input: Tensor) -> int:
+        """Return the number of columns that losses are divided by."""
+        return input.shape[1] if self.layout is None else self.layout.n_columns
+
+    def current_beta(self, is_training: bool) -> float:
+        """Return the factor of the divergence at this time of the training."""
         if not is_training or self.done >= self.kl_warmup:
             return self.beta
         return self.beta * self.done / self.kl_warmup

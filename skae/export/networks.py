@@ -17,8 +17,10 @@ import torch
 from spox import Var, inline
 from torch import Tensor, nn
 
-from ..modules import MLP, Bypass, TransposedMLP
-from ..modules.mlp import TransposedLinear
+from ..modules import Bypass
+from ..modules.architectures import OutputCheck
+from ..modules.layers import has_default_parameters, has_hooks
+from ..modules.mlp import TransposedLinear, is_perceptron
 from ..modules.single_precision import LARGEST
 from .arrays import OPSET, Array
 from .requirements import require_packages
@@ -65,7 +67,7 @@ class Networks:
             What the network is given in their place.
         """
         given = rows if conditioned is None else conditioned
-        if not isinstance(path, Bypass):
+        if type(path) is not Bypass or has_hooks(path):
             return self.apply(path, given)
         linear = apply_affine(path.linear, rows)
         added = self.apply_gated(path, given)
@@ -80,9 +82,9 @@ class Networks:
     def apply(self, network: nn.Module, rows: Array) -> Array:
         """Return a network's output, computed in float32 as scores are."""
         single = rows.clip(-LARGEST, LARGEST).cast(np.float32).var
-        if not isinstance(network, MLP | TransposedMLP):
+        activate = _find_activation(network.activation) if is_perceptron(network) else None
+        if activate is None or not is_perceptron(network):
             return Array(self._inline(network, single)).cast(np.float64)
-        activate = _ACTIVATIONS[type(network.activation)]
         *hidden, last = network.linear_layers
         for layer in hidden:
             single = activate(self._apply_layer(layer, single))
@@ -106,11 +108,16 @@ class Networks:
         return Array(output).take(0, -1, axis=0).var
 
 
+def _find_activation(activation: nn.Module) -> Callable[[Var], Var] | None:
+    write = _ACTIVATIONS.get(type(activation))
+    return None if write is None or not has_default_parameters(activation) else write
+
+
 def apply_affine(path: nn.Module, rows: Array) -> Array:
     """Return an affine map of rows, in float64."""
     if isinstance(path, nn.Identity):
         return rows
-    if not isinstance(path, MLP | TransposedMLP):
+    if not is_perceptron(path) or len(path.layers) > 1:
         raise TypeError(f"a linear path must be an affine map, got {type(path).__name__}")
     (layer,) = path.linear_layers
     weight, bias = _read_layer(layer)
@@ -134,8 +141,10 @@ def _export_module(network: nn.Module, n_inputs: int) -> onnx.ModelProto:
     """Return a network as a graph of its own, by torch's exporter."""
     require_packages("onnxscript")
     module = copy.deepcopy(network).cpu().float().eval()
-    for part in module.modules():  # those that check shapes
-        part._forward_hooks.clear()
+    for part in module.modules():
+        for key, hook in list(part._forward_hooks.items()):
+            if isinstance(hook, OutputCheck):
+                del part._forward_hooks[key]
     rows = torch.zeros(3, n_inputs)
     try:
         with _without_notices():

@@ -13,14 +13,14 @@ import spox.opset.ai.onnx.v18 as op
 from spox import Tensor, Var, argument
 
 from .._data import Columns, RowShape
-from .._data.columns import (
+from .._data.codings import (
     BooleanCoding,
     CategoryCoding,
-    Column,
     EmptyCoding,
     NumberCoding,
     TimeCoding,
 )
+from .._data.columns import Column
 from .._data.frames import Cells, Dtype, find_decimals, find_integers
 from .._detection.labels import UNSEEN, SeenLabels, hide_unseen
 from .arrays import Array, concatenate, constant, where

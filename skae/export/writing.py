@@ -68,17 +68,19 @@ def to_onnx(
     require_packages("onnx", "spox")
     from .._base import BaseAutoencoder
     from .._detection import AEAnomalyDetector
+    from .._environment import isolate_torch
     from .files import check_path, write_model
 
     check_is_fitted(estimator)
     target = check_path(path)
-    if isinstance(estimator, BaseAutoencoder | AEAnomalyDetector):
-        from .graphs import build_model, make_graph
+    with isolate_torch():
+        if isinstance(estimator, BaseAutoencoder | AEAnomalyDetector):
+            from .graphs import build_model, make_graph
 
-        model = build_model(make_graph(estimator, _DTYPES[dtype]))
-    else:
-        require_packages("skl2onnx")
-        from .converters import convert_estimator
+            model = build_model(make_graph(estimator, _DTYPES[dtype]))
+        else:
+            require_packages("skl2onnx")
+            from .converters import convert_estimator
 
-        model = convert_estimator(estimator, X, _DTYPES[dtype])
+            model = convert_estimator(estimator, X, _DTYPES[dtype])
     write_model(model, target)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .._environment import isolate_torch
 from ..modules.convolutional import ConvolutionalDenoiser, ConvolutionalEncoder, HalvingStage
 from ..modules.encoder_decoder import EncoderDecoder
 from ..modules.grids import Grid
@@ -225,6 +226,7 @@ def list_layers(network: ConvolutionalEncoder | ConvolutionalDenoiser) -> list[L
     return layers
 
 
+@isolate_torch()
 def find_responses(
     module: EncoderDecoder,
     images: np.ndarray,

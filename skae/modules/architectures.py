@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, clone
 from torch import Tensor, nn
 
 from .layers import ACTIVATIONS
-from .mlp import MLP
+from .mlp import MLP, TransposedMLP, is_perceptron
 
 Role = Literal["encoder", "decoder", "denoiser", "discriminator"]
 
@@ -277,15 +277,15 @@ def check_network(module: nn.Module, role: Role, n_inputs: int, n_outputs: int) 
     call = f"architecture({role!r}, {n_inputs}, {n_outputs})"
     if not isinstance(module, nn.Module):
         raise TypeError(f"{call} must return a torch.nn.Module, got {type(module).__name__}")
-    if isinstance(module, MLP):
-        return module.train()
     tensors = [*module.parameters(), *module.buffers()]
     if any(tensor.is_inference() for tensor in tensors if not _is_lazy(tensor)):
         raise ValueError(
             f"the module of {call} must have weights that can be trained, got some that were made "
             "in torch.inference_mode: build it outside"
         )
-    module.register_forward_hook(_OutputCheck(call, n_outputs))
+    if is_perceptron(module) and _find_width(module) == (n_inputs, n_outputs):
+        return module.train()
+    module.register_forward_hook(OutputCheck(call, n_outputs))
     rows = torch.linspace(-1, 1, 3 * n_inputs).reshape(3, n_inputs)
     module.eval()
     try:
@@ -324,11 +324,17 @@ def _check_outputs(outputs: list[Tensor], call: str) -> None:
         )
 
 
+def _find_width(perceptron: MLP | TransposedMLP) -> tuple[int, int]:
+    """Return the number of inputs and outputs."""
+    weights = [layer.weight for layer in perceptron.linear_layers]
+    return weights[0].shape[1], weights[-1].shape[0]
+
+
 def _is_lazy(tensor: Tensor) -> bool:
     return nn.parameter.is_lazy(tensor)
 
 
-class _OutputCheck:
+class OutputCheck:
     """A forward hook that raises for an output that is no tensor of the right shape.
 
     Others are converted to the type of the input, which is float64 where rows are.

@@ -11,7 +11,7 @@ from .architectures import Architecture, MLPArchitecture, check_network
 from .bypass import Bypass
 from .encoder_decoder import EncoderDecoder
 from .layers import ACTIVATIONS, Dropout, fix_column_norms
-from .mlp import MLP, TransposedLinear, TransposedMLP
+from .mlp import MLP, TransposedLinear, TransposedMLP, is_mlp, is_perceptron
 
 
 class Autoencoder(EncoderDecoder):
@@ -189,20 +189,30 @@ def set_dropout_generator(module: nn.Module, generator: torch.Generator) -> None
     Parameters
     ----------
     module : torch.nn.Module
-        Changed in place: each `torch.nn.Dropout` is replaced by a `Dropout`.
+        Changed in place: each `torch.nn.Dropout` is replaced by a `Dropout`, in all its places.
     generator : torch.Generator
         On the device of the module.
     """
-    for parent in module.modules():
-        for name, child in parent.named_children():
+    replacements: dict[nn.Module, Dropout] = {}
+    for parent in list(module.modules()):
+        for name, child in list(parent._modules.items()):  # a child may have several names
             if isinstance(child, Dropout):
                 child.generator = generator
             elif type(child) is nn.Dropout:
-                setattr(parent, name, Dropout(child.p, generator))
+                if child not in replacements:
+                    replacements[child] = _replace_dropout(child, generator)
+                setattr(parent, name, replacements[child])
+
+
+def _replace_dropout(dropout: nn.Dropout, generator: torch.Generator) -> Dropout:
+    """Return a dropout with the mode and the hooks of torch's."""
+    replacement = Dropout(dropout.p)
+    replacement.__dict__.update({**vars(dropout), "generator": generator})
+    return replacement
 
 
 def _as_mlp(encoder: nn.Module) -> MLP:
-    if not isinstance(encoder, MLP):
+    if not is_mlp(encoder):
         raise ValueError(
             f"tied_weights=True needs an encoder that is an MLP, got {type(encoder).__name__}: use "
             'architecture="mlp"'
@@ -212,12 +222,11 @@ def _as_mlp(encoder: nn.Module) -> MLP:
 
 def drop_affine(path: nn.Module) -> nn.Module | None:
     """Return None for an affine path, which would add nothing to a linear one."""
-    affine = isinstance(path, MLP | TransposedMLP) and len(path.layers) == 1
-    return None if affine else path
+    return None if is_perceptron(path) and len(path.layers) == 1 else path
 
 
 def _fix_code_scale(decoder: nn.Module) -> None:
     paths = [decoder.linear, decoder.nonlinear] if isinstance(decoder, Bypass) else [decoder]
     for path in paths:
-        if isinstance(path, MLP):
+        if is_mlp(path):
             fix_column_norms(path.linear_layers[0])

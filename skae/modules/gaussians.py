@@ -23,6 +23,12 @@ def bound_log_variance(raw: Tensor) -> Tensor:
     return torch.rsub(share, _CENTRE, alpha=-_REACH)
 
 
+def bound_slope(log_variance: Tensor) -> Tensor:
+    """Return the slope of `bound_log_variance` where it returns `log_variance`."""
+    share = (log_variance - _CENTRE) / _REACH
+    return torch.rsub(share.square_(), 1.0)
+
+
 def unbound_log_variance(log_variance: Tensor) -> Tensor:
     """Return the inverse of `bound_log_variance`, next to the bounds for values beyond them."""
     share = (log_variance - _CENTRE) / _REACH

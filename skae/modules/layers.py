@@ -1,7 +1,8 @@
 """The small parts of the networks."""
 
+import copy
 import math
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,11 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+# Where torch keeps the hooks of a module and of a weight.
+_HOOKS = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
+_WEIGHT_HOOKS = "_backward_hooks", "_post_accumulate_grad_hooks"
+
+
 def make_linear(
     n_inputs: int, n_outputs: int, generator: torch.Generator | None = None
 ) -> nn.Linear:
@@ -34,6 +40,9 @@ def make_linear(
     nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
     nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
     return layer
+
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 class Dropout(nn.Module):
@@ -53,9 +62,12 @@ class Dropout(nn.Module):
         self.generator = generator
 
     def __getstate__(self) -> dict[str, Any]:
-        # A generator can be neither pickled nor deep-copied; a copy uses torch's global generator
-        # until it gets one of its own.
+        # A generator can't be pickled; what is loaded uses torch's global generator until it gets
+        # one of its own.
         return {**self.__dict__, "generator": None}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return copy_with_generator(self, memo)
 
     def forward(self, input: Tensor) -> Tensor:
         """Zero each element with probability `p` and scale the others up."""
@@ -67,6 +79,27 @@ class Dropout(nn.Module):
     def extra_repr(self) -> str:
         """Return the text that `repr` shows between the brackets."""
         return f"p={self.p}"
+
+
+def copy_with_generator(module: ModuleT, memo: dict[int, Any]) -> ModuleT:
+    """Return a deep copy of a module whose generator, if it has one, draws as the module's.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A module with an attribute `generator`.
+    memo : dict
+        That of `__deepcopy__`: modules that share a generator share its copy.
+    """
+    state = dict(vars(module))
+    generator = state.pop("generator")
+    if generator is not None and id(generator) not in memo:
+        memo[id(generator)] = torch.Generator(generator.device).set_state(generator.get_state())
+    copied: ModuleT = object.__new__(type(module))
+    memo[id(module)] = copied
+    copied.__dict__.update(copy.deepcopy(state, memo))
+    copied.__dict__["generator"] = None if generator is None else memo[id(generator)]
+    return copied
 
 
 class BatchNormalization(nn.BatchNorm1d):
@@ -106,6 +139,37 @@ class _FixedColumnNorm(nn.Module):
     def forward(self, weight: Tensor) -> Tensor:
         shortest = torch.finfo(weight.dtype).tiny
         return weight * (self.length / weight.norm(dim=0, keepdim=True).clamp_min(shortest))
+
+
+def has_default_parameters(activation: nn.Module) -> bool:
+    """Whether an activation is its class's function: no other slope, no hook, nothing in place."""
+    given, default = (_read_parameters(one) for one in (activation, type(activation)()))
+    return given == default and not has_hooks(activation)
+
+
+def _read_parameters(activation: nn.Module) -> dict[str, Any]:
+    state = {name: value for name, value in vars(activation).items() if name[0] != "_"}
+    return {**state, "training": None}
+
+
+def has_hooks(*modules: nn.Module) -> bool:
+    """Whether calls of modules, or their gradients, are more than their class's `forward`.
+
+    Parameters
+    ----------
+    *modules : torch.nn.Module
+        Without their parts.
+    """
+    return any(
+        "forward" in vars(module)
+        or any(getattr(module, name) for name in _HOOKS)
+        or any(
+            getattr(weight, name, None)
+            for weight in module.parameters(recurse=False)
+            for name in _WEIGHT_HOOKS
+        )
+        for module in modules
+    )
 
 
 def fix_column_norms(layer: nn.Linear) -> None:

@@ -118,14 +118,29 @@ class GaussianLikelihood(Likelihood):
         variance = self.variance
         difference = input - output
         squares = difference * difference  # the gradient of `square` takes longer
-        log_volumes = _LOG_2PI + variance.log()
-        if mask is None:
-            constant = log_volumes.mean() * input.shape[-1]
-        else:
+        if mask is not None:
             squares = squares * mask
-            constant = mask.to(squares.dtype) @ log_volumes.expand(input.shape[-1])
+        constant = self.log_volume(variance, input.shape[-1], mask)
         # A product: the quotient of all cells and their columns' variances takes longer.
         return -0.5 * (squares @ variance.reciprocal().expand(input.shape[-1]) + constant)
+
+    @staticmethod
+    def log_volume(variance: Tensor, n_columns: int, mask: Tensor | None = None) -> Tensor:
+        """Return the sum of `log(2 pi variance)` over the observed cells of each row.
+
+        Parameters
+        ----------
+        variance : Tensor of shape (1,) or (n_columns,)
+            Of the noise.
+        n_columns : int
+            Number of columns.
+        mask : Tensor of bool of shape (..., n_columns) or None, default=None
+            Which cells are observed; None is all, of which there is one sum.
+        """
+        each = _LOG_2PI + variance.log()
+        if mask is None:
+            return each.mean() * n_columns
+        return mask.to(each.dtype) @ each.expand(n_columns)
 
     def log_cells(self, output: Tensor, input: Tensor) -> Tensor:
         """Return the log-density of each cell."""

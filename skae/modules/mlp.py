@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import cast
+from typing import TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
+from torch.nn.utils import parametrize
 
-from .layers import ACTIVATIONS, Dropout, make_linear
+from .layers import ACTIVATIONS, Dropout, has_hooks, make_linear
 
 
 class MLP(nn.Module):
@@ -118,6 +119,29 @@ class TransposedLinear(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         """Map `(n_rows, layer's outputs)` to `(n_rows, layer's inputs)`."""
         return linear(input, self.weight.T[: len(self.bias)], self.bias)
+
+
+def is_perceptron(network: nn.Module | None) -> TypeGuard[MLP | TransposedMLP]:
+    """Whether a network computes what its layers and its activation say, outside of training.
+
+    A user's may be of a subclass, have hooks, or have had parts replaced.
+    """
+    if type(network) not in (MLP, TransposedMLP):
+        return False
+    own = cast(MLP | TransposedMLP, network)
+    layers = list(own.layers)
+    are_linear = all(
+        parametrize.type_before_parametrizations(layer) in (nn.Linear, TransposedLinear)
+        and layer.bias is not None
+        for layer in layers
+    )
+    is_known = bool(layers) and are_linear and type(own.dropout) in (Dropout, nn.Dropout)
+    return is_known and not has_hooks(own, *layers, own.activation, own.dropout)
+
+
+def is_mlp(network: nn.Module | None) -> TypeGuard[MLP]:
+    """Whether a network is an `MLP` that computes what it says, see `is_perceptron`."""
+    return type(network) is MLP and is_perceptron(network)
 
 
 def _run(perceptron: MLP | TransposedMLP, input: Tensor) -> Tensor:

@@ -48,11 +48,26 @@ class GaussianComponents(NamedTuple):
         if self.regression is None:
             each = gaussian_log_density(code.unsqueeze(-2), self.mean, self.log_variance)
             return each + self.log_weight
-        whitener = self.whiteners()
+        return self.weigh(self.whiten(code, self.whiteners()))
+
+    def whiten(self, code: Tensor, whitener: Tensor) -> Tensor:
+        """Return differences from the means as white noise, `(..., n_mixed, n_components)`.
+
+        Parameters
+        ----------
+        code : Tensor of shape (..., n_components)
+            The codes.
+        whitener : Tensor of shape (n_mixed, n_components, n_components)
+            What `whiteners` returns.
+        """
         origin = torch.linalg.vecdot(whitener, self.mean.unsqueeze(-2))
         # One product for all Gaussians: the differences from their means would be many arrays.
         white = linear(code, whitener.flatten(0, 1), -origin.flatten())
-        squares = white.unflatten(-1, self.mean.shape).square().sum(dim=-1)
+        return white.unflatten(-1, self.mean.shape)
+
+    def weigh(self, white: Tensor) -> Tensor:
+        """Return what `joint` does, from what `whiten` returns."""
+        squares = white.square().sum(dim=-1)
         constant = self.log_weight - 0.5 * (self.log_variance + _LOG_2PI).sum(dim=-1)
         return torch.sub(constant, squares, alpha=0.5)
 
@@ -205,6 +220,11 @@ class MixturePrior(Prior):
 
     def components(self, posterior: Posterior) -> GaussianComponents:
         """Return the mixture."""
+        return self.mixture
+
+    @property
+    def mixture(self) -> GaussianComponents:
+        """The mixture."""
         used = slice(self.n_mixed)
         return GaussianComponents(
             self.logit[used].log_softmax(0),

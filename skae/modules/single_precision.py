@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
-from .mlp import MLP
+from .mlp import is_mlp
 
 #: Beyond it float32 would overflow within a network.
 LARGEST = 1e12
@@ -76,7 +76,7 @@ class _Perceptron:
     @classmethod
     def from_network(cls, network: nn.Module) -> "_Perceptron | None":
         """Return the layers of a perceptron, None of another network."""
-        if type(network) is not MLP:  # a subclass may map rows otherwise
+        if not is_mlp(network):
             return None
         layers = [(own.weight.detach(), own.bias.detach()) for own in network.linear_layers]
         weight, bias = layers[-1]

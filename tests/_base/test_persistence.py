@@ -4,7 +4,9 @@ import copy
 import io
 import pickle
 import warnings
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import cloudpickle
 import joblib
@@ -29,6 +31,8 @@ from skae import (
 )
 from skae._base import persistence
 from skae._base.seal import open_sealed, seal
+from skae._environment import RandomStreams
+from skae._training import leave_untrained
 
 
 def through_joblib(model):
@@ -185,6 +189,51 @@ def test_net_of_a_loaded_estimator(wine, fitted):
     back = WAYS["pickle"](fitted)
     assert back.net_.module_ is back.module_
     assert back.net_ is back.net_
+
+
+@pytest.mark.parametrize("begin", ["fit", "partial_fit"])
+def test_net_of_a_loaded_estimator_trains_as_before(begin, curve):
+    ours = AutoencoderTransformer(2, max_epochs=1, random_state=0)
+    net = getattr(ours, begin)(curve).net_
+    back = WAYS["pickle"](ours)
+    assert (back.net_.batch_size, back.net_.lr) == (net.batch_size, net.lr)
+    assert WAYS["pickle"](back).net_.lr == net.lr  # also if it was stored without its net
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_a_loaded_net_has_the_batches_of_its_fit_whoever_asks_for_it(is_shared, curve, monkeypatch):
+    """Processes that share a fit have longer batches, also of this table for once."""
+
+    def set_group(is_there):
+        group = SimpleNamespace(is_first=True) if is_there else None
+        monkeypatch.setattr("skae._base.estimator.find_group", lambda: group)
+
+    monkeypatch.setattr("skae._data.batches._SHARED_STEPS", 1)
+    ours = AutoencoderTransformer(2, hidden_layer_sizes=(), random_state=0).fit(curve)
+    set_group(is_shared)
+    config = ours._make_config(ours._state.blueprint, ours._state.scaling, RandomStreams(0))
+    net = leave_untrained(config, ours.module_, len(curve)).net
+    assert net.batch_size == (600 if is_shared else 256)
+    ours._fitted = replace(ours._state, net=net)
+    set_group(not is_shared)
+    back = WAYS["pickle"](WAYS["pickle"](ours))
+    assert (back.net_.batch_size, back.net_.lr) == (net.batch_size, net.lr)
+
+
+def test_asking_for_a_loaded_net_leaves_the_fit_as_it_is(curve):
+    """Another thread may fit meanwhile, or a stream go on."""
+    back = WAYS["pickle"](AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(curve))
+    before = back._fitted
+    assert back.net_ is back.net_
+    assert back._fitted is before
+    twin = WAYS["pickle"](back).partial_fit(curve)
+    np.testing.assert_array_equal(back.partial_fit(curve).transform(curve), twin.transform(curve))
+
+
+def test_threads_get_one_loaded_net(curve):
+    back = WAYS["pickle"](AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(curve))
+    with ThreadPoolExecutor(8) as pool:
+        assert len({id(net) for net in pool.map(lambda _: back.net_, range(16))}) == 1
 
 
 # What is loaded is what was stored ------------------------------------------------------------

@@ -29,7 +29,10 @@ ESTIMATORS = {
 X = np.random.default_rng(0).normal(size=(40, 3))
 GAPS = np.where(np.arange(X.size).reshape(X.shape) % 7 == 0, np.nan, X)
 
-pytestmark = pytest.mark.usefixtures("short_attention")
+pytestmark = [
+    pytest.mark.usefixtures("short_attention"),
+    pytest.mark.filterwarnings("ignore:no row can be found at false_discovery_rate:UserWarning"),
+]
 
 
 def freeze(values):

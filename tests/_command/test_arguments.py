@@ -115,12 +115,24 @@ def test_limits_are_accepted(record, table):
     assert found["seed"] == 4294967295
 
 
+def test_dropped_columns(record, refuse, table):
+    found = record(table, "--components", 1, "--drop", "a", "side", "--drop", "b", "a")
+    assert found["table"]["columns"] == ["c", "d", "e", "sunny"]
+    assert found["table"]["columns_left_out"] == {
+        **dict.fromkeys(["a", "side", "b"], "by --drop"),
+        "empty": "empty",
+    }
+    assert found["arguments"]["drop"] == ["a", "side", "b"]
+    assert "got 'A'; there are 'a', 'b', " in refuse(table, "--drop", "A")
+
+
 def test_defaults(record, table):
     arguments = record(table)["arguments"]
     assert Path(arguments.pop("json")).name == "record.json"
     assert arguments == {
         "table": str(table),
         "target": None,
+        "drop": [],
         "components": None,
         "separator": None,
         "decimal": None,

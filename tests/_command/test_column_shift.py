@@ -92,6 +92,26 @@ def test_identifiers_are_left_out():
     assert "name" not in compare(before, before)
 
 
+@pytest.mark.parametrize("cell", ["new", None])
+def test_a_single_cell_is_no_change(cell):
+    """In a small table one cell is a large share, of which a large one has nothing."""
+    before = make_people(2000)
+    after = make_people(12, seed=1)
+    changed = [{"job": cell}, {"age": 1e9 if cell else None}, {"works": cell and True}]
+    for change in changed:
+        (name,) = change
+        own = after.astype({name: object})
+        own.loc[7, name] = change[name]
+        assert compare(before, own)[name].p_value > 0.05 / 6
+    one = compare(before, make_people(1).assign(age=1e9, noise=-1e9, job=cell))
+    assert all(column.p_value > 0.05 for column in one.values())
+    labels = pd.DataFrame({"l": ["a"] * 2000, "x": 0.0})
+    for n_cells in (1, 2):
+        own = pd.DataFrame({"l": ["a"] * (12 - n_cells) + [cell] * n_cells, "x": 0.0})
+        p_value = compare(labels, own)["l"].p_value
+        assert p_value == 1 if n_cells == 1 else p_value < 0.001
+
+
 def test_rare_labels():
     before = pd.DataFrame({"l": ["a"] * 30 + ["b"] * 20, "x": 0.0})
     after = pd.DataFrame({"l": ["a"] * 8 + ["c"] * 3, "x": 0.0})
@@ -144,10 +164,13 @@ def test_booleans_as_numbers(written):
 
 @pytest.mark.parametrize("n_rows", [10, 5_000])
 def test_numbers_of_a_single_row(n_rows):
+    """One value tells nothing of a distribution, however strange it is; two may."""
     rows = pd.DataFrame({"x": np.arange(float(n_rows)), "y": 0.0})
-    # A value beyond all others has one of two extreme ranks.
     column = compare(rows, rows[-1:] + 1)["x"]
-    assert column.p_value == pytest.approx(2 / (n_rows + 1))
+    assert (column.p_value, column.distance) == (1.0, 1.0)
+    # Two values beyond all others have one of two extreme pairs of ranks.
+    column = compare(rows, pd.concat([rows[-1:] + 1] * 2))["x"]
+    assert column.p_value == pytest.approx(4 / ((n_rows + 1) * (n_rows + 2)))
 
 
 def test_p_values_of_tables_alike_are_uniform():

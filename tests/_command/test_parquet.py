@@ -28,7 +28,7 @@ def test_parquet_types(report, tmp_path):
     assert "columns of booleans: 'flag', 'gap'" in out
     assert "columns of categories: 'kind' (1 level)" in out
     assert "columns of dates: 'when'" in out
-    assert "missing cells: 2 of 120, in 1 rows" in out
+    assert "missing cells: 2 of 120, in 1 row" in out
 
 
 def test_parquet_names_that_are_numbers(record, tmp_path):

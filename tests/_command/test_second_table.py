@@ -44,6 +44,65 @@ def test_columns_that_are_lacking_or_new(select):
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "cell"), [("age", "n/k"), ("noise", "1,5"), ("born", "soon"), ("works", "maybe")]
+)
+def test_one_cell_of_another_kind_is_no_column_of_another_kind(select, name, cell):
+    people = make_people(40)
+    broken = people.assign(**{name: people[name].astype(str).where(people.index != 7, cell)})
+    found = select(broken)
+    assert (found.unlike, found.lost, list(found.frame)) == ((), (), list(people))
+    assert found.broken == (f"'{cell}' in '{name}' of row 7",)
+    assert found.frame[name].isna().tolist() == [row == 7 for row in range(40)]
+    np.testing.assert_array_equal(
+        found.encoding.encode_column(found.frame[name]).ravel()[:7],
+        found.encoding.encode_column(people[name]).ravel()[:7],
+    )
+    # Five of them are more than a slip.
+    many = people.assign(**{name: people[name].astype(str).where(people.index >= 5, cell)})
+    assert select(many).unlike == (name,)
+    assert select(people.assign(**{name: cell})).unlike == (name,)
+
+
+@pytest.mark.parametrize("zoned", ["2020-01-02T00:00:00+01:00", "2020-01-02 00:00Z"])
+@pytest.mark.parametrize("other", ["soon", "2020-01-03T00:00:00+02:00", "2020-01-03"])
+def test_dates_of_different_time_zones(select, zoned, other):
+    people = make_people(40)
+    born = (
+        people["born"].astype(str).where(people.index != 7, zoned).where(people.index != 9, other)
+    )
+    found = select(people.assign(born=born))
+    assert (found.unlike, found.broken) == (("born",), ())
+    assert found.notes == [
+        "columns that are not compared (different time zones in b.csv; write all dates in one): "
+        "'born'"
+    ]
+
+
+@pytest.mark.parametrize("names", [("TRUE", "FALSE"), ("true", "false"), ("1", "0"), (1, 0)])
+@pytest.mark.parametrize("broken", [[], [7]])
+def test_booleans_are_written_in_many_ways(select, names, broken):
+    people = make_people(40)
+    works = people["works"].map(dict(zip((True, False), names, strict=True))).astype(object)
+    works[broken] = "n/k"
+    found = select(people.assign(works=works))
+    assert (found.unlike, len(found.broken)) == ((), len(broken))
+    codes = found.encoding.encode_column(found.frame["works"]).ravel()
+    expected = people["works"].to_numpy(dtype=float)
+    expected[broken] = np.nan
+    np.testing.assert_array_equal(codes, expected)
+
+
+def test_numbers_that_are_no_booleans(select):
+    """A two is neither of both, and five of them are more than a slip."""
+    people = make_people(40)
+    works = people["works"].astype(int).astype(object)
+    works[7] = "2"
+    assert select(people.assign(works=works)).broken == ("'2' in 'works' of row 7",)
+    works[:5] = "2"
+    assert select(people.assign(works=works)).unlike == ("works",)
+
+
 def test_columns_of_another_kind(select):
     people = make_people(30)
     people = people.assign(

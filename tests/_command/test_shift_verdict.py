@@ -140,6 +140,33 @@ def test_columns_of_another_kind_are_named_in_the_answer():
     assert answer.endswith(" 'age', 'noise' have values of another kind than in a.csv.")
 
 
+ALIKE = (
+    "b.csv does not surely differ from a.csv: its rows do not surely differ, and no column has "
+    "surely changed."
+)
+
+
+def test_a_broken_row_is_told_from_a_table_that_moved():
+    assert say()[0] == say(n_rows=1000, extremes=[-9.0])[0] == ALIKE
+    assert say(n_rows=150, extremes=[-0.1, -300.0])[0] == f"{ALIKE} A single row stands out: row 1."
+    found = say(n_rows=150, n_known=300, extremes=[-300.0, -0.1, -200.0])[0]
+    assert found == f"{ALIKE} 2 rows stand out: rows 0, 2."
+    found = say(moved=NAMES[:1], extremes=[-300.0])[0]
+    assert found.endswith("but its rows do not surely differ. A single row stands out: row 0.")
+    # Half of the rows are the table.
+    assert "out:" not in say(n_rows=100, extremes=[-300.0] * 50, rows_differ=True)[0]
+
+
+def test_cells_that_cannot_be_read_are_named_in_the_answer():
+    table = select_table(Source("a.csv", PEOPLE), None, None, 0)
+    broken = PEOPLE.assign(age=PEOPLE["age"].astype(str).where(PEOPLE.index != 3, "?!"))
+    tables = select_second_table(Source("b.csv", broken), table, None, 0)
+    known = -np.random.default_rng(0).exponential(size=20)
+    answer = conclude(tables, SecondRows(known, np.full(20, 0.5), known), False, [])[0]
+    assert answer.endswith(" Cells that can't be read: '?!' in 'age' of row 3.")
+    assert "another kind" not in answer
+
+
 def test_few_rows_have_no_share_of_small_p_values():
     assert any("have a p-value of at most 0.05" in sentence for sentence in say(n_rows=20))
     assert not any("have a p-value of at most 0.05" in sentence for sentence in say(n_rows=19))
@@ -162,7 +189,7 @@ def test_called_rows_are_named():
 def test_an_absurd_row_among_few():
     assert say(n_rows=30, n_known=20, extremes=[-0.5, -90.0, -7.0])[-3:] == (
         "No row is called anomalous at a false-discovery rate of 0.1: with 20 rows to compare "
-        "with, no p-value is below 0.048, and 15 rows would have to be as strange as can be.",
+        "with, the smallest possible p-value is 0.048, and 15 rows must have it.",
         "2 rows are stranger than all of these, where chance gives 1.4: rows 1, 2.",
         "1 row is so far beyond that chance is an unlikely reason, as a rough guess from how the "
         "scores fall off: row 1.",
@@ -172,7 +199,8 @@ def test_an_absurd_row_among_few():
 def test_more_rows_than_there_are_need_not_be_strange():
     found = say(n_rows=60, n_known=8, extremes=[-50.0])
     assert found[-2 if "chance gives" in found[-1] else -3].endswith(
-        "with 8 rows to compare with, no p-value is below 0.11, too large for any row to be called."
+        "with 8 rows to compare with, the smallest possible p-value is 0.11, which is too large "
+        "for any row to be called."
     )
 
 

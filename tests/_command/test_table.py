@@ -5,10 +5,14 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import train_test_split
 
+from skae._command.arguments import CommandError
 from skae._command.source import Source
 from skae._command.table import select_table
 
 from .tables import make_flower
+
+# Numbers of customers.
+NUMBERS = np.random.default_rng(0).permutation(1000)[:20].astype(float)
 
 
 def test_what_columns_were_taken_for(report, table):
@@ -245,9 +249,31 @@ def test_blank_rows_are_counted(report, tmp_path):
         ({"back": range(20, 0, -1), "gap": [*range(19), 30], "none": [np.nan, *range(19)]}, None),
         ({"name": [f"{n}" for n in range(20)], "yes": [True] * 20, "a": [1, 2] * 10}, None),
         ({"a": range(9), "b": range(9)}, None),
+        ({"ID": NUMBERS, "customerId": NUMBERS, "row_key": NUMBERS, "x": NUMBERS}, 3),
+        ({"idx": NUMBERS, "User ID": NUMBERS, "UUID2": NUMBERS}, 3),
+        ({"humid": NUMBERS, "paid": NUMBERS, "monkey": NUMBERS, "aid": NUMBERS}, None),
+        ({"id": NUMBERS % 7, "key": NUMBERS + 0.5, "index": NUMBERS * np.nan, "a": 1.0}, None),
+        ({"id": [*NUMBERS[:19], NUMBERS[0]]}, 1),
+        ({"id": [np.nan, *NUMBERS[1:]]}, 1),
     ],
 )
-def test_columns_that_count_the_rows(columns, counters):
+def test_columns_that_name_the_rows(columns, counters):
     notes = select_table(Source("t", pd.DataFrame(columns)), None, None, 0).notes
-    found = [note for note in notes if note.startswith("numbers that count the rows")]
+    found = [note for note in notes if note.startswith("numbers that may only name rows")]
+    if isinstance(counters, int):
+        counters = ", ".join(map(repr, [*columns][:counters]))
     assert [note.split("): ")[1] for note in found] == ([counters] if counters else [])
+
+
+def test_dropped_columns():
+    frame = pd.DataFrame({"id": NUMBERS, "a": 1.0, "b": list("xy") * 10, "y": NUMBERS})
+    source = Source("t", frame, left_out={"Unnamed: 0": "row numbers"})
+    table = select_table(source, "y", None, 0, ("id", "b", "Unnamed: 0"))
+    assert table.columns == ["a"]
+    assert table.columns_left_out == dict.fromkeys(["id", "b", "Unnamed: 0"], "by --drop")
+    assert table.notes == ["columns left out (by --drop): 'Unnamed: 0', 'id', 'b'"]
+    for name in ("c", "y"):
+        with pytest.raises(CommandError, match=f"and not its target, got '{name}'; there are 'id"):
+            select_table(source, "y", None, 0, ("a", name))
+    with pytest.raises(CommandError, match="must have columns of numbers, labels or dates, got no"):
+        select_table(source, "y", None, 0, ("id", "a", "b"))

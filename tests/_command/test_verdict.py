@@ -74,7 +74,9 @@ def test_plane_is_not(report, tmp_path):
     assert grounds.startswith(
         "On the 25 rows held out of training, PCA with 2 components explains "
     )
-    assert grounds.endswith("; training left PCA, and found nothing that is surely better.")
+    assert grounds.endswith(
+        "; training found nothing that is surely better, so the autoencoder is PCA."
+    )
 
 
 # One number of components -------------------------------------------------------------
@@ -230,8 +232,16 @@ def test_single_row_says_nothing():
     ("losses", "held_out", "reason"),
     [
         ((0.5, 0.499, 0.498), (), "training the autoencoder did not leave PCA in 3 epochs"),
-        ((0.5, 0.45), (), "training left PCA, and found nothing that is surely better"),
-        ((0.5, 0.5), (0.6, 0.7, 0.7), "training left PCA, and found nothing that is surely better"),
+        (
+            (0.5, 0.45),
+            (),
+            "training found nothing that is surely better, so the autoencoder is PCA",
+        ),
+        (
+            (0.5, 0.5),
+            (0.6, 0.7, 0.7),
+            "training found nothing that is surely better, so the autoencoder is PCA",
+        ),
         ((0.5, 70), (0.6, 80, 70), "training the autoencoder raised its loss from 0.5 to 70"),
         ((), (), "there are too few rows to train the autoencoder on"),
     ],
@@ -415,17 +425,34 @@ def test_sizes_where_the_autoencoder_is_better_are_named():
     )
 
 
+def test_sizes_where_codes_may_only_be_packed_are_told_apart():
+    """On independent columns the autoencoder explains more, and finds no row more probable."""
+    packed, better, same = ((0.5, 1.0), (0.2, 1.0)), ((0.4, 1.5), (0.2, 2.0)), ((0.3, 3.0),) * 2
+    found = conclude(k1=packed, k2=better, k4=same)
+    assert found.sentences[-2:] == (
+        "With 2 components the autoencoder explains more than PCA.",
+        "With 1 component the autoencoder explains more than PCA, but does not find these rows "
+        "more probable: its codes may only pack the values of several columns into one number.",
+    )
+    found = conclude(k1=((0.5, None), (0.2, None)), k4=((0.3, 3.0), (0.3, 3.0)))
+    assert found.sentences[-1].startswith("With 1 component the autoencoder explains more than")
+    assert "does not find these rows more probable" in found.sentences[-1]
+
+
 def test_advice_is_final_if_pca_is_no_worse_anywhere():
     found = conclude(k2=((0.5, 1.0), (0.9, 1.0)), k4=((0.3, 3.0), (0.3, 3.0)))
     assert found.sentences[0] == "Use PCA with 4 components."
     assert "the autoencoder explains more" not in found.text
 
 
-@pytest.mark.parametrize(("error", "words"), [(0.5, "as good"), (0.9, "as good or better")])
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(0.5, "the autoencoder does not surely explain more"), (0.9, "PCA is as good or better")],
+)
 def test_sizes_where_pca_is_no_worse_are_named(error, words):
     found = conclude(k2=((0.5, 1.0), (error, 1.0)), k4=((0.3, 1.0), (0.1, 9.0)))
     assert found.sentences[0] == "Use the autoencoder with 4 components."
-    assert found.sentences[-1] == f"With 2 components PCA is {words}."
+    assert found.sentences[-1] == f"With 2 components {words}."
 
 
 # A copy of the table whose columns tell nothing of each other ----------------------------

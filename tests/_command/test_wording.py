@@ -50,7 +50,9 @@ def test_missing_cells_of_all_types():
     ("values", "kind", "text"),
     [
         ([3.0, 1.0, np.nan, 2.5], "number", "1 to 3, median 2.5"),
-        ([1.0, 2.0], "number", "1 to 2, median 1"),  # a value of the column, not 1.5
+        ([1.0, 2.0], "number", "1 to 2, median 1.5"),
+        ([2**60, 2**60, 2**60], "number", f"always {2**60}"),
+        ([1, 2**60, 2**60, 2**60], "number", f"1 to {2**60}, median {2**60}"),
         ([5.0, 5.0], "number", "always 5"),
         ([np.nan, np.nan], "number", "no value"),
         (["b", "a", "b", None], "category", "2 labels, most often 'b'"),

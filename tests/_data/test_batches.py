@@ -137,6 +137,13 @@ def test_automatic_batches_grow_with_the_table():
     assert [batch_length(n, "auto") for n in (5, 1000, 32_000, 10**6)] == [5, 256, 500, 1024]
 
 
+def test_batches_that_processes_share_grow_where_an_epoch_has_many_of_them():
+    sizes = (1000, 32_000, 500_000, 800_000, 10**6, 10**7)
+    found = [batch_length(n, "auto", is_shared=True) for n in sizes]
+    assert found == [256, 500, 1024, 1562, 1953, 2048]
+    assert batch_length(10**7, 300, is_shared=True) == 300
+
+
 def test_a_store_with_gaps_gives_its_masks(monkeypatch):
     monkeypatch.setattr("skae._data.stored_rows._BUFFER_BYTES", 4 * 2 * 300)
     monkeypatch.setattr("skae._data.stored_rows._LONGEST_RUN", 16)

@@ -15,7 +15,8 @@ from scipy import sparse
 from sklearn import config_context
 from sklearn.preprocessing import OneHotEncoder
 
-from skae._data.columns import CategoryCoding, Columns, needs_encoding
+from skae._data.codings import CategoryCoding
+from skae._data.columns import Columns, needs_encoding
 
 pa = pytest.importorskip("pyarrow", reason="Arrow's types need pyarrow")
 pl = pytest.importorskip("polars", reason="its frames need polars")

@@ -11,6 +11,7 @@ import torch
 
 from skae import DenoisingAutoencoder
 from skae._data import Batch, Rows
+from skae._denoising import mixed_density
 from skae._denoising.incomplete import CellCodes
 from skae._denoising.mixed_density import (
     MixedErrorDensity,
@@ -127,6 +128,16 @@ def dependent():
 
 def calibrate_on(case, n_rows=256):
     return calibrate_mixed(case.trained, case.reference, case.rows.take(np.arange(n_rows)), 8)
+
+
+def test_few_levels_and_draws_hide_no_share(dependent):
+    few = dependent.rows.take(np.arange(256))
+    draws, levels = mixed_density._ROUGH_DRAWS, mixed_density._ROUGH_LEVELS
+    rough = calibrate_mixed(dependent.trained, dependent.reference, few, draws, levels)
+    assert rough.number_gains.shape == rough.level_gains.shape == (levels,)
+    found = dependent.score(dependent.points, rough, draws)
+    found += mixed_density._ROUGH_NATS / 3
+    assert mixed_density.may_have_share(found, np.log(dependent.mass), dependent.mass)
 
 
 def test_masses_sum_to_one(dependent):

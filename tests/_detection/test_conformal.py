@@ -1,11 +1,13 @@
 """Thresholds and p-values of scores."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skae._detection.conformal import conformal_p_values, conformal_threshold
+from skae._detection.conformal import conformal_p_values, conformal_threshold, warn_of_none
 
 SCORES = st.lists(st.integers(-5, 5), min_size=1, max_size=40)
 
@@ -57,3 +59,33 @@ def test_rounding_of_alpha_does_not_move_the_threshold():
     alpha = 1 - 0.9
     assert alpha < 0.1
     assert conformal_threshold(known, None, alpha) == conformal_threshold(known, None, 0.1) == 1
+
+
+def test_too_few_known_scores_for_any_discovery():
+    p_values = np.full(40, 1 / 9)
+    with pytest.warns(UserWarning, match="no row can be found at false_discovery_rate=0.1: with 8"):
+        warn_of_none(p_values, 0.1, 1 / 9)
+    with pytest.warns(UserWarning, match="p-value is 0.11. Fit to more rows, so that at least 9"):
+        warn_of_none(p_values, 0.1, 1 / 9)
+
+
+def test_too_few_known_scores_for_the_rows_beyond_them():
+    p_values = np.append(np.full(12, 0.01), np.linspace(0.02, 1, 188))
+    message = "p-value is 0.01, and 20 of the 200 rows must have it. Only 12 do, and about 2 are"
+    with pytest.warns(UserWarning, match=message):
+        warn_of_none(p_values, 0.1, 0.01)
+    with pytest.warns(UserWarning, match="Fit to more rows, so that at least 166 calibrate"):
+        warn_of_none(p_values, 0.1, 0.01)
+
+
+@pytest.mark.parametrize("n_known", [20, 99, 400])
+def test_rows_alike_seldom_warn(n_known):
+    rng, n_warned = np.random.default_rng(0), 0
+    for _ in range(200):
+        known = np.sort(rng.normal(size=n_known))
+        p_values = conformal_p_values(rng.normal(size=300), known, None)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warn_of_none(p_values, 0.1, 1 / (n_known + 1))
+        n_warned += len(caught)
+    assert n_warned <= 6

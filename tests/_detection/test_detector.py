@@ -356,6 +356,22 @@ def test_discoveries_are_rarely_false():
     assert np.mean(proportions) < 0.2 + 3 * np.std(proportions) / np.sqrt(len(proportions))
 
 
+def test_discoveries_warn_where_none_can_be_found():
+    rng = np.random.default_rng(0)
+    detector = AEAnomalyDetector(GaussianMixture(), random_state=0).fit(rng.normal(size=(300, 3)))
+    odd = rng.normal(size=(300, 3))
+    odd[:30] += 9
+    message = "60 calibration rows, the smallest possible p-value is 0.016, and 50 of the 300 rows"
+    with pytest.warns(UserWarning, match=message):
+        assert not detector.discoveries(odd).any()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert detector.discoveries(odd[:60])[:30].all()
+        assert not detector.discoveries(odd[30:]).any()
+    with pytest.warns(UserWarning, match="no row can be found at false_discovery_rate=0.01"):
+        assert not detector.discoveries(odd[:60], false_discovery_rate=0.01).any()
+
+
 # Explanations ------------------------------------------------------------------------------
 
 

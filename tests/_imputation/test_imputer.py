@@ -221,12 +221,12 @@ def test_trends_go_on_where_a_row_is_outside_of_the_training_rows(estimator, dty
 
 
 def test_a_row_at_an_end_is_within_it():
-    """Of which an end in fewer digits may fall short."""
+    """Of which an end of rows in less precision may fall short."""
     X = np.tile([1234.567890123, 0.1, -5.0], (40, 1))
     X[20:] = 1e9 / 3, 0.7, np.nan
     scaling = Scaling(np.zeros(3), np.ones(3))
-    ranges = ColumnRanges.from_table(TrainingTable(X), scaling)
-    ends = ranges.find_bounds(scaling, CellLayout.from_numbers(3))
+    ranges = ColumnRanges.from_table(TrainingTable(X.astype(np.float32)))
+    ends = ranges.find_ends(CellLayout.from_numbers(3))
     values = np.where(np.isnan(X), 7.0, X)
     np.testing.assert_array_equal(clip_fills(X, values, ends, scaling)[20:, 2], -5.0)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
+from sklearn.cluster import kmeans_plusplus
 from sklearn.mixture import GaussianMixture
 
 from skae._linear import Codes, choose_mixture, choose_spread_rows, fit_mixture
@@ -184,3 +185,12 @@ def test_chosen_rows_are_spread_and_count():
     repeated = choose_spread_rows(codes[:2], np.ones(2), 5, rng())
     assert len(repeated) == 5
     assert set(repeated) == {0, 1}
+
+
+@pytest.mark.parametrize(("n_rows", "n_chosen"), [(3, 1), (40, 7), (700, 64)])
+def test_spread_rows_are_those_of_kmeans_plusplus(n_rows, n_chosen):
+    codes, weight = rng().normal(size=(n_rows, 5)), rng().uniform(size=n_rows)
+    chosen = choose_spread_rows(codes, weight, n_chosen, rng())
+    seed = int(rng().integers(2**31))
+    _, expected = kmeans_plusplus(codes, n_chosen, sample_weight=weight, random_state=seed)
+    np.testing.assert_array_equal(chosen, expected)

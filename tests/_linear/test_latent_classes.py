@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from skae._linear import ClassRecipe, LatentClasses, MixedCells, fit_with_missing
-from skae._linear.latent_classes import group_by_pattern
+from skae._linear.latent_classes import ClassRows, group_by_pattern
 from skae.modules.cells import CellLayout
 
 LAYOUT = CellLayout(numbers=(0, 4), booleans=(1,), categories=((2, 4), (5, 8)))
@@ -237,3 +237,19 @@ def test_rows_without_weight_say_nothing():
     classes = ClassRecipe(3, False, 1.0, 1.0).fit(cells, np.zeros(2))
     assert len(classes.weight) >= 1
     assert np.isfinite(classes.log_density(cells)).all()
+
+
+@pytest.mark.parametrize("n_gaps", [0, 1, 4])
+def test_recipes_share_rows_and_nothing_else(n_gaps):
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(300, 4)) + 3 * rng.integers(2, size=(300, 1))
+    numbers[:, :n_gaps][rng.random((300, n_gaps)) < 0.3] = np.nan
+    levels = np.eye(3)[rng.integers(3, size=300)]
+    cells, weight = MixedCells(numbers, levels, (slice(0, 3),)), rng.uniform(size=300)
+    rows = ClassRows(cells, weight)
+    for is_full in (True, False, True):
+        for seed in (1, 0):
+            recipe = ClassRecipe(3, is_full, 1.0, 1.0, seed)
+            alone, shared = recipe.fit(cells, weight), recipe.fit_rows(rows)
+            for name, value in alone.get_state().items():
+                np.testing.assert_array_equal(getattr(shared, name), value)

@@ -22,7 +22,10 @@ def read(levels):
 
 
 def stack(cells, rival=None):
-    return stack_classes(cells, np.ones(len(cells)), split_for_stacking(len(cells)), rival)
+    splits = split_for_stacking(len(cells))
+    held_out = np.concatenate([split.held_out for split in splits])
+    find_rival = None if rival is None else lambda known, weight: rival[held_out]
+    return stack_classes(cells, np.ones(len(cells)), splits, find_rival)
 
 
 def draw_independent(n_rows):
@@ -58,13 +61,13 @@ def test_dependent_cells_have_their_joint_mass():
 @pytest.fixture
 def tried(monkeypatch):
     """Recipes that are fitted from here on."""
-    recipes, fit = [], ClassRecipe.fit
+    recipes, fit = [], ClassRecipe.fit_rows
 
     def note(recipe, *arguments):
         recipes.append(recipe)
         return fit(recipe, *arguments)
 
-    monkeypatch.setattr(ClassRecipe, "fit", note)
+    monkeypatch.setattr(ClassRecipe, "fit_rows", note)
     return recipes
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 
-from skae._linear import split_for_stacking, stack_mixtures
+from skae._linear import may_have_share, split_for_stacking, stack_mixtures
 from skae._linear.stacked_mixture import weigh_densities
 
 
@@ -175,3 +175,16 @@ def test_a_rival_far_above_leaves_the_mixture_as_it_is(gain):
     mixture, share = stack(X, alone.log_density(X) + gain)
     assert share == 1 - 1 / 300
     np.testing.assert_array_equal(mixture.log_density(X), alone.log_density(X))
+
+
+@pytest.mark.parametrize("gap", [-1.0, 1.0])
+def test_a_rival_may_have_a_share_where_its_mean_ratio_exceeds_one(gap):
+    noise = np.random.default_rng(0).normal(size=400)
+    ratio = noise - np.log(np.exp(noise).mean()) + gap
+    weight = np.ones(400)
+    assert may_have_share(ratio, np.zeros(400), weight) == (gap > 0)
+    share = weigh_densities(np.column_stack([np.zeros(400), ratio]), weight)[1]
+    assert (share > 0.05) == (gap > 0)
+    ratio[:10] = 100.0
+    weight[:10] = 0.0
+    assert may_have_share(ratio, np.zeros(400), weight) == (gap > 0)

@@ -173,6 +173,119 @@ def test_other_parts_are_left_to_autograd(make):
     assert make_step(module, ReconstructionObjective()) is None
 
 
+class Tripled(MLP):
+    def forward(self, input):
+        return 3 * super().forward(input)
+
+
+class Widened(Bypass):
+    def forward(self, input):
+        return 3 * super().forward(input)
+
+
+def change_network(change):
+    """Return a change of an autoencoder that changes the encoder's nonlinear path."""
+    return lambda module: change(module.encoder.nonlinear)
+
+
+def replace_activation(activation):
+    return change_network(lambda mlp: setattr(mlp, "activation", activation))
+
+
+def triple(module, inputs, output):
+    return 3 * output
+
+
+def override_forward(network):
+    own = network.forward
+    network.forward = lambda input: 3 * own(input)
+
+
+def repeat_layer(network):
+    again = make_layer(5, 5)
+    layers = make_layer(N_FEATURES, 5), again, again, make_layer(5, 3)
+    network.layers = nn.ModuleList(layers)
+
+
+#: What a user can do to a network so that it isn't what its class says.
+CHANGES = {
+    "subclass": change_network(lambda mlp: setattr(mlp, "__class__", Tripled)),
+    "subclass of a bypass": lambda m: setattr(m.decoder, "__class__", Widened),
+    "own forward": change_network(override_forward),
+    "forward hook": change_network(lambda mlp: mlp.register_forward_hook(triple)),
+    "forward hook of a bypass": lambda m: m.decoder.register_forward_hook(triple),
+    "forward hook of the linear path": lambda m: m.encoder.linear.register_forward_hook(triple),
+    "forward hook of all": lambda m: m.register_forward_hook(triple),
+    "forward hook of a layer": change_network(
+        lambda mlp: mlp.layers[1].register_forward_hook(triple)
+    ),
+    "forward hook of an activation": change_network(
+        lambda mlp: mlp.activation.register_forward_hook(triple)
+    ),
+    "forward hook of dropout": change_network(
+        lambda mlp: mlp.dropout.register_forward_hook(triple)
+    ),
+    "pre-hook": change_network(
+        lambda mlp: mlp.register_forward_pre_hook(lambda module, inputs: (3 * inputs[0],))
+    ),
+    "backward hook": change_network(
+        lambda mlp: mlp.register_full_backward_pre_hook(lambda module, g: (3 * g[0],))
+    ),
+    "hook of a gradient": change_network(
+        lambda mlp: mlp.layers[0].weight.register_hook(lambda gradient: 3 * gradient)
+    ),
+    "pre-hook of a layer": change_network(
+        lambda mlp: mlp.layers[0].register_forward_pre_hook(lambda layer, inputs: (3 * inputs[0],))
+    ),
+    "parametrized": change_network(lambda mlp: fix_column_norms(mlp.layers[0])),
+    "no bias": change_network(lambda mlp: mlp.layers[0].register_parameter("bias", None)),
+    "another layer": change_network(
+        lambda mlp: mlp.layers.insert(1, nn.LayerNorm(6, dtype=torch.float64))
+    ),
+    "a layer twice": change_network(repeat_layer),
+    "dropout of another kind": change_network(
+        lambda mlp: setattr(mlp, "dropout", nn.Hardtanh(-0.1, 0.1))
+    ),
+    "longer linear path": lambda m: setattr(
+        m.encoder, "linear", MLP(N_FEATURES, 3, (4,), generator=generator()).double()
+    ),
+    "a network of both": lambda m: setattr(m.decoder, "nonlinear", share_network(m)),
+    **{
+        repr(activation): replace_activation(activation)
+        for activation in (
+            nn.ELU(3.0),
+            nn.GELU("tanh"),
+            nn.LeakyReLU(0.2),
+            nn.SiLU(inplace=True),
+            nn.Softplus(),
+            nn.PReLU(dtype=torch.float64),
+        )
+    },
+    "scaled code": lambda m: setattr(m, "code_activation", nn.ELU(3.0)),
+}
+
+
+def share_network(module):
+    """Return a network for the decoder that has the encoder's weights in it."""
+    network = MLP(3, N_FEATURES, (6, 5), generator=generator()).double()
+    network.layers[1].weight = module.encoder.nonlinear.layers[1].weight
+    return network
+
+
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_changed_network_is_trained_on_its_own_function(change):
+    module = autoencoder()
+    change(module)
+    path = make_autoencoder_pass(module)
+    X = rows()
+    expected = gradients(by_autograd(module, ReconstructionObjective()), module, X)
+    step = by_autograd if path is None else make_step
+    found = gradients(step(module, ReconstructionObjective()), module, X)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+    assert path is None
+
+
 @pytest.mark.parametrize("part", ["encoder.gate", "encoder.nonlinear", "decoder.linear"])
 def test_frozen_weights_get_no_gradients(part):
     module = autoencoder()

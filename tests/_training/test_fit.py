@@ -207,12 +207,23 @@ def test_keyboard_interrupt_in_a_fold(curve):
     """While the epoch is still being selected, the initialization is what is left."""
     press = CtrlC(training=2, step=28)  # in the tenth epoch, of three steps each
     ours = AutoencoderTransformer(2, max_epochs=20, batch_size=100, optimizer=press, random_state=0)
-    with pytest.warns(ConvergenceWarning, match=r"fold 2/5 was interrupted after 9 of 20"):
+    message = r"fold 2/5 was interrupted after 9 of 20 .* The initialization is kept"
+    with pytest.warns(ConvergenceWarning, match=message):
         ours.fit(curve[:300])
     assert press.n_trainings == 3  # the third is ready to train, and does not
     assert ours.n_iter_ == 0
     linear = clone(ours).set_params(hidden_layer_sizes=()).fit(curve[:300])
     np.testing.assert_allclose(ours.reconstruct(curve), linear.reconstruct(curve), atol=1e-5)
+
+
+def test_keyboard_interrupt_in_a_fold_of_random_weights(curve):
+    """Untrained weights are no result: the estimator stays as it was."""
+    ours = AutoencoderTransformer(
+        2, init="random", max_epochs=20, batch_size=100, optimizer=CtrlC(2, 28), random_state=0
+    )
+    with pytest.raises(KeyboardInterrupt):
+        ours.fit(curve[:300])
+    assert not hasattr(ours, "n_iter_")
 
 
 # Divergence -------------------------------------------------------------------------------

@@ -54,10 +54,7 @@ def test_networks_beside_a_linear_path_can_compute_in_single_precision(module, X
     np.testing.assert_allclose(alone, mixed[3:4], rtol=1e-12)
     copied = trained.in_mixed_precision()
     assert copied is trained.in_mixed_precision()
-    # Neither training nor a change of weights reaches it.
     module.train()
-    with torch.no_grad():
-        module.encoder.nonlinear.layers[0].weight.add_(1.0)
     again = trained.apply_to_completed(lambda module, batch: module(batch.input), rows, 7)
     np.testing.assert_array_equal(again, mixed)
     with torch.no_grad():
@@ -66,6 +63,59 @@ def test_networks_beside_a_linear_path_can_compute_in_single_precision(module, X
     linear = TrainedModule(module)
     mixed = linear.apply_to_completed(lambda module, batch: module(batch.input), rows, 50)
     np.testing.assert_allclose(mixed, linear.apply(reconstruct, X), rtol=1e-12)
+
+
+def step_once(module):
+    optimizer = torch.optim.SGD(module.parameters(), lr=1.0)
+    for weight in module.parameters():
+        weight.grad = torch.ones_like(weight)
+    optimizer.step()
+
+
+def replace_data(module):
+    for weight in module.parameters():
+        weight.data = weight.data + 1.0
+
+
+def replace_weight(module):
+    module.encoder.gate = torch.nn.Parameter(module.encoder.gate.detach() + 1.0)
+
+
+def replace_network(module):
+    generator = torch.Generator().manual_seed(9)
+    module.encoder.nonlinear = mlp_autoencoder(
+        5, 2, (4,), linear_path=False, generator=generator
+    ).encoder
+
+
+def load_weights(module):
+    module.load_state_dict({name: value + 1 for name, value in module.state_dict().items()})
+
+
+@pytest.mark.parametrize(
+    "change", [step_once, replace_data, replace_weight, replace_network, load_weights]
+)
+def test_copies_follow_the_weights(module, X, change):
+    def compute(trained):
+        single = trained.apply(reconstruct, X.astype(np.float32))
+        double = trained.apply(reconstruct, X)
+        return (
+            single,
+            double,
+            trained.apply_to_completed(
+                lambda module, batch: module(batch.input), CompletedRows(X), 7
+            ),
+        )
+
+    trained = TrainedModule(module)
+    before = compute(trained)
+    change(module.train())
+    after = compute(trained)
+    for old, new, expected in zip(before, after, compute(TrainedModule(module)), strict=True):
+        assert not np.allclose(old, new, atol=1e-3)
+        np.testing.assert_array_equal(new, expected)
+    copied = trained.in_precision(torch.float64), trained.in_mixed_precision()
+    assert copied == (trained.in_precision(torch.float64), trained.in_mixed_precision())
 
 
 def test_dropout_is_off(module, X):

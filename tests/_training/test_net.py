@@ -125,3 +125,25 @@ def test_compiled_training_gives_the_same(curve):
         assert compiled.score(curve) == pytest.approx(plain.score(curve), abs=0.01)
     assert compiled.module_._compiled_call_impl is not None
     assert compiled.net_.flat_parameters_ is None
+
+
+class HookAtStart(Callback):
+    """Add a hook to the encoder that scales its network's output, when training begins."""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def on_train_begin(self, net, **kwargs):
+        path = net.module_.encoder.nonlinear
+        path.register_forward_hook(lambda module, inputs, output: self.scale * output)
+
+
+def test_a_hook_of_a_callback_is_trained_with(curve):
+    """The gates are closed at first, and their gradients are as large as the network's output."""
+    model = clone(SMALL).set_params(early_stopping=False, max_epochs=1, lr=1e-6)
+    gates = {}
+    for scale in (1.0, 300.0):
+        callbacks = [("hook", HookAtStart(scale))]
+        twin = clone(model).set_params(optimizer=torch.optim.SGD, callbacks=callbacks)
+        gates[scale] = float(twin.fit(curve).module_.encoder.gate.detach().abs().sum())
+    assert gates[300.0] > 100 * gates[1.0]

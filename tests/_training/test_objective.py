@@ -39,9 +39,12 @@ def test_the_largest_losses_are_trimmed():
     assert Distance().reduce(LOSSES, WEIGHT).item() == pytest.approx((3 + 18 + 12 + 14) / 8)
 
 
-def test_a_generator_stays_behind_when_an_objective_is_copied():
-    objective = Distance(0.1, torch.Generator())
-    for copied in (copy.deepcopy(objective), pickle.loads(pickle.dumps(objective))):
-        assert copied.generator is None
-        assert copied.trim_fraction == 0.1
-    assert objective.generator is not None
+def test_a_generator_is_copied_with_an_objective_and_not_stored():
+    objective = Distance(0.1, torch.Generator().manual_seed(3))
+    torch.rand(5, generator=objective.generator)
+    copied, stored = copy.deepcopy(objective), pickle.loads(pickle.dumps(objective))
+    assert copied.trim_fraction == stored.trim_fraction == 0.1
+    assert stored.generator is None
+    assert copied.generator is not objective.generator
+    draws = [torch.rand(5, generator=one.generator) for one in (copied, objective)]
+    assert torch.equal(*draws)

@@ -48,6 +48,19 @@ def test_a_fit_follows_the_cosine(curve, batch_size, n_steps):
     assert record.rates[-1] < 4e-5
 
 
+class Longer(Callback):
+    """Ask for batches twice as long, which the next training has."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        net.batch_size = 120
+
+
+def test_the_cosine_is_over_the_steps_that_are_taken(curve):
+    record = RecordRates()
+    make(record, max_epochs=10, batch_size=60, callbacks=[Longer()]).fit(curve / 1e3)
+    np.testing.assert_allclose(record.rates, 1e-3 * cosine(100), rtol=1e-9)
+
+
 def test_the_objective_is_given_the_share_of_training_that_is_done(curve):
     shares = []
 

@@ -183,7 +183,7 @@ def test_the_warm_up_of_the_divergence_is_over(game):
     _, _, make, _, _ = game
     objective = make(1.0)
     objective.advance(0.1)
-    assert objective._current_beta(True) == 1.0
+    assert objective.current_beta(True) == 1.0
 
 
 # Fits -------------------------------------------------------------------------------------

@@ -103,7 +103,9 @@ def test_density_follows_a_change_of_units(wine):
     expected = ours.elbo(wine).log_likelihood - np.log(units).sum()
     np.testing.assert_allclose(elbo.log_likelihood, expected, atol=0.02)
     sample = scaled.sample(50, random_state=3) / units
-    np.testing.assert_allclose(sample, ours.sample(50, random_state=3), rtol=1e-2, atol=1e-3)
+    # Drawn numbers have two decimals at most in one of the units, and may have more in the other.
+    expected = ours.sample(50, random_state=3)
+    np.testing.assert_allclose(sample, expected, rtol=1e-2, atol=1e-3 + 0.005)
 
 
 def test_scores_are_reproducible_and_of_each_row_alone(trained, curve):

@@ -34,9 +34,11 @@ def test_warm_up_raises_the_weight_of_the_divergence(curve, trained):
 
 
 def test_nets_can_be_copied(trained, curve):
-    """A generator cannot be copied; the copy has none."""
-    criterion = copy.deepcopy(trained.net_.criterion_)
-    assert criterion.generator is None
+    """The copy has a generator of its own, in the state of the first."""
+    own = trained.net_.criterion_
+    criterion = copy.deepcopy(own)
+    assert criterion.generator is not own.generator
+    assert torch.equal(criterion.generator.get_state(), own.generator.get_state())
     assert criterion.beta == 1.0
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from skae.modules import RecurrentArchitecture
+from skae.modules import MLP, RecurrentArchitecture
+from skae.modules.architectures import check_network
 
 from .sessions import require_onnx
 
@@ -38,6 +39,36 @@ class OwnNetwork(nn.Module):
 class Unwritable(nn.Module):
     def forward(self, rows):
         return torch.from_numpy(np.sort(rows.detach().numpy(), axis=1))
+
+
+class Tripled(MLP):
+    def forward(self, input):
+        return 3 * super().forward(input)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda mlp: setattr(mlp, "__class__", Tripled),
+        lambda mlp: mlp.register_forward_hook(lambda module, inputs, output: 3 * output),
+        lambda mlp: setattr(mlp, "activation", nn.ELU(3.0)),
+        lambda mlp: setattr(mlp, "activation", nn.LeakyReLU(0.2)),
+        lambda mlp: setattr(mlp, "activation", nn.GELU("tanh")),
+        lambda mlp: setattr(mlp, "activation", nn.Softplus()),
+        lambda mlp: setattr(mlp, "dropout", nn.Hardtanh()),
+    ],
+    ids=["subclass", "hook", "ELU", "LeakyReLU", "GELU", "Softplus", "dropout"],
+)
+def test_a_changed_perceptron_is_written_as_it_is(change):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = MLP(6, 4, (5,))
+    change(network)
+    network = check_network(network, "encoder", 6, 4).eval()
+    X = 3 * np.random.default_rng(0).normal(size=(5, 6))
+    with torch.no_grad():
+        expected = network(torch.from_numpy(X).float()).numpy()
+    np.testing.assert_allclose(apply(network, X), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ import stat
 
 import numpy as np
 import pytest
+import torch
 from sklearn.exceptions import NotFittedError
 
-from skae import AEAnomalyDetector, AEImputer, AutoencoderTransformer
+from skae import AEAnomalyDetector, AEImputer, AutoencoderTransformer, DenoisingAutoencoder
+from skae._denoising.density import draw_common_noise
 from skae.export import requirements, to_onnx
 
 from .sessions import require_onnx
@@ -48,6 +50,19 @@ def test_a_path_that_can_not_be_written(fitted, tmp_path):
         to_onnx(fitted, tmp_path)
     with pytest.raises(OSError, match="not there"):
         to_onnx(fitted, tmp_path / "none" / "model.onnx")
+
+
+@pytest.mark.parametrize("mode", [lambda: torch.device("meta"), torch.inference_mode])
+def test_torchs_modes_change_no_file(mode, tmp_path):
+    require_onnx()
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    denoiser = DenoisingAutoencoder(None, hidden_layer_sizes=(4,), max_epochs=1, n_draws=2)
+    detector = AEAnomalyDetector(denoiser, random_state=0).fit(X)
+    to_onnx(detector, tmp_path / "expected.onnx")
+    draw_common_noise.cache_clear()
+    with mode():
+        to_onnx(detector, tmp_path / "found.onnx")
+    assert (tmp_path / "found.onnx").read_bytes() == (tmp_path / "expected.onnx").read_bytes()
 
 
 def test_a_file_is_replaced_as_a_whole(fitted, tmp_path, monkeypatch):

@@ -36,6 +36,15 @@ def model(images):
     return fit(images)
 
 
+@pytest.mark.parametrize("mode", [lambda: torch.device("meta"), torch.inference_mode])
+def test_torchs_modes_change_nothing(model, images, mode):
+    expected = UnitsDisplay.from_estimator(model, images, n_units=2, n_patches=2)
+    with mode():
+        found = UnitsDisplay.from_estimator(model, images, n_units=2, n_patches=2)
+    np.testing.assert_array_equal(found.projections, expected.projections)
+    np.testing.assert_array_equal(found.activations, expected.activations)
+
+
 # What is found ----------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from skae._environment import seed_default_generator
 from skae.modules import (
+    MLP,
     ConvolutionalArchitecture,
     MLPArchitecture,
     RecurrentArchitecture,
@@ -62,6 +63,12 @@ def test_other_modules_are_refused():
         check_network(make_linear(4, 5, generator()), "encoder", 4, 3)
     with pytest.raises(ValueError, match=message + ".* it failed with: mat1 and mat2"):
         check_network(make_linear(5, 3, generator()), "encoder", 4, 3)
+    with pytest.raises(ValueError, match=message + r"\(2, 4\) .* \(2, 3\), got .* \(2, 5\)"):
+        check_network(MLP(4, 5, generator=generator()), "encoder", 4, 3)
+    tripled = MLP(4, 3, generator=generator())
+    tripled.register_forward_hook(lambda module, inputs, output: output.repeat(1, 3))
+    with pytest.raises(ValueError, match=message + r"\(2, 4\) .* \(2, 3\), got .* \(2, 9\)"):
+        check_network(tripled, "encoder", 4, 3)
 
 
 class Own(nn.Module):

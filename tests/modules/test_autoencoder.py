@@ -9,6 +9,7 @@ from skorch import NeuralNetRegressor
 from torch import nn
 
 from skae.modules import (
+    MLP,
     Autoencoder,
     Dropout,
     MLPArchitecture,
@@ -171,3 +172,59 @@ def test_parameters_reach_the_networks():
         assert [layer.out_features for layer in path.layers] == sizes
         assert isinstance(path.activation, nn.Tanh)
         assert path.dropout.p == 0.3
+
+
+def test_a_dropout_in_several_places_is_one_with_the_generator():
+    dropout = nn.Dropout(0.5)
+    network = nn.Sequential(dropout, nn.Sequential(dropout), dropout)
+    source = generator()
+    set_dropout_generator(network, source)
+    found = [network[0], network[1][0], network[2]]
+    assert all(type(one) is Dropout and one.generator is source for one in found)
+    assert found[0] is found[1] is found[2]
+    X, outputs = torch.ones(20, 5), []
+    for seed in (1, 2):
+        set_dropout_generator(network, generator())
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            outputs.append(network(X))
+    assert torch.equal(*outputs)
+
+
+def test_a_dropout_keeps_its_mode_and_its_hooks():
+    network = nn.Sequential(nn.Dropout(0.5), nn.Dropout(0.5))
+    handle = network[0].register_forward_hook(lambda module, inputs, output: 3 * output)
+    network[0].eval()
+    set_dropout_generator(network, generator())
+    assert [one.training for one in network] == [False, True]
+    X = torch.ones(20, 5)
+    assert torch.equal(network[0](X), 3 * X)
+    handle.remove()
+    assert torch.equal(network[0](X), X)
+
+
+class Tripled(MLP):
+    def forward(self, input):
+        return 3 * super().forward(input)
+
+
+class Squared(MLP):
+    def forward(self, input):
+        return super().forward(input).square()
+
+
+def build(kind, n_inputs, n_outputs, generator=None):
+    return kind(n_inputs, n_outputs, generator=generator or torch.Generator().manual_seed(0))
+
+
+def test_an_affine_perceptron_is_dropped_beside_a_linear_path_and_no_other():
+    make = partial(make_autoencoder, 5, 2, generator=generator())
+    assert make(lambda role, *widths: build(MLP, *widths)).encoder.nonlinear is None
+    other = make(lambda role, *widths: build(Squared, *widths)).encoder.nonlinear
+    assert isinstance(other, Squared)
+
+
+@pytest.mark.parametrize("make", [partial(build, Tripled), make_linear], ids=["subclass", "linear"])
+def test_tied_weights_need_a_perceptron_whose_transpose_is_known(make):
+    with pytest.raises(ValueError, match="tied_weights=True needs an encoder that is an MLP"):
+        make_autoencoder(5, 2, lambda role, *widths: make(*widths, generator()), tied_weights=True)

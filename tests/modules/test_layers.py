@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from skae.modules import Dropout, set_weight
 from skae.modules.layers import fix_column_norms, make_linear
@@ -59,12 +60,6 @@ def test_biases_are_spread_as_torchs_are_and_drawn_from_the_generator():
     assert layer.bias.std().item() == pytest.approx(0.5 / np.sqrt(3), rel=0.05)
 
 
-def test_a_copy_of_dropout_has_no_generator():
-    copied = copy.deepcopy(Dropout(0.3, generator()))
-    assert copied.generator is None
-    assert copied.p == 0.3
-
-
 def test_no_dropout_draws_nothing():
     source = generator()
     state = source.get_state()
@@ -83,3 +78,19 @@ def test_a_new_weight_sets_the_fixed_lengths():
         torch.testing.assert_close(layer.weight, torch.ones(5, 3))
         layer.parametrizations.weight.original.mul_(7)  # as a step of training might
     torch.testing.assert_close(layer.weight, torch.ones(5, 3))
+
+
+def test_a_copy_of_dropouts_draws_what_they_would_have_drawn():
+    """From one generator of its own, if they share theirs."""
+    source = torch.Generator().manual_seed(0)
+    network = nn.Sequential(Dropout(0.5, source), Dropout(0.5, source))
+    X = torch.ones(30, 4)
+    network(X)
+    twin = copy.deepcopy(network)
+    assert twin[0].generator is twin[1].generator is not source
+    expected = [network(X) for _ in range(3)]
+    assert all(torch.equal(twin(X), one) for one in expected)
+    assert not torch.equal(expected[0], expected[1])
+    plain = copy.deepcopy(Dropout(0.3))
+    assert (plain.generator, plain.p) == (None, 0.3)
+    assert pickle.loads(pickle.dumps(network))[0].generator is None

@@ -42,10 +42,32 @@ class Squared(MLP):
         return super().forward(input).square()
 
 
+def make_changed(change):
+    network = make(sizes=(8,))
+    change(network)
+    return network
+
+
+def triple(module, inputs, output):
+    return 3 * output
+
+
+def square(module, inputs):
+    return (inputs[0].square(),)
+
+
 @pytest.mark.parametrize(
     "network",
     [
         make(),
+        make_changed(lambda mlp: mlp.register_forward_hook(triple)),
+        make_changed(lambda mlp: mlp.layers[0].register_forward_hook(triple)),
+        make_changed(lambda mlp: mlp.activation.register_forward_hook(triple)),
+        make_changed(lambda mlp: mlp.layers[0].register_forward_pre_hook(square)),
+        make_changed(lambda mlp: mlp.layers.insert(1, torch.nn.LayerNorm(8))),
+        make_changed(lambda mlp: mlp.layers[1].register_parameter("bias", None)),
+        make_changed(lambda mlp: setattr(mlp, "dropout", torch.nn.Hardtanh())),
+        make_changed(lambda mlp: setattr(mlp, "activation", torch.nn.ELU(3.0))),
         Squared(5, 3, generator=torch.Generator().manual_seed(0)),
         make(32, (7,), "relu"),
         make_parametrized(),
