@@ -3,6 +3,7 @@
 from .batches import OrderedBlocks, ShardBatches, ShuffledBatches, batch_length
 from .blocks import Table, block_length, row_blocks, subsample_indices
 from .column_moments import ColumnMoments, measure_columns, name_column
+from .column_quantiles import ColumnQuantiles, find_quantiles
 from .column_ranges import ColumnEnds, ColumnRanges
 from .columns import Columns, EncodedTable, needs_encoding
 from .dask_tables import is_dask_array, is_dask_frame, join_columns, load_dask
@@ -68,6 +69,7 @@ __all__ = [
     "ColumnChoice",
     "ColumnEnds",
     "ColumnMoments",
+    "ColumnQuantiles",
     "ColumnRanges",
     "Columns",
     "Complete",
@@ -104,6 +106,7 @@ __all__ = [
     "fill_table",
     "find_index",
     "find_padding",
+    "find_quantiles",
     "find_row_shape",
     "find_sequence_form",
     "fit_sequences",

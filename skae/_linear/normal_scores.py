@@ -29,8 +29,9 @@ _FARTHEST = 1e8
 # The inverse is searched between points so many standard deviations around each Gaussian's mean.
 _GRID_REACH, _GRID_STEPS = 8.0, 65
 
-# Steps of the search between two points.
-_N_STEPS = 8
+# Most steps of the search between two points. It ends with the step from a score so near to the one
+# that is sought: Newton's method squares what it is off by.
+_N_STEPS, _NEAR = 8, 1e-8
 _TINY = float(np.finfo(np.float64).tiny)
 
 # Cells of the largest array (rows x Gaussians of all columns).
@@ -146,14 +147,21 @@ class NormalScores:
         )
         share = (scores - known[place - 1]) / np.maximum(known[place] - known[place - 1], _TINY)
         found = low + share.clip(0, 1) * (high - low)
+        left = np.flatnonzero(~np.isnan(scores))
         for _ in range(_N_STEPS):
-            reached, log_slope = (part[:, 0] for part in single._transform(found[:, None]))
-            off = reached - scores
-            low, high = np.where(off < 0, found, low), np.where(off > 0, found, high)
-            step = found - off * np.exp(-log_slope)
+            at = found[left]
+            reached, log_slope = (part[:, 0] for part in single._transform(at[:, None]))
+            off = reached - scores[left]
+            low[left], high[left] = (
+                np.where(off < 0, at, low[left]),
+                np.where(off > 0, at, high[left]),
+            )
+            step = at - off * np.exp(-log_slope)
             # A step of Newton's method, or halfway to the other end where it leads too far.
-            is_within = (step > low) & (step < high)
-            found = np.where(off == 0, found, np.where(is_within, step, 0.5 * (low + high)))
+            is_within = (step > low[left]) & (step < high[left])
+            halfway = 0.5 * (low[left] + high[left])
+            found[left] = np.where(off == 0, at, np.where(is_within, step, halfway))
+            left = left[~(is_within | (off == 0)) | (np.abs(off) > _NEAR)]
         return np.where(np.isnan(scores), np.nan, found)
 
     @property

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .._base import SINGLE_VARIANCE, Density
 from .._base.draws import draw_normal
-from .._data import AnyRows, Batch, ColumnRanges, block_length
+from .._data import AnyRows, Batch, ColumnQuantiles, ColumnRanges, block_length
 from .._linear import Moments
 from .._training import TrainedModule
 from ..modules import VariationalAutoencoder
@@ -65,6 +65,9 @@ class VariationalDensity(Density[VariationalAutoencoder]):
         Each column's part of `unit_correction`; None is 0.
     ranges : ColumnRanges or None, default=None
         Of the training rows; None, in states of earlier versions, is unknown.
+    quantiles : ColumnQuantiles or None, default=None
+        Of the training rows; None, in states of earlier versions and of very wide tables, is
+        unknown.
     """
 
     codes: Moments
@@ -73,6 +76,7 @@ class VariationalDensity(Density[VariationalAutoencoder]):
     unit_correction: float
     log_scales: np.ndarray | None = None
     ranges: ColumnRanges | None = None
+    quantiles: ColumnQuantiles | None = None
 
     def log_density(self, module: VariationalAutoencoder, batch: Batch) -> Tensor:
         """Return the log-density of each row's observed cells, in nats."""
@@ -103,14 +107,20 @@ class VariationalDensity(Density[VariationalAutoencoder]):
         state = {field.name: getattr(self, field.name) for field in fields(self)}
         codes = {field.name: getattr(self.codes, field.name) for field in fields(self.codes)}
         ranges = None if self.ranges is None else self.ranges.get_state()
-        return {**state, "codes": codes, "ranges": ranges}
+        quantiles = None if self.quantiles is None else self.quantiles.get_state()
+        return {**state, "codes": codes, "ranges": ranges, "quantiles": quantiles}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the density of a stored state."""
-        ranges = state.get("ranges")  # not in the states of earlier versions
-        known = None if ranges is None else ColumnRanges(**ranges)
-        return cls(**{**state, "codes": Moments(**state["codes"]), "ranges": known})
+        # Not in the states of earlier versions.
+        ranges, quantiles = state.get("ranges"), state.get("quantiles")
+        parts = {
+            "codes": Moments(**state["codes"]),
+            "ranges": None if ranges is None else ColumnRanges(**ranges),
+            "quantiles": None if quantiles is None else ColumnQuantiles(**quantiles),
+        }
+        return cls(**{**state, **parts})
 
 
 def measure_codes(rows: AnyRows, trained: TrainedModule[VariationalAutoencoder]) -> Moments:

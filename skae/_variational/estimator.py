@@ -33,6 +33,7 @@ from .._data import (
     AnyTable,
     Batch,
     ColumnMoments,
+    ColumnQuantiles,
     ColumnRanges,
     Columns,
     Scaling,
@@ -50,7 +51,6 @@ from .._environment import (
     RandomSource,
     RandomStreams,
     check_memory,
-    isolate_torch,
     resolve_device,
 )
 from .._linear import ScoredColumns
@@ -68,6 +68,7 @@ from .fast_step import make_fast_step
 from .initialization import find_floor_share, fit_floor, initialize_variational
 from .missing_cells import count_codes, draw_missing
 from .objective import VariationalObjective
+from .sampling import sample_rows
 
 # Variance of a code unit's posterior means above which it is active (Burda et al. 2016).
 _ACTIVE_FROM = 0.01
@@ -609,7 +610,9 @@ default="from_dtype"
         X : ndarray of shape (n_samples, n_features), or a frame
             The rows, in the units of the table: a frame like the one that was fitted, if that had
             columns that aren't numbers, else an array in float64, or what `set_output` asks for.
-            Booleans and labels are values. With a Gaussian likelihood numbers have no more
+            Booleans and labels are values. With a Gaussian likelihood each column of numbers is
+            distributed as in the table: where the model's own draws can be told from it, they are
+            mapped to the table's quantiles (of at most 4,096 columns). Numbers have no more
             decimals than all of their column, so that whole ones stay whole, and don't go beyond
             the least or largest value that at least a hundredth of the rows has, nor beyond zero
             where all lie on one side of it; beside other columns, the rest of the numbers and dates
@@ -625,32 +628,8 @@ default="from_dtype"
             "draw fewer at a time",
         )
         form = state.make_length_form(lengths, int(n_samples))
-        module = state.trained.in_precision(torch.float64)
-        device = next(module.parameters()).device
-        generator = RandomStreams(random_state).make_torch_generator(device)
-
-        values = DrawnValues.from_state(state)
-        bounds = values.make_bounds(device)
-
-        def draw(module: VariationalAutoencoder, code: Tensor) -> Tensor:
-            output, likelihood = module.decoder(code), module.likelihood
-            if noise:
-                return likelihood.draw(output, generator, bounds)
-            return likelihood.mean(output)
-
-        with isolate_torch(), torch.no_grad():
-            codes = module.mixture().draw(int(n_samples), generator).cpu().numpy()
-            floor = module.floor
-            if floor is not None:  # before the noise, so that it alone differs
-                chance = torch.rand(len(codes), 1, generator=generator, device=device)
-                linear = floor.decode(floor.components.draw(len(codes), generator))
-            scaled = state.trained.apply(draw, codes)
-            if floor is not None:
-                linear = floor.add_noise(linear, generator, bounds) if noise else linear
-                is_linear = (chance < floor.share).cpu().numpy()
-                scaled = np.where(is_linear, linear.cpu().numpy(), scaled)
-        rows = state.scaling.inverse(scaled)
-        rows = values.finish(rows) if noise else values.limit(rows)
+        generator = RandomStreams(random_state).make_torch_generator(state.trained.device)
+        rows = sample_rows(state, int(n_samples), generator, noise)
         output = find_output(self)
         is_flat = state.columns is None and state.row_shape is None and not state.has_sequences
         if is_flat and output != "default":
@@ -966,10 +945,14 @@ default="from_dtype"
             whole = fit_floor(other, sample, scaling, beta, self.trim_fraction, _FLOOR_SEED)
             floor.load_state_dict(whole.state_dict())
         codes, ranges = measure_codes(rows, trained), ColumnRanges.from_table(table)
+        numbers = np.flatnonzero(blueprint.network.cells.is_number)
+        quantiles = ColumnQuantiles.from_table(table, numbers)
         if previous is not None:
             codes = previous.codes.merge(codes)
             if previous.ranges is not None:
                 ranges = previous.ranges.in_units(scaling).merge(ranges)
+            if previous.quantiles is not None and quantiles is not None:
+                quantiles = previous.quantiles.merge(quantiles)
         if floor is not None and floor.share > 0:
             n_rows = codes.total * rows.unit.n_rows / rows.unit.given
             floor.share.fill_(find_floor_share(n_rows))
@@ -981,6 +964,7 @@ default="from_dtype"
             max(rows.n_features, n_codes, *hidden, 1),
             *self._find_unit_correction(blueprint, scaling),
             ranges,
+            quantiles,
         )
 
     def _resolve_draws(self, layout: CellLayout) -> int:
