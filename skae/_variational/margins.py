@@ -11,10 +11,10 @@ from .._data import ColumnQuantiles, find_quantiles
 _MOST_DRAWS, _MOST_CELLS = 4000, 2**21
 _FEWEST_DRAWS = 500
 
-# The distance of Kolmogorov and Smirnov, times the root of the number of rows, that one in twenty
-# columns of normal numbers exceeds from the normal distribution that is fitted to it (Lilliefors
-# 1967, table 1). Up to it, the model's margin may as well be the right one.
-_CRITICAL = 0.886
+# Distances of Kolmogorov and Smirnov, times the root of the sample's size, that one sample in twenty
+# exceeds: normal numbers, from the distribution that is fitted to them (Lilliefors 1967, table 1),
+# and draws of a known distribution, from it. Up to both, the model's margin may be the right one.
+_OF_ROWS, _OF_DRAWS = 0.886, 1.358
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class MarginMap:
         # No farther out than rows tell of.
         is_told = np.abs(quantiles.probability - 0.5) <= 0.5 - 0.5 / n_known
         probability, weight = quantiles.probability[is_told], np.ones(len(drawn))
-        least = _CRITICAL * np.sqrt(1 / len(drawn) + 1 / quantiles.total)
+        least = np.sqrt(_OF_ROWS**2 / quantiles.total + _OF_DRAWS**2 / len(drawn))
         columns, points, values = [], [], []
         for index, known in zip(quantiles.columns.tolist(), quantiles.values.T, strict=True):
             if np.isnan(known[0]):  # no row has this cell
