@@ -11,9 +11,9 @@ from .._data import ColumnQuantiles, find_quantiles
 _MOST_DRAWS, _MOST_CELLS = 4000, 2**21
 _FEWEST_DRAWS = 500
 
-# Distances of Kolmogorov and Smirnov, times the root of the sample's size, that one sample in twenty
-# exceeds: normal numbers, from the distribution that is fitted to them (Lilliefors 1967, table 1),
-# and draws of a known distribution, from it. Up to both, the model's margin may be the right one.
+# Distances of Kolmogorov and Smirnov, times the root of the sample's size, that one sample in
+# twenty exceeds: normal numbers, from the distribution that is fitted to them (Lilliefors 1967,
+# table 1), and draws of a known distribution, from it. Up to both, the model's margin may be right.
 _OF_ROWS, _OF_DRAWS = 0.886, 1.358
 
 
