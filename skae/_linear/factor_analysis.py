@@ -78,8 +78,10 @@ def fit_factor_analysis(
     if given_noise is not None:
         is_given = ~np.isnan(given_noise)
 
+    alone = prior_share * total[:, None]
+
     def multiply(Y: np.ndarray) -> np.ndarray:
-        return (multiply_rows(Y) + prior_share * total[:, None] * Y) / (1 + prior_share)
+        return (multiply_rows(Y) + alone * Y) / (1 + prior_share)
 
     loadings, noise = initial.loadings, np.full(X.shape[1], initial.noise)
     if given_noise is not None:

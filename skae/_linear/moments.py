@@ -1,6 +1,7 @@
 """Means and covariances that blocks of rows can add to."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -34,6 +35,12 @@ class Moments:
         centred = X - mean
         covariance = centred.T @ (centred * weight[:, None]) / weight.sum()
         return cls(total, mean, covariance)
+
+    @cached_property
+    def spectrum(self) -> tuple[np.ndarray, np.ndarray]:
+        """Eigenvalues of the covariance, in ascending order, and its eigenvectors, as columns."""
+        values, vectors = np.linalg.eigh(self.covariance)
+        return values, vectors
 
     def rescale(self, unit: np.ndarray) -> "Moments":
         """Return the moments of rows multiplied by `unit`, a factor for each column."""

@@ -151,7 +151,7 @@ def _measure_spectrum(
 def _read_spectrum(known: Moments, n_components: int) -> tuple[PrincipalAxes, np.ndarray, float]:
     """Return what `_measure_spectrum` returns, of a covariance."""
     n_leading = min(n_components, len(known.mean))
-    values, vectors = np.linalg.eigh(known.covariance)
+    values, vectors = known.spectrum
     values, vectors = values[::-1].clip(0), vectors[:, ::-1]
     axes = PrincipalAxes(known.mean, vectors[:, :n_leading].T)
     return axes, values[:n_leading], float(values[n_leading:].sum())

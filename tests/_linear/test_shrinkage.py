@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 
-from skae._linear import fit_covariance, has_few_rows, pca, shrink_covariance, shrinkage
+from skae._linear import Moments, fit_covariance, has_few_rows, pca, shrink_covariance, shrinkage
 
 
 def shrink(X, weight=None, trim_fraction=0.0):
@@ -157,3 +158,39 @@ def test_rows_without_weight_do_not_count():
     X[40:] *= 100
     weight = np.repeat([1.0, 0.0], [40, 20])
     np.testing.assert_allclose(shrink(X, weight).variances, shrink(X[:40]).variances)
+
+
+def test_folds_measure_their_rows_once(monkeypatch):
+    """Not once for each number of factors; what candidates share doesn't change any of them."""
+    X = draw_factors(100, 60, 0, 20.0)[0]
+    measured, decomposed = [], []
+    from_rows, decompose = Moments.from_rows, pca.decompose
+    monkeypatch.setattr(
+        Moments, "from_rows", lambda *given: measured.append(len(given[0])) or from_rows(*given)
+    )
+    monkeypatch.setattr(
+        pca, "decompose", lambda *given: decomposed.append(len(given[0])) or decompose(*given)
+    )
+    found = shrink(X)
+    assert sorted(measured) == [80] * 5 + [100]
+    assert sorted(decomposed) == [80] * 5 + [100]
+    analyse = shrinkage._analyse_factors
+
+    def analyse_anew(X, moments, *given):
+        again = Moments(moments.total, moments.mean, moments.covariance)
+        return analyse(X, again, *given)
+
+    monkeypatch.setattr(shrinkage, "_analyse_factors", analyse_anew)
+    alone = shrink(X)
+    np.testing.assert_array_equal(found.variances, alone.variances)
+    np.testing.assert_array_equal(found.axes, alone.axes)
+
+
+def test_losses_are_those_of_a_mixture_of_scales():
+    rng = np.random.default_rng(0)
+    distance, determinant = rng.chisquare(30, size=(50, 4)) * 10 ** rng.normal(size=4), np.arange(4)
+    scales = np.square(shrinkage._SCALES)
+    parts = -0.5 * (distance[..., None] / scales + 30 * np.log(scales))
+    expected = 0.5 * determinant - logsumexp(parts, axis=-1, b=shrinkage._SCALE_WEIGHTS)
+    found = shrinkage._score_distances(distance, determinant, 30)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
