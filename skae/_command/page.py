@@ -5,7 +5,7 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,7 +104,7 @@ def _make_environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "p_value": _format_p_value,
         "figure": _format_figure,
         "percent": _format_percent,
@@ -112,6 +112,7 @@ def _make_environment() -> "Environment":
         "cut": _cut,
         "breakable": _mark_breaks,
     }
+    environment.filters |= filters
     return environment
 
 

@@ -107,7 +107,8 @@ def leave_out_row_numbers(source: Source, kept: Collection[str] = ()) -> Source:
         for name, column in rows.items()
         if str(name) not in kept and _number_rows(str(name), column)
     ]
-    if not found:
+    # A table of nothing else is about these numbers.
+    if not found or len(found) == rows.shape[1]:
         return source
     return replace(
         source,

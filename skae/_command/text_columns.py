@@ -177,8 +177,10 @@ def _convert_column(
         return
     found.columns[name] = values.reindex(column.index)
     found.formats[name] = own
-    # The longest cell shows most of how a column is read.
-    example = cells[~is_broken].iloc[int(cells[~is_broken].str.len().to_numpy().argmax())]
+    # The longest amount shows most of how a column is read, and so does the last day of a month.
+    readable = cells[~is_broken]
+    telling = readable.str.len() if isinstance(own, AmountFormat) else values.dropna().dt.day
+    example = readable.iloc[int(telling.to_numpy().argmax())]
     value = describe_cell(own.read(pd.Series([example])).iloc[0])
     text = f"{quote(name)} ({quote(example)} is {value}"
     if isinstance(own, AmountFormat):
@@ -232,12 +234,15 @@ _CURRENCY = (
     r"ILS|INR|JPY|KRW|MXN|MYR|NGN|NOK|NZD|PHP|PKR|PLN|RON|RUB|SAR|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|"
     r"ZAR|kr\.?|zł|Kč|Ft|Fr\.?|Rs\.?)"
 )
+_UNIT = r"%|[A-Za-z\u00b5\u03bc\u00b0][A-Za-z\u00b5\u03bc/]{0,7}[23\u00b2\u00b3]?"
+_FACTORS = {None: 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9}
 _MINUS = "[+\\-\u2212]"
 _GAP = r"[\s\u00a0\u202f]*"
 _AMOUNT = re.compile(
     rf"(?P<open>\()?{_GAP}(?P<sign>{_MINUS})?{_GAP}(?P<before>{_CURRENCY})?{_GAP}"
     rf"(?P<inner>{_MINUS})?{_GAP}(?P<digits>[.,]?\d[\d.,'\u2019_ \u00a0\u202f]*?){_GAP}"
-    rf"(?P<percent>%)?{_GAP}(?P<after>{_CURRENCY})?{_GAP}(?P<close>\))?",
+    rf"(?P<factor>(?<=\d)[kKMB](?![A-Za-z]))?{_GAP}(?:(?P<after>{_CURRENCY})|(?P<unit>{_UNIT}))?{_GAP}"
+    r"(?P<close>\))?",
     re.ASCII,
 )
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2019": "'"})
@@ -257,7 +262,7 @@ def _read_amount(cell: str, dialect: Dialect) -> float:
         return np.nan
     # Accounts enclose negative amounts.
     is_negative = is_enclosed or (match["sign"] or match["inner"] or "+") != "+"
-    value = dialect.convert(digits)
+    value = dialect.convert(digits) * _FACTORS[match["factor"]]
     return -value if is_negative else value
 
 
@@ -268,7 +273,9 @@ def _find_amount_format(
     counts = Counter(cells)
     matches = {cell: match for cell in counts if (match := _AMOUNT.fullmatch(cell))}
     currencies = {match["before"] or match["after"] for match in matches.values()} - {None}
-    has_sign = bool(currencies) or any(match["percent"] for match in matches.values())
+    units = Counter(match["unit"] for match in matches.values() if match["unit"])
+    factors = {match["factor"] for match in matches.values()} - {None}
+    has_sign = bool(currencies or units or factors)
     read = {cell: read_marks(_read_digits(match)) for cell, match in matches.items()}
     marks = [found for found in read.values() if found is not None]
     decimals = {found.decimal for found in marks if found.decimal} & {",", "."}
@@ -293,12 +300,14 @@ def _find_amount_format(
     if not has_sign and thousands is None:
         return None, ""
     written = Dialect(",", decimal, thousands)
-    if any(match["percent"] for match in matches.values()) and any(
-        not match["percent"] and _read_amount(cell, written) != 0 for cell, match in matches.items()
+    # Of zero it doesn't matter what it counts; currencies are often left out.
+    if units and any(
+        not match["unit"] and _read_amount(cell, written) != 0 for cell, match in matches.items()
     ):
-        return None, "some with % and some without"
-    if len(currencies) > 1:
-        return None, " and ".join(sorted(map(str, currencies))[:3])
+        return None, f"some with {units.most_common(1)[0][0]} and some without"
+    signs = [*units, *map(str, currencies)]
+    if len(signs) > 1:
+        return None, list_some(sorted(signs))
     doubt = ""
     if is_open:
         cell = next(cell for cell, found in read.items() if found and found.either)

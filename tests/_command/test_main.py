@@ -98,7 +98,9 @@ def test_ctrl_c_in_a_fit(run, large_table, tmp_path, monkeypatch, python_handles
     # Within skorch's loop, which takes a KeyboardInterrupt for a wish to stop training.
     monkeypatch.setattr(skorch.NeuralNet, "run_single_epoch", press_ctrl_c)
     status, out, errors = run(large_table, "--components", 2, "--json", tmp_path / "out.json")
-    assert (status, out, errors) == (130, "", "skae: interrupted\n")
+    assert (status, errors) == (130, "skae: interrupted\n")
+    assert out.startswith("large.csv: 77 rows x 7 columns\n")
+    assert "components" not in out
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert sorted(tmp_path.iterdir()) == [large_table]
 

@@ -104,6 +104,11 @@ def test_rows_without_a_value_number_nothing():
     assert list(leave_out_row_numbers(Source("t", frame)).columns) == ["a"]
 
 
+def test_a_table_of_nothing_else_keeps_its_numbers():
+    frame = pd.DataFrame({"a": range(N_ROWS), "id": range(N_ROWS)})
+    assert list(leave_out_row_numbers(Source("t", frame)).columns) == ["a", "id"]
+
+
 def test_few_rows_may_be_in_order_by_chance():
     frame = pd.DataFrame({"a": range(9), "b": 1})
     assert list(leave_out_row_numbers(Source("t", frame)).columns) == ["a", "b"]
