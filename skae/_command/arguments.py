@@ -28,12 +28,12 @@ scikit-learn's digits are taken. Text may be packed (.gz, .bz2, .xz or .zip). It
 names the columns; the separator, the decimal mark, the separator of thousands and the
 encoding are found out, and named where they are not those of a plain CSV file. Numbers,
 booleans, categories, dates and missing cells are kept; the report says what each column was
-taken for. So are amounts such as $1,234.50 and dates in one format that are text; --text keeps
-these. Row numbers, prose and columns or rows without a value are left out, and named or
-counted; --keep has row numbers in. Of an .npz file the 2-d array X is taken, or else its only
-2-d array; the target may be another array of the file, with one value a row, and is y where
-there is one. Columns of arrays are named by their numbers, from 0. Write TABLE before
---components, --drop, --keep and --text."""
+taken for. Text becomes numbers or dates if nearly all of a column is amounts such as $1,234.50
+or dates in one format; --text keeps text. Row numbers, prose and columns or rows without a
+value are left out, and named or counted; --keep has row numbers in. Of an .npz file the 2-d
+array X is taken, or else its only 2-d array; the target may be another array of the file, with
+one value a row, and is y where there is one. Columns of arrays are named by their numbers, from
+0. Write TABLE before --components, --drop, --keep and --text."""
 
 
 class CommandError(Exception):

@@ -21,6 +21,9 @@ _NEARLY_ALL = 0.95
 # A column of text with as many numbers was meant to be one of numbers.
 _MOST = 0.5
 
+# So many different cells have one unit in columns of amounts.
+_CELLS_PER_UNIT = 3
+
 # Different cells from which a column of another kind is known.
 _N_SAMPLED = 200
 
@@ -234,13 +237,16 @@ _CURRENCY = (
     r"ILS|INR|JPY|KRW|MXN|MYR|NGN|NOK|NZD|PHP|PKR|PLN|RON|RUB|SAR|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|"
     r"ZAR|kr\.?|zł|Kč|Ft|Fr\.?|Rs\.?)"
 )
-_UNIT = r"%|[A-Za-z\u00b5\u03bc\u00b0][A-Za-z\u00b5\u03bc/]{0,7}[23\u00b2\u00b3]?"
+# Neither 1st nor "1. Married" is an amount.
+_UNIT = (
+    r"%|(?!(?:st|nd|rd|th)\b)[A-Za-z\u00b5\u03bc\u00b0][A-Za-z\u00b5\u03bc/]{0,7}[23\u00b2\u00b3]?"
+)
 _FACTORS = {None: 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9}
 _MINUS = "[+\\-\u2212]"
 _GAP = r"[\s\u00a0\u202f]*"
 _AMOUNT = re.compile(
     rf"(?P<open>\()?{_GAP}(?P<sign>{_MINUS})?{_GAP}(?P<before>{_CURRENCY})?{_GAP}"
-    rf"(?P<inner>{_MINUS})?{_GAP}(?P<digits>[.,]?\d[\d.,'\u2019_ \u00a0\u202f]*?){_GAP}"
+    rf"(?P<inner>{_MINUS})?{_GAP}(?P<digits>[.,]?\d[\d.,'\u2019_ \u00a0\u202f]*?)(?<=\d){_GAP}"
     rf"(?P<factor>(?<=\d)[kKMB](?![A-Za-z]))?{_GAP}(?:(?P<after>{_CURRENCY})|(?P<unit>{_UNIT}))?{_GAP}"
     r"(?P<close>\))?",
     re.ASCII,
@@ -307,7 +313,9 @@ def _find_amount_format(
         return None, f"some with {units.most_common(1)[0][0]} and some without"
     signs = [*units, *map(str, currencies)]
     if len(signs) > 1:
-        return None, list_some(sorted(signs))
+        # A word for each number makes labels, such as "0 no" and "1 yes".
+        are_amounts = len(matches) >= _CELLS_PER_UNIT * len(units)
+        return None, list_some(sorted(signs)) if are_amounts else ""
     doubt = ""
     if is_open:
         cell = next(cell for cell, found in read.items() if found and found.either)

@@ -79,6 +79,22 @@ def test_what_was_read_is_said():
     assert convert(["5%", "0.5"])[1] == [f"{heading}: 'a' (some with % and some without)"]
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["1st", "2nd", "3rd"],
+        ["1. Married", "2. Single"],
+        ["0 no", "1 yes"],
+        ["A", "B"],
+        ["1", "x"],
+    ],
+)
+def test_nothing_is_said_of_labels(cells):
+    column, notes = convert(cells)
+    assert column.tolist() == cells
+    assert notes == []
+
+
 def test_few_other_cells_are_missing():
     cells = [f"${n}.50" for n in range(58)] + ["free", "n/k"]
     column, notes = convert(cells)
