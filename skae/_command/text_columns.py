@@ -303,7 +303,9 @@ def _find_amount_format(
     )
     if thousands is None:
         thousands = next(iter(either - {decimal}), None)
-    if not has_sign and thousands is None:
+    if not has_sign and not any(
+        thousands is not None and thousands in _read_digits(match) for match in matches.values()
+    ):
         return None, ""
     written = Dialect(",", decimal, thousands)
     # Of zero it doesn't matter what it counts; currencies are often left out.

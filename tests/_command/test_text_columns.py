@@ -103,6 +103,9 @@ def test_few_other_cells_are_missing():
         "cells of these columns that can't be read, and count as missing: "
         "'a' ('free' in row 58, 2 in all)"
     )
+    # Codes that are mostly numbers are labels, also if a mark is asked for.
+    codes = [f"{n}" for n in range(58)] + ["A1"]
+    assert convert(codes, thousands=",")[0].tolist() == codes
     # More of them are no accident.
     frame = pd.DataFrame({"a": ["free"] * 4 + cells})
     source, formats = convert_texts(Source("t", frame), TextFormat())
