@@ -162,7 +162,7 @@ def _name_apart(tables: SecondTable) -> str:
     have = "have" if len(tables.apart) > 1 else "has"
     return (
         f" {list_names(tables.apart)} {have} no value in common with {tables.first_name}, as dates "
-        "and names of two periods have none; the rows are judged by the other columns."
+        "of two periods have none; the rows are judged by the other columns."
     )
 
 

@@ -214,8 +214,8 @@ def test_columns_of_periods_do_not_make_every_row_strange():
     assert answer.startswith("b.csv differs from a.csv: 3 of 5 columns changed, most of all 'day'")
     assert "but its rows do not surely differ." in answer
     assert (
-        "'day', 'period', 'batch' have no value in common with a.csv, as dates and names of two "
-        "periods have none; the rows are judged by the other columns."
+        "'day', 'period', 'batch' have no value in common with a.csv, as dates of two periods have "
+        "none; the rows are judged by the other columns."
     ) in answer
     assert answer.endswith("A single row stands out: row 5.")
     assert np.mean(np.array(found.p_values) <= 0.05) < 0.15
