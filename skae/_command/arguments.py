@@ -28,10 +28,12 @@ scikit-learn's digits are taken. Text may be packed (.gz, .bz2, .xz or .zip). It
 names the columns; the separator, the decimal mark, the separator of thousands and the
 encoding are found out, and named where they are not those of a plain CSV file. Numbers,
 booleans, categories, dates and missing cells are kept; the report says what each column was
-taken for. Row numbers, prose and columns or rows without a value are left out, and named or
-counted. Of an .npz file the 2-d array X is taken, or else its only 2-d array; the target
-may be another array of the file, with one value a row, and is y where there is one. Columns
-of arrays are named by their numbers, from 0. Write TABLE before --components and --drop."""
+taken for. Text becomes numbers or dates if nearly all of a column is amounts such as $1,234.50
+or dates in one format; --text keeps text. Row numbers, prose and columns or rows without a
+value are left out, and named or counted; --keep has row numbers in. Of an .npz file the 2-d
+array X is taken, or else its only 2-d array; the target may be another array of the file, with
+one value a row, and is y where there is one. Columns of arrays are named by their numbers, from
+0. Write TABLE before --components, --drop, --keep and --text."""
 
 
 class CommandError(Exception):
@@ -60,12 +62,13 @@ class NothingToCompressError(CommandError):
 
 @dataclass(frozen=True)
 class TextFormat:
-    """How the cells of a text file are written; None is found out from the file."""
+    """How cells of text are written; None is found out from the table."""
 
     separator: str | None = None
     decimal: str | None = None
     thousands: str | None = None
     encoding: str | None = None
+    day_first: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class Arguments:
     text_format: TextFormat
     target: str | None
     drop: tuple[str, ...]
+    keep: tuple[str, ...]
+    text: tuple[str, ...]
     components: tuple[float, ...] | None
     rows: int | None
     seed: int
@@ -92,9 +97,17 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Arguments:
     _check_marks(parsed.sep, parsed.decimal, parsed.thousands)
     return Arguments(
         table=parsed.table,
-        text_format=TextFormat(parsed.sep, parsed.decimal, parsed.thousands, parsed.encoding),
+        text_format=TextFormat(
+            parsed.sep,
+            parsed.decimal,
+            parsed.thousands,
+            parsed.encoding,
+            None if parsed.date_order is None else parsed.date_order == "day",
+        ),
         target=parsed.target,
         drop=tuple(dict.fromkeys(parsed.drop)),
+        keep=tuple(dict.fromkeys(parsed.keep)),
+        text=tuple(dict.fromkeys(parsed.text)),
         components=tuple(sorted(set(parsed.components))) if parsed.components else None,
         rows=parsed.rows,
         seed=parsed.seed,
@@ -122,6 +135,22 @@ def _make_parser(prog: str) -> argparse.ArgumentParser:
         default=[],
         metavar="COLUMN",
         help="leave these columns out, such as names of the rows",
+    )
+    add(
+        "--keep",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COLUMN",
+        help="have these columns in, though they number the rows",
+    )
+    add(
+        "--text",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COLUMN",
+        help="take these columns for labels as they are written, not for numbers or dates",
     )
     add(
         "--components",
@@ -171,6 +200,12 @@ def _make_parser(prog: str) -> argparse.ArgumentParser:
         type=_parse_thousands,
         metavar="MARK",
         help="what separates thousands: , . ' _ or space",
+    )
+    add(
+        "--date-order",
+        type=_parse_date_order,
+        metavar="PART",
+        help="what comes first in dates such as 03/04/2024: day or month",
     )
     add(
         "--encoding",
@@ -244,6 +279,12 @@ def _parse_thousands(text: str) -> str:
     if mark not in (",", ".", "'", "_", " "):
         raise CommandError(f"--thousands must be ',', '.', \"'\", '_' or space, got {text!r}")
     return mark
+
+
+def _parse_date_order(text: str) -> str:
+    if text not in ("day", "month"):
+        raise CommandError(f"--date-order must be day or month, got {text!r}")
+    return text
 
 
 def _parse_encoding(text: str) -> str:

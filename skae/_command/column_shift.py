@@ -13,6 +13,9 @@ from .wording import LABELS, contrast_values, count_labels, name_kinds
 # Beyond so many pairs of values the limit of large samples is exact enough, and takes no time.
 _MOST_PAIRS = 1_000_000
 
+# Shares add up to 1 to this.
+_ROUNDING = 1e-9
+
 # The chi-square distribution needs this count in each cell.
 _FEWEST_EXPECTED = 5.0
 
@@ -49,6 +52,22 @@ def compare_columns(
             )
         )
     return shifts
+
+
+def find_apart(columns: list[ColumnShift]) -> tuple[str, ...]:
+    """Return the columns that surely have no value in common, unless all columns are such.
+
+    So have dates and the names of periods in tables of two periods: they make each row as strange
+    as the next, and hide what is strange in the others.
+    """
+    found = tuple(
+        column.name
+        for column in columns
+        if column.distance > 1 - _ROUNDING
+        and min(column.n_before, column.n_after) > 0
+        and column.p_value * len(columns) < SURE
+    )
+    return found if len(found) < len(columns) else ()
 
 
 def compare_samples(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:

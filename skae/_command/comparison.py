@@ -28,6 +28,34 @@ _USUAL_SIZES = (2, 4, 8, 16)
 
 
 @dataclass(frozen=True)
+class Plan:
+    """What is known before models are fitted.
+
+    Attributes
+    ----------
+    table : Table
+        The table.
+    split : Split
+        Its split.
+    classes : Classes or None
+        Classes of its target, if it has any.
+    seed : int
+        The seed of everything random.
+    sizes : tuple of int
+        The numbers of components to compare.
+    notes : list of str
+        What the user should know, one line each.
+    """
+
+    table: Table
+    split: Split
+    classes: Classes | None
+    seed: int
+    sizes: tuple[int, ...]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """All that was measured.
 
@@ -93,10 +121,8 @@ class Uncompared:
         return [*self.encoding.describe(), *_describe_missing(self.table), *self.table.notes]
 
 
-def compare(
-    table: Table, components: tuple[float, ...] | None, seed: int, with_map: bool
-) -> Comparison:
-    """Fit and measure both models.
+def plan_comparison(table: Table, components: tuple[float, ...] | None, seed: int) -> Plan:
+    """Split and encode a table, and choose the numbers of components.
 
     Parameters
     ----------
@@ -107,8 +133,6 @@ def compare(
         too large for the table are left out. None takes the usual ones, or 1 if all of these are.
     seed : int
         Seed of the split and the models.
-    with_map : bool
-        Whether to also measure two components, for a chart.
 
     Raises
     ------
@@ -120,17 +144,12 @@ def compare(
     counted, share_notes = _count_components(table, split, components or _USUAL_SIZES)
     sizes, size_notes = _select_sizes(table, split, counted, components is not None)
     classes, class_notes = _encode_classes(table.target, split)
-    fitted_sizes = sizes if not with_map or 2 in sizes else (*sizes, 2)
-    pairs = _measure_pairs(table.frame, split, classes, fitted_sizes, seed)
-    results = {size: pairs[size] for size in sizes}
-    return Comparison(
+    return Plan(
         table=table,
         split=split,
         classes=classes,
         seed=seed,
-        results=results,
-        map=pairs[2] if with_map else None,
-        verdict=reach_verdict(results, _measure_shuffled(table.frame, split, results, seed)),
+        sizes=sizes,
         notes=[
             *split.encoding.describe(),
             *_describe_missing(table),
@@ -140,6 +159,32 @@ def compare(
             *size_notes,
             *class_notes,
         ],
+    )
+
+
+def compare(plan: Plan, with_map: bool) -> Comparison:
+    """Fit and measure both models.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to compare.
+    with_map : bool
+        Whether to also measure two components, for a chart.
+    """
+    frame, split, seed = plan.table.frame, plan.split, plan.seed
+    fitted_sizes = plan.sizes if not with_map or 2 in plan.sizes else (*plan.sizes, 2)
+    pairs = _measure_pairs(frame, split, plan.classes, fitted_sizes, seed)
+    results = {size: pairs[size] for size in plan.sizes}
+    return Comparison(
+        table=plan.table,
+        split=split,
+        classes=plan.classes,
+        seed=seed,
+        results=results,
+        map=pairs[2] if with_map else None,
+        verdict=reach_verdict(results, _measure_shuffled(frame, split, results, seed)),
+        notes=plan.notes,
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -72,16 +72,37 @@ class _Layout:
                 yield self.n_lines_above + number, record
 
 
-def read_delimited(path: Path, name: str, asked: TextFormat) -> Source:
-    """Read a file of text; what the user has not said is found out."""
+def read_delimited(
+    path: Path,
+    name: str,
+    asked: TextFormat,
+    kept: Collection[str] = (),
+    text: Collection[str] = (),
+) -> Source:
+    """Read a file of text; what the user has not said is found out.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name : str
+        Its name in messages.
+    asked : TextFormat
+        What the user has said of its cells.
+    kept : collection of str, default=()
+        Columns that are there even if they number the rows.
+    text : collection of str, default=()
+        Columns whose cells remain as they are written.
+    """
     try:
         notes: list[str] = []
         encoding = asked.encoding
         if encoding is None:
             encoding, notes = find_encoding(path, name)
         layout, layout_notes = _find_layout(TextFile(path, name, encoding), asked)
-        frame, reading_notes = _read_rows(layout)
-        return _make_source(layout, frame, [*notes, *layout_notes, *reading_notes])
+        frame, reading_notes = _read_rows(layout, text)
+        notes += [*layout_notes, *reading_notes]
+        return _make_source(layout, frame, notes, kept, text)
     except UnicodeError as error:
         raise CommandError(
             f"{name} can't be read as {encoding} ({describe_error(error)}); "
@@ -185,10 +206,10 @@ def _is_number(name: str) -> bool:
 # The rows -----------------------------------------------------------------------------
 
 
-def _read_rows(layout: _Layout) -> tuple[pd.DataFrame, list[str]]:
+def _read_rows(layout: _Layout, text: Collection[str]) -> tuple[pd.DataFrame, list[str]]:
     """Read the rows, whose cells must have names; return them and what was assumed."""
     try:
-        frame = _parse(layout, layout.width)
+        frame = _parse(layout, layout.width, text)
     except pd.errors.ParserError as error:
         # Most often a row that is wider than those before it.
         width = max((len(record) for _, record in _scan_named(layout)), default=0)
@@ -197,7 +218,7 @@ def _read_rows(layout: _Layout) -> tuple[pd.DataFrame, list[str]]:
                 f"{layout.file.name} can't be read ({describe_error(error)}); "
                 "check that each quote is closed"
             ) from error
-        frame = _parse(layout, width)
+        frame = _parse(layout, width, text)
     n_names = len(layout.names)
     notes = []
     if frame.shape[1] > n_names:
@@ -213,8 +234,9 @@ def _read_rows(layout: _Layout) -> tuple[pd.DataFrame, list[str]]:
     return frame, notes
 
 
-def _parse(layout: _Layout, width: int) -> pd.DataFrame:
+def _parse(layout: _Layout, width: int, texts: Collection[str]) -> pd.DataFrame:
     dialect = layout.dialect
+    names, _ = name_columns(layout.names)
     unnamed = range(len(layout.names), width)
     with layout.open_rows() as text, warnings.catch_warnings():
         # A first row that is too wide is a warning, a later one is an error.
@@ -229,6 +251,7 @@ def _parse(layout: _Layout, width: int) -> pd.DataFrame:
                 index_col=False,
                 skipinitialspace=dialect.separator not in (" ", WHITESPACE),
                 converters={index: str.strip for index in unnamed},
+                dtype={index: "string" for index, name in enumerate(names) if name in texts},
                 # Nullable types: otherwise booleans with missing values would become text.
                 dtype_backend="numpy_nullable",
                 low_memory=False,
@@ -270,7 +293,13 @@ def _describe_short_rows(layout: _Layout, n_names: int) -> list[str]:
 # The columns --------------------------------------------------------------------------
 
 
-def _make_source(layout: _Layout, frame: pd.DataFrame, notes: list[str]) -> Source:
+def _make_source(
+    layout: _Layout,
+    frame: pd.DataFrame,
+    notes: list[str],
+    kept: Collection[str],
+    text: Collection[str],
+) -> Source:
     n_names = frame.shape[1]
     while n_names > 1 and not layout.names[n_names - 1].strip() and _is_empty(frame, n_names - 1):
         n_names -= 1
@@ -283,14 +312,15 @@ def _make_source(layout: _Layout, frame: pd.DataFrame, notes: list[str]) -> Sour
     given = [name for name in layout.names if name.strip()]
     if all(map(layout.dialect.is_number, given)) and not _count_up(given):
         notes.append("the first line was taken for column names, though all of it is numbers")
-    frame, texts = _convert_texts(frame, layout.dialect)
-    frame, left_out = split_off_row_numbers(frame)
+    frame, texts = _convert_texts(frame, layout.dialect, text)
+    frame, left_out = split_off_row_numbers(frame, kept)
     blank = [name for name in frame.columns if is_blank(name)]
     if blank:
         name_notes.append(f"columns without a name: {list_names(blank)}")
     return Source(
         layout.file.name,
         frame,
+        dialect=layout.dialect,
         left_out=left_out,
         first_texts=_place_texts(layout, texts, names),
         notes=[*notes, *name_notes],
@@ -308,7 +338,7 @@ def _count_up(names: list[str]) -> bool:
 
 
 def _convert_texts(
-    frame: pd.DataFrame, dialect: Dialect
+    frame: pd.DataFrame, dialect: Dialect, kept: Collection[str]
 ) -> tuple[pd.DataFrame, dict[str, tuple[int, str]]]:
     """Convert text that is all numbers or all dates; find the first text in what is mostly numbers.
 
@@ -318,7 +348,7 @@ def _convert_texts(
     converted: dict[str, np.ndarray | pd.Series] = {}
     texts: dict[str, tuple[int, str]] = {}
     for name, column in frame.items():
-        if not pd.api.types.is_string_dtype(column.dtype):
+        if name in kept or not pd.api.types.is_string_dtype(column.dtype):
             continue
         cells: list[str | None] = column.astype(object).where(column.notna(), None).tolist()
         n_cells = len(cells) - cells.count(None)

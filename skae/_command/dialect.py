@@ -122,7 +122,7 @@ def _rate_separator(lines: list[str], separator: str) -> tuple[float, float, flo
         return 0, 0, 0
     fitting = [row for row in rows if len(row) == len(header) or _is_padded(row, len(header))]
     cells = [cell for row in rows for cell in row if cell.strip()]
-    n_numbers = sum(_read_marks(cell) is not None for cell in cells)
+    n_numbers = sum(read_marks(cell) is not None for cell in cells)
     return (
         1.0 if len(header) > 1 else 0.5,
         round(len(fitting) / max(1, len(rows)), 1),
@@ -137,7 +137,7 @@ def _is_padded(row: list[str], width: int) -> bool:
 def _are_columns_of_numbers(lines: list[str]) -> bool:
     header, *rows = [line.split() for line in lines if line.strip()]
     return len(header) > 1 and all(
-        len(row) == len(header) and all(_read_marks(cell) for cell in row) for row in rows
+        len(row) == len(header) and all(read_marks(cell) for cell in row) for row in rows
     )
 
 
@@ -157,7 +157,7 @@ class _Marks:
     either: str | None = None
 
 
-def _read_marks(cell: str) -> _Marks | None:
+def read_marks(cell: str) -> _Marks | None:
     """Return what a cell says of the marks in numbers, or None if it is no number."""
     match = _NUMBER.fullmatch(cell.strip())
     if match is None or not any(c.isdigit() for c in match[1]):
@@ -193,13 +193,13 @@ def _find_marks(
     either: dict[str, str] = {}  # a cell with each
     for index in range(max((len(row) for row in rows), default=0)):
         cells = [row[index] for row in rows if index < len(row) and row[index].strip()]
-        found = [marks for cell in cells if (marks := _read_marks(cell)) is not None]
+        found = [marks for cell in cells if (marks := read_marks(cell)) is not None]
         if 2 * len(found) < len(cells):
             continue  # a column of text
         decimals.update({marks.decimal for marks in found if marks.decimal})
         groupings.update({marks.thousands for marks in found if marks.thousands})
         for cell in cells:
-            marks = _read_marks(cell)
+            marks = read_marks(cell)
             if marks is not None and marks.either is not None:
                 either.setdefault(marks.either, cell)
     decimal, notes = asked.decimal, list[str]()

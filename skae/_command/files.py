@@ -1,6 +1,7 @@
 """The files that the user names, checked before anything slow is imported."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def check_files(arguments: Arguments) -> None:
     check_outputs_differ(outputs)
     for path in tables:
         _check_table(path)
-    if arguments.text_format != _EMPTY and not any(
+    # Dates may be text in files of any kind.
+    if replace(arguments.text_format, day_first=None) != _EMPTY and not any(
         path == STDIN or is_text(path) for path in given
     ):
         raise CommandError(

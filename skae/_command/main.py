@@ -13,6 +13,7 @@ from typing import final
 from .arguments import Arguments, CommandError, NothingToCompressError, parse_arguments
 from .files import check_files
 from .printing import describe_error, flush, print_line, silence
+from .steps import clear_step, show_step
 
 # What shells report of a program that writes to a pipe which nobody reads.
 _BROKEN_PIPE = 128 + 13
@@ -54,34 +55,52 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "skae") -> int:
             traceback.print_exc()
         _print_error(prog, _explain(error))
         return 2
+    finally:
+        clear_step()
 
 
 def _run(arguments: Arguments, command: str) -> int:
+    show_step("loading")
     # Here, not above: these import pandas, scikit-learn and torch, which takes seconds, and
     # --help and mistyped arguments should be answered at once.
-    from .comparison import Comparison, Uncompared, compare
+    from .comparison import Plan, Uncompared, compare, plan_comparison
     from .reading import read_source
-    from .report import format_report, format_shift, write_chart, write_record
+    from .report import format_comparison, format_plan, format_shift, write_chart, write_record
     from .second_table import select_second_table
     from .shift import measure_shift
-    from .table import select_table
+    from .table import check_columns, select_table
+    from .text_columns import convert_texts, list_texts
 
     seed, text_format = arguments.seed, arguments.text_format
-    source = read_source(arguments.table, text_format)
+    # A target may number the rows.
+    kept = (*arguments.keep, *([] if arguments.target is None else [arguments.target]))
+    show_step("reading the table")
+    source = read_source(arguments.table, text_format, kept, arguments.text)
+    check_columns("--keep", arguments.keep, source)
+    check_columns("--text", arguments.text, source)
+    source, formats = convert_texts(source, text_format, arguments.text)
     table = select_table(source, arguments.target, arguments.rows, seed, arguments.drop)
     second = None
     if arguments.against is not None:
-        other = read_source(arguments.against, text_format)
+        show_step("reading the second table")
+        other = read_source(arguments.against, text_format, table.columns, arguments.text)
+        other, _ = convert_texts(
+            other, text_format, list_texts(other.columns, table.frame), known=formats
+        )
         second = select_second_table(other, table, arguments.rows, seed)
     needs_models = second is None or arguments.plot is not None or arguments.report is not None
-    comparison: Comparison | Uncompared
+    plan: Plan | Uncompared
     try:
-        comparison = compare(table, arguments.components, seed, arguments.plot is not None)
+        plan = plan_comparison(table, arguments.components, seed)
     except NothingToCompressError as error:
         if needs_models:
             raise
-        comparison = Uncompared.from_table(table, seed, error.reason)
-    is_read = _print_report(format_report(comparison))
+        plan = Uncompared.from_table(table, seed, error.reason)
+    # The fits may take minutes, and what was read may be what is wrong.
+    is_read = _print_report(format_plan(plan))
+    comparison = plan if isinstance(plan, Uncompared) else compare(plan, arguments.plot is not None)
+    if not isinstance(comparison, Uncompared) and is_read:
+        is_read = _print_report(format_comparison(comparison))
     shift = None if second is None else measure_shift(second, seed)
     if shift is not None and is_read:
         is_read = _print_report(format_shift(shift, table.name))
@@ -101,7 +120,8 @@ def _run(arguments: Arguments, command: str) -> int:
 
 
 def _print_report(lines: list[str]) -> bool:
-    """Print the report; return whether somebody reads it."""
+    """Print lines of the report; return whether somebody reads it."""
+    clear_step()
     try:
         for line in lines:
             print_line(line, sys.stdout)
@@ -154,6 +174,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _print_error(prog: str, message: str) -> None:
+    clear_step()
     # Other libraries' messages may have several lines; the command promises one.
     try:
         print_line(f"{prog}: {' '.join(message.split())}", sys.stderr)

@@ -3,8 +3,9 @@
 import base64
 import hashlib
 import math
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from .svg import LineChart, draw_histogram, draw_lines
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCRIPTS = ("discoveries.js", "map.js", "tables.js", "page.js")
@@ -34,6 +36,10 @@ _FAR = 10.0
 _MOST_CLASSES = 35
 
 _LONGEST_NAME = 80
+
+# Between words of names such as household_income, householdIncome and household.income, but not
+# within numbers and dates.
+_JOINTS = re.compile(r"(?<=_)(?=[^\W_])|(?<=[^\W\d_][./:-])(?=[^\W\d_])|(?<=[a-z])(?=[A-Z])")
 
 # Axes of the charts span so many standard errors of the differences that they show, and at least
 # so much of the variance, and so many nats.
@@ -98,13 +104,15 @@ def _make_environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "p_value": _format_p_value,
         "figure": _format_figure,
         "percent": _format_percent,
         "count": lambda number: f"{number:,}",
         "cut": _cut,
+        "breakable": _mark_breaks,
     }
+    environment.filters |= filters
     return environment
 
 
@@ -226,3 +234,10 @@ def _format_percent(share: float) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
+
+
+def _mark_breaks(text: str) -> "Markup":
+    """Return a name that may be broken between the words that it joins."""
+    from markupsafe import Markup  # here, because it is optional
+
+    return Markup("<wbr>").join(_JOINTS.split(text))

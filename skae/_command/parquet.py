@@ -1,6 +1,7 @@
 """Parquet files."""
 
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,11 @@ _SHARE_OF_NUMBERS = 0.5
 _STORED_INDEX = "__index_level_"
 
 
-def read_parquet(path: Path) -> Source:
-    """Read a Parquet file; an index that pandas has stored is a column only if it has a name."""
+def read_parquet(path: Path, kept: Collection[str] = ()) -> Source:
+    """Read a Parquet file; an index that pandas has stored is a column only if it has a name.
+
+    Row numbers that `kept` names are columns too.
+    """
     try:
         _refuse_equal_names(path)
         frame = pd.read_parquet(path, engine="pyarrow", dtype_backend="numpy_nullable")
@@ -37,7 +41,7 @@ def read_parquet(path: Path) -> Source:
     frame = frame.set_axis(names, axis=1)
     # Other libraries write pandas' index back as an ordinary column, after the others.
     names.sort(key=lambda name: not name.startswith(_STORED_INDEX))
-    frame, left_out = split_off_row_numbers(_convert_decimals(frame[names]))
+    frame, left_out = split_off_row_numbers(_convert_decimals(frame[names]), kept)
     blank = [name for name in frame.columns if is_blank(name)]
     if blank:
         notes.append(f"columns without a name: {list_names(blank)}")

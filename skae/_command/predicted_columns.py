@@ -9,6 +9,7 @@ from sklearn.model_selection import KFold
 from .._imputation import AEImputer
 from .encoding import Encoding, ignore_reported
 from .findings import ColumnFindings
+from .steps import show_parts
 from .wording import LABELS, describe_cells, describe_values, name_kinds
 
 # Rows held out from as many folds as have them together; fewer of wide tables, as each column is
@@ -70,7 +71,8 @@ def measure_predictions(
     errors = dict.fromkeys(frame.columns, np.zeros(2))
     n_done = 0
     folds = KFold(min(_N_FOLDS, len(frame)), shuffle=True, random_state=seed)
-    for train, test in folds.split(frame):
+    parts = show_parts("predicting columns", folds.split(frame), folds.n_splits)
+    for train, test in parts:
         test = generator.permutation(test)[: n_held_out - n_done]
         n_done += len(test)
         train = generator.permutation(train)[:_MOST_TRAINING_ROWS]

@@ -2,6 +2,8 @@
 
 import shutil
 import sys
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,13 +15,39 @@ from .delimited import read_delimited
 from .files import STDIN, is_text
 from .parquet import read_parquet
 from .printing import describe_error
-from .source import Source
+from .source import Source, leave_out_row_numbers
+from .text_columns import take_as_text
 
-_READERS = {"PARQUET": read_parquet, "NPY": read_npy, "NPZ": read_npz}
+_READERS = {"NPY": read_npy, "NPZ": read_npz}
 
 
-def read_source(path: Path | None, text_format: TextFormat) -> Source:
-    """Read a file that `check_files` has accepted; None stands for scikit-learn's digits."""
+def read_source(
+    path: Path | None,
+    text_format: TextFormat,
+    kept: Collection[str] = (),
+    text: Collection[str] = (),
+) -> Source:
+    """Read a table without the numbers of its rows.
+
+    Parameters
+    ----------
+    path : Path or None
+        A file that `check_files` has accepted; None stands for scikit-learn's digits.
+    text_format : TextFormat
+        What the user has said of cells of text.
+    kept : collection of str, default=()
+        Columns that are there even if they number the rows.
+    text : collection of str, default=()
+        Columns of labels, whose cells remain as they are written.
+    """
+    source = _read_file(path, text_format, kept, text)
+    source = replace(source, columns=take_as_text(source.columns, text))
+    return leave_out_row_numbers(source, kept)
+
+
+def _read_file(
+    path: Path | None, text_format: TextFormat, kept: Collection[str], text: Collection[str]
+) -> Source:
     if path is None:
         digits = load_digits(as_frame=True)
         return Source("digits", digits.data, {"digit": lambda: digits.target}, "digit")
@@ -27,10 +55,10 @@ def read_source(path: Path | None, text_format: TextFormat) -> Source:
     name = "stdin" if path == STDIN else path.name
     try:
         if path == STDIN:
-            return _read_stdin(name, text_format)
+            return _read_stdin(name, text_format, kept, text)
         if kind == "CSV":
-            return read_delimited(path, name, text_format)
-        return _READERS[kind](path)
+            return read_delimited(path, name, text_format, kept, text)
+        return read_parquet(path, kept) if kind == "PARQUET" else _READERS[kind](path)
     except CommandError:
         raise
     except MemoryError as error:
@@ -42,7 +70,9 @@ def read_source(path: Path | None, text_format: TextFormat) -> Source:
         ) from error
 
 
-def _read_stdin(name: str, text_format: TextFormat) -> Source:
+def _read_stdin(
+    name: str, text_format: TextFormat, kept: Collection[str], text: Collection[str]
+) -> Source:
     """Read the text that comes through a pipe, from a copy, as it is read more than once."""
     if sys.stdin is None or sys.stdin.isatty():
         raise CommandError("- stands for text from a pipe, but there is none; name a file")
@@ -52,4 +82,4 @@ def _read_stdin(name: str, text_format: TextFormat) -> Source:
             shutil.copyfileobj(sys.stdin.buffer, file)
         if copy.stat().st_size == 0:
             raise CommandError("no text came through the pipe; it must have rows and columns")
-        return read_delimited(copy, name, text_format)
+        return read_delimited(copy, name, text_format, kept, text)

@@ -15,7 +15,7 @@ from ..inspection import ComparisonDisplay
 from ..inspection.comparison import measure_figure
 from ..inspection.drawing import make_figure
 from .arguments import Arguments
-from .comparison import Comparison, Uncompared
+from .comparison import Comparison, Plan, Uncompared
 from .encoding import Encoding
 from .findings import SURE, Reason, Shift
 from .measurement import Measurement
@@ -48,20 +48,23 @@ _DPI = 150
 # Plain text ---------------------------------------------------------------------------
 
 
-def format_report(comparison: Comparison | Uncompared) -> list[str]:
-    """Return the lines of the report that the command prints."""
-    if isinstance(comparison, Uncompared):
-        reason = f"PCA and the autoencoder are not compared: {comparison.reason}."
-        return [*_describe_run(comparison), *comparison.notes, "", reason]
-    lines = [*_describe_run(comparison), *comparison.notes, ""]
-    lines += _format_table(comparison)
-    return [*lines, "", *comparison.verdict.sentences]
+def format_plan(plan: Plan | Uncompared) -> list[str]:
+    """Return the lines of what was read, which the command prints before it fits models."""
+    lines = [*_describe_run(plan), *plan.notes]
+    if isinstance(plan, Uncompared):
+        lines += ["", f"PCA and the autoencoder are not compared: {plan.reason}."]
+    return lines
 
 
-def _describe_run(comparison: Comparison | Uncompared) -> list[str]:
-    table, target, parts = comparison.table, "", []
-    if isinstance(comparison, Comparison):
-        split, classes = comparison.split, comparison.classes
+def format_comparison(comparison: Comparison) -> list[str]:
+    """Return the lines of what was measured, which follow those of what was read."""
+    return ["", *_format_table(comparison), "", *comparison.verdict.sentences]
+
+
+def _describe_run(plan: Plan | Uncompared) -> list[str]:
+    table, target, parts = plan.table, "", []
+    if isinstance(plan, Plan):
+        split, classes = plan.split, plan.classes
         parts.append(
             f"{len(split.train)} rows to train on, {len(split.test)} held out for the figures below"
         )
@@ -74,7 +77,7 @@ def _describe_run(comparison: Comparison | Uncompared) -> list[str]:
         f"{table.name}: {len(table.frame)} rows x {n_columns} column{'s' if n_columns > 1 else ''}"
         f"{target}",
         *parts,
-        f"seed {comparison.seed}, {tools}",
+        f"seed {plan.seed}, {tools}",
     ]
 
 

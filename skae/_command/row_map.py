@@ -6,6 +6,7 @@ from .encoding import Encoding
 from .findings import RowMap
 from .models import fit_autoencoder
 from .scored_rows import ScoredRows
+from .steps import show_step
 from .table import Table, Target
 from .wording import describe_cell, describe_cells
 
@@ -31,6 +32,7 @@ def draw_map(
     seed : int
         Seed of the model, and of the rows that are drawn of many.
     """
+    show_step("drawing the map")
     model = fit_autoencoder(table.frame, 2, seed)
     chosen = _choose_rows(len(rows), scored.order, seed)
     frame = table.frame.iloc[rows[chosen]]

@@ -11,6 +11,7 @@ from .._detection.anomaly_score import TailSurprisal
 from .encoding import ignore_reported
 from .findings import AnomalousRow, Reason
 from .rare_labels import find_label_p_values
+from .steps import show_parts
 from .wording import describe_cell
 
 N_ANOMALOUS = 20
@@ -56,7 +57,8 @@ def score_rows(frame: pd.DataFrame, seed: int) -> ScoredRows:
     fold_of = np.empty(len(frame), dtype=int)
     detectors = []
     folds = KFold(min(_N_FOLDS, len(frame)), shuffle=True, random_state=seed)
-    for number, (train, test) in enumerate(folds.split(frame)):
+    parts = show_parts("scoring rows", folds.split(frame), folds.n_splits)
+    for number, (train, test) in enumerate(parts):
         detector = AEAnomalyDetector(random_state=seed)
         with ignore_reported():
             detector.fit(frame.iloc[train])
@@ -65,7 +67,8 @@ def score_rows(frame: pd.DataFrame, seed: int) -> ScoredRows:
     p_values = compute_p_values(scores, frame)
     order = find_anomalous(p_values, scores)
     strange: dict[int, AnomalousRow] = {}
-    for number, detector in enumerate(detectors):
+    explained = show_parts("explaining the strangest rows", detectors, len(detectors))
+    for number, detector in enumerate(explained):
         own = order[fold_of[order] == number]
         found = explain_rows(detector, frame, own, p_values)
         strange.update(zip(own.tolist(), found, strict=True))

@@ -49,6 +49,8 @@ class SecondTable:
         Those that it has of another kind.
     notes : list of str
         What the user should know, one line each.
+    apart : tuple of str
+        Columns that have no value in common with the first table, by which no row is judged.
     broken : tuple of str
         Cells that are unlike all others of their column, and count as missing, such as
         "'n/k' in 'age' of row 7".
@@ -63,6 +65,7 @@ class SecondTable:
     unlike: tuple[str, ...]
     notes: list[str]
     broken: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
 
 
 def select_second_table(source: Source, table: Table, n_rows: int | None, seed: int) -> SecondTable:

@@ -5,13 +5,20 @@ from dataclasses import replace
 import numpy as np
 
 from .._detection import AEAnomalyDetector
-from .column_shift import compare_columns, compare_samples, correct_p_values, find_detectable
+from .column_shift import (
+    compare_columns,
+    compare_samples,
+    correct_p_values,
+    find_apart,
+    find_detectable,
+)
 from .encoding import ignore_reported
 from .findings import SURE, Shift
 from .printing import list_names
 from .scored_rows import explain_rows, find_anomalous
 from .second_table import SecondTable
 from .shift_verdict import SecondRows, conclude
+from .steps import show_step
 from .wording import name_kinds
 
 # More calibration rows than a detector has by itself: small p-values matter more here than the
@@ -26,12 +33,16 @@ def measure_shift(tables: SecondTable, seed: int) -> Shift:
     calibrated on the others. Given the detector, these calibration rows and those of a table that
     comes from the same source are exchangeable, so that a two-sample test of their scores is valid.
     """
+    show_step("comparing the second table with the first")
+    columns = compare_columns(tables.first, tables.frame, tables.encoding)
+    tables = replace(tables, apart=find_apart(columns))
+    judged = [name for name in tables.first.columns if name not in tables.apart]
     detector = AEAnomalyDetector(calibration_fraction=_CALIBRATION_FRACTION, random_state=seed)
     with ignore_reported():
-        detector.fit(tables.first)
-    scores, p_values = detector.score_samples(tables.frame), detector.p_values(tables.frame)
+        detector.fit(tables.first[judged])
+        frame = tables.frame[judged]
+        scores, p_values = detector.score_samples(frame), detector.p_values(frame)
     known = detector.calibration_scores_
-    columns = compare_columns(tables.first, tables.frame, tables.encoding)
     tests = [compare_samples(known, scores)[0], *(column.p_value for column in columns)]
     corrected = correct_p_values(np.array(tests)).tolist()
     columns = [
@@ -52,7 +63,7 @@ def measure_shift(tables: SecondTable, seed: int) -> Shift:
         ),
         n_calibration=len(known),
         p_values=tuple(p_values.tolist()),
-        strangest=tuple(explain_rows(detector, tables.frame, order, p_values)),
+        strangest=tuple(explain_rows(detector, frame, order, p_values)),
         columns=tuple(columns),
         notes=(*tables.notes, *_list_identifiers(tables)),
     )

@@ -57,6 +57,7 @@ def conclude(
     return (
         _answer(tables, scope, rows, rows_differ, columns)
         + _name_unlike(tables)
+        + _name_apart(tables)
         + _name_outstanding(tables, rows),
         _describe_scope(tables, scope, rows, columns),
         *_describe_p_values(rows),
@@ -151,6 +152,17 @@ def _name_unlike(tables: SecondTable) -> str:
     have = "have" if len(tables.unlike) > 1 else "has"
     return (
         f" {list_names(tables.unlike)} {have} values of another kind than in {tables.first_name}."
+    )
+
+
+def _name_apart(tables: SecondTable) -> str:
+    """Return which columns have no value in common: rows can't be judged by these."""
+    if not tables.apart:
+        return ""
+    have = "have" if len(tables.apart) > 1 else "has"
+    return (
+        f" {list_names(tables.apart)} {have} no value in common with {tables.first_name}, as dates "
+        "of two periods have none; the rows are judged by the other columns."
     )
 
 

@@ -1,6 +1,5 @@
 """The part of a source that models can be compared on: columns that hold something, a target."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,17 +11,13 @@ from .._data import Columns
 from .arguments import FEWEST_ROWS, CommandError, NothingToCompressError
 from .encoding import ignore_reported
 from .printing import list_names, list_some, quote
-from .source import Source
+from .source import FEWEST_COUNTED, ROW_NUMBERS, Source, is_name_of_names
 
 # The variance of larger values could overflow.
 _LARGEST = 1e150
 
-# Fewer rows may be in order by chance.
-_FEWEST_COUNTED = 10
-
 # Numbers of which so many are different may name the rows; some rows may be copies.
 _LEAST_DIFFERENT = 0.9
-_NAMES_OF_NAMES = {"id", "ids", "idx", "index", "key", "pk", "uuid", "guid"}
 
 _DROPPED = "by --drop"
 _EMPTY = "empty"
@@ -138,7 +133,10 @@ def select_table(
         notes.append(f"rows sampled: none, for --rows {n_rows} is more than there are")
     if target is not None:
         target = Target(target.name, target.values[rows])
-    return Table(source.name, frame.iloc[rows], target, left_out, n_blank, notes)
+    frame = frame.iloc[rows]
+    return Table(
+        source.name, frame, target, left_out, n_blank, [*notes, *_describe_constants(frame)]
+    )
 
 
 def check_can_compress(table: Table) -> None:
@@ -177,6 +175,17 @@ def _split_off_target(source: Source, name: str | None) -> tuple[Target | None, 
     column = int(np.flatnonzero(frame.columns == name)[0])
     others = [number for number in range(frame.shape[1]) if number != column]
     return Target(name, _convert_target(frame.iloc[:, column])), frame.iloc[:, others]
+
+
+def check_columns(option: str, names: Sequence[str], source: Source) -> None:
+    """Raise an error if an option names a column that a table does not have."""
+    known = [*map(str, source.columns.columns), *source.left_out]
+    for name in names:
+        if name not in known:
+            raise CommandError(
+                f"{option} must name columns of {source.name}, got {quote(name)}; there are "
+                f"{list_names(known)}"
+            )
 
 
 def _drop(source: Source, frame: pd.DataFrame, dropped: Sequence[str]) -> pd.DataFrame:
@@ -265,15 +274,29 @@ def _describe_texts(frame: pd.DataFrame, first_texts: dict[str, str]) -> list[st
     return [f"text, though most of it is numbers (mend it to have numbers): {list_some(found)}"]
 
 
+def _describe_constants(frame: pd.DataFrame) -> list[str]:
+    """Return a line about columns that have one value, or none in the rows that were drawn."""
+    counts = {str(name): column.nunique() for name, column in frame.items()}
+    headings = {
+        1: "columns of a single value, which tell nothing of the others",
+        0: "columns without a value in the rows sampled",
+    }
+    return [
+        f"{heading}: {list_names(own)}"
+        for count, heading in headings.items()
+        if (own := [name for name, n_values in counts.items() if n_values == count])
+    ]
+
+
 def _describe_names(frame: pd.DataFrame) -> list[str]:
     """Return a line about whole numbers that may name the rows, as numbers of customers do."""
-    if len(frame) < _FEWEST_COUNTED:
+    if len(frame) < FEWEST_COUNTED:
         return []
     numbers = frame.select_dtypes("float64")
     found = [
         str(name)
         for name, column in numbers.items()
-        if (np.diff(column) == 1).all() or (_is_name(str(name)) and _are_names(column))
+        if (np.diff(column) == 1).all() or (is_name_of_names(str(name)) and _are_names(column))
     ]
     if not found:
         return []
@@ -281,12 +304,6 @@ def _describe_names(frame: pd.DataFrame) -> list[str]:
         "numbers that may only name rows, which models take for quantities (leave such columns out "
         f"with --drop): {list_names(found)}"
     ]
-
-
-def _is_name(column: str) -> bool:
-    """Return whether a column's name has a word for the names of things, such as id."""
-    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", column)
-    return any(word.lower() in _NAMES_OF_NAMES for word in words)
 
 
 def _are_names(column: pd.Series) -> bool:
@@ -300,5 +317,6 @@ def _describe_omissions(left_out: dict[str, str]) -> list[str]:
     notes = []
     for reason in sorted(set(left_out.values())):
         alike = [name for name, why in left_out.items() if why == reason]
-        notes.append(f"columns left out ({reason}): {list_names(alike)}")
+        remedy = "; --keep has them in" if reason == ROW_NUMBERS else ""
+        notes.append(f"columns left out ({reason}{remedy}): {list_names(alike)}")
     return notes

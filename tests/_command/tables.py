@@ -36,11 +36,11 @@ def write_flower(path, n_rows):
     return path
 
 
-def read(path, content=None, **asked):
+def read(path, content=None, kept=(), text=(), **asked):
     """Read a table, of this content if it is given, as the command does."""
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_source(path, TextFormat(**asked))
+    return read_source(path, TextFormat(**asked), kept, text)
 
 
 def pack_zip(content, **others):

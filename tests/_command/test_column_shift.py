@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency, fisher_exact, ks_2samp, kstest
 
-from skae._command.column_shift import compare_columns, correct_p_values
+from skae._command.column_shift import compare_columns, correct_p_values, find_apart
 from skae._command.encoding import Encoding
 
 from .tables import make_people
@@ -191,3 +191,25 @@ def test_corrected_p_values():
     found = correct_p_values(np.array([0.01, 0.04, 0.03, 0.005]))
     np.testing.assert_allclose(found, [0.03, 0.06, 0.06, 0.02])
     assert correct_p_values(np.array([0.9, 0.8])).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_apart"),
+    [
+        (range(20), range(20, 40), True),
+        (range(20, 40), range(20), True),
+        (range(20), range(19, 39), False),
+        (["x"] * 20, ["y"] * 20, True),
+        (["x"] * 20, [*["y"] * 19, "x"], False),
+        (range(20), [99], False),  # a strange row, and no other period
+        (range(20), [np.nan] * 20, False),
+        (np.ones(20), np.ones(20), False),
+    ],
+)
+def test_columns_apart(before, after, is_apart):
+    frames = [
+        pd.DataFrame({"a": pd.Series(list(cells)), "b": np.arange(len(cells))})
+        for cells in (before, after)
+    ]
+    found = find_apart(compare_columns(*frames, Encoding.fit(frames[0])))
+    assert found == (("a",) if is_apart else ())

@@ -255,6 +255,7 @@ def test_bar_is_drawn_on_terminals_only(report, table, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stderr", terminal)
         assert main([str(table), "--components", "2", "3"]) == 0
-    for step in ("loading", "PCA, 2 components", "autoencoder, 3 components"):
+    for step in ("reading the table", "loading", "PCA, 2 components", "autoencoder, 3 components"):
         assert step in terminal.getvalue()
+    assert terminal.getvalue().split("\r")[-2:] == [" " * 79, ""]  # nothing is left
     report(table, "--components", 2)  # which asserts that stderr stays empty

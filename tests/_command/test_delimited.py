@@ -41,7 +41,9 @@ def test_row_numbers_of_pandas_are_left_out(report, tmp_path):
     pd.DataFrame(X, columns=list("abcde")).to_csv(tmp_path / "t.csv")
     out = report(tmp_path / "t.csv", "--components", 2)
     assert "12 rows x 5 columns" in out
-    assert "columns left out (row numbers): 'Unnamed: 0'" in out
+    assert "columns left out (row numbers; --keep has them in): 'Unnamed: 0'" in out
+    out = report(tmp_path / "t.csv", "--components", 2, "--keep", "Unnamed: 0")
+    assert "12 rows x 6 columns" in out
 
 
 @pytest.mark.parametrize("index", [[0.5, *range(1, 12)], [-1, *range(11)], [7, 7, *range(10)]])
@@ -92,11 +94,17 @@ def test_dates_and_labels_of_rows_are_kept(report, tmp_path, index, line):
     assert line in out.splitlines()
 
 
-def test_row_numbers_with_a_name_are_kept(report, tmp_path):
+@pytest.mark.parametrize("name", ["rownames", "n", "id"])
+def test_row_numbers_with_a_name_are_left_out(report, tmp_path, name):
     frame = pd.DataFrame(X, columns=list("abcde"))
-    frame.insert(0, "n", range(12))
+    frame.insert(3, name, range(12))
     frame.to_csv(tmp_path / "t.csv", index=False)
-    assert "12 rows x 6 columns" in report(tmp_path / "t.csv", "--components", 2)
+    out = report(tmp_path / "t.csv", "--components", 2)
+    assert "12 rows x 5 columns" in out
+    assert f"columns left out (row numbers; --keep has them in): '{name}'" in out
+    kept = report(tmp_path / "t.csv", "--components", 2, "--keep", name)
+    assert "12 rows x 6 columns" in kept
+    assert "left out" not in kept
 
 
 def test_csv_without_rows(refuse, tmp_path):

@@ -98,11 +98,13 @@ def test_names_stay_text_in_the_file(made):
 def test_second_table_alone(record, report, tmp_path):
     people = make_people(120)
     people[:80].to_csv(tmp_path / "a.csv", index=False)
-    people[80:].assign(noise=lambda rows: rows["noise"] + 9).to_csv(tmp_path / "b.csv", index=False)
+    # One row has a usual value: rows are not judged by columns that have none in common.
+    people.loc[81:, "noise"] += 9
+    people[80:].to_csv(tmp_path / "b.csv", index=False)
     options = [tmp_path / "a.csv", "--components", 1, "--against", tmp_path / "b.csv"]
     lines = report(*options).splitlines()
     (first,) = (n for n, line in enumerate(lines) if line.startswith("b.csv differs from a.csv"))
-    assert any(line.startswith("'noise' (1.00, p < 1e-6): median ") for line in lines)
+    assert any(re.match(r"'noise' \(0\.9\d, p < 1e-6\): median ", line) for line in lines)
     assert any(re.match(r"row \d+ \(p 0\.\d+\): 'noise' is ", line) for line in lines)
     assert sum(line.startswith("row ") for line in lines) == 8
     assert record(*options)["shift"]["text"] == " ".join(lines[first:])

@@ -98,7 +98,9 @@ def test_ctrl_c_in_a_fit(run, large_table, tmp_path, monkeypatch, python_handles
     # Within skorch's loop, which takes a KeyboardInterrupt for a wish to stop training.
     monkeypatch.setattr(skorch.NeuralNet, "run_single_epoch", press_ctrl_c)
     status, out, errors = run(large_table, "--components", 2, "--json", tmp_path / "out.json")
-    assert (status, out, errors) == (130, "", "skae: interrupted\n")
+    assert (status, errors) == (130, "skae: interrupted\n")
+    assert out.startswith("large.csv: 77 rows x 7 columns\n")
+    assert "components" not in out
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert sorted(tmp_path.iterdir()) == [large_table]
 
@@ -155,7 +157,10 @@ def fail_with(error):
 def test_errors_that_nobody_expects(run, table, monkeypatch, error, message):
     monkeypatch.setattr(comparison, "fit_pca", fail_with(error))
     status, out, errors = run(table, "--components", 2)
-    assert (status, out) == (2, "")
+    # What was read is printed before the fits.
+    assert status == 2
+    assert out.startswith("flower.csv: 12 rows x 7 columns\n")
+    assert out.endswith("PCA has no log-likelihood of booleans and categories\n")
     assert errors.count("\n") == 1
     assert len(errors) <= 501
     assert errors.startswith(f"skae: {message}")

@@ -77,7 +77,9 @@ def test_data_of_the_script():
 def test_names_stay_text():
     page = make_page(rename(make_findings(), ATTACK))
     plain, attacked = Reader(make_page(make_findings())), Reader(page)
-    assert attacked.tags == plain.tags
+    # Names may be broken between words.
+    first, second = ([tag for tag in one.tags if tag != "wbr"] for one in (plain, attacked))
+    assert first == second
     assert {name for name, _ in attacked.attributes} - {"title"} == {
         name for name, _ in plain.attributes
     } - {"title"}

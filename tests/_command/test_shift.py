@@ -185,3 +185,54 @@ def test_names_are_text():
     assert {column.name for column in found.columns} >= {"<script>alert(1)</script>"}
     job = next(column for column in found.columns if column.name == "job")
     assert job.after == "'<img src=x>' 0%, '</script>' 100%"
+
+
+def make_periods():
+    """Return rows of two periods, alike but for dates, periods and batches, and a strange row."""
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=400)
+    days = pd.date_range("2024-01-01", periods=400, freq="4h")
+    is_first = days < pd.Timestamp("2024-02-15")
+    frame = pd.DataFrame(
+        {
+            "day": days,
+            "period": np.where(is_first, "P1", "P2"),
+            "batch": np.where(is_first, 17, 18),
+            "a": a,
+            "b": 2 * a + 0.3 * rng.normal(size=400),
+        }
+    )
+    second = frame[~is_first].reset_index(drop=True)
+    second.loc[5, "a"] = 40.0
+    return frame[is_first], second
+
+
+def test_columns_of_periods_do_not_make_every_row_strange():
+    first, second = make_periods()
+    found = compare(first, second)
+    answer = found.sentences[0]
+    assert answer.startswith("b.csv differs from a.csv: 3 of 5 columns changed, most of all 'day'")
+    assert "but its rows do not surely differ." in answer
+    assert (
+        "'day', 'period', 'batch' have no value in common with a.csv, as dates of two periods have "
+        "none; the rows are judged by the other columns."
+    ) in answer
+    assert answer.endswith("A single row stands out: row 5.")
+    assert np.mean(np.array(found.p_values) <= 0.05) < 0.15
+    assert found.strangest[0].row == "5"
+    assert {reason.column for row in found.strangest for reason in row.reasons} <= {"a", "b"}
+    # The columns are compared all the same.
+    assert [column.distance for column in found.columns[:3]] == [1, 1, 1]
+
+
+def test_tables_apart_in_all_columns_are_judged_by_all():
+    first, second = make_periods()
+    found = compare(first[["day", "batch"]], second[["day", "batch"]])
+    assert "in common" not in found.sentences[0]
+    assert found.sentences[0].startswith("b.csv differs from a.csv: its rows are stranger, and 2 ")
+
+
+def test_rows_with_values_only_in_columns_apart():
+    first, second = make_periods()
+    second.loc[9, ["a", "b"]] = np.nan
+    assert compare(first, second).n_rows == len(second)

@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skae._command.source import is_blank, name_columns, split_off_row_numbers
+from skae._command.source import (
+    Source,
+    is_blank,
+    leave_out_row_numbers,
+    name_columns,
+    split_off_row_numbers,
+)
 
 
 @pytest.mark.parametrize(
@@ -61,3 +67,48 @@ def test_row_numbers(columns, n_left_out):
     rest, left_out = split_off_row_numbers(frame)
     assert len(left_out) == n_left_out
     assert list(rest.columns) == [name for name in frame.columns if name not in left_out]
+
+
+N_ROWS = 12
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "is_left_out"),
+    [
+        ("case", range(N_ROWS), True),
+        ("case", range(1, N_ROWS + 1), True),
+        ("case", np.arange(N_ROWS, dtype=float), True),
+        ("PassengerId", range(892, 892 + N_ROWS), True),
+        ("year", range(1950, 1950 + N_ROWS), False),
+        ("id", [*range(N_ROWS - 1), N_ROWS], False),
+        ("id", [1, 0, *range(2, N_ROWS)], False),
+        ("id", range(N_ROWS, 0, -1), False),
+        ("id", range(-1, N_ROWS - 1), False),
+        ("id", np.arange(N_ROWS) + 0.5, False),
+        ("id", [None, *range(1, N_ROWS)], False),
+        ("id", [f"{n}" for n in range(N_ROWS)], False),
+    ],
+)
+def test_named_row_numbers(name, values, is_left_out):
+    frame = pd.DataFrame({"a": np.arange(N_ROWS) ** 2, name: values})
+    found = leave_out_row_numbers(Source("t", frame))
+    assert list(found.columns) == (["a"] if is_left_out else ["a", name])
+    assert found.left_out == ({name: "row numbers"} if is_left_out else {})
+    assert list(leave_out_row_numbers(Source("t", frame), [name]).columns) == ["a", name]
+
+
+def test_rows_without_a_value_number_nothing():
+    frame = pd.DataFrame({"a": np.arange(N_ROWS) ** 2, "id": range(N_ROWS)})
+    blank = pd.DataFrame({"a": [None] * 3, "id": [None] * 3})
+    frame = pd.concat([frame, blank], ignore_index=True).astype("Int64")
+    assert list(leave_out_row_numbers(Source("t", frame)).columns) == ["a"]
+
+
+def test_a_table_of_nothing_else_keeps_its_numbers():
+    frame = pd.DataFrame({"a": range(N_ROWS), "id": range(N_ROWS)})
+    assert list(leave_out_row_numbers(Source("t", frame)).columns) == ["a", "id"]
+
+
+def test_few_rows_may_be_in_order_by_chance():
+    frame = pd.DataFrame({"a": range(9), "b": 1})
+    assert list(leave_out_row_numbers(Source("t", frame)).columns) == ["a", "b"]

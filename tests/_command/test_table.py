@@ -265,13 +265,33 @@ def test_columns_that_name_the_rows(columns, counters):
     assert [note.split("): ")[1] for note in found] == ([counters] if counters else [])
 
 
+def test_columns_of_a_single_value_are_named(report, tmp_path):
+    frame = pd.DataFrame({"a": NUMBERS, "b": NUMBERS % 3, "site": "x", "unit": 1.5, "gap": 2.0})
+    frame.loc[3, "gap"] = None
+    frame["void"] = None
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    lines = report(tmp_path / "t.csv", "--components", 1).splitlines()
+    heading = "columns of a single value, which tell nothing of the others"
+    assert f"{heading}: 'site', 'unit', 'gap'" in lines
+    assert "columns left out (empty): 'void'" in lines
+
+
+def test_columns_without_a_value_in_a_sample_are_named():
+    frame = pd.DataFrame({"a": NUMBERS, "b": [1.0, 2.0] + [None] * 18})
+    notes = select_table(Source("t", frame), None, 5, 4).notes
+    assert "columns without a value in the rows sampled: 'b'" in notes
+
+
 def test_dropped_columns():
     frame = pd.DataFrame({"id": NUMBERS, "a": 1.0, "b": list("xy") * 10, "y": NUMBERS})
     source = Source("t", frame, left_out={"Unnamed: 0": "row numbers"})
     table = select_table(source, "y", None, 0, ("id", "b", "Unnamed: 0"))
     assert table.columns == ["a"]
     assert table.columns_left_out == dict.fromkeys(["id", "b", "Unnamed: 0"], "by --drop")
-    assert table.notes == ["columns left out (by --drop): 'Unnamed: 0', 'id', 'b'"]
+    assert table.notes == [
+        "columns left out (by --drop): 'Unnamed: 0', 'id', 'b'",
+        "columns of a single value, which tell nothing of the others: 'a'",
+    ]
     for name in ("c", "y"):
         with pytest.raises(CommandError, match=f"and not its target, got '{name}'; there are 'id"):
             select_table(source, "y", None, 0, ("a", name))

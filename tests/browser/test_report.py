@@ -427,6 +427,45 @@ def test_nothing_is_wider_than_a_phone(open_page, name):
     assert beyond == []
 
 
+def test_columns_on_a_phone_have_whole_headings(open_page):
+    """No heading is cut by a bar or breaks, and names break between words."""
+    findings = make_findings()
+    name = "median_household_income_in_past_twelve_months"
+    columns = (replace(findings.columns[0], name=name), *findings.columns[1:])
+    page = open_page(replace(findings, columns=columns), viewport={"width": 390, "height": 844})
+    # The space of labels in front of bars, less that of their texts.
+    spare = page.evaluate("""[...document.querySelectorAll("#columns td.measure")].map((cell) => {
+        const style = getComputedStyle(cell, "::before");
+        const context = document.createElement("canvas").getContext("2d");
+        context.font = style.font;
+        const bar = cell.querySelector(".bar").getBoundingClientRect();
+        const label = context.measureText(cell.dataset.label).width;
+        return bar.left - cell.getBoundingClientRect().left - label;
+    })""")
+    assert len(spare) == 6
+    assert min(spare) >= 0
+    headings = page.locator("#columns thead th:visible")
+    assert headings.count() == 4
+    for heading in headings.all():
+        assert heading.bounding_box()["height"] < 30  # one line
+    left = page.locator("#columns").bounding_box()["x"]
+    assert min(heading.bounding_box()["x"] for heading in headings.all()[1:]) == left
+    lines = page.evaluate("""(() => {
+        const text = document.querySelector("#columns tbody bdi");
+        const found = {};
+        for (const node of text.childNodes) {
+            if (node.nodeType !== Node.TEXT_NODE) continue;
+            const range = document.createRange();
+            range.selectNode(node);
+            const rectangles = range.getClientRects();
+            for (const { top } of rectangles) found[top] = (found[top] ?? "") + node.data;
+        }
+        return Object.values(found);
+    })()""")
+    assert len(lines) == 2
+    assert "".join(lines) == name  # no word is in both
+
+
 def test_paper_has_all_rows_and_no_controls(open_page):
     page = open_page(make_findings(n_columns=60), color_scheme="dark")
     page.emulate_media(media="print")
