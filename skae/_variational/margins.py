@@ -55,7 +55,7 @@ class MarginMap:
         quantiles : ColumnQuantiles
             Of the table.
         """
-        n_known = min(quantiles.total, len(drawn))
+        n_known = max(min(quantiles.total, len(drawn)), 2.0)
         even = (np.arange(len(drawn)) + 0.5) / len(drawn)
         # No farther out than rows tell of.
         is_told = np.abs(quantiles.probability - 0.5) <= 0.5 - 0.5 / n_known
