@@ -1,14 +1,12 @@
 """Margins of samples: those of the table, where the model's can be told from them."""
 
-import pickle
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import ks_2samp, spearmanr
 
 from skae import VAETransformer
+from tests._variational.unmapped import forget_margins
 
 FAST = {"hidden_layer_sizes": (), "max_epochs": 3, "random_state": 0}
 
@@ -54,9 +52,7 @@ def test_columns_have_their_own_margins(pair):
 def test_dependence_is_that_of_the_model(pair):
     """Maps that increase change no ranks, but where a peak makes them equal."""
     table, model = pair
-    bare = pickle.loads(pickle.dumps(model))
-    state = model._state
-    bare._fitted = replace(state, known_density=replace(state.density, quantiles=None))
+    bare = forget_margins(model)
     ours, unmapped = draw(model, table), draw(bare, table)
     for name in ("size", "amount", "side"):
         assert spearmanr(ours[name], unmapped[name]).statistic > 0.99
@@ -83,9 +79,7 @@ def test_the_margins_of_normal_columns_stay_the_models():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(500, 4)) @ rng.normal(size=(4, 4))
     model = VAETransformer(4, prior="standard", **FAST).fit(X)
-    bare = pickle.loads(pickle.dumps(model))
-    state = model._state
-    bare._fitted = replace(state, known_density=replace(state.density, quantiles=None))
+    bare = forget_margins(model)
     np.testing.assert_array_equal(model.sample(500, 0), bare.sample(500, 0))
 
 
