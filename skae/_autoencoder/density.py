@@ -312,36 +312,24 @@ class LaplaceDensity(Density[Module]):
         return cls(moments, moments.make_model(task.held_out_loss), mixture)
 
     @classmethod
-    def fit_mixed(
+    def finish_mixed(
         cls,
-        rows: AnyRows,
-        trained: TrainedModule[Module],
+        task: "LaplaceTask[Module]",
         cells: MixedTask,
-        trim_fraction: float,
-        held_out_loss: float | None,
-        previous: "LaplaceDensity[Module] | None",
+        previous: "LaplaceDensity[Module] | None" = None,
     ) -> Self:
-        """Return the density of rows of which not all cells are numbers.
+        """Return the density of a task's rows, of which not all cells are numbers.
 
-        Parameters
-        ----------
-        rows : Rows or StoredRows
-            Training rows.
-        trained : TrainedModule
-            The module.
-        cells : MixedTask
-            What their columns hold, and the rows that weigh one part of the density by another.
-        trim_fraction, held_out_loss, previous
-            As for `fit`. Of the densities of two sets of rows, that of more rows is kept.
+        Of the densities of two sets of rows, that of more rows is kept.
         """
-        moments = CodeMoments.from_rows(rows, trained, trim_fraction)
-        ratio = moments.compare(held_out_loss)
+        moments = task.moments.finish(task.trained)
+        ratio = moments.compare(task.held_out_loss)
         mixed = None if previous is None else previous.mixed
-        if previous is None or mixed is None or len(rows) >= mixed.n_rows:
-            mixed = fit_mixed_density(rows, trained, cells, trim_fraction, ratio)
+        if previous is None or mixed is None or cells.n_rows >= mixed.n_rows:
+            mixed = fit_mixed_density(cells, task.trained, ratio)
         else:
             moments = previous.moments.merge(moments)
-        return cls(moments, moments.make_model(held_out_loss), None, mixed)
+        return cls(moments, moments.make_model(task.held_out_loss), None, mixed)
 
     def log_density(self, module: Module, batch: Batch) -> Tensor:
         """Return the log-density of each row's observed cells, in nats."""

@@ -421,17 +421,26 @@ default="from_dtype"
             loss = result.held_out_loss
         is_mixture = result is not None and self._has_mixture(blueprint)
         layout = blueprint.network.layout
+        if layout is not None and loss is not None:  # a mean over columns of the table
+            loss *= layout.n_columns / layout.n_encoded
+        has_mixture = is_mixture and layout is None
+        known = LaplaceTask.gather(rows, trained, self.trim_fraction, loss, has_mixture)
+        finish = partial(LaplaceDensity.finish, known)
         if layout is not None:
-            if loss is not None:  # a mean over columns of the table
-                loss *= layout.n_columns / layout.n_encoded
-            seen = None if result is None else result.trained_on
-            held_out = None if result is None else result.held_out
-            task = MixedTask(layout, scaling, seen, held_out, is_mixture)
-            return LaplaceDensity.fit_mixed(rows, trained, task, self.trim_fraction, loss, previous)
-        known = LaplaceTask.gather(rows, trained, self.trim_fraction, loss, is_mixture)
+            cells = MixedTask.gather(
+                rows,
+                trained,
+                layout,
+                scaling,
+                self.trim_fraction,
+                trained_on=None if result is None else result.trained_on,
+                held_out=None if result is None else result.held_out,
+                is_mixture=is_mixture,
+            )
+            finish = partial(LaplaceDensity.finish_mixed, known, cells)
         if result is None:  # a block of a stream adds to those before
-            return LaplaceDensity.finish(known, previous)
-        return DeferredDensity(partial(LaplaceDensity.finish, known))
+            return finish(previous)
+        return DeferredDensity(finish)
 
     def _can_add_density(self, blueprint: AutoencoderBlueprint) -> bool:
         return blueprint.network.layout is None

@@ -69,7 +69,7 @@ _BLOCK_CELLS = 2**21
 
 
 class MixedTask(NamedTuple):
-    """What the density of mixed rows needs to know besides rows and network.
+    """What the density of mixed rows is fitted from besides the network, without the whole table.
 
     Attributes
     ----------
@@ -77,19 +77,60 @@ class MixedTask(NamedTuple):
         What the encoded columns hold.
     scaling : Scaling
         How they are scaled.
-    trained_on : Rows, StoredRows or None
-        Rows that the network has seen, if there are others.
-    held_out : Rows or None
-        The others.
+    seen : Rows
+        Evenly spread rows of those that the network has seen, without those that are trimmed.
+    unseen : Rows or None
+        The same of those that it has not, if there are such.
+    n_rows : int
+        How many rows the table has.
     is_mixture : bool
         Whether there are several classes.
     """
 
     layout: CellLayout
     scaling: Scaling
-    trained_on: AnyRows | None
-    held_out: Rows | None
+    seen: Rows
+    unseen: Rows | None
+    n_rows: int
     is_mixture: bool
+
+    @classmethod
+    def gather(
+        cls,
+        rows: AnyRows,
+        trained: TrainedModule[Any],
+        layout: CellLayout,
+        scaling: Scaling,
+        trim_fraction: float,
+        *,
+        trained_on: AnyRows | None = None,
+        held_out: Rows | None = None,
+        is_mixture: bool = True,
+    ) -> "MixedTask":
+        """Return the task of fitting the density of rows.
+
+        Parameters
+        ----------
+        rows : Rows or StoredRows
+            The rows.
+        trained : TrainedModule
+            The module.
+        layout : CellLayout
+            What their columns hold.
+        scaling : Scaling
+            How they are scaled.
+        trim_fraction : float
+            Share of rows, those of largest error, that doesn't count.
+        trained_on : Rows, StoredRows or None, default=None
+            Those that the network has seen, if there are others.
+        held_out : Rows or None, default=None
+            The others.
+        is_mixture : bool, default=True
+            Whether there are several classes.
+        """
+        seen = _take_rows(rows if trained_on is None else trained_on, trained, trim_fraction)
+        unseen = None if held_out is None else _take_rows(held_out, trained, trim_fraction)
+        return cls(layout, scaling, seen, unseen, len(rows), is_mixture)
 
 
 @dataclass(frozen=True)
@@ -248,32 +289,23 @@ class _Problem:
 
 
 def fit_mixed_density(
-    rows: AnyRows,
-    trained: TrainedModule[Any],
-    task: MixedTask,
-    trim_fraction: float,
-    error_ratio: float,
+    task: MixedTask, trained: TrainedModule[Any], error_ratio: float
 ) -> MixedDensity:
     """Return the density of rows.
 
     Parameters
     ----------
-    rows : Rows or StoredRows
-        The rows.
+    task : MixedTask
+        The rows, what their columns hold, and which of them the network has seen.
     trained : TrainedModule
         The module.
-    task : MixedTask
-        What their columns hold, and which of them the network has seen.
-    trim_fraction : float
-        Share of rows, those of largest error, that doesn't count.
     error_ratio : float
         How many times larger the squared error of rows is that it has not seen.
     """
     layout, scaling, is_mixture = task.layout, task.scaling, task.is_mixture
-    own = _take_rows(rows if task.trained_on is None else task.trained_on, trained, trim_fraction)
+    own, unseen = task.seen, task.unseen
     batch, weight, n_own = own.batch, own.counts, len(own)
-    if task.held_out is not None:
-        unseen = _take_rows(task.held_out, trained, trim_fraction)
+    if unseen is not None:
         batch, weight = _join(own, unseen), np.append(weight, unseen.counts)
     cells = read_cells(batch, layout)
     margins = NormalScores.fit(cells.numbers, weight)
@@ -283,7 +315,7 @@ def fit_mixed_density(
     batch = batch.select(torch.from_numpy(order).to(batch.input.device))
     # A single row, of which none can be held out, is left to speak for itself.
     splits = split_for_stacking(n_own) if n_own > 1 else [Split(np.arange(1), np.arange(1))]
-    if task.held_out is not None:
+    if unseen is not None:
         splits = [Split(np.arange(n_own), np.arange(n_own, len(weight)))]
     marginals = Marginals.from_cells(cells, weight)
     cell_map = CellMap.from_layout(layout, scaling.mean, scaling.scale, marginals.mass)
@@ -304,7 +336,7 @@ def fit_mixed_density(
     with torch.no_grad():
         for split in splits:
             codes = problem.fit(split.fitted)
-            rivals.append(problem.score(codes, split.held_out, task.held_out is None))
+            rivals.append(problem.score(codes, split.held_out, unseen is None))
         if len(splits) > 1:
             codes = problem.fit(np.arange(len(weight)))
     recipes = list(_list_recipes(len(splits[0].fitted), cells, is_mixture))

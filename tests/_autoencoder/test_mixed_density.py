@@ -4,9 +4,11 @@ import pickle
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from skae import AutoencoderTransformer
 from skae._autoencoder.mixed_density import MixedDensity, MixedTask, fit_mixed_density
 from skae.modules.cells import CellLayout
 from tests._autoencoder.mixed_tables import (
@@ -38,8 +40,17 @@ class Case:
         self.trained = make_network(self.rows, n_steps=n_steps)
         known = None if held_out is None else make_rows(held_out, self.scaling)
         seen = None if held_out is None else self.rows
-        task = MixedTask(layout, self.scaling, seen, known, is_mixture)
-        self.density = fit_mixed_density(self.rows, self.trained, task, 0.0, error_ratio)
+        task = MixedTask.gather(
+            self.rows,
+            self.trained,
+            layout,
+            self.scaling,
+            0.0,
+            trained_on=seen,
+            held_out=known,
+            is_mixture=is_mixture,
+        )
+        self.density = fit_mixed_density(task, self.trained, error_ratio)
 
     def score(self, X, share=None, observed=None, density=None):
         """Return log-densities; `share` sets that of the codes."""
@@ -212,7 +223,30 @@ def test_trimmed_rows_have_no_part_in_it():
     scaling = scale_columns(X[20:], MIXED)
     rows = make_rows(X, scaling)
     trained = make_network(make_rows(X[20:], scaling))
-    task = MixedTask(MIXED, scaling, None, None, True)
-    density = fit_mixed_density(rows, trained, task, 0.1, 1.0)
+    task = MixedTask.gather(rows, trained, MIXED, scaling, 0.1)
+    density = fit_mixed_density(task, trained, 1.0)
     assert density.n_rows == 360
     assert np.abs(density.margins.mean[1]).max() < 100
+
+
+def test_codes_do_not_fit_the_density(monkeypatch):
+    """Of frames as of arrays of numbers: fits, codes and reconstructions need none."""
+    fits = []
+
+    def count(*args):
+        fits.append(args)
+        return fit_mixed_density(*args)
+
+    monkeypatch.setattr("skae._autoencoder.density.fit_mixed_density", count)
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"size": rng.normal(size=80), "kind": rng.choice(["a", "b"], 80)})
+    with torch.enable_grad():
+        model = AutoencoderTransformer(1, max_epochs=2, random_state=0).fit(X)
+    model.reconstruct(X)
+    model.inverse_transform(model.transform(X))
+    assert not fits
+    scores = model.score_samples(X)
+    assert len(fits) == 1
+    other = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(other.score_samples(X), scores)
+    assert len(fits) == 1
