@@ -58,8 +58,8 @@ class MarginMap:
         n_known = max(min(quantiles.total, len(drawn)), 2.0)
         even = (np.arange(len(drawn)) + 0.5) / len(drawn)
         # No farther out than rows tell of.
-        is_told = np.abs(quantiles.probability - 0.5) <= 0.5 - 0.5 / n_known
-        probability, weight = quantiles.probability[is_told], np.ones(len(drawn))
+        is_inside = np.abs(quantiles.probability - 0.5) <= 0.5 - 0.5 / n_known
+        probability, weight = quantiles.probability[is_inside], np.ones(len(drawn))
         least = np.sqrt(_OF_ROWS**2 / quantiles.total + _OF_DRAWS**2 / len(drawn))
         columns, points, values = [], [], []
         for index, known in zip(quantiles.columns.tolist(), quantiles.values.T, strict=True):
@@ -69,7 +69,7 @@ class MarginMap:
             if ks_2samp(finished[:, index], expected, method="asymp").statistic > least:
                 columns.append(index)
                 points.append(find_quantiles(drawn[:, index], weight, probability))
-                values.append(known[is_told])
+                values.append(known[is_inside])
         return cls(tuple(columns), tuple(points), tuple(values))
 
     def apply(self, rows: np.ndarray) -> np.ndarray:
