@@ -179,11 +179,14 @@ def _split_off_target(source: Source, name: str | None) -> tuple[Target | None, 
 
 def check_columns(option: str, names: Sequence[str], source: Source) -> None:
     """Raise an error if an option names a column that a table does not have."""
-    known = [*map(str, source.columns.columns), *source.left_out]
+    _check_known(option, names, source.name, [*map(str, source.columns.columns), *source.left_out])
+
+
+def _check_known(option: str, names: Sequence[str], table: str, known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             raise CommandError(
-                f"{option} must name columns of {source.name}, got {quote(name)}; there are "
+                f"{option} must name columns of {table}, got {quote(name)}; there are "
                 f"{list_names(known)}"
             )
 
@@ -191,12 +194,7 @@ def check_columns(option: str, names: Sequence[str], source: Source) -> None:
 def _drop(source: Source, frame: pd.DataFrame, dropped: Sequence[str]) -> pd.DataFrame:
     """Return a frame without some of its columns."""
     known = [*map(str, frame.columns), *source.left_out]
-    for name in dropped:
-        if name not in known:
-            raise CommandError(
-                f"--drop must name columns of {source.name}, and not its target, got "
-                f"{quote(name)}; there are {list_names(known)}"
-            )
+    _check_known("--drop", dropped, f"{source.name}, and not its target", known)
     return frame.loc[:, [str(name) not in dropped for name in frame.columns]]
 
 
