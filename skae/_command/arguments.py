@@ -62,13 +62,17 @@ class NothingToCompressError(CommandError):
 
 @dataclass(frozen=True)
 class TextFormat:
-    """How cells of text are written; None is found out from the table."""
+    """How cells of text are written; None is found out from the table.
+
+    The cells of the columns in `text` remain as they are written.
+    """
 
     separator: str | None = None
     decimal: str | None = None
     thousands: str | None = None
     encoding: str | None = None
     day_first: bool | None = None
+    text: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,6 @@ class Arguments:
     target: str | None
     drop: tuple[str, ...]
     keep: tuple[str, ...]
-    text: tuple[str, ...]
     components: tuple[float, ...] | None
     rows: int | None
     seed: int
@@ -98,16 +101,16 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Arguments:
     return Arguments(
         table=parsed.table,
         text_format=TextFormat(
-            parsed.sep,
-            parsed.decimal,
-            parsed.thousands,
-            parsed.encoding,
-            None if parsed.date_order is None else parsed.date_order == "day",
+            separator=parsed.sep,
+            decimal=parsed.decimal,
+            thousands=parsed.thousands,
+            encoding=parsed.encoding,
+            day_first=None if parsed.date_order is None else parsed.date_order == "day",
+            text=tuple(dict.fromkeys(parsed.text)),
         ),
         target=parsed.target,
         drop=tuple(dict.fromkeys(parsed.drop)),
         keep=tuple(dict.fromkeys(parsed.keep)),
-        text=tuple(dict.fromkeys(parsed.text)),
         components=tuple(sorted(set(parsed.components))) if parsed.components else None,
         rows=parsed.rows,
         seed=parsed.seed,

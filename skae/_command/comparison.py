@@ -61,32 +61,20 @@ class Comparison:
 
     Attributes
     ----------
-    table : Table
-        The table.
-    split : Split
-        Its split.
-    classes : Classes or None
-        Classes of its target, if it has any.
-    seed : int
-        The seed of everything random.
+    plan : Plan
+        What was to be compared.
     results : dict of int to Pair
         The measurements by number of components.
     map : Pair or None
         The measurements with two components, if they were asked for.
     verdict : Verdict
         What they say.
-    notes : list of str
-        What the user should know, one line each.
     """
 
-    table: Table
-    split: Split
-    classes: Classes | None
-    seed: int
+    plan: Plan
     results: dict[int, Pair]
     map: Pair | None
     verdict: Verdict
-    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -177,14 +165,10 @@ def compare(plan: Plan, with_map: bool) -> Comparison:
     pairs = _measure_pairs(frame, split, plan.classes, fitted_sizes, seed)
     results = {size: pairs[size] for size in plan.sizes}
     return Comparison(
-        table=plan.table,
-        split=split,
-        classes=plan.classes,
-        seed=seed,
+        plan=plan,
         results=results,
         map=pairs[2] if with_map else None,
         verdict=reach_verdict(results, _measure_shuffled(frame, split, results, seed)),
-        notes=plan.notes,
     )
 
 

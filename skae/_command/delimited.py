@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -15,7 +15,7 @@ import pandas as pd
 from .arguments import CommandError, TextFormat
 from .dialect import WHITESPACE, Dialect, find_dialect, split_lines
 from .printing import describe_error, list_names, quote
-from .source import Source, is_blank, name_columns, refuse_without_rows, split_off_row_numbers
+from .source import Source, name_columns, refuse_without_rows
 from .unpacking import UNPACKING_ERRORS, TextFile, find_encoding
 
 # What the separator and the marks in numbers are found from.
@@ -72,13 +72,7 @@ class _Layout:
                 yield self.n_lines_above + number, record
 
 
-def read_delimited(
-    path: Path,
-    name: str,
-    asked: TextFormat,
-    kept: Collection[str] = (),
-    text: Collection[str] = (),
-) -> Source:
+def read_delimited(path: Path, name: str, asked: TextFormat) -> Source:
     """Read a file of text; what the user has not said is found out.
 
     Parameters
@@ -89,10 +83,6 @@ def read_delimited(
         Its name in messages.
     asked : TextFormat
         What the user has said of its cells.
-    kept : collection of str, default=()
-        Columns that are there even if they number the rows.
-    text : collection of str, default=()
-        Columns whose cells remain as they are written.
     """
     try:
         notes: list[str] = []
@@ -100,9 +90,9 @@ def read_delimited(
         if encoding is None:
             encoding, notes = find_encoding(path, name)
         layout, layout_notes = _find_layout(TextFile(path, name, encoding), asked)
-        frame, reading_notes = _read_rows(layout, text)
+        frame, reading_notes = _read_rows(layout, asked.text)
         notes += [*layout_notes, *reading_notes]
-        return _make_source(layout, frame, notes, kept, text)
+        return _make_source(layout, frame, notes, asked.text)
     except UnicodeError as error:
         raise CommandError(
             f"{name} can't be read as {encoding} ({describe_error(error)}); "
@@ -121,7 +111,7 @@ def _find_layout(file: TextFile, asked: TextFormat) -> tuple[_Layout, list[str]]
     with file.open() as text:
         comments, separator, line, n_above = _skip_preamble(text, file.name)
         sample = [line, *_take_sample(text)]
-    asked = TextFormat(asked.separator or separator, asked.decimal, asked.thousands)
+    asked = replace(asked, separator=asked.separator or separator)
     notes = []
     named = _find_names_in_comment(comments, line, asked)
     if named is not None:
@@ -206,10 +196,10 @@ def _is_number(name: str) -> bool:
 # The rows -----------------------------------------------------------------------------
 
 
-def _read_rows(layout: _Layout, text: Collection[str]) -> tuple[pd.DataFrame, list[str]]:
+def _read_rows(layout: _Layout, as_written: Collection[str]) -> tuple[pd.DataFrame, list[str]]:
     """Read the rows, whose cells must have names; return them and what was assumed."""
     try:
-        frame = _parse(layout, layout.width, text)
+        frame = _parse(layout, layout.width, as_written)
     except pd.errors.ParserError as error:
         # Most often a row that is wider than those before it.
         width = max((len(record) for _, record in _scan_named(layout)), default=0)
@@ -218,7 +208,7 @@ def _read_rows(layout: _Layout, text: Collection[str]) -> tuple[pd.DataFrame, li
                 f"{layout.file.name} can't be read ({describe_error(error)}); "
                 "check that each quote is closed"
             ) from error
-        frame = _parse(layout, width, text)
+        frame = _parse(layout, width, as_written)
     n_names = len(layout.names)
     notes = []
     if frame.shape[1] > n_names:
@@ -234,7 +224,7 @@ def _read_rows(layout: _Layout, text: Collection[str]) -> tuple[pd.DataFrame, li
     return frame, notes
 
 
-def _parse(layout: _Layout, width: int, texts: Collection[str]) -> pd.DataFrame:
+def _parse(layout: _Layout, width: int, as_written: Collection[str]) -> pd.DataFrame:
     dialect = layout.dialect
     names, _ = name_columns(layout.names)
     unnamed = range(len(layout.names), width)
@@ -251,7 +241,7 @@ def _parse(layout: _Layout, width: int, texts: Collection[str]) -> pd.DataFrame:
                 index_col=False,
                 skipinitialspace=dialect.separator not in (" ", WHITESPACE),
                 converters={index: str.strip for index in unnamed},
-                dtype={index: "string" for index, name in enumerate(names) if name in texts},
+                dtype={index: "string" for index, name in enumerate(names) if name in as_written},
                 # Nullable types: otherwise booleans with missing values would become text.
                 dtype_backend="numpy_nullable",
                 low_memory=False,
@@ -294,11 +284,7 @@ def _describe_short_rows(layout: _Layout, n_names: int) -> list[str]:
 
 
 def _make_source(
-    layout: _Layout,
-    frame: pd.DataFrame,
-    notes: list[str],
-    kept: Collection[str],
-    text: Collection[str],
+    layout: _Layout, frame: pd.DataFrame, notes: list[str], as_written: Collection[str]
 ) -> Source:
     n_names = frame.shape[1]
     while n_names > 1 and not layout.names[n_names - 1].strip() and _is_empty(frame, n_names - 1):
@@ -312,16 +298,11 @@ def _make_source(
     given = [name for name in layout.names if name.strip()]
     if all(map(layout.dialect.is_number, given)) and not _count_up(given):
         notes.append("the first line was taken for column names, though all of it is numbers")
-    frame, texts = _convert_texts(frame, layout.dialect, text)
-    frame, left_out = split_off_row_numbers(frame, kept)
-    blank = [name for name in frame.columns if is_blank(name)]
-    if blank:
-        name_notes.append(f"columns without a name: {list_names(blank)}")
+    frame, texts = _convert_texts(frame, layout.dialect, as_written)
     return Source(
         layout.file.name,
         frame,
         dialect=layout.dialect,
-        left_out=left_out,
         first_texts=_place_texts(layout, texts, names),
         notes=[*notes, *name_notes],
     )
@@ -338,7 +319,7 @@ def _count_up(names: list[str]) -> bool:
 
 
 def _convert_texts(
-    frame: pd.DataFrame, dialect: Dialect, kept: Collection[str]
+    frame: pd.DataFrame, dialect: Dialect, as_written: Collection[str]
 ) -> tuple[pd.DataFrame, dict[str, tuple[int, str]]]:
     """Convert text that is all numbers or all dates; find the first text in what is mostly numbers.
 
@@ -348,7 +329,7 @@ def _convert_texts(
     converted: dict[str, np.ndarray | pd.Series] = {}
     texts: dict[str, tuple[int, str]] = {}
     for name, column in frame.items():
-        if name in kept or not pd.api.types.is_string_dtype(column.dtype):
+        if name in as_written or not pd.api.types.is_string_dtype(column.dtype):
             continue
         cells: list[str | None] = column.astype(object).where(column.notna(), None).tolist()
         n_cells = len(cells) - cells.count(None)

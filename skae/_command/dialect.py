@@ -149,7 +149,7 @@ def _name_mark(mark: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Marks:
+class Marks:
     """What a cell says of the marks; `either` may be the decimal mark or divide thousands."""
 
     decimal: str | None = None
@@ -157,7 +157,7 @@ class _Marks:
     either: str | None = None
 
 
-def read_marks(cell: str) -> _Marks | None:
+def read_marks(cell: str) -> Marks | None:
     """Return what a cell says of the marks in numbers, or None if it is no number."""
     match = _NUMBER.fullmatch(cell.strip())
     if match is None or not any(c.isdigit() for c in match[1]):
@@ -165,19 +165,19 @@ def read_marks(cell: str) -> _Marks | None:
     body, exponent = match[1], match[2]
     marks = [c for c in body if not c.isdigit()]
     if not marks:
-        return _Marks()
+        return Marks()
     first, last = marks[0], marks[-1]
     whole = body.rpartition(last)[0]
     if first != last:
         is_number = last in _COMPLEMENT and _is_grouped(whole, first)
-        return _Marks(decimal=last, thousands=first) if is_number else None
+        return Marks(decimal=last, thousands=first) if is_number else None
     if not _is_grouped(body, first) or exponent is not None:
         is_number = len(marks) == 1 and last in _COMPLEMENT
-        return _Marks(decimal=last) if is_number else None
+        return Marks(decimal=last) if is_number else None
     if len(marks) > 1 or first not in _COMPLEMENT:
-        return _Marks(thousands=first)
+        return Marks(thousands=first)
     # No number starts with a zero that is followed by a group of thousands.
-    return _Marks(decimal=last) if whole.startswith("0") else _Marks(either=first)
+    return Marks(decimal=last) if whole.startswith("0") else Marks(either=first)
 
 
 def _is_grouped(digits: str, mark: str) -> bool:

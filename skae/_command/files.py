@@ -41,8 +41,8 @@ def check_files(arguments: Arguments) -> None:
     check_outputs_differ(outputs)
     for path in tables:
         _check_table(path)
-    # Dates may be text in files of any kind.
-    if replace(arguments.text_format, day_first=None) != _EMPTY and not any(
+    # Labels, and dates that are text, are in files of any kind.
+    if replace(arguments.text_format, day_first=None, text=()) != _EMPTY and not any(
         path == STDIN or is_text(path) for path in given
     ):
         raise CommandError(

@@ -31,8 +31,9 @@ def investigate(comparison: Comparison, shift: Shift | None, command: str) -> Fi
     command : str
         The command line.
     """
-    table, seed, encoding = comparison.table, comparison.seed, comparison.split.encoding
-    notes = list(comparison.notes)
+    plan = comparison.plan
+    table, seed, encoding = plan.table, plan.seed, plan.split.encoding
+    notes = list(plan.notes)
     rows = np.arange(len(table.frame))
     if len(rows) > _MOST_ROWS:
         rows = sample_rows(rows, _MOST_ROWS, seed)

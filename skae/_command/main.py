@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import final
 
@@ -75,18 +76,17 @@ def _run(arguments: Arguments, command: str) -> int:
     # A target may number the rows.
     kept = (*arguments.keep, *([] if arguments.target is None else [arguments.target]))
     show_step("reading the table")
-    source = read_source(arguments.table, text_format, kept, arguments.text)
+    source = read_source(arguments.table, text_format, kept)
     check_columns("--keep", arguments.keep, source)
-    check_columns("--text", arguments.text, source)
-    source, formats = convert_texts(source, text_format, arguments.text)
+    check_columns("--text", text_format.text, source)
+    source, formats = convert_texts(source, text_format)
     table = select_table(source, arguments.target, arguments.rows, seed, arguments.drop)
     second = None
     if arguments.against is not None:
         show_step("reading the second table")
-        other = read_source(arguments.against, text_format, table.columns, arguments.text)
-        other, _ = convert_texts(
-            other, text_format, list_texts(other.columns, table.frame), known=formats
-        )
+        other = read_source(arguments.against, text_format, table.columns)
+        text_format = replace(text_format, text=list_texts(other.columns, table.frame))
+        other, _ = convert_texts(other, text_format, formats)
         second = select_second_table(other, table, arguments.rows, seed)
     needs_models = second is None or arguments.plot is not None or arguments.report is not None
     plan: Plan | Uncompared

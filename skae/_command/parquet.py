@@ -1,7 +1,6 @@
 """Parquet files."""
 
 from collections import Counter
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import pandas as pd
 
 from .arguments import CommandError
 from .printing import list_names, quote
-from .source import Source, is_blank, name_columns, refuse_without_rows, split_off_row_numbers
+from .source import Source, name_columns, refuse_without_rows
 
 # A column of text with as many numbers was meant to be one of numbers.
 _SHARE_OF_NUMBERS = 0.5
@@ -17,11 +16,8 @@ _SHARE_OF_NUMBERS = 0.5
 _STORED_INDEX = "__index_level_"
 
 
-def read_parquet(path: Path, kept: Collection[str] = ()) -> Source:
-    """Read a Parquet file; an index that pandas has stored is a column only if it has a name.
-
-    Row numbers that `kept` names are columns too.
-    """
+def read_parquet(path: Path) -> Source:
+    """Read a Parquet file; an index that pandas has stored is a column only if it has a name."""
     try:
         _refuse_equal_names(path)
         frame = pd.read_parquet(path, engine="pyarrow", dtype_backend="numpy_nullable")
@@ -41,13 +37,8 @@ def read_parquet(path: Path, kept: Collection[str] = ()) -> Source:
     frame = frame.set_axis(names, axis=1)
     # Other libraries write pandas' index back as an ordinary column, after the others.
     names.sort(key=lambda name: not name.startswith(_STORED_INDEX))
-    frame, left_out = split_off_row_numbers(_convert_decimals(frame[names]), kept)
-    blank = [name for name in frame.columns if is_blank(name)]
-    if blank:
-        notes.append(f"columns without a name: {list_names(blank)}")
-    return Source(
-        path.name, frame, left_out=left_out, first_texts=_find_first_texts(frame), notes=notes
-    )
+    frame = _convert_decimals(frame[names])
+    return Source(path.name, frame, first_texts=_find_first_texts(frame), notes=notes)
 
 
 def _refuse_equal_names(path: Path) -> None:

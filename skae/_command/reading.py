@@ -15,18 +15,13 @@ from .delimited import read_delimited
 from .files import STDIN, is_text
 from .parquet import read_parquet
 from .printing import describe_error
-from .source import Source, leave_out_row_numbers
+from .source import Source, leave_out_index, leave_out_row_numbers
 from .text_columns import take_as_text
 
-_READERS = {"NPY": read_npy, "NPZ": read_npz}
+_READERS = {"PARQUET": read_parquet, "NPY": read_npy, "NPZ": read_npz}
 
 
-def read_source(
-    path: Path | None,
-    text_format: TextFormat,
-    kept: Collection[str] = (),
-    text: Collection[str] = (),
-) -> Source:
+def read_source(path: Path | None, text_format: TextFormat, kept: Collection[str] = ()) -> Source:
     """Read a table without the numbers of its rows.
 
     Parameters
@@ -37,17 +32,13 @@ def read_source(
         What the user has said of cells of text.
     kept : collection of str, default=()
         Columns that are there even if they number the rows.
-    text : collection of str, default=()
-        Columns of labels, whose cells remain as they are written.
     """
-    source = _read_file(path, text_format, kept, text)
-    source = replace(source, columns=take_as_text(source.columns, text))
-    return leave_out_row_numbers(source, kept)
+    source = _read_file(path, text_format)
+    source = replace(source, columns=take_as_text(source.columns, text_format.text))
+    return leave_out_row_numbers(leave_out_index(source, kept), kept)
 
 
-def _read_file(
-    path: Path | None, text_format: TextFormat, kept: Collection[str], text: Collection[str]
-) -> Source:
+def _read_file(path: Path | None, text_format: TextFormat) -> Source:
     if path is None:
         digits = load_digits(as_frame=True)
         return Source("digits", digits.data, {"digit": lambda: digits.target}, "digit")
@@ -55,10 +46,10 @@ def _read_file(
     name = "stdin" if path == STDIN else path.name
     try:
         if path == STDIN:
-            return _read_stdin(name, text_format, kept, text)
+            return _read_stdin(name, text_format)
         if kind == "CSV":
-            return read_delimited(path, name, text_format, kept, text)
-        return read_parquet(path, kept) if kind == "PARQUET" else _READERS[kind](path)
+            return read_delimited(path, name, text_format)
+        return _READERS[kind](path)
     except CommandError:
         raise
     except MemoryError as error:
@@ -70,9 +61,7 @@ def _read_file(
         ) from error
 
 
-def _read_stdin(
-    name: str, text_format: TextFormat, kept: Collection[str], text: Collection[str]
-) -> Source:
+def _read_stdin(name: str, text_format: TextFormat) -> Source:
     """Read the text that comes through a pipe, from a copy, as it is read more than once."""
     if sys.stdin is None or sys.stdin.isatty():
         raise CommandError("- stands for text from a pipe, but there is none; name a file")
@@ -82,4 +71,4 @@ def _read_stdin(
             shutil.copyfileobj(sys.stdin.buffer, file)
         if copy.stat().st_size == 0:
             raise CommandError("no text came through the pipe; it must have rows and columns")
-        return read_delimited(copy, name, text_format, kept, text)
+        return read_delimited(copy, name, text_format)

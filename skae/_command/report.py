@@ -179,20 +179,21 @@ def write_record(
 
 
 def _make_record(comparison: Comparison | Uncompared, arguments: Arguments) -> dict[str, object]:
+    plan = comparison if isinstance(comparison, Uncompared) else comparison.plan
     shared = {
         "arguments": _list_arguments(arguments),
-        "seed": comparison.seed,
+        "seed": plan.seed,
         "versions": collect_versions(),
-        "notes": comparison.notes,
+        "notes": plan.notes,
     }
     if isinstance(comparison, Uncompared):
         parts = {"train_rows": None, "test_rows": None, "classes": None}
         table = {**_describe_table(comparison.table, comparison.encoding), **parts}
         return {"table": table, **shared, "results": [], "verdict": None}
-    verdict, split, classes = comparison.verdict, comparison.split, comparison.classes
+    verdict, split, classes = comparison.verdict, comparison.plan.split, comparison.plan.classes
     return {
         "table": {
-            **_describe_table(comparison.table, split.encoding),
+            **_describe_table(comparison.plan.table, split.encoding),
             "train_rows": len(split.train),
             "test_rows": len(split.test),
             "classes": None if classes is None else classes.n_classes,
@@ -250,7 +251,7 @@ def write_chart(comparison: Comparison, path: Path) -> None:
     """Draw the explained variances, and the codes of two components, to a file."""
     from matplotlib.text import Text  # here, because it is optional
 
-    table, test = comparison.table, comparison.split.test
+    table, test = comparison.plan.table, comparison.plan.split.test
     pairs, map_pair = comparison.results.values(), comparison.map
     shares = {
         "PCA": [pair.pca.explained_variance for pair in pairs],

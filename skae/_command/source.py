@@ -10,7 +10,7 @@ from pandas.api import types
 
 from .arguments import CommandError
 from .dialect import Dialect
-from .printing import list_some, quote
+from .printing import list_names, list_some, quote
 
 # pandas gives such names to columns without one, and writes them back to files.
 _BLANK_NAME = re.compile(r"Unnamed: \d+(\.\d+)*|__index_level_\d+__")
@@ -135,17 +135,15 @@ def _number_rows(name: str, column: pd.Series) -> bool:
     return bool(start <= 1 or is_name_of_names(name))
 
 
-def split_off_row_numbers(
-    frame: pd.DataFrame, kept: Collection[str] = ()
-) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Return the frame without the index that pandas or R has written beside it.
+def leave_out_index(source: Source, kept: Collection[str] = ()) -> Source:
+    """Leave out the index that pandas or R has written beside a table, and note unnamed columns.
 
-    These are first columns without a name that number the rows: whole numbers that, taken
+    An index are first columns without a name that number the rows: whole numbers that, taken
     together, differ from row to row, in whatever order, as after a split into training and
     test rows; or that count up anew in each part of a table put together from several. Those
     in `kept` stay.
     """
-    n_blank = 0
+    frame, n_blank = source.columns, 0
     while n_blank < frame.shape[1] and is_blank(str(frame.columns[n_blank])):
         n_blank += 1
     found = [
@@ -154,10 +152,18 @@ def split_off_row_numbers(
         if str(frame.columns[n]) not in kept and _are_whole(frame.iloc[:, n])
     ]
     numbers = frame.iloc[:, found]
-    if not found or not len(frame) or not (_are_unique(numbers) or _count_up(numbers)):
-        return frame, {}
-    others = [n for n in range(frame.shape[1]) if n not in found]
-    return frame.iloc[:, others], dict.fromkeys(numbers.columns, ROW_NUMBERS)
+    left_out: dict[str, str] = {}
+    if found and len(frame) and (_are_unique(numbers) or _count_up(numbers)):
+        frame = frame.drop(columns=numbers.columns)
+        left_out = dict.fromkeys(map(str, numbers.columns), ROW_NUMBERS)
+    blank = [name for name in map(str, frame.columns) if is_blank(name)]
+    notes = [f"columns without a name: {list_names(blank)}"] if blank else []
+    return replace(
+        source,
+        columns=frame,
+        left_out={**source.left_out, **left_out},
+        notes=[*source.notes, *notes],
+    )
 
 
 def _are_whole(column: pd.Series) -> bool:

@@ -76,7 +76,6 @@ class _Found:
 def convert_texts(
     source: Source,
     asked: TextFormat,
-    kept: Collection[str] = (),
     known: Mapping[str, Format] | None = None,
 ) -> tuple[Source, dict[str, Format]]:
     """Convert columns of text of which nearly all cells are amounts, or dates that read in one way.
@@ -86,9 +85,8 @@ def convert_texts(
     source : Source
         The table.
     asked : TextFormat
-        What the user has said of the marks in numbers, and of the order in dates.
-    kept : collection of str, default=()
-        Columns that remain text.
+        What the user has said of the marks in numbers, of the order in dates, and of columns that
+        remain text.
     known : mapping of str to Format or None, default=None
         Columns that are written as those of another table. A cell that is not remains as it is.
 
@@ -102,7 +100,7 @@ def convert_texts(
     found = _Found()
     for label, column in source.columns.items():
         name = str(label)
-        if name in kept or not _is_text(column):
+        if name in asked.text or not _is_text(column):
             continue
         cells = column.dropna().astype(object).str.strip()
         if known is not None and name in known:
@@ -131,11 +129,11 @@ def take_as_text(frame: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
     return frame.assign(**texts) if texts else frame  # type: ignore[arg-type]
 
 
-def list_texts(frame: pd.DataFrame, first: pd.DataFrame) -> list[str]:
+def list_texts(frame: pd.DataFrame, first: pd.DataFrame) -> tuple[str, ...]:
     """Return the columns of a frame that are text in a first one, or not in it."""
-    return [
+    return tuple(
         str(name) for name in frame.columns if name not in first.columns or _is_text(first[name])
-    ]
+    )
 
 
 def _is_text(column: pd.Series) -> bool:

@@ -40,7 +40,7 @@ def read(path, content=None, kept=(), text=(), **asked):
     """Read a table, of this content if it is given, as the command does."""
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_source(path, TextFormat(**asked), kept, text)
+    return read_source(path, TextFormat(text=text, **asked), kept)
 
 
 def pack_zip(content, **others):

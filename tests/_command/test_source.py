@@ -7,9 +7,9 @@ import pytest
 from skae._command.source import (
     Source,
     is_blank,
+    leave_out_index,
     leave_out_row_numbers,
     name_columns,
-    split_off_row_numbers,
 )
 
 
@@ -64,9 +64,10 @@ def test_names_that_stand_for_none(name):
 )
 def test_row_numbers(columns, n_left_out):
     frame = pd.DataFrame(columns)
-    rest, left_out = split_off_row_numbers(frame)
-    assert len(left_out) == n_left_out
-    assert list(rest.columns) == [name for name in frame.columns if name not in left_out]
+    source = leave_out_index(Source("t", frame))
+    assert len(source.left_out) == n_left_out
+    columns = [name for name in frame.columns if name not in source.left_out]
+    assert list(source.columns) == columns
 
 
 N_ROWS = 12
