@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,6 +88,34 @@ class Gain(NamedTuple):
     error: float = math.nan
 
 
+class InitialLosses:
+    """The losses of held-out rows at initialization, which those of each epoch are compared with.
+
+    Parameters
+    ----------
+    losses : ndarray of shape (n_rows,)
+        The losses.
+    """
+
+    def __init__(self, losses: np.ndarray) -> None:
+        self.losses = losses
+
+    @cached_property
+    def are_finite(self) -> bool:
+        """Whether all of them are finite."""
+        return bool(np.isfinite(self.losses).all())
+
+    @cached_property
+    def cap(self) -> float:
+        """The high quantile that losses are clipped at."""
+        return float(np.quantile(self.losses, _QUANTILE))
+
+    @cached_property
+    def clipped(self) -> np.ndarray:
+        """The losses, clipped."""
+        return np.minimum(self.losses, self.cap)
+
+
 @dataclass(frozen=True)
 class SelectionRule:
     """What makes an epoch better than another.
@@ -118,7 +147,9 @@ class SelectionRule:
         """The merit that an epoch must exceed."""
         return 0.0 if self.keeps_initialization else -math.inf
 
-    def measure(self, initial: np.ndarray, losses: np.ndarray, weight: np.ndarray | None) -> Gain:
+    def measure(
+        self, initial: InitialLosses, losses: np.ndarray, weight: np.ndarray | None
+    ) -> Gain:
         """Return what an epoch gains over the initialization.
 
         It is sure if the gain less its standard errors exceeds the minimum improvement. Without
@@ -131,27 +162,27 @@ class SelectionRule:
 
         Parameters
         ----------
-        initial, losses : ndarray of shape (n_rows,)
-            Losses of the same held-out rows at initialization and after the epoch.
+        initial : InitialLosses
+            Losses of the held-out rows at initialization.
+        losses : ndarray of shape (n_rows,)
+            Losses of the same rows after the epoch.
         weight : ndarray of shape (n_rows,) or None
             How often each row counts.
         """
         # A row that is trimmed must be finite too: the network has to be of use for it.
         if not np.isfinite(losses).all():
             return Gain(self.least_merit)
-        if not self.keeps_initialization and not np.isfinite(initial).all():
+        if not self.keeps_initialization and not initial.are_finite:
             return Gain(-self.mean(losses, weight))
         left = trim_weight_array(losses, weight, self.trim_fraction)
-        cap = np.quantile(initial, _QUANTILE)
-        gains = np.minimum(initial, cap) - np.minimum(losses, cap)
+        gains = initial.clipped - np.minimum(losses, initial.cap)
         mean, error = _mean_and_error(gains, left, self.overlap)
         if not self.keeps_initialization:
             return Gain(-self.mean(losses, weight), mean, error)
         minimum = self.minimum_improvement
         if minimum is None:
-            clipped = float(np.average(np.minimum(initial, cap), weights=left))
-            minimum = _MINIMUM_IMPROVEMENT * clipped
-        is_higher = np.average(initial - losses, weights=left) <= 0
+            minimum = _MINIMUM_IMPROVEMENT * _average(initial.clipped, left)
+        is_higher = _average(initial.losses - losses, left) <= 0
         is_sure = mean - self.standard_errors * error > minimum
         return Gain(mean if is_sure and not is_higher else 0.0, mean, error)
 
@@ -159,7 +190,12 @@ class SelectionRule:
         """Return the weighted mean of the losses that are not trimmed."""
         left = trim_weight_array(losses, weight, self.trim_fraction)
         kept = left > 0  # what is trimmed may be infinite
-        return float(np.average(losses[kept], weights=left[kept]))
+        return _average(losses[kept], left[kept])
+
+
+def _average(values: np.ndarray, weight: np.ndarray) -> float:
+    """Return what `np.average` does, whose checks take longer than a small table's products."""
+    return float((values * weight).sum() / weight.sum())
 
 
 def _mean_and_error(values: np.ndarray, weight: np.ndarray, overlap: int) -> tuple[float, float]:
@@ -168,17 +204,17 @@ def _mean_and_error(values: np.ndarray, weight: np.ndarray, overlap: int) -> tup
     Rows that overlap are like each other, so that the error is that of the means of blocks of them
     ("batch means"). The error of a single block can't be known: it is infinite.
     """
-    mean = np.average(values, weights=weight)
+    mean = _average(values, weight)
     if overlap == 0:
-        variance = np.average((values - mean) ** 2, weights=weight)
+        variance = _average((values - mean) ** 2, weight)
         n_effective = weight.sum() ** 2 / np.square(weight).sum()
-        return float(mean), float(np.sqrt(variance / n_effective))
+        return mean, math.sqrt(variance / n_effective)
     n_blocks = len(values) // (1 + overlap)
     if n_blocks < 2:
-        return float(mean), math.inf
+        return mean, math.inf
     starts = np.arange(n_blocks) * len(values) // n_blocks
     deviations = np.add.reduceat(weight * (values - mean), starts) / weight.sum()
-    return float(mean), float(np.sqrt(np.square(deviations).sum() * n_blocks / (n_blocks - 1)))
+    return mean, float(np.sqrt(np.square(deviations).sum() * n_blocks / (n_blocks - 1)))
 
 
 @dataclass(frozen=True)
@@ -265,7 +301,8 @@ def select_epoch(
         np.concatenate([curve[min(epoch, len(curve) - 1)] for curve in curves])
         for epoch in range(n_epochs)
     ]
-    gains = [rule.measure(initial, losses, weight) for losses in epochs]
+    first = InitialLosses(initial)
+    gains = [rule.measure(first, losses, weight) for losses in epochs]
     best = int(np.argmax([rule.least_merit, *(gain.merit for gain in gains)]))
     means = [rule.mean(losses, weight) for losses in (initial, *epochs)]
     return SelectedEpoch(best, means, [(gain.mean, gain.error) for gain in gains])
@@ -318,6 +355,7 @@ class HeldOutSelection(Callback):
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Forget an earlier training."""
         self.losses_: list[np.ndarray] = []
+        self._initial: InitialLosses | None = None
         self.means_: list[float] = []
         self.gains_: list[tuple[float, float]] = []
         self.best_epoch_, self.best_merit_ = 0, self.rule.least_merit
@@ -367,7 +405,9 @@ class HeldOutSelection(Callback):
         mean = self.rule.mean(losses, weight)
         self.means_.append(mean)
         if len(self.means_) > 1:
-            gain = self.rule.measure(self.losses_[0], losses, weight)
+            if self._initial is None:
+                self._initial = InitialLosses(self.losses_[0])
+            gain = self.rule.measure(self._initial, losses, weight)
             self.gains_.append((gain.mean, gain.error))
             if gain.merit > self.best_merit_:
                 self.best_weights_.save(self.best_weights_.read())

@@ -61,6 +61,7 @@ def make_net(
         verbose=0,
     )
     net.n_rows_, net.is_shared_ = n_rows, config.is_shared
+    net.is_open_ = bool(config.callbacks)
     return net
 
 

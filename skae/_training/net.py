@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EpochTimer, PassthroughScoring
+from skorch.callbacks import EpochTimer
 from torch import Tensor, nn
 
 from .._data import Batch, OrderedBlocks, ShardBatches
+from .callbacks import MeanLoss
 from .objective import FastStep, TrainingStep
 from .optimizers import FlatParameters, flatten_parameters, make_optimizer
 from .schedules import keep_schedulers
@@ -39,6 +40,10 @@ class AutoencoderNet(NeuralNet):
     # its rate depend on.
     n_rows_: int | None = None
     is_shared_: bool = False
+    # Whether a user's callbacks may change the module while it trains.
+    is_open_: bool = False
+    # While it trains: what has a mode, None if that is set by other means than torch's.
+    parts_: list[nn.Module] | None = None
     # While it trains: computes a batch's loss and gradients.
     step_: TrainingStep | None = None
     # The vector that the optimizer works on instead of the module's weights.
@@ -54,8 +59,8 @@ class AutoencoderNet(NeuralNet):
         """Return skorch's own, without the one that prints."""
         return [
             ("epoch_timer", EpochTimer()),
-            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
-            ("valid_loss", PassthroughScoring(name="valid_loss")),
+            ("train_loss", MeanLoss(name="train_loss", on_train=True)),
+            ("valid_loss", MeanLoss(name="valid_loss")),
         ]
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> "AutoencoderNet":
@@ -127,17 +132,34 @@ class AutoencoderNet(NeuralNet):
             module.compile()
         return module
 
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Choose the step anew."""
+        super().on_train_begin(net, **kwargs)
+        self.step_ = self._choose_step
+        parts = [*self.module_.modules(), *self.criterion_.modules()]
+        is_usual = all(getattr(part.train, "__func__", None) is nn.Module.train for part in parts)
+        self.parts_ = parts if is_usual and not self.is_open_ else None
+
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Let go of the last batch."""
         super().on_train_end(net, **kwargs)
-        self.step_ = None
+        self.step_ = self.parts_ = None
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Set training mode once an epoch; skorch does it at every step."""
         super().on_epoch_begin(net, **kwargs)
-        self.step_ = self._choose_step  # callbacks may still change the module
+        if self.is_open_:
+            self.step_ = self._choose_step
         if not self.module_.training:
             self._set_training(True)
+
+    def _set_training(self, training: bool = True) -> None:
+        """Set the mode of module and criterion; torch's calls take as long as a small product."""
+        if self.parts_ is None:
+            super()._set_training(training)
+            return
+        for part in self.parts_:
+            vars(part)["training"] = training
 
     def on_batch_begin(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
         """Give weights their own gradients again once a callback has frozen some."""
@@ -159,7 +181,7 @@ class AutoencoderNet(NeuralNet):
             self.flat_parameters_.zero_gradients()
 
     def _choose_step(self, batch: Batch) -> Tensor:
-        """Choose how an epoch computes gradients, at its first batch: if compiled, by autograd."""
+        """Choose how to compute gradients, at a first batch: if compiled, by autograd."""
         fast = None
         if self.fast_step is not None and not self.compile:
             fast = self.fast_step(self.module_, self.criterion_)

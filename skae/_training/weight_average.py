@@ -6,7 +6,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-from .weight_snapshot import WeightSnapshot
+from .weight_snapshot import WeightSnapshot, are_all_finite
 
 # The average's weights are those of the latest tenth of all steps, more or less: step t counts as
 # t to this power less one. See docs/defaults.md.
@@ -40,15 +40,17 @@ class WeightAverage(Callback):
         if training:
             self.step_ += 1
             average = self.average_.saved_floats
-            average.lerp_(self.average_.read(), _POWER / (self.step_ + _POWER - 1))
+            average.lerp_(self.average_.look(), _POWER / (self.step_ + _POWER - 1))
 
     def begin_pass(self) -> None:
         """Put the weights back that the last step left."""
         if not self.is_average_:
             return
-        present = self.average_.read()
-        is_kept = present == self.average_.saved_floats
-        self.latest_.save(torch.where(is_kept, self.latest_.saved_floats, present))
+        present, weights = self.average_.read(), self.latest_.saved_floats
+        if not torch.equal(present, self.average_.saved_floats):
+            is_kept = present == self.average_.saved_floats
+            weights = torch.where(is_kept, weights, present)
+        self.latest_.save(weights)
         self.average_.save(present)
         self.latest_.restore()
         self.is_average_ = False
@@ -57,10 +59,12 @@ class WeightAverage(Callback):
         """Put the average in the weights' place."""
         weights, average = self.latest_.read(), self.average_.saved_floats
         self.latest_.save(weights)
-        # Infinite constants, such as those of an attention's mask, have no average; and weights
-        # that are not finite any more must show.
-        are_finite = average.isfinite() & weights.isfinite()
-        self.average_.save(torch.where(are_finite, average, weights))
+        if not (are_all_finite(average) and are_all_finite(weights)):
+            # Infinite constants, such as those of an attention's mask, have no average; and
+            # weights that are not finite any more must show.
+            are_finite = average.isfinite() & weights.isfinite()
+            average = torch.where(are_finite, average, weights)
+        self.average_.save(average)
         self.average_.restore()
         self.average_.save(self.average_.read())  # as rounded to the types of the weights
         self.is_average_ = True

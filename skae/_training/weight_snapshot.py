@@ -1,5 +1,6 @@
 """A copy of a network's weights to go back to."""
 
+import math
 from typing import Any
 
 import torch
@@ -10,7 +11,8 @@ class WeightSnapshot:
     """A module's parameters and buffers as they were when last saved.
 
     Floating-point tensors are saved as one vector: copying many small tensors one by one took
-    as long as a training step.
+    as long as a training step. Those that lie next to each other in memory, as the weights of a
+    network for tables do while it trains, are one tensor here.
 
     Parameters
     ----------
@@ -20,7 +22,9 @@ class WeightSnapshot:
 
     def __init__(self, module: nn.Module) -> None:
         tensors = [*module.parameters(), *module.buffers()]
-        self.floats = [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
+        self.floats = _join_neighbours(
+            [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
+        )
         self.others = [tensor for tensor in tensors if not tensor.is_floating_point()]
         if not self.floats:
             raise ValueError(
@@ -29,9 +33,16 @@ class WeightSnapshot:
             )
         self.save(self.read())
 
+    def look(self) -> Tensor:
+        """Return the floating-point values as they are now, which the next step may change."""
+        if len(self.floats) == 1:
+            return self.floats[0].reshape(-1)
+        return torch.cat([tensor.reshape(-1) for tensor in self.floats])
+
     def read(self) -> Tensor:
         """Return a copy of the floating-point values as they are now."""
-        return torch.cat([tensor.reshape(-1) for tensor in self.floats])
+        found = self.look()
+        return found.clone() if len(self.floats) == 1 else found
 
     def save(self, values: Tensor) -> None:
         """Save values that `read` returned, and the tensors of other types."""
@@ -59,3 +70,34 @@ class WeightSnapshot:
             value.to(known.device, copy=True)
             for value, known in zip(state["others"], self.saved_others, strict=True)
         ]
+
+
+def are_all_finite(values: Tensor) -> bool:
+    """Whether all values are finite."""
+    # One pass tells in nearly all cases; a sum may overflow.
+    return math.isfinite(values.sum()) or bool(values.isfinite().all())
+
+
+def _join_neighbours(tensors: list[Tensor]) -> list[Tensor]:
+    """Return tensors with the same values, of which those next to each other in memory are one."""
+    joined: list[Tensor] = []
+    for tensor in tensors:
+        if joined and _are_neighbours(joined[-1], tensor):
+            first = joined.pop()
+            n_values = first.numel() + tensor.numel()
+            tensor = first.as_strided((n_values,), (1,))
+        joined.append(tensor)
+    return joined
+
+
+def _are_neighbours(first: Tensor, second: Tensor) -> bool:
+    """Whether a tensor begins where another one, of its type, ends."""
+    if first.layout is not torch.strided or second.layout is not torch.strided:
+        return False
+    return (
+        first.dtype == second.dtype
+        and first.is_contiguous()
+        and second.is_contiguous()
+        and first.untyped_storage().data_ptr() == second.untyped_storage().data_ptr()
+        and first.storage_offset() + first.numel() == second.storage_offset()
+    )

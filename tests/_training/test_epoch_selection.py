@@ -10,6 +10,7 @@ from skae._data import Batch, Rows
 from skae._environment import RandomStreams
 from skae._training import train
 from skae._training.epoch_selection import (
+    InitialLosses,
     SelectedEpoch,
     SelectionRule,
     has_promise,
@@ -22,7 +23,7 @@ from .configs import make_config
 
 def sure_gain(initial, losses, weight, trim_fraction, minimum_improvement=None):
     rule = SelectionRule(trim_fraction, True, minimum_improvement)
-    return rule.measure(initial, losses, weight).merit
+    return rule.measure(InitialLosses(initial), losses, weight).merit
 
 
 def test_a_gain_must_exceed_its_noise():
@@ -42,8 +43,8 @@ def test_rows_that_overlap_count_as_one():
     rng = np.random.default_rng(0)
     initial = rng.exponential(size=40)
     losses = initial * rng.uniform(0.4, 1.0, size=40)
-    once = SelectionRule(0.0, True).measure(initial, losses, None)
-    five_times = (np.repeat(initial, 5), np.repeat(losses, 5), None)
+    once = SelectionRule(0.0, True).measure(InitialLosses(initial), losses, None)
+    five_times = (InitialLosses(np.repeat(initial, 5)), np.repeat(losses, 5), None)
     overlapping = SelectionRule(0.0, True, overlap=4).measure(*five_times)
     assert overlapping.error == pytest.approx(once.error, rel=0.05)  # but for where losses are cut
     assert SelectionRule(0.0, True).measure(*five_times).error < 0.5 * once.error
@@ -51,8 +52,8 @@ def test_rows_that_overlap_count_as_one():
 
 def test_blocks_of_rows_are_compared():
     def measure(gains, overlap, weight=None):
-        initial = np.full(len(gains), 2.0)
-        return SelectionRule(0.0, True, overlap=overlap).measure(initial, initial - gains, weight)
+        rule, initial = SelectionRule(0.0, True, overlap=overlap), np.full(len(gains), 2.0)
+        return rule.measure(InitialLosses(initial), initial - gains, weight)
 
     rng = np.random.default_rng(0)
     alone = rng.uniform(0.5, 1.0, size=400)
@@ -70,7 +71,7 @@ def test_blocks_of_rows_are_compared():
 
 def test_a_single_block_can_not_be_sure():
     initial = np.linspace(0.8, 0.9, 90)
-    alike = (initial, initial / 2, None)
+    alike = (InitialLosses(initial), initial / 2, None)
     assert SelectionRule(0.0, True).measure(*alike).merit > 0.4
     lone = SelectionRule(0.0, True, overlap=45).measure(*alike)
     assert np.isinf(lone.error)
@@ -107,11 +108,12 @@ def test_weights_count_in_the_gain():
 
 def test_a_trimmed_loss_may_be_infinite():
     losses = np.append(np.arange(9.0), np.inf)
+    initial = InitialLosses(losses)
     for weight in (None, np.ones(10)):
         assert SelectionRule(0.1, True).mean(losses, weight) == pytest.approx(4)
         # The network is of no use for that row, so such an epoch is not chosen.
-        assert SelectionRule(0.1, False).measure(losses, losses, weight).merit == -np.inf
-    assert SelectionRule(0.0, False).measure(losses, losses, None).merit == -np.inf
+        assert SelectionRule(0.1, False).measure(initial, losses, weight).merit == -np.inf
+    assert SelectionRule(0.0, False).measure(initial, losses, None).merit == -np.inf
 
 
 def test_a_random_initialization_is_not_kept_without_a_sure_gain():
@@ -153,7 +155,7 @@ def test_folds_promise_a_gain_that_would_be_sure_if_the_others_were_like_them(n_
     rule = SelectionRule(0.0, True, minimum_improvement=0.08)
     for less, is_promising in ((0.0, True), (0.02, True), (0.034, False), (0.06, False)):
         losses = initial - gains + less * (initial < 10)
-        alone = rule.measure(initial, losses, None)
+        alone = rule.measure(InitialLosses(initial), losses, None)
         assert alone.merit == 0
         assert (alone.mean - alone.error / np.sqrt(5) > 0.08) == is_promising
         known = [[initial, losses]] * n_known, [None] * n_known
@@ -209,7 +211,8 @@ def test_the_minimum_is_six_percent_of_the_initial_loss():
     initial = np.full(100, 5.0)
     assert sure_gain(initial, initial * 0.945, None, 0.0) == 0
     assert sure_gain(initial, initial * 0.935, None, 0.0) == pytest.approx(5 * 0.065)
-    assert SelectionRule(0.0, True).measure(initial, initial * 0.945, None).merit == 0
+    unlikely = SelectionRule(0.0, True).measure(InitialLosses(initial), initial * 0.945, None)
+    assert unlikely.merit == 0
 
 
 # What is said of it ---------------------------------------------------------------------------

@@ -1,9 +1,12 @@
 """Weights saved and restored."""
 
+import math
+
+import pytest
 import torch
 from torch import nn
 
-from skae._training.weight_snapshot import WeightSnapshot
+from skae._training.weight_snapshot import WeightSnapshot, are_all_finite
 
 
 def make_module():
@@ -59,6 +62,41 @@ def test_values_that_are_read_do_not_change_with_the_module():
     assert values.tolist() == [1.0, 1.0, 1.0]
     snapshot.restore()
     assert module.weight.tolist() == [[1.0, 1.0, 1.0]]
+
+
+def test_weights_side_by_side_in_memory_are_one():
+    module = make_module()
+    values = torch.arange(24.0)
+    places = {"0.weight": (1, 6), "0.bias": (7, 2), "1.weight": (9, 2), "1.bias": (12, 2)}
+    for name, (first, length) in places.items():
+        parameter = module.get_parameter(name)
+        parameter.data = values[first : first + length].view(parameter.shape)
+    saved = read(module)
+    snapshot = WeightSnapshot(module)
+    # But for a gap before the last one, and for buffers, which are elsewhere.
+    assert [tensor.numel() for tensor in snapshot.floats] == [10, 2, 2, 2]
+    change(module)
+    snapshot.restore()
+    assert_same(module, saved)
+    assert values.tolist() == list(range(24))
+
+
+def test_what_lies_in_another_order_stays_apart():
+    values = torch.arange(6.0)
+    module = nn.Module()
+    module.later = nn.Parameter(values[3:])
+    module.earlier = nn.Parameter(values[:3])
+    module.turned = nn.Parameter(torch.arange(4.0).view(2, 2).t())
+    snapshot = WeightSnapshot(module)
+    assert snapshot.read().tolist() == [3.0, 4.0, 5.0, 0.0, 1.0, 2.0, 0.0, 2.0, 1.0, 3.0]
+    nn.init.zeros_(module.turned)
+    snapshot.restore()
+    assert module.turned.tolist() == [[0.0, 2.0], [1.0, 3.0]]
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0], [3e38, 3e38], [1.0, torch.inf], [torch.nan, 0.0]])
+def test_finite_values_are_told_from_others(values):
+    assert are_all_finite(torch.tensor(values)) == all(map(math.isfinite, values))
 
 
 def test_a_loaded_state_does_not_change_with_the_snapshot():
