@@ -9,7 +9,7 @@ import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from .._base import BaseAutoencoder, DeferredDensity
+from .._base import BaseAutoencoder, Deferred
 from .._base.parameters import (
     CODE_CONSTRAINTS,
     SHARED_CONSTRAINTS,
@@ -415,7 +415,7 @@ default="from_dtype"
         table: TrainingTable,
         result: TrainingResult[Autoencoder] | None,
         previous: LaplaceDensity[Autoencoder] | None,
-    ) -> LaplaceDensity[Autoencoder] | DeferredDensity[LaplaceDensity[Autoencoder]]:
+    ) -> LaplaceDensity[Autoencoder] | Deferred[LaplaceDensity[Autoencoder]]:
         loss = None
         if result is not None and self.penalty is None:
             loss = result.held_out_loss
@@ -440,7 +440,7 @@ default="from_dtype"
             finish = partial(LaplaceDensity.finish_mixed, known, cells)
         if result is None:  # a block of a stream adds to those before
             return finish(previous)
-        return DeferredDensity(finish)
+        return Deferred(finish)
 
     def _can_add_density(self, blueprint: AutoencoderBlueprint) -> bool:
         return blueprint.network.layout is None
