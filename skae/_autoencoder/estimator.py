@@ -428,14 +428,7 @@ default="from_dtype"
         finish = partial(LaplaceDensity.finish, known)
         if layout is not None:
             cells = MixedTask.gather(
-                rows,
-                trained,
-                layout,
-                scaling,
-                self.trim_fraction,
-                trained_on=None if result is None else result.trained_on,
-                held_out=None if result is None else result.held_out,
-                is_mixture=is_mixture,
+                rows, trained, layout, scaling, self.trim_fraction, result, is_mixture
             )
             finish = partial(LaplaceDensity.finish_mixed, known, cells)
         if result is None:  # a block of a stream adds to those before
