@@ -9,7 +9,7 @@ import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from .._base import BaseAutoencoder, DeferredDensity
+from .._base import BaseAutoencoder, Deferred
 from .._base.parameters import (
     CODE_CONSTRAINTS,
     SHARED_CONSTRAINTS,
@@ -415,7 +415,7 @@ default="from_dtype"
         table: TrainingTable,
         result: TrainingResult[Autoencoder] | None,
         previous: LaplaceDensity[Autoencoder] | None,
-    ) -> LaplaceDensity[Autoencoder] | DeferredDensity[LaplaceDensity[Autoencoder]]:
+    ) -> LaplaceDensity[Autoencoder] | Deferred[LaplaceDensity[Autoencoder]]:
         loss = None
         if result is not None and self.penalty is None:
             loss = result.held_out_loss
@@ -428,19 +428,12 @@ default="from_dtype"
         finish = partial(LaplaceDensity.finish, known)
         if layout is not None:
             cells = MixedTask.gather(
-                rows,
-                trained,
-                layout,
-                scaling,
-                self.trim_fraction,
-                trained_on=None if result is None else result.trained_on,
-                held_out=None if result is None else result.held_out,
-                is_mixture=is_mixture,
+                rows, trained, layout, scaling, self.trim_fraction, result, is_mixture
             )
             finish = partial(LaplaceDensity.finish_mixed, known, cells)
         if result is None:  # a block of a stream adds to those before
             return finish(previous)
-        return DeferredDensity(finish)
+        return Deferred(finish)
 
     def _can_add_density(self, blueprint: AutoencoderBlueprint) -> bool:
         return blueprint.network.layout is None

@@ -30,7 +30,7 @@ from .._linear.latent_classes import (
     group_by_pattern,
 )
 from .._linear.stacked_mixture import Split, split_for_stacking, weigh_densities
-from .._training import Module, TrainedModule
+from .._training import Module, TrainedModule, TrainingResult
 from .._training.losses import squared_error
 from ..modules.cells import CellLayout
 from ..modules.jacobian import Decoder
@@ -102,9 +102,7 @@ class MixedTask(NamedTuple):
         layout: CellLayout,
         scaling: Scaling,
         trim_fraction: float,
-        *,
-        trained_on: AnyRows | None = None,
-        held_out: Rows | None = None,
+        result: TrainingResult[Any] | None = None,
         is_mixture: bool = True,
     ) -> "MixedTask":
         """Return the task of fitting the density of rows.
@@ -121,13 +119,14 @@ class MixedTask(NamedTuple):
             How they are scaled.
         trim_fraction : float
             Share of rows, those of largest error, that doesn't count.
-        trained_on : Rows, StoredRows or None, default=None
-            Those that the network has seen, if there are others.
-        held_out : Rows or None, default=None
-            The others.
+        result : TrainingResult or None, default=None
+            Says which of them the network has not seen; None if it has seen all.
         is_mixture : bool, default=True
             Whether there are several classes.
         """
+        trained_on, held_out = None, None
+        if result is not None:
+            trained_on, held_out = result.trained_on, result.held_out
         seen = _take_rows(rows if trained_on is None else trained_on, trained, trim_fraction)
         unseen = None if held_out is None else _take_rows(held_out, trained, trim_fraction)
         return cls(layout, scaling, seen, unseen, len(rows), is_mixture)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from torch import Tensor
 
@@ -36,10 +36,13 @@ class Density(ABC, Generic[Module]):
 
 
 DensityT = TypeVar("DensityT", bound=Density[Any])
+Fitted = TypeVar("Fitted")
 
 
-class DeferredDensity(Generic[DensityT]):
-    """A density that is fitted when it is first asked for: codes don't need it.
+class Deferred(Generic[Fitted]):
+    """A density, or a part of one, that is fitted when it is first asked for.
+
+    Codes don't need it, and it may take longer than the fit of a small table.
 
     Parameters
     ----------
@@ -47,17 +50,22 @@ class DeferredDensity(Generic[DensityT]):
         Returns the density. What it refers to is released afterwards.
     """
 
-    def __init__(self, fit: Callable[[], DensityT]) -> None:
-        self._fit: Callable[[], DensityT] | None = fit
-        self._density: DensityT | None = None
+    def __init__(self, fit: Callable[[], Fitted]) -> None:
+        self._fit: Callable[[], Fitted] | None = fit
+        self._fitted: Fitted | None = None
         self._lock = OwnLock()
 
-    def get(self) -> DensityT:
+    @classmethod
+    def from_fitted(cls, fitted: Fitted) -> Self:
+        """Return what is fitted already, as that of a stored state is."""
+        return cls(lambda: fitted)
+
+    def get(self) -> Fitted:
         """Return the density; threads that ask at the same time wait for the first."""
         with self._lock:
-            if self._density is None and self._fit is not None:
+            if self._fitted is None and self._fit is not None:
                 with isolate_torch():
-                    self._density = self._fit()
+                    self._fitted = self._fit()
                 self._fit = None
-        assert self._density is not None
-        return self._density
+        assert self._fitted is not None
+        return self._fitted

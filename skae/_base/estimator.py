@@ -96,7 +96,7 @@ from .blueprints import (
 )
 from .callback_support import CallbackSupportMixin, begin_tasks, find_tasks
 from .dask_support import DaskSupportMixin, by_blocks
-from .density import DeferredDensity, DensityT
+from .density import Deferred, DensityT
 from .documentation import DOC_LINK_TEMPLATE
 from .drafts import copy_shallow, replace_when_done
 from .fingerprint import describe_fit
@@ -264,7 +264,7 @@ class BaseAutoencoder(
         table: TrainingTable,
         result: TrainingResult[Module] | None,
         previous: DensityT | None,
-    ) -> DensityT | DeferredDensity[DensityT]:
+    ) -> DensityT | Deferred[DensityT]:
         """Return the density of the module, from these rows and those of `previous`.
 
         `table` has the rows in their own units.

@@ -32,7 +32,7 @@ from .._linear import Completion, ScoredColumns
 from .._training import AutoencoderNet, Module, TrainedModule
 from ..modules.architectures import ShapedArchitecture
 from .blueprints import BlueprintT
-from .density import DeferredDensity, DensityT
+from .density import Deferred, DensityT
 from .imputation import Imputation, fill_blocks
 
 
@@ -63,7 +63,7 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
         The scaling of its columns.
     blueprint : Blueprint
         What it was built from.
-    known_density : Density or DeferredDensity
+    known_density : Density or Deferred
         What its score needs, which may be fitted when it is first asked for.
     columns : Columns or None
         What the encoded columns stand for; None if they are the table's own numbers.
@@ -104,7 +104,7 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     trained: TrainedModule[Module]
     scaling: Scaling
     blueprint: BlueprintT
-    known_density: DensityT | DeferredDensity[DensityT]
+    known_density: DensityT | Deferred[DensityT]
     columns: Columns | None
     completion: Completion | None
     imputation: Imputation | None
@@ -141,7 +141,7 @@ class FittedState(Generic[Module, BlueprintT, DensityT]):
     def density(self) -> DensityT:
         """What the score needs."""
         known = self.known_density
-        return known.get() if isinstance(known, DeferredDensity) else known
+        return known.get() if isinstance(known, Deferred) else known
 
     @property
     def expected_shape(self) -> RowShape:

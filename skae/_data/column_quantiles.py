@@ -5,12 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from .blocks import subsample_indices
-from .stores import take_rows
 from .training_table import TrainingTable
-
-# More rows tell next to nothing more of one column.
-_MOST_ROWS = 10_000
 
 # Steps of the grid between the tails, fewer where all columns together would have more points.
 _MOST_STEPS, _FEWEST_STEPS, _MOST_POINTS = 512, 64, 2**18
@@ -55,9 +50,8 @@ class ColumnQuantiles:
         """
         if len(columns) * _FEWEST_STEPS > _MOST_POINTS:
             return None
-        indices = subsample_indices(len(table), _MOST_ROWS)
-        X = take_rows(table.X, indices)[:, columns].astype(np.float64)
-        weight = np.ones(len(X)) if table.weight is None else table.weight[indices]
+        rows, weight = table.column_sample
+        X = rows[:, columns].astype(np.float64)
         total = table.unit.n_rows * len(table)
         return cls._from_cells(columns, X, weight, total)
 

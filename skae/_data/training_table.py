@@ -1,11 +1,14 @@
 """A table to train on, with its weights and targets; copies of rows merged or written out."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
+from .blocks import subsample_indices
 from .sample_weights import ONE_EACH, WeightUnit, scale_weight
-from .stores import AnyTable, TablePart
+from .stores import AnyTable, TablePart, take_rows
 
 # Sorting finds repeated rows; beyond this many rows it would cost more than it gives.
 _MERGE_UP_TO = 10_000
@@ -13,6 +16,24 @@ _MERGE_UP_TO = 10_000
 # Weights are taken for counts as long as writing all copies out takes no more than this
 # times the memory.
 _MOST_COPIES = 10
+
+# Rows that distributions of single columns are fitted to: more tell next to nothing more of one.
+_COLUMN_ROWS = 10_000
+
+
+class ColumnSample(NamedTuple):
+    """Evenly spread rows of a table.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        The rows, in the table's units; NaN is a missing cell.
+    weight : ndarray of shape (n_rows,)
+        How often each counts.
+    """
+
+    X: np.ndarray
+    weight: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -38,6 +59,13 @@ class TrainingTable:
 
     def __len__(self) -> int:
         return len(self.X)
+
+    @cached_property
+    def column_sample(self) -> ColumnSample:
+        """The rows that tell how each column is distributed; a store is read once for them."""
+        indices = subsample_indices(len(self), _COLUMN_ROWS)
+        weight = np.ones(len(indices)) if self.weight is None else self.weight[indices]
+        return ColumnSample(take_rows(self.X, indices), weight)
 
     def set_total(self, total: float) -> "TrainingTable":
         """Return the table, whose weights have mean one, with the total that was given."""

@@ -1,16 +1,15 @@
 """The density that a denoiser's errors determine (I-MMSE), and the Gaussian one of its filter."""
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache, partial
-from typing import Any, NamedTuple, Self, TypeVar
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .._base import SINGLE_VARIANCE, Density
+from .._base import SINGLE_VARIANCE, Deferred, Density
 from .._data import Batch, Rows, block_length, subsample_indices, trim_weight
 from .._environment import isolate_torch, limit_threads
 from .._linear import SMALLEST_VARIANCE, Covariance, fit_covariance, has_few_rows
@@ -21,8 +20,6 @@ from ..modules.single_precision import SinglePrecision
 from .incomplete import CellCodes, make_gaussian_class, score_with_completion
 from .initialization import set_filter
 from .stacking import Evidence, Stack, fit_stack
-
-Model = TypeVar("Model")
 
 #: Levels of the integral: half as many do for tables of more than a few columns.
 N_LEVELS = 32
@@ -121,15 +118,14 @@ class ErrorDensity(Density[Denoiser]):
         Number of columns.
     n_draws : int
         Draws of noise at each level.
-    fit_model : callable
-        Returns the score's model. It is called when a score is first asked for, because it takes
-        about as long as a small table's fit, and denoising and anomaly scores don't need it.
+    model : Deferred of ScoreModel
+        The score's model. Denoising and anomaly scores don't need it.
     """
 
-    def __init__(self, n_features: int, n_draws: int, fit_model: Callable[[], ScoreModel]) -> None:
+    def __init__(self, n_features: int, n_draws: int, model: Deferred[ScoreModel]) -> None:
         self.n_features = n_features
         self.n_draws = n_draws
-        self._fit_model = fit_model
+        self._model = model
 
     @classmethod
     def fit(
@@ -161,14 +157,12 @@ class ErrorDensity(Density[Denoiser]):
         fit_residual_filter(trained, rows, trim_fraction)
         sample = choose_calibration_rows(rows, unseen, n_draws)
         fit_model = partial(_fit_score_model, trained, sample, evidence, trim_fraction, n_draws)
-        return cls(rows.n_features, n_draws, fit_model)
+        return cls(rows.n_features, n_draws, Deferred(fit_model))
 
-    @cached_property
+    @property
     def score_model(self) -> ScoreModel:
         """What the score needs besides the denoiser."""
-        model = self._fit_model()
-        self._fit_model = hold(model)  # and no rows any more
-        return model
+        return self._model.get()
 
     def log_density(self, module: Denoiser, batch: Batch) -> Tensor:
         """Return the log-density of each row's observed cells, in nats."""
@@ -226,7 +220,7 @@ class ErrorDensity(Density[Denoiser]):
         """Return the density of a stored state."""
         stack = Stack.from_state(state) if "share" in state else None
         model = ScoreModel(Calibration(state["gains"], state["offset"]), stack)
-        return cls(state["n_features"], state["n_draws"], hold(model))
+        return cls(state["n_features"], state["n_draws"], Deferred.from_fitted(model))
 
 
 @dataclass(frozen=True)
@@ -624,12 +618,3 @@ def _fit_score_model(
 
     known = score if calibration.gains.any() else None
     return ScoreModel(calibration, fit_stack(trained, known, evidence, trim_fraction))
-
-
-def hold(model: Model) -> Callable[[], Model]:
-    """Return a function that returns a model, in the place of one that would fit it."""
-    return partial(_return_it, model)
-
-
-def _return_it(model: Model) -> Model:
-    return model

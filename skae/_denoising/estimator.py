@@ -16,7 +16,7 @@ from .._autoencoder.blueprint import make_code_config
 from .._autoencoder.density import LaplaceDensity, LaplaceTask
 from .._autoencoder.penalties import CodePenalty
 from .._autoencoder.pretraining import pretrain_layerwise
-from .._base import BaseAutoencoder, DeferredDensity, Density
+from .._base import BaseAutoencoder, Deferred, Density
 from .._base.dask_support import by_blocks
 from .._base.drafts import copy_shallow
 from .._base.estimator import apply_exactly
@@ -651,7 +651,7 @@ default="from_dtype"
         table: TrainingTable,
         result: TrainingResult[Denoiser] | None,
         previous: Density[Denoiser] | None,
-    ) -> Density[Denoiser] | DeferredDensity[Density[Denoiser]]:
+    ) -> Density[Denoiser] | Deferred[Density[Denoiser]]:
         layout = blueprint.network.layout
         if has_score_by_errors(trained.module):
             unseen = None if result is None else result.held_out
@@ -675,7 +675,7 @@ default="from_dtype"
             known = previous if isinstance(previous, LaplaceDensity) else None
             return LaplaceDensity.fit(rows, trained, self.trim_fraction, None, known)
         task = LaplaceTask.gather(rows, trained, self.trim_fraction, None, is_mixture=False)
-        return DeferredDensity(partial(LaplaceDensity.finish, task))
+        return Deferred(partial(LaplaceDensity.finish, task))
 
     def _gather_evidence(
         self, module: Denoiser, rows: AnyRows, result: TrainingResult[Denoiser] | None

@@ -9,7 +9,6 @@ two log-densities is half the integral of the difference between their errors, a
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from itertools import pairwise
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._base import Density
+from .._base import Deferred, Density
 from .._data import Batch, Rows
 from .._environment import limit_threads
 from .._linear import LatentClasses, MixedCells, StackedClasses, may_have_share
@@ -33,7 +32,6 @@ from .density import (
     draw_fresh_noise,
     estimate_gains,
     fit_residual_filter,
-    hold,
     integration_levels,
 )
 from .incomplete import CellCodes, score_with_completion
@@ -419,16 +417,14 @@ class MixedErrorDensity(Density[Denoiser]):
         What the denoiser is compared with.
     n_draws : int
         Draws of noise at each level.
-    fit_model : callable
-        Returns the score's model, when a score is first asked for.
+    model : Deferred of MixedModel
+        The score's model.
     """
 
-    def __init__(
-        self, reference: Reference, n_draws: int, fit_model: Callable[[], MixedModel]
-    ) -> None:
+    def __init__(self, reference: Reference, n_draws: int, model: Deferred[MixedModel]) -> None:
         self.reference = reference
         self.n_draws = n_draws
-        self._fit_model = fit_model
+        self._model = model
 
     @classmethod
     def fit(
@@ -458,14 +454,12 @@ class MixedErrorDensity(Density[Denoiser]):
         fit_model = partial(
             _fit_model, trained, reference, sample, evidence, trim_fraction, n_draws
         )
-        return cls(reference, n_draws, fit_model)
+        return cls(reference, n_draws, Deferred(fit_model))
 
-    @cached_property
+    @property
     def model(self) -> MixedModel:
         """What the score needs besides the denoiser and its reference."""
-        model = self._fit_model()
-        self._fit_model = hold(model)  # and no rows any more
-        return model
+        return self._model.get()
 
     def log_density(self, module: Denoiser, batch: Batch) -> Tensor:
         """Return the log of the density of observed numbers times the mass of other cells."""
@@ -506,23 +500,23 @@ class MixedErrorDensity(Density[Denoiser]):
             MixedCalibration(**state["calibration"]),
             None if stack is None else ClassStack.from_state(stack),
         )
-        return cls(reference, state["n_draws"], hold(model))
+        return cls(reference, state["n_draws"], Deferred.from_fitted(model))
 
 
-@dataclass(frozen=True)
 class ClassDensity(Density[Denoiser]):
     """Latent classes, for a denoiser without a code whose errors determine no density.
 
-    Attributes
+    Parameters
     ----------
     codes : CellCodes
         What the encoded columns hold.
-    classes : StackedClasses
+    classes : Deferred of StackedClasses
         The classes.
     """
 
-    codes: CellCodes
-    classes: StackedClasses
+    def __init__(self, codes: CellCodes, classes: Deferred[StackedClasses]) -> None:
+        self.codes = codes
+        self._classes = classes
 
     @classmethod
     def fit(
@@ -541,10 +535,16 @@ class ClassDensity(Density[Denoiser]):
         trim_fraction : float
             Share of the rows, those least likely as independent cells, that is left out.
         """
-        reference = Reference.fit(codes, codes.read(rows.batch), rows.counts)
         if evidence is None:
-            return cls(codes, StackedClasses(reference.classes, None, 0.0))
-        return cls(codes, fit_class_stack(codes, None, evidence, trim_fraction).classes)
+            reference = Reference.fit(codes, codes.read(rows.batch), rows.counts)
+            one = StackedClasses(reference.classes, None, 0.0)
+            return cls(codes, Deferred.from_fitted(one))
+        return cls(codes, Deferred(partial(_fit_classes, codes, evidence, trim_fraction)))
+
+    @property
+    def classes(self) -> StackedClasses:
+        """The classes."""
+        return self._classes.get()
 
     def log_density(self, module: Denoiser, batch: Batch) -> Tensor:
         """Return the log of the density of observed numbers times the mass of other cells."""
@@ -555,14 +555,19 @@ class ClassDensity(Density[Denoiser]):
         return block_of_draws(self.codes.layout.n_encoded, 1)
 
     def get_state(self) -> dict[str, Any]:
-        """Return plain values and arrays."""
+        """Return plain values and arrays; the classes need rows, which are not stored."""
         return {"class_codes": self.codes.get_state(), "classes": self.classes.get_state()}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the density of a stored state."""
         codes = CellCodes.from_state(state["class_codes"])
-        return cls(codes, StackedClasses.from_state(state["classes"]))
+        return cls(codes, Deferred.from_fitted(StackedClasses.from_state(state["classes"])))
+
+
+def _fit_classes(codes: CellCodes, evidence: Evidence, trim_fraction: float) -> StackedClasses:
+    """Return the classes that held-out rows prefer, with no denoiser beside them."""
+    return fit_class_stack(codes, None, evidence, trim_fraction).classes
 
 
 def _fit_model(

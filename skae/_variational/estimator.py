@@ -44,8 +44,6 @@ from .._data import (
     load_rows,
     name_column,
     row_blocks,
-    subsample_indices,
-    take_rows,
 )
 from .._environment import (
     RandomSource,
@@ -75,9 +73,6 @@ _ACTIVE_FROM = 0.01
 
 # A Bernoulli likelihood, in float32, divides by the columns' scales.
 _LEAST_PROBABILITY = 1e-30
-
-# Rows that distributions of single columns are fitted to.
-_MARGIN_ROWS = 10_000
 
 # The linear model of all rows is the same whatever the network's seed.
 _FLOOR_SEED = 19690720
@@ -798,11 +793,10 @@ default="from_dtype"
         is_plain = cells.is_numeric or not cells.numbers
         if is_plain or scaling.is_common or self.likelihood != "gaussian":
             return scaling
-        indices = subsample_indices(len(table), _MARGIN_ROWS)
-        rows = scaling.forward(take_rows(table.X, indices), np.float64)
-        weight = np.ones(len(indices)) if table.weight is None else table.weight[indices]
+        rows, weight = table.column_sample
         columns = np.flatnonzero(cells.is_number)
-        return replace(scaling, margins=ScoredColumns.fit(rows, columns, weight))
+        scaled = scaling.forward(rows, np.float64)
+        return replace(scaling, margins=ScoredColumns.fit(scaled, columns, weight))
 
     def _make_blueprint(
         self, layout: CellLayout, has_target: bool, n_components: int | None

@@ -10,6 +10,7 @@ import torch
 
 from skae import AutoencoderTransformer
 from skae._autoencoder.mixed_density import MixedDensity, MixedTask, fit_mixed_density
+from skae._training import TrainingResult
 from skae.modules.cells import CellLayout
 from tests._autoencoder.mixed_tables import (
     DISCRETE,
@@ -38,17 +39,13 @@ class Case:
         self.scaling = scale_columns(X, layout)
         self.rows = make_rows(X, self.scaling)
         self.trained = make_network(self.rows, n_steps=n_steps)
-        known = None if held_out is None else make_rows(held_out, self.scaling)
-        seen = None if held_out is None else self.rows
+        result = None
+        if held_out is not None:
+            unseen = make_rows(held_out, self.scaling)
+            module = self.trained.module
+            result = TrainingResult(module, None, 1, [], held_out=unseen, trained_on=self.rows)
         task = MixedTask.gather(
-            self.rows,
-            self.trained,
-            layout,
-            self.scaling,
-            0.0,
-            trained_on=seen,
-            held_out=known,
-            is_mixture=is_mixture,
+            self.rows, self.trained, layout, self.scaling, 0.0, result, is_mixture
         )
         self.density = fit_mixed_density(task, self.trained, error_ratio)
 

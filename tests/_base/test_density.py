@@ -10,7 +10,7 @@ import torch
 
 import skae._autoencoder.density as laplace
 from skae import AutoencoderTransformer, DenoisingAutoencoder
-from skae._base import DeferredDensity
+from skae._base import Deferred
 
 
 def test_it_is_fitted_once_whoever_asks():
@@ -21,7 +21,7 @@ def test_it_is_fitted_once_whoever_asks():
         begun.wait(10)
         return object()
 
-    deferred = DeferredDensity(fit)
+    deferred = Deferred(fit)
     with ThreadPoolExecutor(4) as pool:
         found = [pool.submit(deferred.get) for _ in range(4)]
         begun.set()
@@ -37,7 +37,7 @@ def test_a_failure_is_not_remembered():
             raise result
         return result
 
-    deferred = DeferredDensity(fit)
+    deferred = Deferred(fit)
     with pytest.raises(ValueError, match=r"too large to compute with.*\(singular\)"):
         deferred.get()
     assert deferred.get() == "density"

@@ -1,13 +1,17 @@
 """Densities of rows with booleans and categories, against exact denoisers and frequencies."""
 
+import contextlib
 import itertools
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Barrier, BrokenBarrierError
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
 
 from skae import DenoisingAutoencoder
 from skae._data import Batch, Rows
@@ -285,17 +289,16 @@ def test_fitted_masses_of_independent_columns(stacking):
     assert np.exp(expected) @ np.abs(found - expected) < 0.02 * 3
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"n_components": None},
-        {"n_components": 2},
-        {"n_components": 2, "stacking": False},
-        {"n_components": None, "noise": "masking"},
-        {"n_components": None, "noise_level": 0.5, "stacking": False},
-    ],
-    ids=["rows", "code", "alone", "masking", "one level"],
-)
+CASES = {
+    "rows": {"n_components": None},
+    "code": {"n_components": 2},
+    "alone": {"n_components": 2, "stacking": False},
+    "masking": {"n_components": None, "noise": "masking"},
+    "one level": {"n_components": None, "noise_level": 0.5, "stacking": False},
+}
+
+
+@pytest.mark.parametrize("parameters", CASES.values(), ids=CASES)
 def test_frames_with_missing_cells(parameters):
     frame, others = hide(draw_frame(150), 0.15), hide(draw_frame(100, seed=1), 0.15)
     ours = DenoisingAutoencoder(**{**QUICK, **parameters}).fit(frame)
@@ -340,3 +343,52 @@ def test_a_density_of_mixed_rows_is_of_that_class():
     assert isinstance(density, MixedErrorDensity)
     numeric = DenoisingAutoencoder(2, **QUICK).fit(draw_frame(100)[["size", "age"]])
     assert not isinstance(numeric._state.density, MixedErrorDensity)
+
+
+@pytest.mark.parametrize("case", ["rows", "code", "alone", "masking"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_codes_do_not_fit_the_density(case, method, monkeypatch):
+    """It is fitted for the first score or for the pickle, whichever comes first, and once."""
+    fits = []
+    for name in ("calibrate_mixed", "fit_class_stack"):
+
+        def count(*args, name=name, original=getattr(mixed_density, name)):  # noqa: B008 - of this turn
+            fits.append(name)
+            return original(*args)
+
+        monkeypatch.setattr(mixed_density, name, count)
+    frame = hide(draw_frame(150), 0.1)
+    ours = DenoisingAutoencoder(**{**QUICK, **CASES[case]})
+    for _ in range(2):
+        getattr(ours, method)(frame)
+    ours.inverse_transform(ours.transform(frame))
+    ours.denoise(frame)
+    assert not fits
+    again = pickle.loads(pickle.dumps(ours))
+    stored = len(fits)
+    assert stored > 0
+    np.testing.assert_array_equal(again.score_samples(frame), ours.score_samples(frame))
+    assert len(fits) == stored
+
+
+@pytest.mark.parametrize("n_models", [1, 2])
+def test_threads_fit_a_density_each(n_models, monkeypatch):
+    """One of an estimator, whoever asks; those of two estimators don't wait for each other."""
+    both, fits, met = Barrier(2), [], []
+
+    def meet(*args, original=mixed_density.calibrate_mixed):
+        fits.append(args)
+        with contextlib.suppress(BrokenBarrierError):
+            both.wait(10 if n_models == 2 else 0.5)
+            met.append(args)
+        return original(*args)
+
+    monkeypatch.setattr(mixed_density, "calibrate_mixed", meet)
+    frame, ours = draw_frame(100), DenoisingAutoencoder(None, stacking=False, **QUICK)
+    models = [clone(ours).fit(frame) for _ in range(n_models)]
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(models[n % n_models].score_samples, frame) for n in range(2)]
+        first, second = (one.result() for one in asked)
+    np.testing.assert_array_equal(first, second)
+    assert len(fits) == n_models
+    assert len(met) == 2 * (n_models - 1)

@@ -228,7 +228,7 @@ def test_trimmed_rows_have_no_say():
 
 def test_rows_are_kept_until_the_first_score_only():
     ours = clone(QUICK).set_params(max_epochs=1).fit(load_wine().data)
-    evidence = weakref.ref(ours._fitted.density._fit_model.args[2])
+    evidence = weakref.ref(ours._fitted.density._model._fit.args[2])
     assert evidence() is not None
     ours.score_samples(load_wine().data)
     gc.collect()

@@ -2,10 +2,15 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from scipy.stats import ks_2samp, spearmanr
 
 from skae import VAETransformer
+from skae._data import stores, training_table
+from skae._data.stores import StoredTable
 from tests._variational.unmapped import forget_margins
 
 FAST = {"hidden_layer_sizes": (), "max_epochs": 3, "random_state": 0}
@@ -119,3 +124,20 @@ def test_tables_too_wide_to_keep_quantiles_of_are_drawn_as_before():
     drawn = model.sample(3, random_state=0)
     assert drawn.shape == (3, 4200)
     assert drawn.min() >= 0
+
+
+def test_a_store_is_read_once_for_all_margins(tmp_path, monkeypatch):
+    """Those that numbers are scored by and those that samples have are of the same rows."""
+    lengths = []
+
+    def count(table, indices, original=StoredTable.take):
+        lengths.append(len(indices))
+        return original(table, indices)
+
+    monkeypatch.setattr(StoredTable, "take", count)
+    monkeypatch.setattr(stores, "LOADED_UP_TO", 1000)
+    monkeypatch.setattr(training_table, "_COLUMN_ROWS", 701)
+    table = label(draw_table(900))
+    pq.write_table(pa.Table.from_pandas(table), tmp_path / "rows.parquet")
+    VAETransformer(1, **{**FAST, "max_epochs": 1}).fit(ds.dataset(tmp_path))
+    assert lengths.count(701) == 1
