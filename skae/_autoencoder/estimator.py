@@ -431,8 +431,8 @@ default="from_dtype"
                 rows, trained, layout, scaling, self.trim_fraction, result, is_mixture
             )
             finish = partial(LaplaceDensity.finish_mixed, known, cells)
-        if result is None:  # a block of a stream adds to those before
-            return finish(previous)
+        if result is None and (layout is None or previous is not None):
+            return finish(previous)  # a block of a stream adds to those before
         return Deferred(finish)
 
     def _can_add_density(self, blueprint: AutoencoderBlueprint) -> bool:

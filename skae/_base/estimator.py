@@ -587,7 +587,9 @@ class BaseAutoencoder(
                 previous.row_shape,
                 previous.has_sequences,
             )
-            density = previous.density
+            density = None
+            if sample is None or self._can_add_density(blueprint):
+                density = previous.density
             return self._train_on_block(net, rows, given.table, context, sample, density, previous)
 
     def _train_on_block(

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
 
 from skae import AutoencoderTransformer
 from skae._autoencoder.mixed_density import MixedDensity, MixedTask, fit_mixed_density
@@ -239,11 +240,18 @@ def test_codes_do_not_fit_the_density(monkeypatch):
     X = pd.DataFrame({"size": rng.normal(size=80), "kind": rng.choice(["a", "b"], 80)})
     with torch.enable_grad():
         model = AutoencoderTransformer(1, max_epochs=2, random_state=0).fit(X)
+        stream = clone(model)
     model.reconstruct(X)
     model.inverse_transform(model.transform(X))
+    for _ in range(2):
+        with torch.enable_grad():
+            stream.partial_fit(X)
+        stream.transform(X)
     assert not fits
     scores = model.score_samples(X)
     assert len(fits) == 1
     other = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(other.score_samples(X), scores)
     assert len(fits) == 1
+    assert np.isfinite(stream.score_samples(X)).all()
+    assert len(fits) == 2

@@ -201,6 +201,14 @@ def test_partial_fit_learns_more_than_the_linear_denoiser(curve):
     assert ours.n_iter_ == 30
 
 
+def test_the_density_of_a_stream_counts_each_row_once(curve):
+    """It is of the sample of all rows so far, under the weights of the last block."""
+    ours = clone(SMALL).set_params(n_components=2, noise="masking")
+    for block in np.array_split(curve, 3):
+        ours.partial_fit(block)
+    assert ours._state.density.moments.codes.total == len(curve)
+
+
 def test_partial_fit_on_pairs_needs_pairs(curve):
     ours = clone(SMALL).partial_fit(curve, curve).partial_fit(curve, curve)
     with pytest.raises(ValueError, match=r"another .*is_paired"):
