@@ -24,7 +24,7 @@ _BLOCK_CELLS = 2**18
 
 # Groups of the usual reference rows: rows that are not in the groups of the smallest minima are not
 # looked at one by one. Whole vectors of the processor find the minima, also of others.
-_N_GROUPS, _GROUPS_OF_A_VECTOR = 64, 8
+_N_GROUPS, _GROUPS_OF_A_VECTOR = 128, 8
 
 # Distances that are looked at: one more of each kind than count, of which one may be to a copy.
 _N_NEAR = (N_NEIGHBOURS + 1, 2)
