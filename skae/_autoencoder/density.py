@@ -7,6 +7,7 @@ from typing import Any, Generic, Self
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from .._base import SINGLE_VARIANCE, Density
 from .._data import AnyRows, Batch, Rows, block_length, subsample_indices, trim_weight_array
@@ -14,13 +15,17 @@ from .._linear import SMALLEST_VARIANCE, Moments, draw_missing, fit_with_missing
 from .._training import Module, TrainedModule
 from .._training.losses import squared_error
 from ..modules import EncoderDecoder
-from ..modules.jacobian import Decoder, decode_with_jacobian, decoder_jacobian
+from ..modules.jacobian import Decoder, decode_with_jacobian, decoder_jacobian, push_tangents
 from ..modules.single_precision import SinglePrecision
 from .mixed_density import MixedDensity, MixedTask, fit_mixed_density
 from .tangent_mixture import TangentMixture, Tangents, fit_tangent_mixture
 
 # Cells of a block's largest array (rows x columns x components), and of what a row has at least.
 _BLOCK_CELLS, _LEAST_CELLS = 2**19, 512
+
+# Products of so many rows, or of a multiple, are computed alike: a row's density does not depend on
+# the other rows.
+_ROWS_OF_A_PRODUCT = 8
 
 # Rows whose Jacobians are averaged, a mean needs no more; columns of all of them together, each of
 # which costs a backward pass of a row; and cells of all, which cost the more the wider rows are.
@@ -335,18 +340,24 @@ class LaplaceDensity(Density[Module]):
         """Return the log-density of each row's observed cells, in nats."""
         if self.mixed is not None:
             return self.mixed.log_density(module, batch)
-        rows = batch.input
+        rows, mask, n_rows = batch.input, batch.mask, len(batch.input)
         if self.mixture is not None:
+            if mask is None and (n_missing := -n_rows % _ROWS_OF_A_PRODUCT):
+                rows = pad(rows, (0, 0, 0, n_missing))
             code = module.encode(rows)
-            decoded, jacobian = decode_with_jacobian(module.decode, code, rows.shape[1])
+            pushed = push_tangents(module, code)
+            if pushed is None:
+                pushed = decode_with_jacobian(module.decode, code, rows.shape[1])
+            decoded, jacobian = pushed
             mixture, error = self.mixture.to(rows.device), rows - decoded
-            return mixture.log_density(rows, code, error, jacobian, module.decode, batch.mask)
+            found = mixture.log_density(rows, code, error, jacobian, module.decode, mask)
+            return found[:n_rows]
         model = CodeModel(
             self.model.mean.to(rows.device),
             self.model.factor.to(rows.device),
             self.model.variance,
         )
-        return laplace_log_density(module.decode, rows, module.encode(rows), model, batch.mask)
+        return laplace_log_density(module.decode, rows, module.encode(rows), model, mask)
 
     def block_length(self) -> int:
         """Return how many rows to score at a time."""

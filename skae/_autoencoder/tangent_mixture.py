@@ -38,6 +38,9 @@ _PENALTY = 1.25
 # Width of the background, in scales of the columns.
 _BACKGROUND = 10.0
 
+# Up to so many lines of each row are added one by one: products of short matrices take longer.
+_FEW_LINES = 4
+
 # Cells of the largest array of rows that each have a whitening of their own.
 _BLOCK_CELLS = 2**22
 
@@ -144,13 +147,11 @@ class _Whitening:
             return rows @ self.factor.mT
         return (self.factor @ rows.unsqueeze(2)).squeeze(2)
 
-    def apply_to_tangents(self, jacobian: Tensor) -> Tensor:
-        """Return whitened Jacobians."""
+    def apply_to_lines(self, lines: Tensor) -> Tensor:
+        """Return whitened Jacobians, transposed: (n_rows, n_components, n_features)."""
         if not self.is_full:
-            return self.factor.unsqueeze(-1) * jacobian
-        if self.factor.ndim == 2:  # one product for all rows
-            return (jacobian.mT @ self.factor.mT).mT
-        return self.factor @ jacobian
+            return lines * self.factor.unsqueeze(-2)
+        return lines @ self.factor.mT  # one product for all rows if they have one factor
 
 
 @dataclass(frozen=True)
@@ -229,23 +230,22 @@ class TangentMixture:
         decode: Decoder | None,
         mask: Tensor | None,
     ) -> Tensor:
-        straight = error + (jacobian @ code.unsqueeze(2)).squeeze(2)
+        lines = jacobian.mT.contiguous()
         make = _Whitening.from_columns if self.whitening.ndim == 2 else _Whitening.from_matrix
         noises = [make(part, mask) for part in self.whitening]
         n_observed = rows.shape[1] if mask is None else mask.sum(dim=1).to(rows)
         each = [
-            self._score_gaussian(k, noise, straight, jacobian, n_observed)
+            self._score_gaussian(k, noise, code, error, lines, n_observed)
             for k, noise in enumerate(noises)
         ]
         parts = torch.stack([part.log_density for part in each], dim=1) + self.log_weight[:-1]
         total = parts.logsumexp(dim=1)
         if decode is not None:
             nearest = parts.argmax(dim=1)
-            index = torch.arange(len(rows), device=rows.device)
-            mode = torch.stack([part.mode for part in each], dim=1)[index, nearest]
-            squares = torch.stack([part.squares for part in each], dim=1)[index, nearest]
+            mode = _choose([part.mode for part in each], nearest)
+            squares = _choose([part.squares for part in each], nearest)
             left = rows - decode(mode) - self.offset[nearest]
-            left = torch.stack([noise.apply(left) for noise in noises], dim=1)[index, nearest]
+            left = _choose([noise.apply(left) for noise in noises], nearest)
             total = total + 0.5 * (squares - left.square().sum(dim=1))
         return torch.logaddexp(total, self.log_weight[-1] + measure_background(rows, mask))
 
@@ -253,27 +253,29 @@ class TangentMixture:
         self,
         k: int,
         noise: _Whitening,
-        straight: Tensor,
-        jacobian: Tensor,
+        code: Tensor,
+        error: Tensor,
+        lines: Tensor,
         n_observed: Tensor | int,
     ) -> "_ScoredGaussian":
-        """Return what one of the Gaussians says of rows `x - g(z) + J z`."""
-        offset = noise.apply(straight - self.offset[k] - jacobian @ self.mean[k])
-        tangent = noise.apply_to_tangents(jacobian)
-        tangent = tangent @ self.factor[k]
-        precision = tangent.mT @ tangent
+        """Return what one of the Gaussians says of rows, given the lines of `J'`."""
+        factor = self.factor[k]
+        offset = noise.apply(error - self.offset[k] + _combine(lines, code - self.mean[k]))
+        lines = noise.apply_to_lines(lines)
+        # With `T = J factor`, whitened: `T'T + I` and `T' offset`, without T.
+        half = (lines @ lines.mT) @ factor
+        precision = half.mT.contiguous() @ factor
         precision.diagonal(dim1=1, dim2=2).add_(1)
         cholesky = torch.linalg.cholesky(precision)
-        mode = torch.cholesky_solve(tangent.mT @ offset.unsqueeze(2), cholesky)
-        unexplained = offset - (tangent @ mode).squeeze(2)
-        squares = unexplained.square().sum(1)
+        along = torch.linalg.vecdot(lines, offset.unsqueeze(1)) @ factor
+        mode = torch.cholesky_solve(along.unsqueeze(2), cholesky).squeeze(2)
+        step = mode @ factor.mT
+        squares = (offset - _combine(lines, step)).square().sum(1)
         log_determinant = cholesky.diagonal(dim1=1, dim2=2).log().sum(1)
         constant = noise.log_scale - 0.5 * n_observed * math.log(2 * math.pi)
-        distance = squares + mode.squeeze(2).square().sum(1)
+        distance = squares + mode.square().sum(1)
         return _ScoredGaussian(
-            constant - log_determinant - 0.5 * distance,
-            self.mean[k] + mode.squeeze(2) @ self.factor[k].mT,
-            squares,
+            constant - log_determinant - 0.5 * distance, self.mean[k] + step, squares
         )
 
     def to(self, device: torch.device) -> "TangentMixture":
@@ -300,6 +302,20 @@ class _ScoredGaussian(NamedTuple):
     log_density: Tensor
     mode: Tensor
     squares: Tensor
+
+
+def _combine(lines: Tensor, weight: Tensor) -> Tensor:
+    """Return the sum of each row's lines (n_rows, n_lines, n_features) with weights."""
+    if lines.shape[1] > _FEW_LINES:
+        return (weight.unsqueeze(1) @ lines).squeeze(1)
+    return (lines * weight.unsqueeze(2)).sum(dim=1)
+
+
+def _choose(values: list[Tensor], index: Tensor) -> Tensor:
+    """Return those of the values for all rows that an index for each row names."""
+    if len(values) == 1:
+        return values[0]
+    return torch.stack(values, dim=1)[torch.arange(len(index), device=index.device), index]
 
 
 def measure_background(rows: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -789,7 +789,8 @@ class BaseAutoencoder(
     @property
     def _state(self) -> FittedState[Module, BlueprintT, DensityT]:
         """The fitted state; an unfitted estimator raises `NotFittedError`."""
-        check_is_fitted(self)
+        if not self.__sklearn_is_fitted__():  # the check reads all tags first
+            check_is_fitted(self)
         return self._fitted
 
     @property

@@ -12,11 +12,12 @@ from torch import Tensor
 from .._base.persistence import FittedState
 from .._data import AnyTable, Batch, CompletedRows, row_blocks, weighted_quantile
 from .._denoising import DenoisingAutoencoder
-from .._denoising.density import N_ERROR_LEVELS, ErrorPlan, block_of_draws, measure_errors
+from .._denoising.density import N_ERROR_LEVELS, ErrorPlan, block_of_draws
 from ..modules import Denoiser
 from .hidden_cells import CountWeights
 from .left_out import LeftOutErrors
 from .neighbours import NeighbourDistances
+from .planned_errors import measure_planned_errors
 
 #: Returns how much the rounding of rows may change each of some values.
 FindRounding = Callable[[np.ndarray], np.ndarray]
@@ -388,7 +389,7 @@ def _measure_errors(
     block = block_of_draws(rows.values.shape[1], plan.count_evaluations(n_draws))
 
     def measure(module: Denoiser, batch: Batch) -> Tensor:
-        return measure_errors(module, batch.input, n_draws, batch.mask, plan)
+        return measure_planned_errors(module, batch.input, n_draws, batch.mask, plan)
 
     return state.trained.apply_to_completed(measure, rows, block)
 

@@ -7,38 +7,20 @@ saves what `backward` needs. Both are called under `torch.no_grad()`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from ..modules import MLP, Autoencoder, Bypass
-from ..modules.layers import has_default_parameters, has_hooks
+from ..modules.layers import has_hooks
 from ..modules.mlp import is_mlp
-
-_aten = torch.ops.aten
+from ..modules.slopes import SLOPES, has_slope
 
 # Products with rows shorter than this, and not a whole number of the processor's vectors, are
 # computed transposed: BLAS took up to eight times as long otherwise.
 _SHORT = 64
 _VECTOR = 16
-
-#: Multiplies a gradient, in place, by an activation's slope, given its input and output. Those
-#: of `SLOPES` are of activations with default parameters.
-Slope = Callable[[Tensor, Tensor, Tensor], Tensor]
-SLOPES: dict[type[nn.Module], Slope] = {
-    nn.ELU: lambda g, x, y: _aten.elu_backward.grad_input(g, 1.0, 1.0, 1.0, False, x, grad_input=g),
-    nn.GELU: lambda g, x, y: _aten.gelu_backward.grad_input(g, x, grad_input=g),
-    nn.Identity: lambda g, x, y: g,
-    nn.LeakyReLU: lambda g, x, y: _aten.leaky_relu_backward.grad_input(
-        g, x, 0.01, False, grad_input=g
-    ),
-    nn.ReLU: lambda g, x, y: _aten.threshold_backward.grad_input(g, y, 0.0, grad_input=g),
-    nn.Sigmoid: lambda g, x, y: _aten.sigmoid_backward.grad_input(g, y, grad_input=g),
-    nn.SiLU: lambda g, x, y: _aten.silu_backward.grad_input(g, x, grad_input=g),
-    nn.Tanh: lambda g, x, y: _aten.tanh_backward.grad_input(g, y, grad_input=g),
-}
 
 
 class Pass(ABC):
@@ -201,11 +183,6 @@ def make_pass(path: nn.Module) -> Pass | None:
     if type(path) is MLP:
         return _make_perceptron_pass(path)
     return _make_bypass_pass(path) if type(path) is Bypass else None
-
-
-def has_slope(activation: nn.Module) -> bool:
-    """Whether `SLOPES` has the slope of an activation."""
-    return type(activation) in SLOPES and has_default_parameters(activation)
 
 
 def has_shared_weights(module: nn.Module) -> bool:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator
 from itertools import chain
+from operator import is_
 from typing import Generic
 
 import numpy as np
@@ -55,16 +56,18 @@ class _Weights:
         ]
         tensors = chain(module.parameters(), module.buffers())
         # The aliases keep the memory, so that no other weights can be at its address.
-        self._tensors = [(one, one.detach(), _count_changes(one)) for one in tensors]
+        self._tensors = [
+            (one, one.detach(), one.data_ptr(), _count_changes(one)) for one in tensors
+        ]
 
     def are_current(self) -> bool:
         """Whether no weight was changed in place or replaced."""
         return all(
-            len(owned) == len(found) and all(owned.get(name) is one for name, one in found.items())
+            owned.keys() == found.keys() and all(map(is_, owned.values(), found.values()))
             for owned, found in self._parts
         ) and all(
-            tensor.data_ptr() == alias.data_ptr() and _count_changes(tensor) == n_changes
-            for tensor, alias, n_changes in self._tensors
+            tensor.data_ptr() == address and _count_changes(tensor) == n_changes
+            for tensor, _, address, n_changes in self._tensors
         )
 
 
@@ -113,10 +116,10 @@ class TrainedModule(Generic[Module]):
         A network's rounding is relative to what it adds to the linear path. On other devices than
         the processor it is the float64 copy.
         """
-        if self.device.type != "cpu":
-            return self.in_precision(torch.float64)
         known = self._mixed
-        if known is None or not known[1].are_current():
+        if known is None or not known[1].are_current():  # nor after a move to a device
+            if self.device.type != "cpu":
+                return self.in_precision(torch.float64)
             self.module.eval()
             weights, copied = _Weights(self.module), copy.deepcopy(self.module).double()
             pairs = zip(list(copied.modules()), list(self.module.modules()), strict=True)

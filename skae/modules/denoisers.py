@@ -45,7 +45,7 @@ class NoiseLevels(nn.Module):
 
     def condition(self, noisy: Tensor, level: Tensor) -> Tensor:
         """Return a network's input: rows of unit scale and, if it is conditional, their level."""
-        rows = noisy * torch.rsqrt(1 + level.square())
+        rows = noisy * self.find_scale(level)
         return torch.cat([rows, self._position(level)], dim=1) if self.noise_conditional else rows
 
     def condition_draws(self, rows: Tensor, noise: Tensor, level: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class NoiseLevels(nn.Module):
         inputs : Tensor of shape (n_levels, n_rows, n_draws, n_inputs)
             As those of `condition`.
         """
-        scale = torch.rsqrt(1 + level.square()).unsqueeze(1)
+        scale = self.find_scale(level).unsqueeze(1)
         n_features = rows.shape[1]
         width = n_features + int(self.noise_conditional)
         inputs = rows.new_empty(len(level), len(rows), noise.shape[1], width)
@@ -77,6 +77,10 @@ class NoiseLevels(nn.Module):
         if self.noise_conditional:
             inputs[..., n_features:] = self._position(level)[:, :, None, None]
         return inputs
+
+    def find_scale(self, level: Tensor) -> Tensor:
+        """Return what gives noisy rows of variance 1 unit scale, for each level."""
+        return torch.rsqrt(1 + level.square())
 
     def _position(self, level: Tensor) -> Tensor:
         """Return where levels are in the range, from -1 to 1."""
@@ -314,7 +318,7 @@ class RowDenoiser(Denoiser):
         conditioned : Tensor of shape (n_rows, n_inputs)
             The network's input.
         """
-        unit = (self.filter.expected_error(level) / self.filter.n_features).sqrt()
+        unit = self.find_unit(level)
         return self.filter(input, level), unit, self.levels.condition(input, level)
 
     def decode(self, code: Tensor) -> Tensor:
@@ -346,8 +350,11 @@ class RowDenoiser(Denoiser):
         if path.nonlinear is None or path.gate is None:
             return torch.zeros_like(errors)
         output = path.nonlinear(self.levels.condition_draws(rows, noise, level).flatten(0, 2))
-        unit = (self.filter.expected_error(level) / self.filter.n_features).sqrt()
-        return output.view_as(errors) * (unit * path.gate)[:, None, None]
+        return output.view_as(errors) * (self.find_unit(level) * path.gate)[:, None, None]
+
+    def find_unit(self, level: Tensor) -> Tensor:
+        """Return the unit (n_levels, 1) of the network's output at levels (n_levels, 1)."""
+        return (self.filter.expected_error(level) / self.filter.n_features).sqrt()
 
     @property
     def is_filter(self) -> bool:

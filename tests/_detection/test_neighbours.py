@@ -37,12 +37,31 @@ def test_blocks_of_rows_have_distances_of_their_own(known, n_known, is_masked, m
     observed = np.ones(rows.shape, dtype=bool) if is_masked else None
     whole = distances_to.measure(rows, observed)
     monkeypatch.setattr(neighbours, "_BLOCK_CELLS", 7 * n_known)
-    np.testing.assert_allclose(distances_to.measure(rows, observed), whole, rtol=1e-9)
+    in_blocks = distances_to.measure(rows, observed)
     alone = [
         distances_to.measure(rows[[i]], None if observed is None else observed[[i]])
         for i in range(50)
     ]
-    np.testing.assert_allclose(np.concatenate(alone), whole, rtol=1e-9)
+    for found in (in_blocks, np.concatenate(alone)):
+        if is_masked:
+            np.testing.assert_allclose(found, whole, rtol=1e-9)
+        else:
+            np.testing.assert_array_equal(found, whole)
+
+
+@pytest.mark.parametrize("n_usual", [1, 3, 70, 300, 2000])
+@pytest.mark.parametrize("n_others", [0, 1, 5, 600])
+def test_groups_of_rows_leave_none_out(n_usual, n_others):
+    rng = np.random.default_rng(0)
+    known = rng.integers(0, 4, size=(n_usual + n_others, 3)) + 0.25  # with ties
+    rows = rng.normal(size=(40, 3))
+    is_usual = rng.permutation(len(known)) < n_usual
+    distances_to = NeighbourDistances.from_rows(known, is_usual)
+    whole = np.linalg.norm(rows[:, None] - known, axis=2)
+    count = min(5, max(1, n_usual - 1))
+    expected = np.stack([whole.min(axis=1), np.sort(whole[:, is_usual], axis=1)[:, count - 1]], 1)
+    np.testing.assert_allclose(distances_to.measure(rows), expected)
+    np.testing.assert_allclose(distances_to.measure(rows[:3]), expected[:3])
 
 
 def test_a_reference_row_is_not_its_own_neighbour(known, distances_to):
