@@ -178,7 +178,8 @@ def test_a_row_alone_scores_as_in_a_batch():
     X, _ = draw_mixture_on_a_plane(300)
     ours = AutoencoderTransformer(2, hidden_layer_sizes=(4,), max_epochs=2, random_state=0).fit(X)
     alone = [ours.score_samples(row[None])[0] for row in X[:20]]
-    np.testing.assert_array_equal(ours.score_samples(X)[:20], alone)
+    # Equal with MKL; other libraries may round products of few rows otherwise.
+    np.testing.assert_allclose(ours.score_samples(X)[:20], alone, rtol=1e-12)
 
 
 def test_a_change_of_units_moves_scores_by_its_logarithm():

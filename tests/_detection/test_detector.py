@@ -139,7 +139,8 @@ def test_decision_and_prediction_follow_the_score(fitted):
 def test_scores_do_not_depend_on_the_batch(fitted):
     X = ring(300, 5)
     alone = [fitted.score_samples(row[None])[0] for row in X[:20]]
-    np.testing.assert_array_equal(alone, fitted.score_samples(X)[:20])
+    # Equal with MKL; other libraries may round products of few rows otherwise.
+    np.testing.assert_allclose(alone, fitted.score_samples(X)[:20], rtol=1e-12)
 
 
 @pytest.mark.parametrize("size", [1e4, 1e12, 1e300])
