@@ -34,6 +34,7 @@ def fit_factor_analysis(
     given_noise: np.ndarray | None = None,
     is_shared: bool = False,
     tolerance: float = _TOLERANCE,
+    most_steps: int = _N_STEPS,
 ) -> LinearGaussian:
     """Return the linear model with the highest bound and a noise for each column.
 
@@ -44,7 +45,7 @@ def fit_factor_analysis(
     Parameters
     ----------
     initial : LinearGaussian
-        Probabilistic PCA.
+        Probabilistic PCA, or factor analysis of other rows.
     X : ndarray of shape (n_rows, n_features)
         The rows.
     weight : ndarray of shape (n_rows,) or None
@@ -64,6 +65,8 @@ def fit_factor_analysis(
         Whether the columns whose noise is not known share one.
     tolerance : float, default=1e-4
         Expectation maximization ends at steps that change no logarithm of a noise by more.
+    most_steps : int, default=300
+        Number of steps after which it ends. Where a noise falls towards zero, steps have no end.
     """
     beta = max(beta, _SMALLEST_BETA)
     if X.shape[1] > _COVARIANCE_UP_TO and known is None:
@@ -112,32 +115,30 @@ def fit_factor_analysis(
     start = np.concatenate([initial.loadings.ravel(), np.log(noise)])
     loadings, noise = read(
         find_fixed_point(
-            step, start, lambda move: np.abs(move[-shape[0] :]).max() < tolerance, _N_STEPS
+            step, start, lambda move: np.abs(move[-shape[0] :]).max() < tolerance, most_steps
         )
     )
-    return assemble_factors(initial.mean, loadings, noise, beta)
+    _, rotation = np.linalg.eigh((loadings.T / noise) @ loadings)
+    return assemble_factors(initial.mean, loadings @ rotation[:, ::-1], noise, beta)
 
 
 def assemble_factors(
     mean: np.ndarray, loadings: np.ndarray, noise: np.ndarray, beta: float
 ) -> LinearGaussian:
-    """Return the model whose posterior's covariance is diagonal, with the same density of rows.
+    """Return the model with these loadings, whose posterior's covariance is diagonal.
 
     Parameters
     ----------
     mean : ndarray of shape (n_features,)
         Mean of the rows.
     loadings : ndarray of shape (n_features, n_components)
-        The loadings, which are rotated.
+        The loadings.
     noise : ndarray of shape (n_features,)
         Variances of the columns' noise.
     beta : float
         Factor of the divergence.
     """
-    beta = max(beta, _SMALLEST_BETA)
-    _, rotation = np.linalg.eigh((loadings.T / noise) @ loadings)
-    loadings = loadings @ rotation[:, ::-1]
-    inner, components = _find_posterior(loadings, beta * noise)
+    inner, components = _find_posterior(loadings, max(beta, _SMALLEST_BETA) * noise)
     return LinearGaussian(mean, loadings, components, inner.diagonal(), noise)
 
 

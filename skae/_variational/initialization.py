@@ -55,6 +55,10 @@ _PRIOR_ROWS = 0.25
 _FLOOR_ROWS = 10.0
 _LARGEST_FLOOR = 0.1
 
+# Steps of factor analysis that go on from a part of the rows to all: those to a new end are few,
+# and those without an end have been made.
+_FURTHER_STEPS = 30
+
 # Share of a single Gaussian in that model where its codes are a mixture.
 _SHARE_OF_WHOLE = 0.5
 
@@ -262,7 +266,10 @@ def _initialize_at_linear_gaussian(
         model = replace(start.model, mean=mean)
     if len(likelihood.variance) > 1:
         prior_share = _share_of_prior(module, rows)
-        model = fit_factor_analysis(model, X, weight, beta, trim_fraction, prior_share, known)
+        most_steps = {} if start is None else {"most_steps": _FURTHER_STEPS}
+        model = fit_factor_analysis(
+            model, X, weight, beta, trim_fraction, prior_share, known, **most_steps
+        )
     set_linear_encoder(module, model.components, model)
     likelihood.set_variance(torch.as_tensor(model.noise))
     with torch.no_grad():
