@@ -34,7 +34,6 @@ def fit_factor_analysis(
     given_noise: np.ndarray | None = None,
     is_shared: bool = False,
     tolerance: float = _TOLERANCE,
-    most_steps: int = _N_STEPS,
 ) -> LinearGaussian:
     """Return the linear model with the highest bound and a noise for each column.
 
@@ -45,7 +44,7 @@ def fit_factor_analysis(
     Parameters
     ----------
     initial : LinearGaussian
-        Probabilistic PCA, or factor analysis of other rows.
+        Probabilistic PCA.
     X : ndarray of shape (n_rows, n_features)
         The rows.
     weight : ndarray of shape (n_rows,) or None
@@ -65,8 +64,6 @@ def fit_factor_analysis(
         Whether the columns whose noise is not known share one.
     tolerance : float, default=1e-4
         Expectation maximization ends at steps that change no logarithm of a noise by more.
-    most_steps : int, default=300
-        Number of steps after which it ends. Where a noise falls towards zero, steps have no end.
     """
     beta = max(beta, _SMALLEST_BETA)
     if X.shape[1] > _COVARIANCE_UP_TO and known is None:
@@ -115,7 +112,7 @@ def fit_factor_analysis(
     start = np.concatenate([initial.loadings.ravel(), np.log(noise)])
     loadings, noise = read(
         find_fixed_point(
-            step, start, lambda move: np.abs(move[-shape[0] :]).max() < tolerance, most_steps
+            step, start, lambda move: np.abs(move[-shape[0] :]).max() < tolerance, _N_STEPS
         )
     )
     _, rotation = np.linalg.eigh((loadings.T / noise) @ loadings)

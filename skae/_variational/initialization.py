@@ -1,7 +1,7 @@
 """Variational autoencoders initialized at the best linear model."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -55,10 +55,6 @@ _PRIOR_ROWS = 0.25
 _FLOOR_ROWS = 10.0
 _LARGEST_FLOOR = 0.1
 
-# Steps of factor analysis that go on from a part of the rows to all: those to a new end are few,
-# and those without an end have been made.
-_FURTHER_STEPS = 30
-
 # Share of a single Gaussian in that model where its codes are a mixture.
 _SHARE_OF_WHOLE = 0.5
 
@@ -98,9 +94,9 @@ def initialize_variational(
     streams : RandomStreams
         Source of PCA's random axes, and of the prior's first means.
     earlier : LinearMixture, MixedFloor or None, default=None
-        The linear model of most of the rows, where the search for that of all begins.
+        The linear model of most of the rows, at whose Gaussians those of all rows begin.
     """
-    start = None if earlier is None else _Start.read(earlier, module, beta, trim_fraction)
+    start = None if earlier is None else _Start.read(earlier, module, beta)
     likelihood = module.likelihood
     generator = streams.make_numpy_generator()
     _set_likelihood_scaling(module, scaling)
@@ -112,7 +108,7 @@ def initialize_variational(
             )
         else:
             _initialize_at_linear_model(
-                module, rows, known, scaling, beta, trim_fraction, generator, start
+                module, rows, known, scaling, beta, trim_fraction, generator
             )
     _initialize_prior(module, rows, generator, start)
     _set_floor(module, rows, scaling)
@@ -120,7 +116,10 @@ def initialize_variational(
 
 @dataclass(frozen=True)
 class _Start:
-    """A mixture of factor analysers, where the search for a better one begins.
+    """A mixture of factor analysers, whose Gaussians that of other rows begins at.
+
+    Its factors don't lead to the others': there is more than one set that is better than all
+    near it, and probabilistic PCA leads to the same for the same rows.
 
     Attributes
     ----------
@@ -139,12 +138,11 @@ class _Start:
         floor: LinearMixture | MixedFloor,
         module: VariationalAutoencoder,
         beta: float,
-        trim_fraction: float,
     ) -> "_Start | None":
-        """Return the start of a module at another's linear model, None if it has another form."""
-        likelihood = module.likelihood
-        has_form = isinstance(likelihood, GaussianLikelihood) and len(likelihood.variance) > 1
-        if not has_form or isinstance(floor, MixedFloor) or floor.share == 0 or trim_fraction > 0:
+        """Return the start of a module at another's linear model, None without a mixture."""
+        if not isinstance(module.prior, MixturePrior) or isinstance(floor, MixedFloor):
+            return None
+        if floor.share == 0:
             return None
         centre, loadings, noise = (
             part.cpu().double().numpy() for part in (floor.centre, floor.loadings, floor.variance)
@@ -181,10 +179,10 @@ def fit_floor(
 ) -> LinearMixture | MixedFloor:
     """Return the linear model of rows, by way of a new module whose numbers are Gaussian."""
     generator = np.random.default_rng(seed)
-    start = None if earlier is None else _Start.read(earlier, module, beta, trim_fraction)
+    start = None if earlier is None else _Start.read(earlier, module, beta)
     _set_likelihood_scaling(module, scaling)
     known = _measure_moments(rows, trim_fraction)
-    _initialize_at_linear_model(module, rows, known, scaling, beta, trim_fraction, generator, start)
+    _initialize_at_linear_model(module, rows, known, scaling, beta, trim_fraction, generator)
     _initialize_prior(module, rows, generator, start)
     _set_floor(module, rows, scaling)
     assert module.floor is not None
@@ -225,7 +223,6 @@ def _initialize_at_linear_model(
     beta: float,
     trim_fraction: float,
     generator: np.random.Generator,
-    start: _Start | None,
 ) -> None:
     """Set the linear paths to the best linear model of numbers, or of mixed rows."""
     if isinstance(module.likelihood, MixedLikelihood):
@@ -234,7 +231,7 @@ def _initialize_at_linear_model(
             module, rows, known, scaling, beta, trim_fraction, prior_share, generator
         )
     else:
-        _initialize_at_linear_gaussian(module, rows, known, beta, trim_fraction, generator, start)
+        _initialize_at_linear_gaussian(module, rows, known, beta, trim_fraction, generator)
 
 
 def _share_of_prior(module: VariationalAutoencoder, rows: Rows) -> float:
@@ -250,26 +247,18 @@ def _initialize_at_linear_gaussian(
     beta: float,
     trim_fraction: float,
     generator: np.random.Generator,
-    start: _Start | None,
 ) -> None:
     """Set the linear paths to probabilistic PCA, or to factor analysis."""
     X, weight = rows.table, rows.weight_array
     likelihood = cast(GaussianLikelihood, module.likelihood)
-    if start is None:
-        n_components = module.linear_layers[0].out_features
-        free_noise = _FREE_NOISE if isinstance(module.prior, MixturePrior) else 1.0
-        model = fit_probabilistic_pca(
-            X, weight, n_components, beta, trim_fraction, generator, free_noise, known
-        )
-    else:
-        mean = known.mean if known is not None else np.average(X, axis=0, weights=weight)
-        model = replace(start.model, mean=mean)
+    n_components = module.linear_layers[0].out_features
+    free_noise = _FREE_NOISE if isinstance(module.prior, MixturePrior) else 1.0
+    model = fit_probabilistic_pca(
+        X, weight, n_components, beta, trim_fraction, generator, free_noise, known
+    )
     if len(likelihood.variance) > 1:
         prior_share = _share_of_prior(module, rows)
-        most_steps = {} if start is None else {"most_steps": _FURTHER_STEPS}
-        model = fit_factor_analysis(
-            model, X, weight, beta, trim_fraction, prior_share, known, **most_steps
-        )
+        model = fit_factor_analysis(model, X, weight, beta, trim_fraction, prior_share, known)
     set_linear_encoder(module, model.components, model)
     likelihood.set_variance(torch.as_tensor(model.noise))
     with torch.no_grad():
