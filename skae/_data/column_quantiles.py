@@ -107,9 +107,13 @@ def find_quantiles(column: np.ndarray, weight: np.ndarray, probability: np.ndarr
     known = ~np.isnan(column) & (weight > 0)
     if not known.any():
         return np.full(len(probability), np.nan)
+    own = weight[known]
+    if (own == own[0]).all():  # sorting is a third of the work of finding an order
+        middle = (np.arange(len(own)) + 0.5) / len(own)
+        found: np.ndarray = np.interp(probability, middle, np.sort(column[known]))
+        return found
     order = np.argsort(column[known])
-    own = weight[known][order]
+    own = own[order]
     reached = np.cumsum(own)
     middle = (reached - 0.5 * own) / reached[-1]
-    found: np.ndarray = np.interp(probability, middle, column[known][order])
-    return found
+    return np.interp(probability, middle, column[known][order])

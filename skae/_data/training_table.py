@@ -1,5 +1,6 @@
 """A table to train on, with its weights and targets; copies of rows merged or written out."""
 
+import sys
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -144,13 +145,19 @@ def _find_distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     As `numpy.unique` along the first axis, but without a loop over columns: positive floats are
     ordered as their bits are, negative ones the other way round, and bytes are compared at once.
     """
-    kind = np.dtype(f"u{rows.itemsize}")
-    sign = kind.type(1 << (8 * rows.itemsize - 1))
-    bits = (np.ascontiguousarray(rows) + 0.0).view(kind)  # -0.0 is 0.0
-    keys = np.where(bits & sign, ~bits, bits | sign).astype(kind.newbyteorder(">"))
-    lines = keys.view(np.dtype((np.void, keys.itemsize * keys.shape[1]))).ravel()
+    bits = 8 * rows.itemsize
+    keys = np.ascontiguousarray(rows) + 0.0  # -0.0 is 0.0
+    signed, unsigned = keys.view(f"i{rows.itemsize}"), keys.view(f"u{rows.itemsize}")
+    # In place: a pass over a table in memory costs more than the sort.
+    flipped = signed >> (bits - 1)  # all bits of a negative float, none of a positive one
+    flipped |= np.iinfo(flipped.dtype).min
+    signed ^= flipped
+    if sys.byteorder == "little":
+        unsigned.byteswap(inplace=True)
+    lines = keys.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel()
     order = np.argsort(lines, kind="stable")
-    is_new = np.append(True, (keys[order[1:]] != keys[order[:-1]]).any(axis=1))
+    ordered = unsigned[order]
+    is_new = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
     inverse = np.empty(len(rows), dtype=int)
     inverse[order] = np.cumsum(is_new) - 1
     return rows[order[is_new]], inverse

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._data import block_length
+
 _N_STEPS = 100
 _TOLERANCE = 1e-4
 
@@ -49,7 +51,8 @@ class Mixture:
 
     def log_density(self, X: np.ndarray) -> np.ndarray:
         """Return the log-density of rows, in nats."""
-        return _expect(self, Codes.from_points(X, np.ones(len(X))))[1]
+        codes = Codes.from_points(X, np.ones(len(X)))
+        return _expect(self, _Statistics(codes, self.is_full))[1]
 
     @property
     def n_parameters(self) -> int:
@@ -102,6 +105,50 @@ class Codes:
         return cls(X, np.zeros_like(X), weight)
 
 
+class _Statistics:
+    """What Gaussians' expected log-densities of rows are linear in.
+
+    They are 1, the codes, and expected products of two units: with themselves, then, for full
+    covariances, with those that follow by one, by two and so on. One block of rows is computed
+    once, more of them anew at each pass.
+
+    Parameters
+    ----------
+    codes : Codes
+        The rows' codes.
+    is_full : bool
+        Whether the Gaussians' covariances are full, not diagonal.
+    """
+
+    def __init__(self, codes: Codes, is_full: bool) -> None:
+        self.codes, self.is_full = codes, is_full
+        n_rows, self.size = codes.mean.shape
+        self.n_products = self.size * (self.size + 1) // 2 if is_full else self.size
+        length = block_length(1 + self.size + self.n_products)
+        self.blocks = [slice(first, first + length) for first in range(0, n_rows, length)]
+        self.only = self._compute(self.blocks[0]) if len(self.blocks) == 1 else None
+
+    def __iter__(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield blocks of rows, and their statistics, `(n_statistics, n_rows)`."""
+        for rows in self.blocks:
+            yield rows, self._compute(rows) if self.only is None else self.only
+
+    def _compute(self, rows: slice) -> np.ndarray:
+        mean, size = self.codes.mean[rows], self.size
+        statistics = np.empty((1 + size + self.n_products, len(mean)))
+        statistics[0] = 1.0
+        code, products = statistics[1 : size + 1], statistics[size + 1 :]
+        code[:] = mean.T
+        np.square(code, out=products[:size])
+        products[:size] += self.codes.variance[rows].T
+        first = size
+        for distance in range(1, size if self.is_full else 0):
+            end = first + size - distance
+            np.multiply(code[distance:], code[:-distance], out=products[first:end])
+            first = end
+        return statistics
+
+
 def choose_mixture(
     codes: Codes, most: int, is_full: bool, generator: np.random.Generator
 ) -> Mixture:
@@ -121,11 +168,11 @@ def choose_mixture(
     generator : numpy.random.Generator
         Source of the initial means.
     """
-    total = codes.weight.sum()
+    total, statistics = codes.weight.sum(), _Statistics(codes, is_full)
     best, lowest, n_worse = None, np.inf, 0
     for n_mixed in _double_up_to(most):
         initial = _begin(codes, n_mixed, is_full, generator)
-        mixture, bound = _improve(initial, codes, _ROUGH_TOLERANCE)
+        mixture, bound = _improve(initial, statistics, _ROUGH_TOLERANCE)
         criterion = mixture.n_parameters * np.log(total) - 2 * total * bound
         if best is None or criterion < lowest:
             best, lowest, n_worse = mixture, criterion, 0
@@ -134,8 +181,28 @@ def choose_mixture(
         if n_worse == _PATIENCE:
             break
     assert best is not None
-    best, _ = _improve(best, codes, _TOLERANCE)
+    best, _ = _improve(best, statistics, _TOLERANCE)
     return best
+
+
+def continue_mixture(codes: Codes, earlier: Mixture, earlier_codes: Codes) -> Mixture:
+    """Return a mixture of as many Gaussians, which begin where rows belong to those of another.
+
+    Parameters
+    ----------
+    codes : Codes
+        The rows' codes.
+    earlier : Mixture
+        Of other codes of such rows.
+    earlier_codes : Codes
+        These codes of the same rows.
+    """
+    size, is_full = codes.mean.shape[1], earlier.is_full
+    statistics = _Statistics(codes, is_full)
+    sums, _ = _expect(earlier, _Statistics(earlier_codes, is_full), statistics)
+    prior = _WEAK.rows * _volume(len(sums), size)
+    initial = _maximize(sums, size, prior, _WEAK.rows, is_full)
+    return _improve(initial, statistics, _TOLERANCE)[0]
 
 
 def fit_mixture(
@@ -167,7 +234,7 @@ def fit_mixture(
         Expectation maximization ends at steps that gain less.
     """
     initial = _begin(codes, n_mixed, is_full, generator)
-    return _improve(initial, codes, tolerance, regularization)
+    return _improve(initial, _Statistics(codes, is_full), tolerance, regularization)
 
 
 def choose_spread_rows(
@@ -233,22 +300,26 @@ def _volume(n_mixed: int, size: int) -> float:
 
 
 def _improve(
-    mixture: Mixture, codes: Codes, tolerance: float, regularization: Regularization = _WEAK
+    mixture: Mixture,
+    statistics: _Statistics,
+    tolerance: float,
+    regularization: Regularization = _WEAK,
 ) -> tuple[Mixture, float]:
     """Return the result of expectation maximization, and its `E_q log p(z)`."""
     n_mixed, size = mixture.mean.shape
     prior = regularization.rows * _volume(n_mixed, size)
     widths = np.array(regularization.background)
-    rows_each, n_rows = 1 / max(len(widths), 1), codes.weight.sum()
+    weight = statistics.codes.weight
+    rows_each, n_rows = 1 / max(len(widths), 1), weight.sum()
     mixture = _add_around_origin(mixture, widths, rows_each, n_rows)
     last = -np.inf
     for _ in range(_N_STEPS):
-        share, total = _expect(mixture, codes)
-        bound = float(np.average(total, weights=codes.weight))
+        sums, bounds = _expect(mixture, statistics)
+        bound = float(np.average(bounds, weights=weight))
         if bound - last < tolerance:
             break
         last = bound
-        fitted = _maximize(share[:n_mixed], codes, prior, regularization.rows, mixture.is_full)
+        fitted = _maximize(sums[:n_mixed], size, prior, regularization.rows, mixture.is_full)
         mixture = _add_around_origin(fitted, widths, rows_each, n_rows)
     return mixture, bound
 
@@ -278,46 +349,72 @@ def _add_around_origin(
     )
 
 
-def _expect(mixture: Mixture, codes: Codes) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weight of each row in each Gaussian, `(n_mixed, n_rows)`, and rows' bounds."""
-    size = codes.mean.shape[1]
+def _expect(
+    mixture: Mixture, statistics: _Statistics, summed: _Statistics | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sums of rows' statistics by their weights in each Gaussian, and rows' bounds.
+
+    Others of the same rows may be summed.
+    """
+    weight, coefficients = statistics.codes.weight, _find_coefficients(mixture)
+    sums, bound = np.zeros_like(coefficients), np.empty(len(weight))
+    pairs = zip(statistics, statistics if summed is None else summed, strict=True)
+    for (rows, block), (_, other) in pairs:
+        share = coefficients @ block
+        # As `scipy.special.logsumexp` does; the shares need the same exponentials.
+        top = share.max(axis=0)
+        np.exp(np.subtract(share, top, out=share), out=share)
+        total = share.sum(axis=0)
+        share *= weight[rows] / total
+        bound[rows] = top + np.log(total)
+        sums += share @ other.T
+    return sums, bound
+
+
+def _pair_units(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the units of which `_Statistics` has the products, in its order."""
+    distances = range(size)
+    first = np.concatenate([np.arange(size - distance) for distance in distances])
+    return first, first + np.repeat(distances, np.arange(size, 0, -1))
+
+
+def _find_coefficients(mixture: Mixture) -> np.ndarray:
+    """Return what the statistics are multiplied by, `(n_mixed, n_statistics)`."""
+    mean, size = mixture.mean, mixture.mean.shape[1]
     if mixture.is_full:
         whitener = np.linalg.inv(np.linalg.cholesky(mixture.covariance))
-        white = codes.mean @ whitener.mT
-        white -= (whitener @ mixture.mean[:, :, None]).mT
-        precision = np.square(whitener).sum(axis=1)
+        precision = whitener.mT @ whitener
         log_volume = -np.log(np.diagonal(whitener, axis1=1, axis2=2)).sum(axis=1)
+        slope = (precision @ mean[:, :, None])[:, :, 0]
+        first, second = _pair_units(size)
+        products = -precision[:, first, second]
+        products[:, :size] *= 0.5
     else:
-        white = (codes.mean - mixture.mean[:, None]) / np.sqrt(mixture.covariance)[:, None]
-        precision = 1 / mixture.covariance
+        slope = mean / mixture.covariance
         log_volume = 0.5 * np.log(mixture.covariance).sum(axis=1)
-    squares = np.einsum("mij,mij->mi", white, white) + precision @ codes.variance.T
+        products = -0.5 / mixture.covariance
     constant = np.log(mixture.weight) - 0.5 * size * np.log(2 * np.pi) - log_volume
-    joint = constant[:, None] - 0.5 * squares
-    # As `scipy.special.logsumexp` does; the shares need the same exponentials.
-    top = joint.max(axis=0)
-    share = np.exp(joint - top)
-    total = share.sum(axis=0)
-    share *= codes.weight / total
-    return share, top + np.log(total)
+    constant -= 0.5 * (slope * mean).sum(axis=1)
+    return np.hstack([constant[:, None], slope, products])
 
 
 def _maximize(
-    share: np.ndarray, codes: Codes, prior: float, prior_rows: float, is_full: bool
+    sums: np.ndarray, size: int, prior: float, prior_rows: float, is_full: bool
 ) -> Mixture:
-    mean = codes.mean
-    total = share.sum(axis=1)
-    weight = (total + _ORIGIN_ROWS)[:, None]
-    centre = share @ mean / weight
-    known = share @ codes.variance + prior
+    """Return the Gaussians that sums of the statistics determine."""
+    total, codes, products = np.split(sums, [1, size + 1], axis=1)
+    weight = total + _ORIGIN_ROWS
+    centre = codes / weight
     if is_full:
-        squares = (mean.T * share[:, None]) @ mean
+        first, second = _pair_units(size)
+        squares = np.empty((len(sums), size, size))
+        squares[:, first, second] = squares[:, second, first] = products
         squares -= (weight * centre)[:, :, None] * centre[:, None]
-        index = np.arange(mean.shape[1])
-        squares[:, index, index] += known
+        index = np.arange(size)
+        squares[:, index, index] += prior
         covariance = squares / (weight + prior_rows)[:, :, None]
     else:
-        squares = share @ np.square(mean) - weight * np.square(centre)
-        covariance = (squares.clip(min=0) + known) / (weight + prior_rows)
-    rows = total + _WEIGHT_ROWS
+        squares = (products - weight * np.square(centre)).clip(min=0)
+        covariance = (squares + prior) / (weight + prior_rows)
+    rows = total[:, 0] + _WEIGHT_ROWS
     return Mixture(rows / rows.sum(), centre, covariance)

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._data import row_blocks, trim_weight_array
 from .moments import SMALLEST_VARIANCE, Moments
-from .pca import PrincipalAxes, find_principal_axes
+from .pca import PrincipalAxes, find_principal_axes, fix_signs
 
 # Least share of a direction's variance that the code explains where the likelihood's noise is
 # given: with none, neither encoder nor decoder would have a gradient.
@@ -75,13 +75,12 @@ def fit_probabilistic_pca(
         With a code as wide as the rows and `beta=1`, any noise up to the smallest variance gives
         the same density, and the same bound. It is this share of that variance.
     known : Moments or None, default=None
-        Mean and covariance of the rows, where those of `X` are too narrow because missing cells
-        are filled.
+        Mean and covariance of the rows: those of `X` are too narrow if missing cells are filled.
     """
     if known is None:
         axes, along, left = _measure_spectrum(X, weight, n_components, trim_fraction, generator)
     else:
-        axes, along, left = _read_spectrum(known, n_components)
+        axes, along, left = _read_spectrum(known, min(n_components, len(X) - 1))
     noise, n_active = _choose_noise(along, left, beta, X.shape[1])
     if beta == 1 and len(along) == X.shape[1] and noise > SMALLEST_VARIANCE:
         noise = max(free_noise * along[-1], SMALLEST_VARIANCE)
@@ -121,7 +120,7 @@ def fit_with_unit_noise(
     if known is None:
         axes, along, _ = _measure_spectrum(X, weight, n_components, trim_fraction, generator)
     else:
-        axes, along, _ = _read_spectrum(known, n_components)
+        axes, along, _ = _read_spectrum(known, min(n_components, len(X) - 1))
     squares = np.maximum(along - beta, _LEAST_SHARE * along)
     return _assemble(axes, squares, 1.0, beta, n_components)
 
@@ -151,10 +150,9 @@ def _measure_spectrum(
 def _read_spectrum(known: Moments, n_components: int) -> tuple[PrincipalAxes, np.ndarray, float]:
     """Return what `_measure_spectrum` returns, of a covariance."""
     n_leading = min(n_components, len(known.mean))
-    values, vectors = known.spectrum
-    values, vectors = values[::-1].clip(0), vectors[:, ::-1]
-    axes = PrincipalAxes(known.mean, vectors[:, :n_leading].T)
-    return axes, values[:n_leading], float(values[n_leading:].sum())
+    values, axes = known.find_leading(n_leading)
+    left = float(np.trace(known.covariance) - values.sum())
+    return PrincipalAxes(known.mean, fix_signs(axes)), values, max(left, 0.0)
 
 
 def _choose_noise(

@@ -1,7 +1,7 @@
 """Variational autoencoders initialized at the best linear model."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -15,15 +15,20 @@ from .._linear import (
     WIDEST_COMPLETED,
     Codes,
     Completion,
+    LinearGaussian,
+    Mixture,
     Moments,
+    assemble_factors,
     choose_mixture,
     choose_spread_rows,
+    continue_mixture,
     fit_factor_analysis,
     fit_probabilistic_pca,
     fit_with_missing,
     fit_with_unit_noise,
 )
-from ..modules import Bypass, VariationalAutoencoder
+from .._linear.pca import FULL_UP_TO
+from ..modules import VariationalAutoencoder
 from ..modules.likelihoods import BernoulliLikelihood, GaussianLikelihood
 from ..modules.linear_mixture import LinearMixture
 from ..modules.mixed_floor import MixedFloor
@@ -68,6 +73,7 @@ def initialize_variational(
     trim_fraction: float,
     loss: Loss,
     streams: RandomStreams,
+    earlier: LinearMixture | MixedFloor | None = None,
 ) -> None:
     """Initialize a module, which is on the CPU, from the rows that it is trained on.
 
@@ -87,23 +93,74 @@ def initialize_variational(
         `loss(module, batch)` compares candidates.
     streams : RandomStreams
         Source of PCA's random axes, and of the prior's first means.
+    earlier : LinearMixture, MixedFloor or None, default=None
+        The linear model of most of the rows, at whose Gaussians those of all rows begin.
     """
+    start = None if earlier is None else _Start.read(earlier, module, beta)
     likelihood = module.likelihood
     generator = streams.make_numpy_generator()
     _set_likelihood_scaling(module, scaling)
-    with _leave_out_networks(module):
-        if module.has_linear_path:
-            known = _measure_moments(rows)
-            if isinstance(likelihood, BernoulliLikelihood):
-                _initialize_at_linear_logits(
-                    module, rows, known, scaling, beta, trim_fraction, loss, generator
-                )
-            else:
-                _initialize_at_linear_model(
-                    module, rows, known, scaling, beta, trim_fraction, generator
-                )
-        _initialize_prior(module, rows, generator)
-        _set_floor(module, rows, scaling)
+    if module.has_linear_path:
+        known = _measure_moments(rows, trim_fraction)
+        if isinstance(likelihood, BernoulliLikelihood):
+            _initialize_at_linear_logits(
+                module, rows, known, scaling, beta, trim_fraction, loss, generator
+            )
+        else:
+            _initialize_at_linear_model(
+                module, rows, known, scaling, beta, trim_fraction, generator
+            )
+    _initialize_prior(module, rows, generator, start)
+    _set_floor(module, rows, scaling)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """A mixture of factor analysers, whose Gaussians that of other rows begins at.
+
+    Its factors don't lead to the others': there is more than one set that is better than all
+    near it, and probabilistic PCA leads to the same for the same rows.
+
+    Attributes
+    ----------
+    model : LinearGaussian
+        The loadings and the noise.
+    mixture : Mixture
+        Of the codes.
+    """
+
+    model: LinearGaussian
+    mixture: Mixture
+
+    @classmethod
+    def read(
+        cls,
+        floor: LinearMixture | MixedFloor,
+        module: VariationalAutoencoder,
+        beta: float,
+    ) -> "_Start | None":
+        """Return the start of a module at another's linear model, None without a mixture."""
+        if not isinstance(module.prior, MixturePrior) or isinstance(floor, MixedFloor):
+            return None
+        if floor.share == 0:
+            return None
+        centre, loadings, noise = (
+            part.cpu().double().numpy() for part in (floor.centre, floor.loadings, floor.variance)
+        )
+        codes = floor.components
+        weight, whitener = codes.log_weight.cpu().double().exp(), codes.whiteners().cpu().double()
+        each = slice(max(len(weight) - 1, 1))  # the last of several is of all codes
+        covariance = torch.linalg.inv(whitener[each].mT @ whitener[each]).numpy()
+        if codes.regression is None:
+            covariance = np.diagonal(covariance, axis1=1, axis2=2)
+        own = weight[each].numpy()
+        mixture = Mixture(own / own.sum(), codes.mean[each].cpu().double().numpy(), covariance)
+        return cls(assemble_factors(centre, loadings, noise, beta), mixture)
+
+    def encode(self, rows: Rows) -> Codes:
+        """Return what the model knows of rows' codes."""
+        mean = (rows.table - self.model.mean) @ self.model.components.T
+        return Codes(mean, np.broadcast_to(self.model.variance, mean.shape), rows.counts)
 
 
 def find_floor_share(n_rows: float) -> float:
@@ -118,35 +175,18 @@ def fit_floor(
     beta: float,
     trim_fraction: float,
     seed: int,
+    earlier: LinearMixture | MixedFloor | None = None,
 ) -> LinearMixture | MixedFloor:
     """Return the linear model of rows, by way of a new module whose numbers are Gaussian."""
     generator = np.random.default_rng(seed)
+    start = None if earlier is None else _Start.read(earlier, module, beta)
     _set_likelihood_scaling(module, scaling)
-    known = _measure_moments(rows)
-    with _leave_out_networks(module):
-        _initialize_at_linear_model(module, rows, known, scaling, beta, trim_fraction, generator)
-        _initialize_prior(module, rows, generator)
-        _set_floor(module, rows, scaling)
+    known = _measure_moments(rows, trim_fraction)
+    _initialize_at_linear_model(module, rows, known, scaling, beta, trim_fraction, generator)
+    _initialize_prior(module, rows, generator, start)
+    _set_floor(module, rows, scaling)
     assert module.floor is not None
     return module.floor
-
-
-@contextmanager
-def _leave_out_networks(module: VariationalAutoencoder) -> Iterator[None]:
-    """Take out what lies behind a closed gate: it adds nothing, and convolutions take long."""
-    paths = [
-        path
-        for path in (module.encoder, module.decoder)
-        if isinstance(path, Bypass) and path.is_closed
-    ]
-    networks = [path.nonlinear for path in paths]
-    for path in paths:
-        path.nonlinear = None
-    try:
-        yield
-    finally:
-        for path, network in zip(paths, networks, strict=True):
-            path.nonlinear = network
 
 
 def _set_likelihood_scaling(module: VariationalAutoencoder, scaling: Scaling) -> None:
@@ -158,13 +198,16 @@ def _set_likelihood_scaling(module: VariationalAutoencoder, scaling: Scaling) ->
         module.floor.set_scaling(shift, scale)
 
 
-def _measure_moments(rows: Rows) -> Moments | None:
-    """Return the mean and covariance of rows with missing cells, None without any.
+def _measure_moments(rows: Rows, trim_fraction: float) -> Moments | None:
+    """Return the mean and covariance of rows, None of wide ones and of those that are trimmed.
 
-    The covariance of the completed rows would be too narrow.
+    The covariance of completed rows would be too narrow.
     """
     observed = rows.observed
-    if observed is None or rows.n_features > WIDEST_COMPLETED:
+    if observed is None:
+        is_measured = trim_fraction == 0 and rows.n_features <= FULL_UP_TO
+        return Moments.from_blocks(rows.table, rows.weight_array) if is_measured else None
+    if rows.n_features > WIDEST_COMPLETED:
         return None
     X, weight = np.where(observed, rows.table, np.nan), rows.counts
     indices = subsample_indices(len(X), COMPLETION_ROWS)
@@ -207,12 +250,12 @@ def _initialize_at_linear_gaussian(
 ) -> None:
     """Set the linear paths to probabilistic PCA, or to factor analysis."""
     X, weight = rows.table, rows.weight_array
+    likelihood = cast(GaussianLikelihood, module.likelihood)
     n_components = module.linear_layers[0].out_features
     free_noise = _FREE_NOISE if isinstance(module.prior, MixturePrior) else 1.0
     model = fit_probabilistic_pca(
         X, weight, n_components, beta, trim_fraction, generator, free_noise, known
     )
-    likelihood = cast(GaussianLikelihood, module.likelihood)
     if len(likelihood.variance) > 1:
         prior_share = _share_of_prior(module, rows)
         model = fit_factor_analysis(model, X, weight, beta, trim_fraction, prior_share, known)
@@ -271,7 +314,10 @@ def _initialize_at_linear_logits(
 
 
 def _initialize_prior(
-    module: VariationalAutoencoder, rows: Rows, generator: np.random.Generator
+    module: VariationalAutoencoder,
+    rows: Rows,
+    generator: np.random.Generator,
+    start: _Start | None,
 ) -> None:
     """Fit a mixture to the codes, or choose pseudo-rows whose codes lie far from each other."""
     prior = module.prior
@@ -288,7 +334,10 @@ def _initialize_prior(
             prior.pseudo_rows.copy_(torch.from_numpy(sample.table[chosen]))
         elif module.has_linear_path:
             known = Codes(codes, log_variance.double().exp().numpy(), weight)
-            fit = choose_mixture(known, len(prior.mean), prior.is_full, generator)
+            if start is None:
+                fit = choose_mixture(known, len(prior.mean), prior.is_full, generator)
+            else:
+                fit = continue_mixture(known, start.mixture, start.encode(sample))
             prior.set_components(
                 torch.from_numpy(fit.weight),
                 torch.from_numpy(fit.mean),

@@ -89,3 +89,11 @@ def test_quantiles_of_a_column_are_at_the_middles_of_its_cells():
     column, weight = np.array([3.0, 1.0, np.nan, 2.0]), np.array([1.0, 1.0, 9.0, 2.0])
     found = find_quantiles(column, weight, np.array([0.0, 0.125, 0.5, 1.0]))
     np.testing.assert_allclose(found, [1, 1, 2, 3])
+
+
+@pytest.mark.parametrize("weight", [np.ones(101), np.full(101, 0.3)])
+def test_equal_weights_count_nothing(weight):
+    column = np.random.default_rng(0).normal(size=101)
+    probability = np.linspace(0, 1, 33)
+    expected = np.quantile(column, probability, method="hazen")
+    np.testing.assert_allclose(find_quantiles(column, weight, probability), expected)

@@ -8,7 +8,14 @@ from scipy.stats import multivariate_normal
 from sklearn.cluster import kmeans_plusplus
 from sklearn.mixture import GaussianMixture
 
-from skae._linear import Codes, choose_mixture, choose_spread_rows, fit_mixture
+from skae._linear import (
+    Codes,
+    choose_mixture,
+    choose_spread_rows,
+    continue_mixture,
+    fit_mixture,
+    gaussian_mixture,
+)
 
 # What counts beside the rows, see the module.
 PRIOR, ORIGIN = 1.0, 0.01
@@ -194,3 +201,26 @@ def test_spread_rows_are_those_of_kmeans_plusplus(n_rows, n_chosen):
     seed = int(rng().integers(2**31))
     _, expected = kmeans_plusplus(codes, n_chosen, sample_weight=weight, random_state=seed)
     np.testing.assert_array_equal(chosen, expected)
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_blocks_of_rows_have_the_mixture_of_all(is_full, overlapping, monkeypatch):
+    codes = Codes(overlapping, np.full_like(overlapping, 0.1), rng().uniform(size=4000))
+    expected, bound = fit_mixture(codes, 3, is_full, rng())
+    monkeypatch.setattr(gaussian_mixture, "block_length", lambda width: 700)
+    found, same = fit_mixture(codes, 3, is_full, rng())
+    assert same == pytest.approx(bound)
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-6)
+    np.testing.assert_allclose(found.covariance, expected.covariance, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_a_mixture_goes_on_from_that_of_other_codes(is_full, overlapping, monkeypatch):
+    """Which are turned round: rows belong to the same Gaussians."""
+    found, bound = fit_mixture(points(overlapping), 2, is_full, rng())
+    turned = overlapping @ np.array([[0.0, 1.0], [-1.0, 0.0]])
+    monkeypatch.setattr(gaussian_mixture, "_N_STEPS", 3)
+    other = continue_mixture(points(turned), found, points(overlapping))
+    assert log_density(other, turned).mean() == pytest.approx(bound, abs=2e-4)
+    np.testing.assert_allclose(other.weight, found.weight, atol=0.01)
+    assert other.is_full == is_full

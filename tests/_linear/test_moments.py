@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from skae._linear import Moments
+from skae._data import row_blocks
+from skae._linear import Moments, moments
 
 
 @pytest.fixture
@@ -55,3 +56,26 @@ def test_moments_of_columns_in_other_units():
     expected = Moments.from_rows(X * unit, np.ones(30), 30.0)
     np.testing.assert_allclose(found.mean, expected.mean)
     np.testing.assert_allclose(found.covariance, expected.covariance)
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_blocks_have_the_moments_of_all_rows(is_weighted, table, weight, monkeypatch):
+    monkeypatch.setattr(moments, "row_blocks", lambda X: row_blocks(X, 7))
+    own = weight if is_weighted else np.ones(30)
+    expected = Moments.from_rows(table, own, own.sum())
+    found = Moments.from_blocks(table, weight if is_weighted else None)
+    assert found.total == pytest.approx(expected.total)
+    np.testing.assert_allclose(found.mean, expected.mean)
+    np.testing.assert_allclose(found.covariance, expected.covariance)
+
+
+@pytest.mark.parametrize("whole_up_to", [0, 256])
+@pytest.mark.parametrize("n_leading", [0, 1, 3])
+def test_leading_axes_are_those_of_the_spectrum(whole_up_to, n_leading, table, monkeypatch):
+    monkeypatch.setattr(moments, "_WHOLE_UP_TO", whole_up_to)
+    found = Moments.from_blocks(table, None)
+    values, axes = found.find_leading(n_leading)
+    assert axes.shape == (n_leading, 3)
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(found.covariance)[::-1][:n_leading])
+    np.testing.assert_allclose(axes @ found.covariance, values[:, None] * axes, atol=1e-9)
+    np.testing.assert_allclose(axes @ axes.T, np.eye(n_leading), atol=1e-12)

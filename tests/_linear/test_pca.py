@@ -26,6 +26,30 @@ def test_is_scikit_learns_pca(shape):
     np.testing.assert_allclose(axes.components, pca.components_, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(300, 1200), (1100, 1300), (1300, 1100)])
+def test_leading_axes_of_wide_tables_are_those_of_all_rows(shape):
+    """Also where their variances are a millionth of the first."""
+    X = rng().normal(size=(shape[0], 8)) * np.geomspace(1, 1e-3, 8)
+    X = X @ np.linalg.qr(rng().normal(size=(shape[1], 8)))[0].T
+    weight = rng().uniform(0.5, 2, size=shape[0])
+    found = decompose(X + 1e-6 * rng().normal(size=shape), weight, 8, rng())
+    centred = X - np.average(X, axis=0, weights=weight)
+    _, spread, axes = linalg.svd(
+        centred * np.sqrt(weight / weight.sum())[:, None], full_matrices=False
+    )
+    np.testing.assert_allclose(found.variances, np.square(spread[:8]), rtol=1e-2)
+    np.testing.assert_allclose(found.axes @ found.axes.T, np.eye(8), atol=1e-12)
+    assert np.abs((found.axes * axes[:8]).sum(axis=1)).min() > 1 - 1e-3
+
+
+def test_axes_without_variance_are_orthonormal():
+    X = np.zeros((40, 1100))
+    X[:, :3] = rng().normal(size=(40, 3))
+    found = decompose(X, None, 39, rng())
+    np.testing.assert_allclose(found.axes @ found.axes.T, np.eye(39), atol=1e-12)
+    np.testing.assert_allclose(found.variances[3:], 0, atol=1e-12)
+
+
 @pytest.mark.parametrize("columns", [6, 1500])
 def test_weights_repeat_rows(columns):
     X = rng().normal(size=(40, columns))
