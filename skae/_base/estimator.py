@@ -118,9 +118,6 @@ from .sharing import check_same_estimator, check_same_table, check_shared_device
 # and two vectors that a step needs for a while.
 _BYTES_PER_WEIGHT = 44
 
-# Share of the rows whose linear model is near that of all: more than those of a fold.
-_LARGE_PART = 0.85
-
 _ERROR: Constraints = {"per_cell": ["boolean"]}
 
 
@@ -245,18 +242,6 @@ class BaseAutoencoder(
         streams: RandomStreams,
     ) -> Module:
         """Return a module that is initialized from the rows that it will be trained on."""
-
-    def _initialize_further(
-        self,
-        blueprint: BlueprintT,
-        scaling: Scaling,
-        rows: AnyRows,
-        config: TrainingConfig[Module],
-        streams: RandomStreams,
-        earlier: Module,
-    ) -> Module:
-        """Return what `_initialize` does; `earlier` was initialized from most of the rows."""
-        return self._initialize(blueprint, scaling, rows, config, streams)
 
     def _train_further(
         self,
@@ -396,21 +381,12 @@ class BaseAutoencoder(
             blueprint = self._choose_code_size(given, rows)
         config = self._make_config(blueprint, scaling, streams, checkpoint)
 
-        earlier: Module | None = None
-
-        def initialize(part: AnyRows) -> Module:
-            nonlocal earlier
-            if previous is not None:
-                module = copy.deepcopy(previous.trained.module)
-            elif part is rows and earlier is not None:
-                module = self._initialize_further(
-                    blueprint, scaling, rows, config, streams, earlier
-                )
+        def initialize(rows: AnyRows) -> Module:
+            if previous is None:
+                module = self._initialize(blueprint, scaling, rows, config, streams)
             else:
-                module = self._initialize(blueprint, scaling, part, config, streams)
-            module = _prepare_module(module, config.device, streams)
-            earlier = module if has_most_rows(part, rows) else None
-            return module
+                module = copy.deepcopy(previous.trained.module)
+            return _prepare_module(module, config.device, streams)
 
         if blueprint.is_closed_form:
             result = leave_untrained(config, initialize(rows), len(rows))
@@ -1298,11 +1274,6 @@ def _scale_rows(
     if table.target is not None:
         target = complete(scaling.forward(table.target, np.float32)).values
     return Rows.from_arrays(rows.values, weight, device, target, table.unit, rows.observed)
-
-
-def has_most_rows(part: AnyRows, rows: AnyRows) -> bool:
-    """Whether a part has so many of the rows that the linear model of both is about the same."""
-    return len(part) >= _LARGE_PART * len(rows)
 
 
 def _prepare_module(module: Module, device: torch.device, streams: RandomStreams) -> Module:

@@ -3,14 +3,13 @@
 from .clusters import CodesAndErrors, find_clusters
 from .completion import COMPLETION_ROWS, WIDEST_COMPLETED, Completion
 from .covariance import Covariance, count_axes, fit_covariance
-from .factor_analysis import assemble_factors, fit_factor_analysis
+from .factor_analysis import fit_factor_analysis
 from .gaussian_mixture import (
     Codes,
     Mixture,
     Regularization,
     choose_mixture,
     choose_spread_rows,
-    continue_mixture,
     fit_mixture,
 )
 from .latent_classes import ClassRecipe, LatentClasses, MixedCells
@@ -64,10 +63,8 @@ __all__ = [
     "ScoredColumns",
     "Split",
     "StackedClasses",
-    "assemble_factors",
     "choose_mixture",
     "choose_spread_rows",
-    "continue_mixture",
     "count_axes",
     "count_components",
     "draw_missing",

@@ -116,27 +116,9 @@ def fit_factor_analysis(
         )
     )
     _, rotation = np.linalg.eigh((loadings.T / noise) @ loadings)
-    return assemble_factors(initial.mean, loadings @ rotation[:, ::-1], noise, beta)
-
-
-def assemble_factors(
-    mean: np.ndarray, loadings: np.ndarray, noise: np.ndarray, beta: float
-) -> LinearGaussian:
-    """Return the model with these loadings, whose posterior's covariance is diagonal.
-
-    Parameters
-    ----------
-    mean : ndarray of shape (n_features,)
-        Mean of the rows.
-    loadings : ndarray of shape (n_features, n_components)
-        The loadings.
-    noise : ndarray of shape (n_features,)
-        Variances of the columns' noise.
-    beta : float
-        Factor of the divergence.
-    """
-    inner, components = _find_posterior(loadings, max(beta, _SMALLEST_BETA) * noise)
-    return LinearGaussian(mean, loadings, components, inner.diagonal(), noise)
+    loadings = loadings @ rotation[:, ::-1]
+    inner, components = _find_posterior(loadings, beta * noise)
+    return LinearGaussian(initial.mean, loadings, components, inner.diagonal(), noise)
 
 
 def _find_posterior(loadings: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -185,26 +185,6 @@ def choose_mixture(
     return best
 
 
-def continue_mixture(codes: Codes, earlier: Mixture, earlier_codes: Codes) -> Mixture:
-    """Return a mixture of as many Gaussians, which begin where rows belong to those of another.
-
-    Parameters
-    ----------
-    codes : Codes
-        The rows' codes.
-    earlier : Mixture
-        Of other codes of such rows.
-    earlier_codes : Codes
-        These codes of the same rows.
-    """
-    size, is_full = codes.mean.shape[1], earlier.is_full
-    statistics = _Statistics(codes, is_full)
-    sums, _ = _expect(earlier, _Statistics(earlier_codes, is_full), statistics)
-    prior = _WEAK.rows * _volume(len(sums), size)
-    initial = _maximize(sums, size, prior, _WEAK.rows, is_full)
-    return _improve(initial, statistics, _TOLERANCE)[0]
-
-
 def fit_mixture(
     codes: Codes,
     n_mixed: int,

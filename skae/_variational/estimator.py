@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .._base import BaseAutoencoder, NetworkConfig
 from .._base.dask_support import by_blocks
-from .._base.estimator import GivenTable, apply_exactly, has_most_rows, subtract_units
+from .._base.estimator import GivenTable, apply_exactly, subtract_units
 from .._base.parameters import (
     LARGEST_FACTOR,
     RANDOM_STATE,
@@ -839,31 +839,13 @@ default="from_dtype"
         config: TrainingConfig[VariationalAutoencoder],
         streams: RandomStreams,
     ) -> VariationalAutoencoder:
-        return self._initialize_further(blueprint, scaling, rows, config, streams, None)
-
-    def _initialize_further(
-        self,
-        blueprint: VariationalBlueprint,
-        scaling: Scaling,
-        rows: AnyRows,
-        config: TrainingConfig[VariationalAutoencoder],
-        streams: RandomStreams,
-        earlier: VariationalAutoencoder | None,
-    ) -> VariationalAutoencoder:
         module = blueprint.build(streams.draw_seed())
 
         def loss(module: VariationalAutoencoder, batch: Batch) -> float:
             return float(config.objective.loss(module, batch))
 
         initialize_variational(
-            module,
-            rows.subsample(),
-            scaling,
-            float(self.beta),
-            self.trim_fraction,
-            loss,
-            streams,
-            None if earlier is None else earlier.floor,
+            module, rows.subsample(), scaling, float(self.beta), self.trim_fraction, loss, streams
         )
         return module
 
@@ -954,12 +936,7 @@ default="from_dtype"
         if floor is not None and has_old_floor:  # of a part of the rows, or of the rows before
             other = blueprint.build(_FLOOR_SEED)
             sample, beta = rows.subsample(), float(self.beta)
-            part = None if result is None or self.warm_start else result.trained_on
-            is_of_most = part is not None and has_most_rows(part, rows)
-            earlier = floor if is_of_most else None
-            whole = fit_floor(
-                other, sample, scaling, beta, self.trim_fraction, _FLOOR_SEED, earlier
-            )
+            whole = fit_floor(other, sample, scaling, beta, self.trim_fraction, _FLOOR_SEED)
             floor.load_state_dict(whole.state_dict())
         codes, ranges = measure_codes(rows, trained), ColumnRanges.from_table(table)
         numbers = np.flatnonzero(blueprint.network.cells.is_number)

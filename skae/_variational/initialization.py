@@ -1,7 +1,6 @@
 """Variational autoencoders initialized at the best linear model."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -15,13 +14,9 @@ from .._linear import (
     WIDEST_COMPLETED,
     Codes,
     Completion,
-    LinearGaussian,
-    Mixture,
     Moments,
-    assemble_factors,
     choose_mixture,
     choose_spread_rows,
-    continue_mixture,
     fit_factor_analysis,
     fit_probabilistic_pca,
     fit_with_missing,
@@ -73,7 +68,6 @@ def initialize_variational(
     trim_fraction: float,
     loss: Loss,
     streams: RandomStreams,
-    earlier: LinearMixture | MixedFloor | None = None,
 ) -> None:
     """Initialize a module, which is on the CPU, from the rows that it is trained on.
 
@@ -93,10 +87,7 @@ def initialize_variational(
         `loss(module, batch)` compares candidates.
     streams : RandomStreams
         Source of PCA's random axes, and of the prior's first means.
-    earlier : LinearMixture, MixedFloor or None, default=None
-        The linear model of most of the rows, at whose Gaussians those of all rows begin.
     """
-    start = None if earlier is None else _Start.read(earlier, module, beta)
     likelihood = module.likelihood
     generator = streams.make_numpy_generator()
     _set_likelihood_scaling(module, scaling)
@@ -110,57 +101,8 @@ def initialize_variational(
             _initialize_at_linear_model(
                 module, rows, known, scaling, beta, trim_fraction, generator
             )
-    _initialize_prior(module, rows, generator, start)
+    _initialize_prior(module, rows, generator)
     _set_floor(module, rows, scaling)
-
-
-@dataclass(frozen=True)
-class _Start:
-    """A mixture of factor analysers, whose Gaussians that of other rows begins at.
-
-    Its factors don't lead to the others': there is more than one set that is better than all
-    near it, and probabilistic PCA leads to the same for the same rows.
-
-    Attributes
-    ----------
-    model : LinearGaussian
-        The loadings and the noise.
-    mixture : Mixture
-        Of the codes.
-    """
-
-    model: LinearGaussian
-    mixture: Mixture
-
-    @classmethod
-    def read(
-        cls,
-        floor: LinearMixture | MixedFloor,
-        module: VariationalAutoencoder,
-        beta: float,
-    ) -> "_Start | None":
-        """Return the start of a module at another's linear model, None without a mixture."""
-        if not isinstance(module.prior, MixturePrior) or isinstance(floor, MixedFloor):
-            return None
-        if floor.share == 0:
-            return None
-        centre, loadings, noise = (
-            part.cpu().double().numpy() for part in (floor.centre, floor.loadings, floor.variance)
-        )
-        codes = floor.components
-        weight, whitener = codes.log_weight.cpu().double().exp(), codes.whiteners().cpu().double()
-        each = slice(max(len(weight) - 1, 1))  # the last of several is of all codes
-        covariance = torch.linalg.inv(whitener[each].mT @ whitener[each]).numpy()
-        if codes.regression is None:
-            covariance = np.diagonal(covariance, axis1=1, axis2=2)
-        own = weight[each].numpy()
-        mixture = Mixture(own / own.sum(), codes.mean[each].cpu().double().numpy(), covariance)
-        return cls(assemble_factors(centre, loadings, noise, beta), mixture)
-
-    def encode(self, rows: Rows) -> Codes:
-        """Return what the model knows of rows' codes."""
-        mean = (rows.table - self.model.mean) @ self.model.components.T
-        return Codes(mean, np.broadcast_to(self.model.variance, mean.shape), rows.counts)
 
 
 def find_floor_share(n_rows: float) -> float:
@@ -175,15 +117,13 @@ def fit_floor(
     beta: float,
     trim_fraction: float,
     seed: int,
-    earlier: LinearMixture | MixedFloor | None = None,
 ) -> LinearMixture | MixedFloor:
     """Return the linear model of rows, by way of a new module whose numbers are Gaussian."""
     generator = np.random.default_rng(seed)
-    start = None if earlier is None else _Start.read(earlier, module, beta)
     _set_likelihood_scaling(module, scaling)
     known = _measure_moments(rows, trim_fraction)
     _initialize_at_linear_model(module, rows, known, scaling, beta, trim_fraction, generator)
-    _initialize_prior(module, rows, generator, start)
+    _initialize_prior(module, rows, generator)
     _set_floor(module, rows, scaling)
     assert module.floor is not None
     return module.floor
@@ -314,10 +254,7 @@ def _initialize_at_linear_logits(
 
 
 def _initialize_prior(
-    module: VariationalAutoencoder,
-    rows: Rows,
-    generator: np.random.Generator,
-    start: _Start | None,
+    module: VariationalAutoencoder, rows: Rows, generator: np.random.Generator
 ) -> None:
     """Fit a mixture to the codes, or choose pseudo-rows whose codes lie far from each other."""
     prior = module.prior
@@ -334,10 +271,7 @@ def _initialize_prior(
             prior.pseudo_rows.copy_(torch.from_numpy(sample.table[chosen]))
         elif module.has_linear_path:
             known = Codes(codes, log_variance.double().exp().numpy(), weight)
-            if start is None:
-                fit = choose_mixture(known, len(prior.mean), prior.is_full, generator)
-            else:
-                fit = continue_mixture(known, start.mixture, start.encode(sample))
+            fit = choose_mixture(known, len(prior.mean), prior.is_full, generator)
             prior.set_components(
                 torch.from_numpy(fit.weight),
                 torch.from_numpy(fit.mean),

@@ -12,7 +12,6 @@ from skae._linear import (
     Codes,
     choose_mixture,
     choose_spread_rows,
-    continue_mixture,
     fit_mixture,
     gaussian_mixture,
 )
@@ -212,15 +211,3 @@ def test_blocks_of_rows_have_the_mixture_of_all(is_full, overlapping, monkeypatc
     assert same == pytest.approx(bound)
     np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-6)
     np.testing.assert_allclose(found.covariance, expected.covariance, rtol=1e-6, atol=1e-9)
-
-
-@pytest.mark.parametrize("is_full", [False, True])
-def test_a_mixture_goes_on_from_that_of_other_codes(is_full, overlapping, monkeypatch):
-    """Which are turned round: rows belong to the same Gaussians."""
-    found, bound = fit_mixture(points(overlapping), 2, is_full, rng())
-    turned = overlapping @ np.array([[0.0, 1.0], [-1.0, 0.0]])
-    monkeypatch.setattr(gaussian_mixture, "_N_STEPS", 3)
-    other = continue_mixture(points(turned), found, points(overlapping))
-    assert log_density(other, turned).mean() == pytest.approx(bound, abs=2e-4)
-    np.testing.assert_allclose(other.weight, found.weight, atol=0.01)
-    assert other.is_full == is_full

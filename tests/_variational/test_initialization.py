@@ -12,7 +12,7 @@ from torch import nn
 
 from skae import VAETransformer
 from skae._linear import fit_factor_analysis, fit_probabilistic_pca
-from skae._variational import estimator, initialization
+from skae._variational import estimator
 from skae._variational.density import evidence_bound
 from skae._variational.initialization import _FREE_NOISE
 
@@ -347,64 +347,3 @@ def test_networks_behind_closed_gates_are_not_computed(monkeypatch, binary, like
     assert n_calls > 0
     assert len(calls_of_parts) > 0
     assert set(calls_of_parts) == {0}
-
-
-# Of all rows, after a part of them ----------------------------------------------------------
-
-
-def count_searches(monkeypatch):
-    """Return a list that grows by the number of rows at each search for a number of Gaussians."""
-    searches, choose = [], initialization.choose_mixture
-
-    def counted(codes, *given):
-        searches.append(len(codes.mean))
-        return choose(codes, *given)
-
-    monkeypatch.setattr(initialization, "choose_mixture", counted)
-    return searches
-
-
-@pytest.fixture(scope="module")
-def clusters():
-    return make_blobs(800, 6, centers=3, cluster_std=0.7, random_state=3)[0]
-
-
-def test_the_model_of_all_rows_begins_at_that_of_most(monkeypatch, clusters):
-    searches = count_searches(monkeypatch)
-    ours = VAETransformer(2, lr=1e-30, max_epochs=1, random_state=0).fit(clusters)
-    assert ours.n_iter_ == 0
-    assert searches == [720]
-    expected = VAETransformer(2, **UNTRAINED).fit(clusters)
-    assert searches == [720, 800]
-    assert ours.score(clusters) == pytest.approx(expected.score(clusters), abs=0.01)
-    np.testing.assert_allclose(ours.noise_variance_, expected.noise_variance_)
-    assert len(ours.module_.mixture().mean) == len(expected.module_.mixture().mean)
-
-
-def test_the_floor_of_all_rows_begins_at_that_of_most(monkeypatch):
-    X = make_moons(800, noise=0.05, random_state=0)[0]
-    X = np.hstack([X, X**2]) + 0.05 * np.random.default_rng(0).normal(size=(800, 4))
-    searches = count_searches(monkeypatch)
-    ours = VAETransformer(2, max_epochs=30, random_state=0).fit(X)
-    assert ours.n_iter_ > 0
-    assert searches == [720]
-    floor = VAETransformer(2, **UNTRAINED).fit(X).module_.floor
-    np.testing.assert_allclose(ours.module_.floor.variance, floor.variance)
-    rows = torch.from_numpy((X - ours.mean_) / ours.scale_).float()
-    found, expected = (part.log_density(rows).mean() for part in (ours.module_.floor, floor))
-    torch.testing.assert_close(found, expected, atol=0.02, rtol=0)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "n_rows"),
-    [
-        ({}, 300),  # folds, each of fewer rows
-        ({"validation_fraction": 0.3}, 800),
-    ],
-    ids=str,
-)
-def test_other_models_of_all_rows_begin_anew(monkeypatch, clusters, parameters, n_rows):
-    searches = count_searches(monkeypatch)
-    ours = VAETransformer(2, lr=1e-30, max_epochs=1, random_state=0, **parameters)
-    assert ours.fit(clusters[:n_rows]).n_iter_ == 0
-    assert searches[-1] == n_rows
