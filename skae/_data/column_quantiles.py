@@ -117,5 +117,28 @@ def find_quantiles(column: np.ndarray, weight: np.ndarray, probability: np.ndarr
     own = weight[known][order]
     reached = np.cumsum(own)
     middle = (reached - 0.5 * own) / reached[-1]
-    found: np.ndarray = np.interp(probability, middle, column[known][order])
-    return found
+    return interpolate(probability, middle, column[known][order])
+
+
+def interpolate(numbers: np.ndarray, points: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the values at numbers, linearly between points.
+
+    Between two values each of which several points have, as of a column of 0 and 100, there are
+    none: the nearer one is returned.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_numbers,)
+        Where to look.
+    points, values : ndarray of shape (n_points,)
+        What is known, the points increasing.
+    """
+    found: np.ndarray = np.interp(numbers, points, values)
+    if len(points) < 2:
+        return found
+    is_same = np.diff(values) == 0
+    is_shared = np.append(is_same, False) | np.append(False, is_same)
+    is_jump = is_shared[:-1] & is_shared[1:] & ~is_same
+    left = np.clip(np.searchsorted(points, numbers) - 1, 0, len(points) - 2)
+    is_left = numbers - points[left] < points[left + 1] - numbers
+    return np.where(is_jump[left], np.where(is_left, values[left], values[left + 1]), found)

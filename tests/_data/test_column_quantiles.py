@@ -89,3 +89,12 @@ def test_quantiles_of_a_column_are_at_the_middles_of_its_cells():
     column, weight = np.array([3.0, 1.0, np.nan, 2.0]), np.array([1.0, 1.0, 9.0, 2.0])
     found = find_quantiles(column, weight, np.array([0.0, 0.125, 0.5, 1.0]))
     np.testing.assert_allclose(found, [1, 1, 2, 3])
+
+
+def test_between_values_of_several_cells_there_are_none():
+    column, probability = np.repeat([0.0, 1.0, 100.0], [4, 1, 5]), np.linspace(0, 1, 101)
+    found = find_quantiles(column, np.ones(10), probability)
+    assert ((found > 0) & (found < 1)).any()  # a single cell may have been any near it
+    pairs = find_quantiles(np.repeat([0.0, 100.0], 5), np.ones(10), probability)
+    assert set(pairs) == {0.0, 100.0}
+    assert (pairs == 0).mean() == pytest.approx(0.5, abs=0.01)

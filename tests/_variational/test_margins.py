@@ -119,3 +119,16 @@ def test_tables_too_wide_to_keep_quantiles_of_are_drawn_as_before():
     drawn = model.sample(3, random_state=0)
     assert drawn.shape == (3, 4200)
     assert drawn.min() >= 0
+
+
+@pytest.mark.parametrize("beside", ["numbers", "labels"])
+def test_nothing_is_drawn_between_values_that_many_rows_have(beside):
+    table = draw_table(300)
+    rng = np.random.default_rng(2)
+    table["fee"] = np.where(table["size"] + rng.normal(size=300) > 0, 100.0, 0.0)
+    table["dose"] = rng.choice([0.0, 0.5, 10.0], 300)
+    if beside == "labels":
+        table = label(table)
+    drawn = draw(VAETransformer(2, **FAST).fit(table), table, 2000)
+    for name in ("fee", "dose"):
+        assert set(drawn[name]) == set(table[name])
