@@ -15,6 +15,9 @@ _MOST_ROWS = 10_000
 # Steps of the grid between the tails, fewer where all columns together would have more points.
 _MOST_STEPS, _FEWEST_STEPS, _MOST_POINTS = 512, 64, 2**18
 
+# A weighted cell is a peak if it stands for so many rows, and for such a share of them.
+_PEAK_ROWS, _PEAK_SHARE = 3.0, 0.01
+
 # In the tails steps halve, down to a row among a million.
 _LEAST_PROBABILITY = 1e-6
 
@@ -59,7 +62,7 @@ class ColumnQuantiles:
         X = take_rows(table.X, indices)[:, columns].astype(np.float64)
         weight = np.ones(len(X)) if table.weight is None else table.weight[indices]
         total = table.unit.n_rows * len(table)
-        return cls._from_cells(columns, X, weight, total)
+        return cls._from_cells(columns, X, weight, total, table.unit.n_rows)
 
     def merge(self, other: Self) -> Self:
         """Return the quantiles of the rows of both."""
@@ -70,12 +73,12 @@ class ColumnQuantiles:
 
     @classmethod
     def _from_cells(
-        cls, columns: np.ndarray, X: np.ndarray, weight: np.ndarray, total: float
+        cls, columns: np.ndarray, X: np.ndarray, weight: np.ndarray, total: float, n_rows: float = 0
     ) -> Self:
         probability = _make_grid(len(columns))
         values = np.empty((len(probability), len(columns)))
         for index, column in enumerate(X.T):
-            values[:, index] = find_quantiles(column, weight, probability)
+            values[:, index] = find_quantiles(column, weight, probability, n_rows)
         return cls(columns, probability, values, float(total))
 
     def get_state(self) -> dict[str, Any]:
@@ -98,7 +101,9 @@ def _find_masses(probability: np.ndarray) -> np.ndarray:
     return 0.5 * (np.append(steps, 0.0) + np.append(0.0, steps))
 
 
-def find_quantiles(column: np.ndarray, weight: np.ndarray, probability: np.ndarray) -> np.ndarray:
+def find_quantiles(
+    column: np.ndarray, weight: np.ndarray, probability: np.ndarray, n_rows: float = 0
+) -> np.ndarray:
     """Return quantiles of a column, each observed cell at the middle of its own weight.
 
     Parameters
@@ -109,6 +114,8 @@ def find_quantiles(column: np.ndarray, weight: np.ndarray, probability: np.ndarr
         How often each counts.
     probability : ndarray of shape (n_points,)
         The probabilities, increasing.
+    n_rows : float, default=0
+        How many rows a weight of one stands for. A cell that stands for many is as many copies.
     """
     known = ~np.isnan(column) & (weight > 0)
     if not known.any():
@@ -116,8 +123,15 @@ def find_quantiles(column: np.ndarray, weight: np.ndarray, probability: np.ndarr
     order = np.argsort(column[known])
     own = weight[known][order]
     reached = np.cumsum(own)
-    middle = (reached - 0.5 * own) / reached[-1]
-    return interpolate(probability, middle, column[known][order])
+    middle, values = (reached - 0.5 * own) / reached[-1], column[known][order]
+    is_peak = (own * n_rows >= _PEAK_ROWS) & (own >= _PEAK_SHARE * reached[-1])
+    if is_peak.any():  # from the middle of the first copy to that of the last
+        half = np.where(is_peak, 0.5 * (own - 1 / n_rows), 0.0) / reached[-1]
+        n_points = 1 + is_peak
+        last = np.cumsum(n_points) - 1
+        middle, values = np.repeat(middle - half, n_points), np.repeat(values, n_points)
+        middle[last[is_peak]] += 2 * half[is_peak]
+    return interpolate(probability, middle, values)
 
 
 def interpolate(numbers: np.ndarray, points: np.ndarray, values: np.ndarray) -> np.ndarray:

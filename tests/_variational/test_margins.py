@@ -132,3 +132,18 @@ def test_nothing_is_drawn_between_values_that_many_rows_have(beside):
     drawn = draw(VAETransformer(2, **FAST).fit(table), table, 2000)
     for name in ("fee", "dose"):
         assert set(drawn[name]) == set(table[name])
+
+
+def test_a_table_of_few_different_rows_has_samples_of_its_values():
+    rng = np.random.default_rng(0)
+    size = rng.normal(size=300)
+    table = pd.DataFrame(
+        {
+            "grade": 10 * np.clip(np.round(3 + size), 1, 5),
+            "fee": np.where(size + rng.normal(size=300) > 0, 100.0, 0.0),
+        }
+    )
+    for part in (table, table[["fee"]]):
+        drawn = draw(VAETransformer(1, **FAST).fit(part), part, 2000)
+        for name in part:
+            assert set(drawn[name]) == set(table[name])
