@@ -235,7 +235,7 @@ _CURRENCY = (
     r"ILS|INR|JPY|KRW|MXN|MYR|NGN|NOK|NZD|PHP|PKR|PLN|RON|RUB|SAR|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|"
     r"ZAR|kr\.?|zł|Kč|Ft|Fr\.?|Rs\.?)"
 )
-# Neither 1st nor "1. Married" is an amount.
+# Neither 1st nor "1. Married" is an amount. Without cents, 2- is a grade and (2) a footnote.
 _UNIT = (
     r"%|(?!(?:st|nd|rd|th)\b)[A-Za-z\u00b5\u03bc\u00b0][A-Za-z\u00b5\u03bc/]{0,7}[23\u00b2\u00b3]?"
 )
@@ -245,10 +245,11 @@ _GAP = r"[\s\u00a0\u202f]*"
 _AMOUNT = re.compile(
     rf"(?P<open>\()?{_GAP}(?P<sign>{_MINUS})?{_GAP}(?P<before>{_CURRENCY})?{_GAP}"
     rf"(?P<inner>{_MINUS})?{_GAP}(?P<digits>[.,]?\d[\d.,'\u2019_ \u00a0\u202f]*?)(?<=\d){_GAP}"
-    rf"(?P<factor>(?<=\d)[kKMB](?![A-Za-z]))?{_GAP}(?:(?P<after>{_CURRENCY})|(?P<unit>{_UNIT}))?{_GAP}"
-    r"(?P<close>\))?",
+    rf"(?:(?P<last>(?<=[.,]\d\d)[-\u2212])|(?P<factor>(?<=\d)[kKMB](?![A-Za-z])))?{_GAP}"
+    rf"(?:(?P<after>{_CURRENCY})|(?P<unit>{_UNIT}))?{_GAP}(?P<close>\))?",
     re.ASCII,
 )
+_SIGNS = ("sign", "inner", "last")
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2019": "'"})
 
 
@@ -262,12 +263,20 @@ def _read_amount(cell: str, dialect: Dialect) -> float:
     if match is None or not dialect.is_number(digits := _read_digits(match)):
         return np.nan
     is_enclosed = match["open"] is not None
-    if is_enclosed != (match["close"] is not None) or (match["sign"] and match["inner"]):
+    signs = [sign for sign in match.group(*_SIGNS) if sign is not None]
+    if is_enclosed != (match["close"] is not None) or len(signs) > 1:
         return np.nan
-    # Accounts enclose negative amounts.
-    is_negative = is_enclosed or (match["sign"] or match["inner"] or "+") != "+"
+    # Accounts enclose negative amounts, or write the sign behind them.
+    is_negative = is_enclosed or (signs[0] if signs else "+") != "+"
     value = dialect.convert(digits) * _FACTORS[match["factor"]]
     return -value if is_negative else value
+
+
+def _is_debit(match: re.Match[str]) -> bool:
+    """Return whether an amount is negative in a way that labels aren't written."""
+    if match["open"] and match["close"]:
+        return re.search(r"[.,]\d\d$", match["digits"]) is not None
+    return match["last"] is not None or "\u2212" in (match["sign"], match["inner"])
 
 
 def _find_amount_format(
@@ -279,7 +288,7 @@ def _find_amount_format(
     currencies = {match["before"] or match["after"] for match in matches.values()} - {None}
     units = Counter(match["unit"] for match in matches.values() if match["unit"])
     factors = {match["factor"] for match in matches.values()} - {None}
-    has_sign = bool(currencies or units or factors)
+    has_sign = bool(currencies or units or factors) or any(map(_is_debit, matches.values()))
     read = {cell: read_marks(_read_digits(match)) for cell, match in matches.items()}
     marks = [found for found in read.values() if found is not None]
     decimals = {found.decimal for found in marks if found.decimal} & {",", "."}

@@ -3,7 +3,7 @@
 from .batches import OrderedBlocks, ShardBatches, ShuffledBatches, batch_length
 from .blocks import Table, block_length, row_blocks, subsample_indices
 from .column_moments import ColumnMoments, measure_columns, name_column
-from .column_quantiles import ColumnQuantiles, find_quantiles
+from .column_quantiles import ColumnQuantiles, find_quantiles, interpolate
 from .column_ranges import ColumnEnds, ColumnRanges
 from .columns import Columns, EncodedTable, needs_encoding
 from .dask_tables import is_dask_array, is_dask_frame, join_columns, load_dask
@@ -112,6 +112,7 @@ __all__ = [
     "fit_sequences",
     "flatten_rows",
     "frame_numbers",
+    "interpolate",
     "is_dask_array",
     "is_dask_frame",
     "join_columns",

@@ -10,6 +10,9 @@ from .training_table import TrainingTable
 # Steps of the grid between the tails, fewer where all columns together would have more points.
 _MOST_STEPS, _FEWEST_STEPS, _MOST_POINTS = 512, 64, 2**18
 
+# A weighted cell is a peak if it stands for so many rows, and for such a share of them.
+_PEAK_ROWS, _PEAK_SHARE = 3.0, 0.01
+
 # In the tails steps halve, down to a row among a million.
 _LEAST_PROBABILITY = 1e-6
 
@@ -53,7 +56,7 @@ class ColumnQuantiles:
         rows, weight = table.column_sample
         X = rows[:, columns].astype(np.float64)
         total = table.unit.n_rows * len(table)
-        return cls._from_cells(columns, X, weight, total)
+        return cls._from_cells(columns, X, weight, total, table.unit.n_rows)
 
     def merge(self, other: Self) -> Self:
         """Return the quantiles of the rows of both."""
@@ -64,12 +67,12 @@ class ColumnQuantiles:
 
     @classmethod
     def _from_cells(
-        cls, columns: np.ndarray, X: np.ndarray, weight: np.ndarray, total: float
+        cls, columns: np.ndarray, X: np.ndarray, weight: np.ndarray, total: float, n_rows: float = 0
     ) -> Self:
         probability = _make_grid(len(columns))
         values = np.empty((len(probability), len(columns)))
         for index, column in enumerate(X.T):
-            values[:, index] = find_quantiles(column, weight, probability)
+            values[:, index] = find_quantiles(column, weight, probability, n_rows)
         return cls(columns, probability, values, float(total))
 
     def get_state(self) -> dict[str, Any]:
@@ -92,7 +95,9 @@ def _find_masses(probability: np.ndarray) -> np.ndarray:
     return 0.5 * (np.append(steps, 0.0) + np.append(0.0, steps))
 
 
-def find_quantiles(column: np.ndarray, weight: np.ndarray, probability: np.ndarray) -> np.ndarray:
+def find_quantiles(
+    column: np.ndarray, weight: np.ndarray, probability: np.ndarray, n_rows: float = 0
+) -> np.ndarray:
     """Return quantiles of a column, each observed cell at the middle of its own weight.
 
     Parameters
@@ -103,17 +108,49 @@ def find_quantiles(column: np.ndarray, weight: np.ndarray, probability: np.ndarr
         How often each counts.
     probability : ndarray of shape (n_points,)
         The probabilities, increasing.
+    n_rows : float, default=0
+        How many rows a weight of one stands for. A cell that stands for many is as many copies.
     """
     known = ~np.isnan(column) & (weight > 0)
     if not known.any():
         return np.full(len(probability), np.nan)
     own = weight[known]
-    if (own == own[0]).all():  # sorting is a third of the work of finding an order
+    is_peak = (own * n_rows >= _PEAK_ROWS) & (own >= _PEAK_SHARE * own.sum())
+    if (own == own[0]).all() and not is_peak[0]:  # sorting is a third of finding an order
         middle = (np.arange(len(own)) + 0.5) / len(own)
-        found: np.ndarray = np.interp(probability, middle, np.sort(column[known]))
-        return found
+        return interpolate(probability, middle, np.sort(column[known]))
     order = np.argsort(column[known])
-    own = own[order]
+    own, is_peak = own[order], is_peak[order]
     reached = np.cumsum(own)
-    middle = (reached - 0.5 * own) / reached[-1]
-    return np.interp(probability, middle, column[known][order])
+    middle, values = (reached - 0.5 * own) / reached[-1], column[known][order]
+    if is_peak.any():  # from the middle of the first copy to that of the last
+        half = np.where(is_peak, 0.5 * (own - 1 / n_rows), 0.0) / reached[-1]
+        n_points = 1 + is_peak
+        last = np.cumsum(n_points) - 1
+        middle, values = np.repeat(middle - half, n_points), np.repeat(values, n_points)
+        middle[last[is_peak]] += 2 * half[is_peak]
+    return interpolate(probability, middle, values)
+
+
+def interpolate(numbers: np.ndarray, points: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the values at numbers, linearly between points.
+
+    Between two values each of which several points have, as of a column of 0 and 100, there are
+    none: the nearer one is returned.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_numbers,)
+        Where to look.
+    points, values : ndarray of shape (n_points,)
+        What is known, the points increasing.
+    """
+    found: np.ndarray = np.interp(numbers, points, values)
+    if len(points) < 2:
+        return found
+    is_same = np.diff(values) == 0
+    is_shared = np.append(is_same, False) | np.append(False, is_same)
+    is_jump = is_shared[:-1] & is_shared[1:] & ~is_same
+    left = np.clip(np.searchsorted(points, numbers) - 1, 0, len(points) - 2)
+    is_left = numbers - points[left] < points[left + 1] - numbers
+    return np.where(is_jump[left], np.where(is_left, values[left], values[left + 1]), found)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import ks_2samp
 
-from .._data import ColumnQuantiles, find_quantiles
+from .._data import ColumnQuantiles, find_quantiles, interpolate
 
 # Draws of the model that its margins are estimated from, fewer of wide tables.
 _MOST_DRAWS, _MOST_CELLS = 4000, 2**21
@@ -65,7 +65,7 @@ class MarginMap:
         for index, known in zip(quantiles.columns.tolist(), quantiles.values.T, strict=True):
             if np.isnan(known[0]):  # no row has this cell
                 continue
-            expected = np.interp(even, quantiles.probability, known)
+            expected = interpolate(even, quantiles.probability, known)
             if ks_2samp(finished[:, index], expected, method="asymp").statistic > least:
                 columns.append(index)
                 points.append(find_quantiles(drawn[:, index], weight, probability))
@@ -87,7 +87,7 @@ def count_draws(n_features: int) -> int:
 
 def _interpolate(numbers: np.ndarray, points: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return the values at numbers; beyond the points, in proportion to the half beside them."""
-    found = np.interp(numbers, points, values)
+    found = interpolate(numbers, points, values)
     half = len(points) // 2
     for end in (0, -1):
         width = points[end] - points[half]

@@ -97,3 +97,21 @@ def test_equal_weights_count_nothing(weight):
     probability = np.linspace(0, 1, 33)
     expected = np.quantile(column, probability, method="hazen")
     np.testing.assert_allclose(find_quantiles(column, weight, probability), expected)
+
+
+def test_between_values_of_several_cells_there_are_none():
+    column, probability = np.repeat([0.0, 1.0, 100.0], [4, 1, 5]), np.linspace(0, 1, 101)
+    found = find_quantiles(column, np.ones(10), probability)
+    assert ((found > 0) & (found < 1)).any()  # a single cell may have been any near it
+    pairs = find_quantiles(np.repeat([0.0, 100.0], 5), np.ones(10), probability)
+    assert set(pairs) == {0.0, 100.0}
+    assert (pairs == 0).mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_heavy_cell_is_as_many_copies():
+    column, weight = np.array([0.0, 3.0, 50.0, 100.0]), np.array([40, 1, 59, 50])
+    probability = np.linspace(0, 1, 201)
+    expected = find_quantiles(np.repeat(column, weight), np.ones(150), probability)
+    for n_rows in (1.0, 2.5):
+        found = find_quantiles(column, weight / n_rows, probability, n_rows)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)

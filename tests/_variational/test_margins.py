@@ -141,3 +141,31 @@ def test_a_store_is_read_once_for_all_margins(tmp_path, monkeypatch):
     pq.write_table(pa.Table.from_pandas(table), tmp_path / "rows.parquet")
     VAETransformer(1, **{**FAST, "max_epochs": 1}).fit(ds.dataset(tmp_path))
     assert lengths.count(701) == 1
+
+
+@pytest.mark.parametrize("beside", ["numbers", "labels"])
+def test_nothing_is_drawn_between_values_that_many_rows_have(beside):
+    table = draw_table(300)
+    rng = np.random.default_rng(2)
+    table["fee"] = np.where(table["size"] + rng.normal(size=300) > 0, 100.0, 0.0)
+    table["dose"] = rng.choice([0.0, 0.5, 10.0], 300)
+    if beside == "labels":
+        table = label(table)
+    drawn = draw(VAETransformer(2, **FAST).fit(table), table, 2000)
+    for name in ("fee", "dose"):
+        assert set(drawn[name]) == set(table[name])
+
+
+def test_a_table_of_few_different_rows_has_samples_of_its_values():
+    rng = np.random.default_rng(0)
+    size = rng.normal(size=300)
+    table = pd.DataFrame(
+        {
+            "grade": 10 * np.clip(np.round(3 + size), 1, 5),
+            "fee": np.where(size + rng.normal(size=300) > 0, 100.0, 0.0),
+        }
+    )
+    for part in (table, table[["fee"]]):
+        drawn = draw(VAETransformer(1, **FAST).fit(part), part, 2000)
+        for name in part:
+            assert set(drawn[name]) == set(table[name])
