@@ -81,11 +81,15 @@ def test_draws_go_beyond_the_rows():
 
 
 def test_the_margins_of_normal_columns_stay_the_models():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(500, 4)) @ rng.normal(size=(4, 4))
-    model = VAETransformer(4, prior="standard", **FAST).fit(X)
-    bare = forget_margins(model)
-    np.testing.assert_array_equal(model.sample(500, 0), bare.sample(500, 0))
+    """But for a false alarm: the test of a column has a level."""
+    n_mapped = 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(500, 4)) @ rng.normal(size=(4, 4))
+        model = VAETransformer(4, prior="standard", **FAST).fit(X)
+        bare = forget_margins(model)
+        n_mapped += (model.sample(100, 0) != bare.sample(100, 0)).any(axis=0).sum()
+    assert n_mapped <= 2  # of 24 columns
 
 
 def test_weights_and_blocks_have_the_margins_of_their_rows():
