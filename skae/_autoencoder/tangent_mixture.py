@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .._data import block_length
 from .._linear import SMALLEST_VARIANCE, CodesAndErrors, find_clusters
+from ..modules.background import measure_background
 from ..modules.jacobian import Decoder
 
 # Numbers of Gaussians that are tried after one, in turn, as long as the criterion improves.
@@ -34,9 +35,6 @@ _PRIOR_ROWS = 1.0
 
 # Penalty of a parameter, in nats: between AIC's 1 and AIC3's 1.5 (Bozdogan 1994).
 _PENALTY = 1.25
-
-# Width of the background, in scales of the columns.
-_BACKGROUND = 10.0
 
 # Up to so many lines of each row are added one by one: products of short matrices take longer.
 _FEW_LINES = 4
@@ -316,30 +314,6 @@ def _choose(values: list[Tensor], index: Tensor) -> Tensor:
     if len(values) == 1:
         return values[0]
     return torch.stack(values, dim=1)[torch.arange(len(index), device=index.device), index]
-
-
-def measure_background(rows: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Return each row's log-density under a multivariate Cauchy distribution, far wider than all.
-
-    It counts as one training row. Otherwise a single row unlike all others could have any
-    log-density, however low, and outweigh all others in a mean.
-    """
-    if mask is None:
-        n_features = rows.shape[1]
-        constant: float | Tensor = (
-            math.lgamma((n_features + 1) / 2)
-            - math.lgamma(0.5)
-            - 0.5 * n_features * math.log(math.pi)
-            - n_features * math.log(_BACKGROUND)
-        )
-        squares = rows.square().sum(dim=1) / _BACKGROUND**2
-        return constant - 0.5 * (n_features + 1) * squares.log1p()
-    # The observed cells' marginal is of the same kind.
-    n_observed = mask.sum(dim=1).to(rows)
-    constant = torch.lgamma((n_observed + 1) / 2) - math.lgamma(0.5)
-    constant = constant - n_observed * (0.5 * math.log(math.pi) + math.log(_BACKGROUND))
-    squares = (rows * mask).square().sum(dim=1) / _BACKGROUND**2
-    return constant - 0.5 * (n_observed + 1) * squares.log1p()
 
 
 def fit_tangent_mixture(tangents: Tangents) -> TangentMixture:

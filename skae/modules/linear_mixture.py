@@ -6,10 +6,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from .background import measure_background
 from .likelihoods import Bounds, add_noise
 from .priors import GaussianComponents
 
 _LOG_2PI = math.log(2 * math.pi)
+
+# Share of the model's part that is the background's.
+_BACKGROUND_SHARE = 0.1
 
 
 class LinearMixture(nn.Module):
@@ -152,8 +156,17 @@ class LinearMixture(nn.Module):
         return (torch.stack(each, dim=1) + components.log_weight).logsumexp(dim=1) - constant
 
     def mix(self, log_density: Tensor, input: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the log-density of rows of which this makes its share, and another the rest."""
-        return mix_densities(self.share, log_density, lambda: self.log_density(input, mask))
+        """Return the log-density of rows of which this makes its share, and another the rest.
+
+        A tenth of its part is a background, see `measure_background`: a column that is nearly a
+        function of the others has so little noise that a row where it is not would cost thousands
+        of nats.
+        """
+        return mix_densities(
+            self.share,
+            log_density,
+            lambda: add_background(self.log_density(input, mask), input, mask),
+        )
 
     def decode(self, code: Tensor) -> Tensor:
         """Return the expected rows given codes."""
@@ -164,6 +177,12 @@ class LinearMixture(nn.Module):
     ) -> Tensor:
         """Return rows drawn around the expected ones, given that they are within bounds."""
         return add_noise(rows, self.variance, generator, bounds)
+
+
+def add_background(log_density: Tensor, input: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return a log-density of which a tenth is the background's."""
+    known = log_density + math.log1p(-_BACKGROUND_SHARE)
+    return torch.logaddexp(known, measure_background(input, mask) + math.log(_BACKGROUND_SHARE))
 
 
 def mix_densities(share: Tensor, log_density: Tensor, find_own: Callable[[], Tensor]) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from .cells import CellLayout
 from .likelihoods import Bounds
-from .linear_mixture import LinearMixture, mix_densities
+from .linear_mixture import LinearMixture, add_background, mix_densities
 from .mixed_likelihood import MixedLikelihood
 from .priors import GaussianComponents
 
@@ -99,15 +99,21 @@ class MixedFloor(nn.Module):
 
     def log_density(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the log-density of rows, of their observed cells, in nats."""
-        numbers, others = self._split(input)
-        seen: tuple[Tensor | None, Tensor | None]
-        seen = (None, None) if mask is None else self._split(mask)
-        mass = self.others.log_density(self.logit.expand_as(others), others, seen[1])
-        return self.numbers.log_density(numbers, seen[0]) + mass
+        (numbers, others), (seen, seen_others) = self._split(input), self._split_mask(mask)
+        return self.numbers.log_density(numbers, seen) + self._find_mass(others, seen_others)
 
     def mix(self, log_density: Tensor, input: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the log-density of rows of which this makes its share, and another the rest."""
-        return mix_densities(self.share, log_density, lambda: self.log_density(input, mask))
+        """Return the log-density of rows of which this makes its share, and another the rest.
+
+        A tenth of its part is a background, of the numbers.
+        """
+
+        def find_own() -> Tensor:
+            (numbers, others), (seen, seen_others) = self._split(input), self._split_mask(mask)
+            own = add_background(self.numbers.log_density(numbers, seen), numbers, seen)
+            return own + self._find_mass(others, seen_others)
+
+        return mix_densities(self.share, log_density, find_own)
 
     def decode(self, code: Tensor) -> Tensor:
         """Return the expected rows given codes."""
@@ -122,6 +128,12 @@ class MixedFloor(nn.Module):
         own = None if bounds is None else bounds.select(self.number_columns)
         others = self.others.draw(self.logit.expand(len(rows), -1), generator)
         return self._join(self.numbers.add_noise(numbers, generator, own), others)
+
+    def _find_mass(self, others: Tensor, mask: Tensor | None) -> Tensor:
+        return self.others.log_density(self.logit.expand_as(others), others, mask)
+
+    def _split_mask(self, mask: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        return (None, None) if mask is None else self._split(mask)
 
     def _split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the numbers and the others."""

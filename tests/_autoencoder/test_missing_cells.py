@@ -19,13 +19,13 @@ from skae._autoencoder.tangent_mixture import (
     TangentMixture,
     Tangents,
     fit_tangent_mixture,
-    measure_background,
 )
 from skae._data import Batch, Rows
 from skae._linear import Moments
 from skae._linear.missing_covariance import fill_missing
 from skae._training import TrainedModule
 from skae.modules import mlp_autoencoder
+from skae.modules.background import measure_background
 
 T = torch.from_numpy
 

@@ -17,9 +17,9 @@ from skae._autoencoder.tangent_mixture import (
     TangentMixture,
     Tangents,
     fit_tangent_mixture,
-    measure_background,
 )
 from skae._data import Batch, Rows
+from skae.modules.background import measure_background
 
 T = torch.from_numpy
 LINEAR = AutoencoderTransformer(2, hidden_layer_sizes=(), prior="mixture", random_state=0)

@@ -7,6 +7,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from torch import nn
 
+from skae.modules.background import measure_background
 from skae.modules.linear_mixture import LinearMixture
 from skae.modules.priors import MixturePrior
 
@@ -67,18 +68,24 @@ def test_the_density_of_observed_cells_is_their_marginal(n_components, is_full):
             for mean, covariance in zip(means, covariances, strict=True)
         ]
         assert float(value) == pytest.approx(logsumexp(each + np.log(weight)), rel=1e-5)
-    other = torch.zeros(20, dtype=torch.float64)
-    expected = torch.logaddexp(other + np.log(0.75), found + np.log(0.25))
-    torch.testing.assert_close(model.mix(other, filled, torch.from_numpy(observed)), expected)
+    other, seen = torch.zeros(20, dtype=torch.float64), torch.from_numpy(observed)
+    parts = [other + np.log(0.75), found + np.log(0.225)]
+    parts.append(measure_background(filled, seen) + np.log(0.025))
+    torch.testing.assert_close(model.mix(other, filled, seen), torch.stack(parts).logsumexp(0))
 
 
 def test_it_makes_its_share_of_another_density():
     X = torch.randn(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     model, *_ = make_mixture(2, share=0.25)
     other = torch.linspace(-9, -1, 6, dtype=torch.float64)
-    expected = 0.75 * other.exp() + 0.25 * model.log_density(X).exp()
+    expected = 0.75 * other.exp() + 0.225 * model.log_density(X).exp()
+    expected += 0.025 * measure_background(X).exp()
     torch.testing.assert_close(model.mix(other, X).exp(), expected)
-    assert (model.mix(torch.full_like(other, -1e6), X) > model.log_density(X) - 1.4).all()
+    nowhere = torch.full_like(other, -1e6)
+    assert (model.mix(nowhere, X) > model.log_density(X) - 1.5).all()
+    far = 1e3 * X
+    assert (model.log_density(far) < -1e6).all()
+    assert (model.mix(nowhere, far) > -70).all()
     without, *_ = make_mixture(2, share=0.0)
     assert without.mix(other, X) is other
 

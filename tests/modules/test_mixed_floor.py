@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from skae.modules.background import measure_background
 from skae.modules.cells import CellLayout
 from skae.modules.likelihoods import Bounds
 from skae.modules.linear_mixture import LinearMixture
@@ -60,6 +61,10 @@ def test_it_is_a_density_of_numbers_times_a_mass(floor):
     torch.testing.assert_close(found, expected)
     assert found[0] == pytest.approx(0, abs=1e-12)
     other = torch.linspace(-5, 0, 20, dtype=torch.float64)
+    numbers, seen = rows[:, [1, 5]], mask[:, [1, 5]]
+    own = floor[0].numbers.log_density(numbers, seen)
+    far = measure_background(numbers, seen)
+    expected += torch.logaddexp(own + np.log(0.9), far + np.log(0.1)) - own
     mixed = torch.logaddexp(other + np.log(0.75), expected + np.log(0.25))
     torch.testing.assert_close(floor[0].mix(other, rows, mask), mixed)
 
