@@ -1,6 +1,7 @@
 """Variational autoencoders initialized at the best linear model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import numpy as np
@@ -23,7 +24,7 @@ from .._linear import (
     fit_with_unit_noise,
 )
 from .._linear.pca import FULL_UP_TO
-from ..modules import VariationalAutoencoder
+from ..modules import Bypass, VariationalAutoencoder
 from ..modules.likelihoods import BernoulliLikelihood, GaussianLikelihood
 from ..modules.linear_mixture import LinearMixture
 from ..modules.mixed_floor import MixedFloor
@@ -91,18 +92,19 @@ def initialize_variational(
     likelihood = module.likelihood
     generator = streams.make_numpy_generator()
     _set_likelihood_scaling(module, scaling)
-    if module.has_linear_path:
-        known = _measure_moments(rows, trim_fraction)
-        if isinstance(likelihood, BernoulliLikelihood):
-            _initialize_at_linear_logits(
-                module, rows, known, scaling, beta, trim_fraction, loss, generator
-            )
-        else:
-            _initialize_at_linear_model(
-                module, rows, known, scaling, beta, trim_fraction, generator
-            )
-    _initialize_prior(module, rows, generator)
-    _set_floor(module, rows, scaling)
+    with _leave_out_networks(module):
+        if module.has_linear_path:
+            known = _measure_moments(rows, trim_fraction)
+            if isinstance(likelihood, BernoulliLikelihood):
+                _initialize_at_linear_logits(
+                    module, rows, known, scaling, beta, trim_fraction, loss, generator
+                )
+            else:
+                _initialize_at_linear_model(
+                    module, rows, known, scaling, beta, trim_fraction, generator
+                )
+        _initialize_prior(module, rows, generator)
+        _set_floor(module, rows, scaling)
 
 
 def find_floor_share(n_rows: float) -> float:
@@ -122,11 +124,30 @@ def fit_floor(
     generator = np.random.default_rng(seed)
     _set_likelihood_scaling(module, scaling)
     known = _measure_moments(rows, trim_fraction)
-    _initialize_at_linear_model(module, rows, known, scaling, beta, trim_fraction, generator)
-    _initialize_prior(module, rows, generator)
-    _set_floor(module, rows, scaling)
+    with _leave_out_networks(module):
+        _initialize_at_linear_model(module, rows, known, scaling, beta, trim_fraction, generator)
+        _initialize_prior(module, rows, generator)
+        _set_floor(module, rows, scaling)
     assert module.floor is not None
     return module.floor
+
+
+@contextmanager
+def _leave_out_networks(module: VariationalAutoencoder) -> Iterator[None]:
+    """Take out what lies behind a closed gate: it adds nothing, and convolutions take long."""
+    paths = [
+        path
+        for path in (module.encoder, module.decoder)
+        if isinstance(path, Bypass) and path.is_closed
+    ]
+    networks = [path.nonlinear for path in paths]
+    for path in paths:
+        path.nonlinear = None
+    try:
+        yield
+    finally:
+        for path, network in zip(paths, networks, strict=True):
+            path.nonlinear = network
 
 
 def _set_likelihood_scaling(module: VariationalAutoencoder, scaling: Scaling) -> None:

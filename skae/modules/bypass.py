@@ -37,13 +37,8 @@ class Bypass(nn.Module):
         return self.add_nonlinear(self.linear(input), input)
 
     def add_nonlinear(self, linear: Tensor, input: Tensor, unit: Tensor | None = None) -> Tensor:
-        """Return `linear + unit * gate * nonlinear(input)`.
-
-        What is behind a closed gate is computed for gradients only: the gate has one.
-        """
+        """Return `linear + unit * gate * nonlinear(input)`."""
         if self.nonlinear is None or self.gate is None:
-            return linear
-        if not (torch.is_grad_enabled() or torch.compiler.is_compiling()) and self.is_closed:
             return linear
         gate = self.gate if unit is None else unit * self.gate
         return torch.addcmul(linear, gate, self.nonlinear(input))

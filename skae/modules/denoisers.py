@@ -79,7 +79,18 @@ class NoiseLevels(nn.Module):
         return inputs
 
     def find_scale(self, level: Tensor) -> Tensor:
-        """Return what gives noisy rows of variance 1 unit scale, for each level."""
+        """Return what gives noisy rows of variance 1 unit scale, for each level.
+
+        Parameters
+        ----------
+        level : Tensor of shape (n_levels, 1)
+            Standard deviations of the noise.
+
+        Returns
+        -------
+        scale : Tensor of shape (n_levels, 1)
+            The factor of the rows.
+        """
         return torch.rsqrt(1 + level.square())
 
     def _position(self, level: Tensor) -> Tensor:
@@ -353,7 +364,18 @@ class RowDenoiser(Denoiser):
         return output.view_as(errors) * (self.find_unit(level) * path.gate)[:, None, None]
 
     def find_unit(self, level: Tensor) -> Tensor:
-        """Return the unit (n_levels, 1) of the network's output at levels (n_levels, 1)."""
+        """Return the unit of the network's output.
+
+        Parameters
+        ----------
+        level : Tensor of shape (n_levels, 1)
+            Standard deviations of the noise.
+
+        Returns
+        -------
+        unit : Tensor of shape (n_levels, 1)
+            The root of the filter's error a column.
+        """
         return (self.filter.expected_error(level) / self.filter.n_features).sqrt()
 
     @property

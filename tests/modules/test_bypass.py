@@ -38,18 +38,3 @@ def test_without_a_nonlinear_path_there_is_no_gate():
     assert path.gate is None
     assert torch.equal(path(X), path.linear(X))
     assert torch.equal(path.add_nonlinear(X, X, torch.ones(10, 1)), X)
-
-
-def test_what_is_behind_a_closed_gate_is_computed_for_gradients_only():
-    path = Bypass(MLP(4, 3, generator=generator()), MLP(4, 3, (8,), generator=generator(1)), 3)
-    X, calls = torch.randn(10, 4, generator=generator()), []
-    path.nonlinear.register_forward_hook(lambda *_: calls.append(1))
-    with torch.no_grad():
-        assert torch.equal(path(X), path.linear(X))
-    assert not calls
-    path(X)
-    assert len(calls) == 1
-    with torch.no_grad():
-        path.gate[1] = 0.5
-        assert not torch.equal(path(X), path.linear(X))
-    assert len(calls) == 2
