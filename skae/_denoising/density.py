@@ -317,7 +317,7 @@ def measure_errors(
         The levels.
     """
     index, n_whole = list(plan.levels), plan.n_whole
-    noise = _draw_planned_noise(n_draws, rows.shape[1], plan).to(rows)
+    noise = draw_planned_noise(n_draws, rows.shape[1], plan).to(rows)
     levels = module.levels.grid(N_ERROR_LEVELS).to(rows)[index].view(-1, 1, 1)
     residuals = module.filter.residuals(rows, levels)
     spread = module.filter.cell_noise(levels)
@@ -468,7 +468,7 @@ def draw_common_noise(n_draws: int, n_features: int, n_levels: int = N_LEVELS) -
 
 @lru_cache(maxsize=2)
 @isolate_torch()
-def _draw_planned_noise(n_draws: int, n_features: int, plan: ErrorPlan) -> Tensor:
+def draw_planned_noise(n_draws: int, n_features: int, plan: ErrorPlan) -> Tensor:
     """Return the common noise of a plan's levels, kept because a single row is scored often.
 
     The first levels have both halves of the draws, one after the other.

@@ -10,7 +10,7 @@ from torch.nn.functional import linear, pad
 from .._denoising.density import (
     N_ERROR_LEVELS,
     ErrorPlan,
-    draw_common_noise,
+    draw_planned_noise,
     measure_errors,
 )
 from ..modules import Bypass, Denoiser
@@ -105,9 +105,8 @@ class PlannedErrors:
         known = module.levels.grid(N_ERROR_LEVELS).to(filter.mean)[list(plan.levels)]
         index = [*range(plan.n_whole), *range(len(known))]
         levels = known[index].view(-1, 1)
-        noise = draw_common_noise(n_draws, filter.n_features)[list(plan.levels)].to(filter.mean)
-        drawn, mirrored = noise.chunk(2, dim=1)
-        noise = torch.cat([mirrored[: plan.n_whole], drawn]) * levels.unsqueeze(1)
+        noise = draw_planned_noise(n_draws, filter.n_features, plan).to(filter.mean)
+        noise = noise * levels.unsqueeze(1)
         zeros = torch.zeros(1, filter.n_features).to(filter.mean)
         inputs = module.levels.condition_draws(zeros, noise, levels).flatten(0, 2)
         weight, bias = (part.double() for part in perceptron.layers[0])
