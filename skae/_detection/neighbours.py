@@ -106,8 +106,8 @@ class NeighbourDistances:
             if observed is None:
                 near = self._groups.measure_nearest(rows)
             else:
-                near = self._measure_observed(np.where(observed, rows, 0.0), observed)
                 rows = np.where(observed, rows, 0.0)
+                near = self._measure_observed(rows, observed)
         return self._choose(near, self._find_copy_radius(rows))
 
     def _measure_observed(self, rows: np.ndarray, observed: np.ndarray) -> "_Near":

@@ -329,17 +329,11 @@ def _add_around_origin(
     )
 
 
-def _expect(
-    mixture: Mixture, statistics: _Statistics, summed: _Statistics | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sums of rows' statistics by their weights in each Gaussian, and rows' bounds.
-
-    Others of the same rows may be summed.
-    """
+def _expect(mixture: Mixture, statistics: _Statistics) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sums of rows' statistics by their weights in each Gaussian, and rows' bounds."""
     weight, coefficients = statistics.codes.weight, _find_coefficients(mixture)
     sums, bound = np.zeros_like(coefficients), np.empty(len(weight))
-    pairs = zip(statistics, statistics if summed is None else summed, strict=True)
-    for (rows, block), (_, other) in pairs:
+    for rows, block in statistics:
         share = coefficients @ block
         # As `scipy.special.logsumexp` does; the shares need the same exponentials.
         top = share.max(axis=0)
@@ -347,7 +341,7 @@ def _expect(
         total = share.sum(axis=0)
         share *= weight[rows] / total
         bound[rows] = top + np.log(total)
-        sums += share @ other.T
+        sums += share @ block.T
     return sums, bound
 
 
